@@ -1,0 +1,17 @@
+/* Configuration at load: read-only data that the verifier uses to remove dead code. Filled by the loader, host order. */
+#pragma once
+#include "address.h"
+
+/* Loopback-safe defaults: an object that nobody configured drops nothing of the host's. */
+const volatile __u32 config_host_ifindex;
+const volatile __u32 config_overlay_ifindex;
+const volatile struct mac config_host_mac;
+/* The node's own reserved address in the pod network, answered for by ARP and NDP. */
+const volatile struct address config_gateway_ipv4;
+const volatile struct address config_gateway_ipv6;
+/* Identity of traffic of the node itself towards other nodes. */
+const volatile __u32 config_node_identity;
+const volatile __u8 config_ipv4_enabled;
+const volatile __u8 config_ipv6_enabled;
+/* A second instance for `explain`: counts nothing, changes nothing. */
+const volatile __u8 config_dry_run;

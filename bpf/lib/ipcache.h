@@ -1,0 +1,35 @@
+/* ipcache: address or prefix -> identity and the node to tunnel to. Exact first, longest prefix for what is not there. */
+#pragma once
+#include "address.h"
+#include "limits.h"
+#include "map.h"
+
+struct ipcache_entry {
+	/* Node to encapsulate to; all zero: reachable without the tunnel. */
+	struct address tunnel_endpoint;
+	__u32 identity;
+	__u32 flags;
+	__u32 reserved[2];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, IPCACHE_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct address);
+	__type(value, struct ipcache_entry);
+} ipcache SEC(".maps");
+
+struct ipcache_prefix_key {
+	/* Of the 128 bits: an IPv4 prefix of n bits counts 96 + n. */
+	__u32 prefix_length;
+	struct address address;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, IPCACHE_PREFIX_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ipcache_prefix_key);
+	__type(value, struct ipcache_entry);
+} ipcache_prefix SEC(".maps");

@@ -1,0 +1,4 @@
+/* What every header that owns a map needs. */
+#pragma once
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
