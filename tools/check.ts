@@ -1,0 +1,8 @@
+// `npm run check`: everything that needs no kernel and no root; run it before every commit.
+import { join } from 'node:path';
+import { checks, runSteps } from './steps.ts';
+
+const totals = { passed: 0, failed: 0, skipped: 0 };
+const good = await runSteps(checks, join(import.meta.dirname, '..'), totals);
+process.stdout.write(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped\n`);
+process.exitCode = good ? 0 : 1;
