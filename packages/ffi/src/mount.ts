@@ -1,0 +1,27 @@
+import { SystemError } from './errors.ts';
+import { checked, lastErrno, libcFunction } from './libc.ts';
+
+const nativeMount = libcFunction(
+  'int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)',
+);
+const nativeUmount = libcFunction('int umount2(const char *target, int flags)');
+
+const MS_BIND = 4096;
+const MNT_DETACH = 2;
+
+/** Mounts a filesystem such as `bpf` at an existing directory. */
+export function mount(type: string, target: string, data: string | null = null): void {
+  checked(nativeMount(type, target, type, 0, data), 'mount', `${type} at ${target}`);
+}
+
+export function bindMount(source: string, target: string): void {
+  checked(nativeMount(source, target, null, MS_BIND, null), 'mount', `${source} at ${target}`);
+}
+
+/** Detaches a mount at once, also while it is in use. */
+export function unmount(target: string, options: { missingIsSuccess?: boolean } = {}): void {
+  if (nativeUmount(target, MNT_DETACH) === 0) return;
+  const error = new SystemError('umount', lastErrno(), target);
+  const missing = error.code === 'EINVAL' || error.code === 'ENOENT';
+  if (!(missing && options.missingIsSuccess === true)) throw error;
+}
