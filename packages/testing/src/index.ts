@@ -1,1 +1,11 @@
-export {};
+/**
+ * What kernel tests need and must give back: network namespaces, bpffs mounts and cgroups of their own, and a check
+ * that nothing leaked. Everything is a `Disposable` for `using`, so that a failing test cleans up, too.
+ *
+ * It holds no assertion about Sluice itself. Begin with `temporaryNetworkNamespace`.
+ */
+export { type TemporaryBpffs, temporaryBpffs } from './bpffs.ts';
+export { type TemporaryCgroup, temporaryCgroup } from './cgroup.ts';
+export { type TemporaryDirectory, temporaryDirectory } from './directory.ts';
+export { leakCheck } from './leak_check.ts';
+export { type TemporaryNetworkNamespace, temporaryNetworkNamespace } from './network_namespace.ts';
