@@ -1,0 +1,15 @@
+/*
+ * As much JSON as the executable needs by itself: strings at the top level of an object. Everything else in the
+ * configuration is read by the agent.
+ */
+#pragma once
+#include <stddef.h>
+
+enum json_answer {
+	JSON_FOUND,
+	JSON_ABSENT,
+	JSON_MALFORMED,
+};
+
+/* Walks the whole object, so that a damaged end is noticed, too. `out` is terminated; too long a value is malformed. */
+enum json_answer json_top_level_string(const char *text, size_t length, const char *key, char *out, size_t size);

@@ -1,0 +1,214 @@
+/*
+ * sluice-cni: the CNI plugin of Sluice (specification 1.1.0).
+ *
+ * The container runtime runs it as root for each pod. It passes the request to the agent's socket and does what must be
+ * done inside the pod's network namespace; every decision, and every check of the request, is the agent's.
+ */
+#include "conversation.h"
+#include "failure.h"
+#include "json.h"
+#include "pod.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONFIGURATION_MAX (1 << 20)
+#define DEFAULT_SOCKET "/run/sluice/cni.sock"
+#define NEWEST_VERSION "1.1.0"
+
+static const char *const environment[] = {"CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS",
+					  "CNI_IFNAME",	 "CNI_ARGS",	    "CNI_PATH"};
+static const char *const supported_versions[] = {"0.3.1", "0.4.0", "1.0.0", "1.1.0"};
+
+static char configuration[CONFIGURATION_MAX + 1];
+static size_t configuration_length;
+static char version[32] = NEWEST_VERSION;
+static char socket_path[512] = DEFAULT_SOCKET;
+
+static bool read_configuration(struct failure *failure)
+{
+	for (;;) {
+		ssize_t got = read(STDIN_FILENO, configuration + configuration_length,
+				   sizeof(configuration) - configuration_length);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return fail(failure, CNI_IO, "read the configuration from standard input: %s", strerror(errno));
+		if (got == 0)
+			return true;
+		configuration_length += (size_t)got;
+		if (configuration_length > CONFIGURATION_MAX)
+			return fail(failure, CNI_DECODE, "the configuration on standard input is longer than %d bytes",
+				    CONFIGURATION_MAX);
+	}
+}
+
+static bool parse_configuration(struct failure *failure)
+{
+	char given[sizeof(version)];
+	enum json_answer answer =
+	    json_top_level_string(configuration, configuration_length, "cniVersion", given, sizeof(given));
+
+	if (answer == JSON_MALFORMED)
+		return fail(failure, CNI_DECODE, "the configuration on standard input is not a JSON object");
+	for (size_t index = 0; answer == JSON_FOUND && index < sizeof(supported_versions) / sizeof(*supported_versions);
+	     index++)
+		if (!strcmp(given, supported_versions[index]))
+			strcpy(version, given);
+	if (json_top_level_string(configuration, configuration_length, "agentSocket", socket_path,
+				  sizeof(socket_path)) == JSON_MALFORMED)
+		return fail(failure, CNI_INVALID_CONFIG, "agentSocket in the configuration is not a path");
+	return true;
+}
+
+/* Answered without the agent: a runtime asks for versions before anything else runs. */
+static int print_versions(void)
+{
+	printf("{\"cniVersion\":\"%s\",\"supportedVersions\":[", version);
+	for (size_t index = 0; index < sizeof(supported_versions) / sizeof(*supported_versions); index++)
+		printf("%s\"%s\"", index ? "," : "", supported_versions[index]);
+	printf("]}\n");
+	return 0;
+}
+
+static bool agent_gone(struct failure *failure, const char *command, const char *what)
+{
+	int code = strcmp(command, "STATUS") ? CNI_TRY_AGAIN : CNI_NOT_AVAILABLE;
+
+	return fail(failure, code, "the agent does not answer at %s (%s): is sluice-agent running on this node?",
+		    socket_path, what);
+}
+
+static bool send_request(struct conversation *conversation)
+{
+	for (size_t index = 0; index < sizeof(environment) / sizeof(*environment); index++) {
+		const char *value = getenv(environment[index]);
+
+		if (value && !field_send(conversation, environment[index], value, strlen(value)))
+			return false;
+	}
+	return field_send(conversation, "configuration", configuration, configuration_length) &&
+	       message_end(conversation);
+}
+
+static bool report_failure(struct conversation *conversation, const struct failure *failure)
+{
+	return field_send(conversation, "kind", "failed", strlen("failed")) &&
+	       field_print(conversation, "code", "%d", failure->code) &&
+	       field_send(conversation, "message", failure->message, strlen(failure->message)) &&
+	       message_end(conversation);
+}
+
+static bool report_facts(struct conversation *conversation, const struct pod_facts *facts)
+{
+	return field_send(conversation, "kind", "configured", strlen("configured")) &&
+	       field_print(conversation, "host_ifindex", "%u", facts->host_ifindex) &&
+	       field_print(conversation, "pod_ifindex", "%u", facts->pod_ifindex) &&
+	       field_print(conversation, "netns_cookie", "%llu", (unsigned long long)facts->netns_cookie) &&
+	       field_print(conversation, "netns_inode", "%llu", (unsigned long long)facts->netns_inode) &&
+	       message_end(conversation);
+}
+
+/* The pair exists until the agent's result says that the pod may have it. */
+static bool configure(struct conversation *conversation, struct message *message, struct failure *failure,
+		      bool *created, struct attachment *attachment)
+{
+	const char *path = getenv("CNI_NETNS");
+	struct pod_facts facts = {0};
+	struct failure local = {0};
+	int netns = -1;
+
+	if (attachment_parse(message, attachment, &local))
+		netns = netns_open(path ? path : "", &local);
+	*created = netns >= 0 && pod_configure(netns, attachment, &facts, &local);
+	if (*created ? report_facts(conversation, &facts) : report_failure(conversation, &local))
+		return true;
+	return agent_gone(failure, "ADD", "connection closed");
+}
+
+static bool inspect(struct conversation *conversation, struct message *message, struct failure *failure)
+{
+	const char *path = getenv("CNI_NETNS");
+	const char *pod_name = message_value(message, "pod_name");
+	struct failure local = {0};
+	int netns = netns_open(path ? path : "", &local);
+
+	if (netns < 0)
+		return report_failure(conversation, &local) || agent_gone(failure, "CHECK", "connection closed");
+	if (!field_send(conversation, "kind", "inspected", strlen("inspected")))
+		return agent_gone(failure, "CHECK", "connection closed");
+	return pod_inspect(netns, pod_name ? pod_name : "", conversation, failure) && message_end(conversation);
+}
+
+/* The exit status, or -1 with a failure of our own. */
+static int converse(const char *command, struct failure *failure)
+{
+	static struct conversation conversation;
+	static struct message message;
+	struct attachment attachment;
+	bool created = false;
+
+	if (!conversation_open(&conversation, socket_path)) {
+		agent_gone(failure, command, strerror(errno));
+		return -1;
+	}
+	if (!send_request(&conversation)) {
+		agent_gone(failure, command, "connection closed");
+		return -1;
+	}
+	for (;;) {
+		const char *kind;
+
+		if (!message_receive(&conversation, &message)) {
+			agent_gone(failure, command, "connection closed before the answer");
+			break;
+		}
+		kind = message_value(&message, "kind");
+		if (kind && !strcmp(kind, "configure")) {
+			if (!configure(&conversation, &message, failure, &created, &attachment))
+				break;
+		} else if (kind && !strcmp(kind, "inspect")) {
+			if (!inspect(&conversation, &message, failure))
+				break;
+		} else {
+			const char *body = message_value(&message, "body");
+			bool succeeded = kind && !strcmp(kind, "result");
+
+			if (created && !succeeded)
+				pod_undo(&attachment);
+			if (body)
+				fputs(body, stdout);
+			return succeeded ? 0 : 1;
+		}
+	}
+	if (created)
+		pod_undo(&attachment);
+	return -1;
+}
+
+int main(void)
+{
+	const char *command = getenv("CNI_COMMAND");
+	struct failure failure = {0};
+	int status = -1;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!command || !*command)
+		fail(&failure, CNI_INVALID_ENVIRONMENT,
+		     "CNI_COMMAND is not set: this program is run by a container runtime");
+	else if (read_configuration(&failure) && parse_configuration(&failure))
+		status = strcmp(command, "VERSION") ? converse(command, &failure) : print_versions();
+	if (status >= 0)
+		return status;
+	failure_print(
+	    &failure, version,
+	    failure.code == CNI_TRY_AGAIN || failure.code == CNI_NOT_AVAILABLE
+		? "the runtime tries again; `systemctl status` or `kubectl -n kube-system get pods` show the agent"
+		: NULL);
+	return 1;
+}

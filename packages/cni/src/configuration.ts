@@ -1,0 +1,20 @@
+import { readFileIfPresent, writeFileAtomic } from '@sluice/runtime';
+
+export interface CniConfigurationOptions {
+  /** Of the agent's CNI socket. */
+  readonly agentSocket: string;
+}
+
+/** The network configuration list that the container runtime reads, usually as /etc/cni/net.d/05-sluice.conflist. */
+export function cniConfiguration({ agentSocket }: CniConfigurationOptions): string {
+  const list = { cniVersion: '1.1.0', name: 'sluice', plugins: [{ type: 'sluice-cni', agentSocket }] };
+  return `${JSON.stringify(list, null, 2)}\n`;
+}
+
+/** Runtimes watch the folder: a file that is already right is not touched. Returns whether it was written. */
+export function writeCniConfiguration(path: string, options: CniConfigurationOptions): boolean {
+  const wanted = cniConfiguration(options);
+  if (readFileIfPresent(path) === wanted) return false;
+  writeFileAtomic(path, wanted, { mode: 0o644 });
+  return true;
+}

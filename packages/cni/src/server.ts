@@ -1,0 +1,199 @@
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { peerCredentials } from '@sluice/ffi';
+import { type Clock, type Logger, systemClock } from '@sluice/runtime';
+import { converse, type Peer } from './conversation.ts';
+import { CniCode, CniError } from './error.ts';
+import type { CniHandler } from './handler.ts';
+import { encodeMessage, type Message, MessageReader } from './message.ts';
+import { newestVersion } from './version.ts';
+
+export interface CniServerOptions {
+  readonly path: string;
+  readonly handler: CniHandler;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  /** Who may ask besides root; default nobody. */
+  readonly allowedUids?: readonly number[];
+  /** Requests worked on at once; default 16. */
+  readonly concurrentMax?: number;
+  /** Requests waiting for their turn; default 512. More are told to try again. */
+  readonly waitingMax?: number;
+  /** Between two messages of the program; default 30 s. */
+  readonly messageTimeoutMs?: number;
+}
+
+export interface CniServer {
+  readonly path: string;
+  close(): Promise<void>;
+}
+
+/** Serves `sluice-cni` on a unix socket that only root can open, and asks the kernel who it is nevertheless. */
+export async function startCniServer(options: CniServerOptions): Promise<CniServer> {
+  const queue = new Queue(options.concurrentMax ?? 16, options.waitingMax ?? 512);
+  const open = new Set<Socket>();
+  const server = createServer((socket) => {
+    open.add(socket);
+    socket.on('close', () => open.delete(socket));
+    serve(socket, queue, options);
+  });
+  await listen(server, options.path);
+  return {
+    path: options.path,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of open) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+async function listen(server: Server, path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  // Of an agent that was killed; two agents on one node would be refused by the agent's own lock before this.
+  rmSync(path, { force: true });
+  // Bound synchronously inside listen(): nobody sees the socket with wider permissions.
+  const before = process.umask(0o177);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, 512, () => resolve());
+      process.umask(before);
+    });
+  } finally {
+    process.umask(before);
+  }
+  chmodSync(path, 0o600);
+}
+
+function serve(socket: Socket, queue: Queue, options: CniServerOptions): void {
+  const peer = new SocketPeer(socket, options.clock ?? systemClock, options.messageTimeoutMs ?? 30_000);
+  const { uid, pid } = peerCredentials(socket);
+  if (uid !== 0 && !options.allowedUids?.includes(uid)) {
+    options.log.warn({ uid, pid }, 'refused a CNI request: only root may ask');
+    peer.refuse(new CniError(CniCode.InvalidEnvironment, `user ${uid} may not ask the agent: run sluice-cni as root`));
+    return;
+  }
+  const accepted = queue.run(async () => {
+    const startedNs = process.hrtime.bigint();
+    const outcome = await converse(peer, options.handler);
+    peer.end();
+    const milliseconds = Math.round(Number(process.hrtime.bigint() - startedNs) / 1e4) / 100;
+    const facts = { command: outcome.command, attachment: outcome.subject, milliseconds };
+    if (outcome.error)
+      options.log.warn({ ...facts, code: outcome.error.code, error: outcome.error.message }, 'CNI request refused');
+    else options.log.info(facts, 'CNI request answered');
+  });
+  if (!accepted) {
+    peer.refuse(
+      new CniError(CniCode.TryAgain, 'too many CNI requests are waiting on this node', {
+        details: 'the runtime tries again',
+      }),
+    );
+  }
+}
+
+/** Runs a bounded number at once, keeps a bounded number waiting, in order. */
+class Queue {
+  readonly #concurrentMax: number;
+  readonly #waitingMax: number;
+  readonly #waiting: (() => Promise<void>)[] = [];
+  #running = 0;
+
+  constructor(concurrentMax: number, waitingMax: number) {
+    this.#concurrentMax = concurrentMax;
+    this.#waitingMax = waitingMax;
+  }
+
+  /** False: the queue is full. The task must not reject. */
+  run(task: () => Promise<void>): boolean {
+    if (this.#running < this.#concurrentMax) {
+      this.#start(task);
+      return true;
+    }
+    if (this.#waiting.length >= this.#waitingMax) return false;
+    this.#waiting.push(task);
+    return true;
+  }
+
+  #start(task: () => Promise<void>): void {
+    this.#running += 1;
+    void task().finally(() => {
+      this.#running -= 1;
+      const next = this.#waiting.shift();
+      if (next) this.#start(next);
+    });
+  }
+}
+
+class SocketPeer implements Peer {
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #reader = new MessageReader();
+  #wanted: PromiseWithResolvers<Message> | undefined;
+  #failure: CniError | undefined;
+
+  constructor(socket: Socket, clock: Clock, timeoutMs: number) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#reader.push(chunk)));
+    socket.on('error', () => this.#fail(new CniError(CniCode.Io, 'sluice-cni went away')));
+    socket.on('close', () => this.#fail(new CniError(CniCode.Io, 'sluice-cni went away before its request was done')));
+  }
+
+  send(fields: readonly (readonly [string, string])[]): void {
+    if (this.#socket.writable) this.#socket.write(encodeMessage(fields));
+  }
+
+  async receive(): Promise<Message> {
+    const wanted = Promise.withResolvers<Message>();
+    const timer = this.#clock.setTimeout(
+      () => wanted.reject(new CniError(CniCode.Io, `sluice-cni was silent for ${this.#timeoutMs} ms`)),
+      this.#timeoutMs,
+    );
+    this.#wanted = wanted;
+    this.#guarded(() => undefined);
+    try {
+      return await wanted.promise;
+    } finally {
+      timer.cancel();
+      this.#wanted = undefined;
+    }
+  }
+
+  refuse(error: CniError): void {
+    this.send([
+      ['kind', 'error'],
+      ['body', `${error.format(newestVersion)}\n`],
+    ]);
+    this.end();
+  }
+
+  /** Goes on reading what still comes: closing with unread bytes would reset the answer away. */
+  end(): void {
+    this.#socket.resume();
+    this.#socket.end();
+    const timer = this.#clock.setTimeout(() => this.#socket.destroy(), this.#timeoutMs);
+    this.#socket.once('close', () => timer.cancel());
+  }
+
+  #guarded(step: () => void): void {
+    try {
+      step();
+      if (!this.#wanted) return;
+      if (this.#failure) throw this.#failure;
+      const message = this.#reader.next();
+      if (message) this.#wanted.resolve(message);
+    } catch (thrown) {
+      this.#fail(CniError.from(thrown));
+    }
+  }
+
+  #fail(error: CniError): void {
+    this.#failure ??= error;
+    this.#wanted?.reject(this.#failure);
+  }
+}
