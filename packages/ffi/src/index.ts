@@ -12,7 +12,7 @@ export { Errno, errnoName, isSystemError, SystemError } from './errors.ts';
 export { addressOf } from './libc.ts';
 export { type MappedMemory, mapMemory } from './memory.ts';
 export { bindMount, mount, unmount } from './mount.ts';
-export { createNetworkNamespace, inNetworkNamespace, removeNetworkNamespace } from './network_namespace.ts';
+export { createNetworkNamespace, inNetworkNamespace, removeNetworkNamespace } from './network-namespace.ts';
 export {
   AddressFamily,
   accept,
@@ -32,5 +32,5 @@ export {
   setsockopt,
   socket,
 } from './socket.ts';
-export { internetAddress, netlinkAddress, packetAddress, parseInternetAddress } from './socket_address.ts';
+export { internetAddress, netlinkAddress, packetAddress, parseInternetAddress } from './socket-address.ts';
 export { type WatchOptions, watchReadable } from './watch.ts';

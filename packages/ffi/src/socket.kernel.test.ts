@@ -26,7 +26,7 @@ import {
   sendto,
   socket,
 } from './socket.ts';
-import { internetAddress, parseInternetAddress } from './socket_address.ts';
+import { internetAddress, parseInternetAddress } from './socket-address.ts';
 
 const LOOPBACK = Uint8Array.of(127, 0, 0, 1);
 

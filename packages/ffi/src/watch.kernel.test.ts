@@ -16,7 +16,7 @@ import {
   setsockopt,
   socket,
 } from './socket.ts';
-import { internetAddress, netlinkAddress } from './socket_address.ts';
+import { internetAddress, netlinkAddress } from './socket-address.ts';
 import { watchReadable } from './watch.ts';
 
 const LOOPBACK = Uint8Array.of(127, 0, 0, 1);

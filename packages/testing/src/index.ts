@@ -7,5 +7,5 @@
 export { type TemporaryBpffs, temporaryBpffs } from './bpffs.ts';
 export { type TemporaryCgroup, temporaryCgroup } from './cgroup.ts';
 export { type TemporaryDirectory, temporaryDirectory } from './directory.ts';
-export { leakCheck } from './leak_check.ts';
-export { type TemporaryNetworkNamespace, temporaryNetworkNamespace } from './network_namespace.ts';
+export { leakCheck } from './leak-check.ts';
+export { type TemporaryNetworkNamespace, temporaryNetworkNamespace } from './network-namespace.ts';

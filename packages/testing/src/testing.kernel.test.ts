@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { close, openFd } from '@sluice/ffi';
 import { temporaryBpffs, temporaryCgroup, temporaryNetworkNamespace } from './index.ts';
-import { leakCheck } from './leak_check.ts';
+import { leakCheck } from './leak-check.ts';
 
 const BPF_FS_MAGIC = 0xcafe4a11;
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { close } from './descriptor.ts';
-import { createNetworkNamespace, inNetworkNamespace, removeNetworkNamespace } from './network_namespace.ts';
+import { createNetworkNamespace, inNetworkNamespace, removeNetworkNamespace } from './network-namespace.ts';
 import { AddressFamily, getsockopt, SocketLevel, SocketOption, SocketType, socket } from './socket.ts';
 
 let directory: string;

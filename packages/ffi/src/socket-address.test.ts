@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { internetAddress, netlinkAddress, packetAddress, parseInternetAddress } from './socket_address.ts';
+import { internetAddress, netlinkAddress, packetAddress, parseInternetAddress } from './socket-address.ts';
 
 test('internet addresses of both families survive a round trip', () => {
   for (const address of [Uint8Array.of(10, 0, 0, 1), new Uint8Array(16).fill(7)]) {
