@@ -1,1 +1,9 @@
-export {};
+/**
+ * Services: from the API's Services and EndpointSlices to the kernel's frontends, slots and backends. It does not
+ * choose a backend for a packet (the kernel does) and does not watch the API (tables come in filled). Begin with
+ * `desired.ts`, then `kernel-services.ts`.
+ */
+export type { FrontendConflict, ServiceSources } from './desired-services.ts';
+export type { BackendStateName, DesiredBackend, DesiredFrontend, FrontendType } from './frontend.ts';
+export type { ServiceMaps } from './kernel-services.ts';
+export { type FrontendRow, type LoadBalancer, type LoadBalancerOptions, startLoadBalancer } from './load-balancer.ts';

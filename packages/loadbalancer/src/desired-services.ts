@@ -1,0 +1,142 @@
+/**
+ * The table of desired frontends, kept from the tables of Services and EndpointSlices. A change of one object touches
+ * the frontends of one service. Two services that claim one frontend: the older keeps it, the other one is told.
+ */
+import type { EndpointSliceObject, ServiceObject } from '@sluice/kube';
+import { Table } from '@sluice/state';
+import { desiredFrontends } from './desired.ts';
+import type { DesiredFrontend } from './frontend.ts';
+
+/** A claim that lost: the frontend belongs to an older service. */
+export interface FrontendConflict {
+  readonly frontend: string;
+  readonly service: string;
+  readonly owner: string;
+}
+
+export interface DesiredServices extends Disposable {
+  readonly frontends: Table<DesiredFrontend>;
+  readonly conflicts: Table<FrontendConflict>;
+}
+
+export interface ServiceSources {
+  readonly services: Table<ServiceObject>;
+  /** Indexed by `service`: `namespace/name` of the service that a slice belongs to. */
+  readonly endpointSlices: Table<EndpointSliceObject>;
+}
+
+export function deriveServices({ services, endpointSlices }: ServiceSources): DesiredServices {
+  const frontends = new Table<DesiredFrontend>({
+    name: 'desired-frontends',
+    key: (row) => row.key,
+    columns: { Frontend: (row) => row.key, Service: (row) => row.service, Backends: (row) => String(row.backends.length) },
+    sources: ['kubernetes'],
+  });
+  const conflicts = new Table<FrontendConflict>({
+    name: 'frontend-conflicts',
+    key: (row) => `${row.frontend} ${row.service}`,
+    columns: { Frontend: (row) => row.frontend, Service: (row) => row.service, Owner: (row) => row.owner },
+  });
+  const claims = new Claims();
+
+  // Before both kinds are known nothing is derived: a service whose slices have not come yet would lose its backends.
+  let known = false;
+  const derive = (names: Iterable<string>): void => {
+    if (!known) return;
+    const touched = new Set<string>();
+    for (const name of names) {
+      const service = services.get(name);
+      const wanted = service === undefined ? [] : desiredFrontends(service, endpointSlices.by('service', name));
+      for (const key of claims.replace(name, service?.creationTimestamp ?? '', wanted)) touched.add(key);
+    }
+    settle(touched, claims, { frontends, conflicts });
+  };
+  const begin = (): void => {
+    if (known || !services.initialized || !endpointSlices.initialized) return;
+    known = true;
+    derive(services.keys());
+    frontends.markInitialized('kubernetes');
+  };
+  const onServices = services.subscribe((changes) => {
+    derive(changes.map((change) => change.key));
+    begin();
+  });
+  const onSlices = endpointSlices.subscribe((changes) => {
+    derive(new Set(changes.flatMap(({ before, after }) => [before?.service, after?.service].filter(isText))));
+    begin();
+  });
+  begin();
+  return {
+    frontends,
+    conflicts,
+    [Symbol.dispose]: () => {
+      onServices[Symbol.dispose]();
+      onSlices[Symbol.dispose]();
+    },
+  };
+}
+
+const isText = (text: string | undefined): text is string => text !== undefined && text !== '';
+
+function settle(
+  keys: ReadonlySet<string>,
+  claims: Claims,
+  tables: { readonly frontends: Table<DesiredFrontend>; readonly conflicts: Table<FrontendConflict> },
+): void {
+  for (const key of keys) {
+    const [owner, ...losers] = claims.of(key);
+    if (owner === undefined) tables.frontends.delete(key);
+    else tables.frontends.upsert(owner.frontend);
+    const stale = new Set(tables.conflicts.list().filter((row) => row.frontend === key).map((row) => row.service));
+    for (const loser of losers) {
+      stale.delete(loser.frontend.service);
+      tables.conflicts.upsert({
+        frontend: key,
+        service: loser.frontend.service,
+        owner: owner?.frontend.service ?? '',
+      });
+    }
+    for (const service of stale) tables.conflicts.delete(`${key} ${service}`);
+  }
+}
+
+interface Claim {
+  readonly createdAt: string;
+  readonly frontend: DesiredFrontend;
+}
+
+/** Who wants which frontend. */
+class Claims {
+  readonly #byFrontend = new Map<string, Map<string, Claim>>();
+  readonly #byService = new Map<string, ReadonlySet<string>>();
+
+  /** Replaces all claims of a service; the frontends concerned, before and after. */
+  replace(service: string, createdAt: string, wanted: readonly DesiredFrontend[]): Set<string> {
+    const touched = new Set(this.#byService.get(service) ?? []);
+    for (const key of touched) this.#drop(key, service);
+    for (const frontend of wanted) {
+      const claims = this.#byFrontend.get(frontend.key) ?? new Map<string, Claim>();
+      this.#byFrontend.set(frontend.key, claims.set(service, { createdAt, frontend }));
+      touched.add(frontend.key);
+    }
+    if (wanted.length > 0) this.#byService.set(service, new Set(wanted.map((frontend) => frontend.key)));
+    else this.#byService.delete(service);
+    return touched;
+  }
+
+  /** Oldest service first, names decide between equals. */
+  of(key: string): Claim[] {
+    return [...(this.#byFrontend.get(key)?.values() ?? [])].sort((a, b) => compareClaims(a, b));
+  }
+
+  #drop(key: string, service: string): void {
+    const claims = this.#byFrontend.get(key);
+    claims?.delete(service);
+    if (claims?.size === 0) this.#byFrontend.delete(key);
+  }
+}
+
+function compareClaims(a: Claim, b: Claim): number {
+  if (a.createdAt !== b.createdAt) return a.createdAt < b.createdAt ? -1 : 1;
+  return a.frontend.service < b.frontend.service ? -1 : 1;
+}

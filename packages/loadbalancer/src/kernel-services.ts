@@ -1,0 +1,247 @@
+/**
+ * What the kernel has of services, and how it is changed.
+ *
+ * Order of writes, so that no packet meets a dangling reference: backends, slots of a new generation, reverse NAT, then
+ * the frontend in one write. What the old generation alone used goes after a grace, when no packet can hold it any more.
+ */
+import type { DatapathMaps } from '@sluice/datapath';
+import { type Frontend, FrontendFlag, type FrontendKey } from '@sluice/datapath';
+import { type Protocol, formatHostPort, protocolName, protocolNumbers } from '@sluice/model';
+import type { Address } from '@sluice/net';
+import { BackendTable } from './kernel-backends.ts';
+import { IdPool } from './id-pool.ts';
+import type { DesiredFrontend } from './frontend.ts';
+
+export type ServiceMaps = Pick<DatapathMaps, 'frontends' | 'slots' | 'backends' | 'reverseNats'>;
+
+interface ActualFrontend {
+  readonly key: FrontendKey;
+  /** Both its set of slots and its rev-NAT index. */
+  readonly id: number;
+  readonly generation: number;
+  readonly affinitySeconds: number;
+  readonly backendIds: readonly number[];
+}
+
+/** Slots and backends that a packet under way may still read. */
+interface Retired {
+  readonly dueMs: number;
+  readonly slots: readonly SlotRange[];
+  readonly backendIds: readonly number[];
+  /** Not 0: the frontend is gone altogether and so is its id. */
+  readonly id: number;
+}
+
+interface SlotRange {
+  readonly serviceId: number;
+  readonly generation: number;
+  readonly count: number;
+}
+
+export interface Repairs {
+  /** Rows that differed from what we believed the kernel to have. */
+  readonly count: number;
+}
+
+export interface KernelServicesOptions {
+  readonly maps: ServiceMaps;
+  /** Milliseconds of a monotonic clock. */
+  readonly nowMs: () => number;
+  /** How long the old generation stays after the flip; default 1000. */
+  readonly graceMs?: number;
+}
+
+export class KernelServices {
+  readonly #maps: ServiceMaps;
+  readonly #nowMs: () => number;
+  readonly #graceMs: number;
+  readonly #ids = new IdPool();
+  readonly #frontends = new Map<string, ActualFrontend>();
+  readonly #backends: BackendTable;
+  #retired: Retired[] = [];
+
+  constructor(options: KernelServicesOptions) {
+    this.#maps = options.maps;
+    this.#nowMs = options.nowMs;
+    this.#graceMs = options.graceMs ?? 1000;
+    this.#backends = new BackendTable(options.maps.backends);
+    this.#read();
+  }
+
+  /** Keys of the frontends that the kernel serves, ours or left by an earlier agent. */
+  keys(): string[] {
+    return [...this.#frontends.keys()];
+  }
+
+  /** Makes the kernel serve a frontend as desired; writes nothing when it already does. Returns the frontend's id. */
+  update(desired: DesiredFrontend): number {
+    const actual = this.#frontends.get(desired.key);
+    const backendIds = this.#backends.acquire(desired.backends);
+    if (actual !== undefined && isServedAs(actual, desired, backendIds)) {
+      this.#backends.release(backendIds);
+      return actual.id;
+    }
+    return this.#flip(desired, actual, backendIds);
+  }
+
+  /** Ends a frontend; one that is not there is ended already. */
+  delete(key: string): void {
+    const actual = this.#frontends.get(key);
+    if (actual === undefined) return;
+    this.#maps.frontends.delete(actual.key);
+    this.#frontends.delete(key);
+    this.#retire({ slots: [slotsOf(actual)], backendIds: actual.backendIds, id: actual.id });
+  }
+
+  /** Deletes what retired long enough ago; returns the milliseconds until there is more to do, if there is. */
+  collect(): number | undefined {
+    const now = this.#nowMs();
+    const due = this.#retired.filter((retired) => retired.dueMs <= now);
+    this.#retired = this.#retired.filter((retired) => retired.dueMs > now);
+    for (const retired of due) this.#bury(retired);
+    const next = this.#retired[0];
+    return next === undefined ? undefined : next.dueMs - now;
+  }
+
+  /** Reads the maps again and removes what belongs to no frontend; differences to our belief are counted. */
+  compare(): Repairs {
+    const believed = new Map([...this.#frontends].map(([key, frontend]) => [key, summary(frontend)]));
+    this.#read();
+    let count = 0;
+    for (const [key, frontend] of this.#frontends) {
+      if (believed.get(key) !== summary(frontend)) count += 1;
+      believed.delete(key);
+    }
+    return { count: count + believed.size + this.#removeOrphans() };
+  }
+
+  #flip(desired: DesiredFrontend, actual: ActualFrontend | undefined, backendIds: readonly number[]): number {
+    const id = actual?.id ?? this.#ids.take();
+    const generation = nextGeneration(actual?.generation);
+    const key = frontendKey(desired);
+    try {
+      this.#maps.slots.updateBatch(
+        backendIds.map((backendId, slot) => [{ serviceId: id, generation, slot }, { backendId }] as const),
+      );
+      this.#maps.reverseNats.update(id, { address: desired.address, port: desired.port, protocol: key.protocol });
+      this.#maps.frontends.update(key, frontendValue(desired, { id, generation, count: backendIds.length }));
+    } catch (error) {
+      this.#bury({ slots: [{ serviceId: id, generation, count: backendIds.length }], backendIds, id: actual ? 0 : id });
+      throw error;
+    }
+    this.#frontends.set(desired.key, {
+      key,
+      id,
+      generation,
+      affinitySeconds: desired.affinitySeconds,
+      backendIds,
+    });
+    if (actual !== undefined) this.#retire({ slots: [slotsOf(actual)], backendIds: actual.backendIds, id: 0 });
+    return id;
+  }
+
+  #retire(retired: Omit<Retired, 'dueMs'>): void {
+    this.#retired.push({ ...retired, dueMs: this.#nowMs() + this.#graceMs });
+  }
+
+  #bury(retired: Omit<Retired, 'dueMs'>): void {
+    for (const range of retired.slots) this.#maps.slots.deleteBatch(slotKeys(range));
+    this.#backends.release(retired.backendIds);
+    if (retired.id === 0) return;
+    this.#maps.reverseNats.delete(retired.id);
+    this.#ids.give(retired.id);
+  }
+
+  /** What is there before anything is written: ids, generations and backends of an earlier agent stay as they are. */
+  #read(): void {
+    this.#backends.read();
+    this.#frontends.clear();
+    for (const [key, value] of this.#maps.frontends.entries()) {
+      const backendIds = this.#readSlots(value);
+      this.#backends.hold(backendIds);
+      this.#ids.claim(value.serviceId);
+      this.#frontends.set(keyText(key), {
+        key,
+        id: value.serviceId,
+        generation: value.generation,
+        affinitySeconds: value.affinitySeconds,
+        backendIds,
+      });
+    }
+    for (const retired of this.#retired) this.#backends.hold(retired.backendIds);
+  }
+
+  /** A missing slot reads as backend 0, which no desired list has: the next update writes a whole new generation. */
+  #readSlots(value: Frontend): number[] {
+    return Array.from({ length: value.backendCount }, (_, slot) => {
+      const found = this.#maps.slots.lookup({ serviceId: value.serviceId, generation: value.generation, slot });
+      return found === undefined || !this.#backends.has(found.backendId) ? 0 : found.backendId;
+    });
+  }
+
+  #removeOrphans(): number {
+    const live = new Set([...this.#frontends.values()].map((frontend) => slotSet(frontend.id, frontend.generation)));
+    for (const range of this.#retired.flatMap((retired) => retired.slots)) {
+      live.add(slotSet(range.serviceId, range.generation));
+    }
+    const ids = new Set([...this.#frontends.values()].map((frontend) => frontend.id));
+    for (const retired of this.#retired) ids.add(retired.id);
+    const slots = [...this.#maps.slots.entries()]
+      .map(([key]) => key)
+      .filter((key) => !live.has(slotSet(key.serviceId, key.generation)));
+    const reverse = [...this.#maps.reverseNats.entries()].map(([id]) => id).filter((id) => !ids.has(id));
+    this.#maps.slots.deleteBatch(slots);
+    this.#maps.reverseNats.deleteBatch(reverse);
+    return slots.length + reverse.length + this.#backends.removeUnused();
+  }
+}
+
+function isServedAs(actual: ActualFrontend, desired: DesiredFrontend, backendIds: readonly number[]): boolean {
+  return (
+    actual.affinitySeconds === desired.affinitySeconds &&
+    actual.backendIds.length === backendIds.length &&
+    actual.backendIds.every((id, slot) => id === backendIds[slot])
+  );
+}
+
+function frontendKey(desired: { address: Address; port: number; protocol: Protocol }): FrontendKey {
+  return { address: desired.address, port: desired.port, protocol: protocolNumbers[desired.protocol], scope: 0 };
+}
+
+function frontendValue(
+  desired: DesiredFrontend,
+  place: { readonly id: number; readonly generation: number; readonly count: number },
+): Frontend {
+  return {
+    serviceId: place.id,
+    generation: place.generation,
+    backendCount: place.count,
+    revNatIndex: place.id,
+    affinitySeconds: desired.affinitySeconds,
+    flags: desired.affinitySeconds > 0 ? FrontendFlag.Affinity : 0,
+  };
+}
+
+function keyText(key: FrontendKey): string {
+  return `${formatHostPort(key.address ?? '::', key.port)}/${protocolName(key.protocol)}`;
+}
+
+/** 32 bits, never 0. */
+function nextGeneration(generation = 0): number {
+  return generation >= 0xffff_ffff ? 1 : generation + 1;
+}
+
+const slotSet = (serviceId: number, generation: number): string => `${serviceId}/${generation}`;
+
+function slotsOf(frontend: ActualFrontend): SlotRange {
+  return { serviceId: frontend.id, generation: frontend.generation, count: frontend.backendIds.length };
+}
+
+function slotKeys(range: SlotRange): { serviceId: number; generation: number; slot: number }[] {
+  const { serviceId, generation, count } = range;
+  return Array.from({ length: count }, (_, slot) => ({ serviceId, generation, slot }));
+}
+
+function summary(frontend: ActualFrontend): string {
+  return `${frontend.id}/${frontend.generation}/${frontend.affinitySeconds}/${frontend.backendIds.join(',')}`;
+}

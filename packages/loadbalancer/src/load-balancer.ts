@@ -1,0 +1,192 @@
+import type { ServiceObject } from '@sluice/kube';
+import { formatHostPort } from '@sluice/model';
+import { type Clock, type Logger, systemClock } from '@sluice/runtime';
+import { type Controllers, type Reconciler, reconciler, type RowStatus, Table } from '@sluice/state';
+import { deriveServices, type FrontendConflict, type ServiceSources } from './desired-services.ts';
+import type { DesiredFrontend, FrontendType } from './frontend.ts';
+import { KernelServices, type ServiceMaps } from './kernel-services.ts';
+
+/** One line of `sluice service list`. */
+export interface FrontendRow {
+  readonly key: string;
+  /** Also the rev-NAT index; 0 while the kernel does not have it. */
+  readonly id: number;
+  readonly type: FrontendType;
+  readonly service: string;
+  readonly portName: string;
+  readonly backends: readonly { readonly key: string; readonly state: string; readonly nodeName: string | undefined }[];
+  /** `off`: accepted, and `reason` says why nothing serves it. */
+  readonly state: RowStatus['state'] | 'off';
+  readonly reason: string | undefined;
+}
+
+export interface LoadBalancerOptions extends ServiceSources {
+  readonly maps: ServiceMaps;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  readonly controllers?: Controllers;
+}
+
+export interface LoadBalancer extends AsyncDisposable {
+  readonly frontends: Table<FrontendRow>;
+  readonly conflicts: Table<FrontendConflict>;
+  readonly reconciler: Reconciler<DesiredFrontend>;
+  /** Compares the maps with what they should be, now. */
+  compare(): Promise<void>;
+}
+
+/** Frontends that are desired are written to the kernel; what the API has not told of yet is left as it is found. */
+export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
+  const { clock = systemClock, log } = options;
+  const desired = deriveServices(options);
+  const nowMs = (): number => Number(clock.monotonicNs() / 1_000_000n);
+  const kernel = new KernelServices({ maps: options.maps, nowMs });
+  const ids = new Map<string, number>();
+  const rows = frontendTable();
+  const collector = graceTimer(clock, () => kernel.collect());
+  const show = (key: string, status: RowStatus): void => {
+    const frontend = desired.frontends.get(key);
+    if (frontend !== undefined) rows.upsert(servedRow(frontend, ids.get(key) ?? 0, status));
+  };
+  const reconcile = reconciler<DesiredFrontend>({
+    name: 'frontends',
+    desired: desired.frontends,
+    clock,
+    log,
+    ...(options.controllers && { controllers: options.controllers }),
+    operations: {
+      update: (row) => {
+        ids.set(row.key, kernel.update(row));
+        collector.schedule(kernel.collect());
+      },
+      delete: (key) => {
+        kernel.delete(key);
+        ids.delete(key);
+        rows.delete(key);
+        collector.schedule(kernel.collect());
+      },
+      prune: (wanted) => {
+        const { count } = kernel.compare();
+        const foreign = kernel.keys().filter((key) => !wanted.has(key));
+        for (const key of foreign) kernel.delete(key);
+        collector.schedule(kernel.collect());
+        return count + foreign.length;
+      },
+    },
+    onStatus: show,
+  });
+  const unserved = showUnserved(options.services, desired.conflicts, rows);
+  reconcile.start();
+  return {
+    frontends: rows,
+    conflicts: desired.conflicts,
+    reconciler: reconcile,
+    compare: async () => {
+      reconcile.triggerFull();
+      await reconcile.flush();
+    },
+    [Symbol.asyncDispose]: async () => {
+      desired[Symbol.dispose]();
+      unserved[Symbol.dispose]();
+      await reconcile.stop();
+      collector[Symbol.dispose]();
+    },
+  };
+}
+
+function frontendTable(): Table<FrontendRow> {
+  return new Table<FrontendRow>({
+    name: 'frontends',
+    key: (row) => row.key,
+    indexes: { service: (row) => [row.service] },
+    columns: {
+      ID: (row) => String(row.id),
+      Frontend: (row) => row.key,
+      'Service Type': (row) => row.type,
+      Service: (row) => `${row.service}${row.portName === '' ? '' : `:${row.portName}`}`,
+      Backends: (row) => row.backends.map((backend) => `${backend.key} (${backend.state})`).join(', '),
+      Status: (row) => (row.reason === undefined ? row.state : `${row.state}: ${row.reason}`),
+    },
+  });
+}
+
+function servedRow(frontend: DesiredFrontend, id: number, status: RowStatus): FrontendRow {
+  return {
+    key: frontend.key,
+    id,
+    type: frontend.type,
+    service: frontend.service,
+    portName: frontend.portName,
+    backends: frontend.backends.map(({ key, state, nodeName }) => ({ key, state, nodeName })),
+    state: status.state,
+    reason: status.error,
+  };
+}
+
+/** What a Service asks for and nothing serves stands in the table too, with the reason. */
+function showUnserved(
+  services: Table<ServiceObject>,
+  conflicts: Table<FrontendConflict>,
+  rows: Table<FrontendRow>,
+): Disposable {
+  const onServices = services.subscribe((changes) => {
+    for (const { before, after } of changes) {
+      const wanted = new Map((after === undefined ? [] : unservedRows(after)).map((row) => [row.key, row]));
+      for (const row of before === undefined ? [] : unservedRows(before)) if (!wanted.has(row.key)) rows.delete(row.key);
+      for (const row of wanted.values()) rows.upsert(row);
+    }
+  });
+  const onConflicts = conflicts.subscribe((changes) => {
+    for (const { key, after } of changes) {
+      if (after === undefined) rows.delete(key);
+      else rows.upsert(conflictRow(key, after));
+    }
+  });
+  for (const service of services.list()) for (const row of unservedRows(service)) rows.upsert(row);
+  return {
+    [Symbol.dispose]: () => {
+      onServices[Symbol.dispose]();
+      onConflicts[Symbol.dispose]();
+    },
+  };
+}
+
+function conflictRow(key: string, conflict: FrontendConflict): FrontendRow {
+  return {
+    ...offRow(conflict.service, '', 'ClusterIP'),
+    key,
+    state: 'error',
+    reason: `${conflict.frontend} belongs to the older service ${conflict.owner}`,
+  };
+}
+
+function unservedRows(service: ServiceObject): FrontendRow[] {
+  const name = `${service.namespace}/${service.name}`;
+  return service.ports.flatMap((port) => {
+    const nodePorts: [string, FrontendType][] = port.nodePort ? [[`*:${port.nodePort}`, 'NodePort']] : [];
+    const addresses: [string, FrontendType][] = [
+      ...service.loadBalancerAddresses.map((address): [string, FrontendType] => [address, 'LoadBalancer']),
+      ...service.externalAddresses.map((address): [string, FrontendType] => [address, 'ExternalIP']),
+    ];
+    const frontends = addresses.map(([address, type]): [string, FrontendType] => [formatHostPort(address, port.port), type]);
+    return [...nodePorts, ...frontends].map(([frontend, type]) => ({
+      ...offRow(name, port.name, type),
+      key: `${frontend}/${port.protocol}`,
+    }));
+  });
+}
+
+function offRow(service: string, portName: string, type: FrontendType): FrontendRow {
+  const reason = `${type} frontends are not served yet`;
+  return { key: '', id: 0, type, service, portName, backends: [], state: 'off', reason };
+}
+
+/** One timer for all that waits for its grace to pass. */
+function graceTimer(clock: Clock, collect: () => number | undefined): Disposable & { schedule(ms: number | undefined): void } {
+  let timer: { cancel(): void } | undefined;
+  const schedule = (ms: number | undefined): void => {
+    timer?.cancel();
+    timer = ms === undefined ? undefined : clock.setTimeout(() => schedule(collect()), Math.max(ms, 10));
+  };
+  return { schedule, [Symbol.dispose]: () => timer?.cancel() };
+}
