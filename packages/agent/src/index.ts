@@ -1,1 +1,5 @@
-export {};
+/**
+ * The agent: one a node. It wires sources, tables, features and the kernel together, in order, and answers on a unix
+ * socket. It holds no logic of its own that a feature could hold. Begin with `agent.ts`; `report.ts` is what it tells.
+ */
+export type { MapUsage, MonitorEvent, ProgramUsage, State, StatusReport, TableReport } from './report.ts';

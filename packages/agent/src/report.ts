@@ -1,0 +1,124 @@
+/**
+ * What the agent's local API answers: the contract between agent and command line. Times are milliseconds since the
+ * epoch. Everything in it was looked at when it was asked for (kernel, tables), never copied from the configuration.
+ */
+
+export type State = 'ok' | 'off' | 'degraded';
+
+/** `GET /status` */
+export interface StatusReport {
+  readonly node: string;
+  readonly version: string;
+  readonly startedAt: number;
+  readonly kernel: string;
+  readonly kubernetes: {
+    readonly state: State;
+    /** The server in use, and the others that may be used. */
+    readonly server: string;
+    readonly version: string | undefined;
+    readonly lastError: string | undefined;
+    /** Kinds watched, and whether each has delivered its list. */
+    readonly watches: readonly { readonly kind: string; readonly synced: boolean; readonly objects: number }[];
+  };
+  readonly kubeProxyReplacement: {
+    /** True when the socket hooks' links are found attached in the kernel. */
+    readonly enabled: boolean;
+    readonly why: string | undefined;
+    readonly devices: readonly { readonly name: string; readonly addresses: readonly string[]; readonly why: string }[];
+    /** Hooks by what the kernel says of them. */
+    readonly hooks: readonly { readonly name: string; readonly attached: boolean; readonly why: string | undefined }[];
+  };
+  readonly cni: { readonly state: State; readonly socket: string; readonly configFile: string | undefined; readonly why: string | undefined };
+  readonly ipam: readonly {
+    readonly family: 4 | 6;
+    readonly prefix: string;
+    readonly allocated: number;
+    /** Undefined past 2^53. */
+    readonly total: number | undefined;
+  }[];
+  readonly routing: { readonly network: string; readonly host: string; readonly mtu: number };
+  readonly attachMode: string;
+  readonly masquerading: { readonly state: State; readonly why: string };
+  readonly controllers: {
+    readonly total: number;
+    readonly healthy: number;
+    readonly list: readonly {
+      readonly name: string;
+      readonly successCount: number;
+      readonly failureCount: number;
+      readonly lastSuccessAt: number | undefined;
+      readonly lastFailureAt: number | undefined;
+      readonly lastError: string | undefined;
+    }[];
+  };
+  readonly modules: readonly { readonly name: string; readonly state: State; readonly why: string | undefined }[];
+  readonly maps: readonly MapUsage[];
+  /** Rules found in the node's network namespace that are not ours; we have none. */
+  readonly foreignRules: readonly { readonly kind: 'iptables' | 'nftables'; readonly owner: string; readonly count: number }[];
+  /** Why the rules could not be counted, if so: then nothing is claimed about them. */
+  readonly foreignRulesUnknown: string | undefined;
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly local: boolean;
+    readonly addresses: readonly string[];
+    readonly state: 'reachable' | 'unreachable' | 'unknown';
+    readonly why: string | undefined;
+  }[];
+  readonly drops: readonly { readonly reason: string; readonly direction: string; readonly packets: number; readonly bytes: number; readonly hint: string }[];
+  readonly forwarded: readonly { readonly direction: string; readonly packets: number; readonly bytes: number }[];
+  /** Events that found the ring full. */
+  readonly eventsLost: number;
+  readonly configurationWarnings: readonly string[];
+}
+
+/** `GET /maps` */
+export interface MapUsage {
+  readonly name: string;
+  readonly type: string;
+  readonly entries: number | undefined;
+  readonly maxEntries: number;
+  readonly bytes: number | undefined;
+}
+
+/** `GET /programs` */
+export interface ProgramUsage {
+  readonly name: string;
+  readonly type: string;
+  readonly id: number;
+  readonly attachedTo: readonly string[];
+  readonly instructions: number;
+  /** Undefined while the kernel's statistics are off (`kernel.bpf_stats_enabled`). */
+  readonly runCount: number | undefined;
+  readonly averageNs: number | undefined;
+}
+
+/** `GET /tables/NAME`; `GET /tables` lists their names with the number of rows. */
+export interface TableReport {
+  readonly name: string;
+  readonly revision: number;
+  readonly initialized: boolean;
+  /** Headers in the order in which people read them, and a row of texts for each object. */
+  readonly columns: readonly string[];
+  readonly cells: readonly (readonly string[])[];
+  /** The same objects whole. */
+  readonly rows: readonly unknown[];
+}
+
+/** One line of `GET /monitor?type=drop` (newline-delimited JSON). */
+export interface MonitorEvent {
+  readonly type: 'drop';
+  readonly at: number;
+  readonly reason: string;
+  readonly hint: string;
+  readonly direction: 'ingress' | 'egress';
+  readonly tracePoint: string;
+  /** `namespace/pod`, `node NAME`, or empty. */
+  readonly source: string;
+  readonly destination: string;
+  readonly sourceIdentity: string;
+  readonly destinationIdentity: string;
+  readonly interface: string;
+  /** As tcpdump would say it. */
+  readonly packet: string;
+  readonly length: number;
+}
