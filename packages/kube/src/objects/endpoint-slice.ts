@@ -1,0 +1,124 @@
+import type { Protocol } from '@sluice/model';
+import { type Address, familyOf, parsePrefix, prefixContains } from '@sluice/net';
+import { distinct, type Field, present } from '../field.ts';
+import { type NamespacedRow, openNamespacedObject } from './metadata.ts';
+import { transportProtocols } from './service.ts';
+
+export interface EndpointPort {
+  readonly name: string;
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly appProtocol: string | undefined;
+}
+
+/** Where a service's traffic may go; becomes a backend for each port of its slice. */
+export interface SliceEndpoint {
+  readonly addresses: readonly Address[];
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
+  readonly nodeName: string | undefined;
+  readonly zone: string | undefined;
+  readonly hostname: string | undefined;
+  readonly zoneHints: readonly string[];
+  readonly nodeHints: readonly string[];
+  /** The pod behind it, where there is one. */
+  readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string } | undefined;
+}
+
+export interface EndpointSliceObject extends NamespacedRow {
+  /** Undefined: the slice belongs to no service and is not used. */
+  readonly serviceName: string | undefined;
+  /** Undefined: a type that we do not know, the slice has no endpoints then. */
+  readonly addressType: 'IPv4' | 'IPv6' | undefined;
+  readonly ports: readonly EndpointPort[];
+  readonly endpoints: readonly SliceEndpoint[];
+}
+
+const serviceNameLabel = 'kubernetes.io/service-name';
+const addressTypes = ['IPv4', 'IPv6'] as const;
+
+// What the API server itself refuses in a slice: traffic for these must not leave through a service.
+const forbiddenPrefixes = ['0.0.0.0/32', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '255.255.255.255/32']
+  .concat(['::/128', '::1/128', 'fe80::/10', 'ff00::/8'])
+  .map((text) => parsePrefix(text));
+
+export function parseEndpointSlice(object: unknown): EndpointSliceObject {
+  const { root, name, namespace, uid } = openNamespacedObject(object, 'EndpointSlice');
+  const addressType = root.get('addressType').oneOf(addressTypes);
+  const family = addressType === 'IPv6' ? 6 : 4;
+  if (!root.get('addressType').present) root.get('addressType').problem('missing');
+  return {
+    namespace,
+    name,
+    uid,
+    serviceName: root.get('metadata').get('labels').get(serviceNameLabel).text(),
+    addressType,
+    ports: distinct(root.get('ports').items(), endpointPort, ({ name, protocol }) => `port ${name}/${protocol}`),
+    endpoints: addressType === undefined ? [] : endpoints(root.get('endpoints').items(), family),
+    problems: root.problems,
+  };
+}
+
+function endpointPort(field: Field): EndpointPort | undefined {
+  const port = field.get('port').port();
+  const protocol = field.get('protocol').present ? field.get('protocol').oneOf(transportProtocols) : 'TCP';
+  if (!field.get('port').present) field.problem('a port without a number');
+  if (port === undefined || protocol === undefined) return undefined;
+  return { name: field.get('name').text() ?? '', protocol, port, appProtocol: field.get('appProtocol').text() };
+}
+
+function endpoints(fields: readonly Field[], family: 4 | 6): SliceEndpoint[] {
+  const seen = new Set<Address>();
+  return present(fields.map((field) => endpoint(field, family, seen)));
+}
+
+function endpoint(field: Field, family: 4 | 6, seen: Set<Address>): SliceEndpoint | undefined {
+  const addresses = present(
+    field
+      .get('addresses')
+      .items()
+      .map((item) => endpointAddress(item, family, seen)),
+  );
+  if (addresses.length === 0) return undefined;
+  const conditions = field.get('conditions');
+  // Unknown readiness counts as ready, unknown serving as readiness says: rules of discovery.k8s.io/v1.
+  const ready = conditions.get('ready').boolean() ?? true;
+  const hints = field.get('hints');
+  return {
+    addresses,
+    ready,
+    serving: conditions.get('serving').boolean() ?? ready,
+    terminating: conditions.get('terminating').boolean() ?? false,
+    nodeName: field.get('nodeName').text(),
+    zone: field.get('zone').text(),
+    hostname: field.get('hostname').text(),
+    zoneHints: hintNames(hints.get('forZones')),
+    nodeHints: hintNames(hints.get('forNodes')),
+    pod: podReference(field.get('targetRef')),
+  };
+}
+
+function endpointAddress(field: Field, family: 4 | 6, seen: Set<Address>): Address | undefined {
+  const address = field.address();
+  if (address === undefined) return undefined;
+  if (familyOf(address) !== family) field.problem(`${address} is not an IPv${family} address`);
+  else if (forbiddenPrefixes.some((prefix) => prefixContains(prefix, address))) {
+    field.problem(`${address} cannot be an endpoint (unspecified, loopback, link-local or multicast)`);
+  } else if (seen.has(address)) field.problem(`${address} is there twice`);
+  else {
+    seen.add(address);
+    return address;
+  }
+  return undefined;
+}
+
+function hintNames(field: Field): string[] {
+  return present(field.items().map((item) => item.get('name').text()));
+}
+
+function podReference(field: Field): SliceEndpoint['pod'] {
+  if (field.get('kind').value !== 'Pod') return undefined;
+  const [namespace, name] = [field.get('namespace').text(), field.get('name').text()];
+  return namespace && name ? { namespace, name, uid: field.get('uid').text() ?? '' } : undefined;
+}

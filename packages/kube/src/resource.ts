@@ -1,0 +1,61 @@
+/** A kind as the API server's paths name it. */
+export interface Resource {
+  /** Empty for the core group. */
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+}
+
+/** The built-in kinds that we read or write. */
+export const resources = {
+  services: { group: '', version: 'v1', plural: 'services', kind: 'Service', namespaced: true },
+  nodes: { group: '', version: 'v1', plural: 'nodes', kind: 'Node', namespaced: false },
+  pods: { group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true },
+  namespaces: { group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', namespaced: false },
+  events: { group: '', version: 'v1', plural: 'events', kind: 'Event', namespaced: true },
+  endpointSlices: {
+    group: 'discovery.k8s.io',
+    version: 'v1',
+    plural: 'endpointslices',
+    kind: 'EndpointSlice',
+    namespaced: true,
+  },
+  serviceCidrs: {
+    group: 'networking.k8s.io',
+    version: 'v1',
+    plural: 'servicecidrs',
+    kind: 'ServiceCIDR',
+    namespaced: false,
+  },
+  leases: { group: 'coordination.k8s.io', version: 'v1', plural: 'leases', kind: 'Lease', namespaced: true },
+} as const satisfies Record<string, Resource>;
+
+export function apiVersionOf({ group, version }: Resource): string {
+  return group === '' ? version : `${group}/${version}`;
+}
+
+export interface ResourcePathParts {
+  readonly namespace?: string | undefined;
+  readonly name?: string | undefined;
+  readonly subresource?: string | undefined;
+}
+
+/** `/api/v1/namespaces/default/services/kubernetes`; names are checked, so that none can lead elsewhere. */
+export function resourcePath(resource: Resource, { namespace, name, subresource }: ResourcePathParts = {}): string {
+  const parts = resource.group === '' ? ['api', resource.version] : ['apis', resource.group, resource.version];
+  if (namespace !== undefined && resource.namespaced) parts.push('namespaces', pathSegment(namespace));
+  parts.push(resource.plural);
+  if (name !== undefined) parts.push(pathSegment(name));
+  if (subresource !== undefined) parts.push(pathSegment(subresource));
+  return `/${parts.join('/')}`;
+}
+
+// Kubernetes' own rule for names that become path segments (validation of path segment names).
+function pathSegment(name: string): string {
+  if (name === '' || name === '.' || name === '..' || /[/%]/.test(name)) {
+    throw new TypeError(`${JSON.stringify(name)} cannot be the name of an object`);
+  }
+  return encodeURIComponent(name);
+}
