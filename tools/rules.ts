@@ -171,6 +171,8 @@ function paragraphs(root: string): string[] {
     const index = join(dirname(path), 'src/index.ts');
     if (!existsSync(join(root, index))) return [`${index}: missing; it is the package's only public surface`];
     const first = readFileSync(join(root, index), 'utf8').trimStart();
-    return /^(\/\/|\/\*\*?)/.test(first) ? [] : [`${index}: begins with a paragraph: what it is for, what not, where to begin`];
+    return /^(\/\/|\/\*\*?)/.test(first)
+      ? []
+      : [`${index}: begins with a paragraph: what it is for, what not, where to begin`];
   });
 }

@@ -27,11 +27,15 @@ export const checks: readonly Step[] = [
   { name: 'format of C', run: (root) => formatOfC(root) },
   { name: 'repository rules', run: async (root) => report(complaints(root)) },
   command('generated files fresh', process.execPath, ['tools/generate.ts', '--check']),
-  tests('unit tests', ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'lab/src/**/*.test.ts', 'tools/**/*.test.ts'], {
-    without: [...KERNEL_TESTS, ...LAB_TESTS],
-    concurrency: availableParallelism(),
-    seconds: 120,
-  }),
+  tests(
+    'unit tests',
+    ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'lab/src/**/*.test.ts', 'tools/**/*.test.ts'],
+    {
+      without: [...KERNEL_TESTS, ...LAB_TESTS],
+      concurrency: availableParallelism(),
+      seconds: 120,
+    },
+  ),
 ];
 
 export const kernelSteps: readonly Step[] = [
@@ -87,8 +91,12 @@ function tests(
     name,
     run: async (root, totals) => {
       const without = new Set(globSync([...options.without], { cwd: root }));
-      const files = globSync([...patterns], { cwd: root }).filter((file) => !without.has(file)).sort();
-      return files.length === 0 ? report([`no test file matches ${patterns.join(' ')}`]) : runTests(root, files, options, totals);
+      const files = globSync([...patterns], { cwd: root })
+        .filter((file) => !without.has(file))
+        .sort();
+      return files.length === 0
+        ? report([`no test file matches ${patterns.join(' ')}`])
+        : runTests(root, files, options, totals);
     },
   };
 }
@@ -113,7 +121,9 @@ async function runTests(
     if (data.details.type === 'suite') continue;
     if (event.type === 'test:fail') {
       totals.failed += 1;
-      process.stdout.write(`not ok: ${data.file ?? ''}:${data.line ?? ''} ${data.name}\n${failure(event.data.details.error)}\n`);
+      process.stdout.write(
+        `not ok: ${data.file ?? ''}:${data.line ?? ''} ${data.name}\n${failure(event.data.details.error)}\n`,
+      );
     } else if (data.skip !== undefined && data.skip !== false) {
       totals.skipped += 1;
       process.stdout.write(`skipped: ${data.name}: ${String(data.skip)}\n`);

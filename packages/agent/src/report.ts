@@ -28,7 +28,12 @@ export interface StatusReport {
     /** Hooks by what the kernel says of them. */
     readonly hooks: readonly { readonly name: string; readonly attached: boolean; readonly why: string | undefined }[];
   };
-  readonly cni: { readonly state: State; readonly socket: string; readonly configFile: string | undefined; readonly why: string | undefined };
+  readonly cni: {
+    readonly state: State;
+    readonly socket: string;
+    readonly configFile: string | undefined;
+    readonly why: string | undefined;
+  };
   readonly ipam: readonly {
     readonly family: 4 | 6;
     readonly prefix: string;
@@ -54,7 +59,11 @@ export interface StatusReport {
   readonly modules: readonly { readonly name: string; readonly state: State; readonly why: string | undefined }[];
   readonly maps: readonly MapUsage[];
   /** Rules found in the node's network namespace that are not ours; we have none. */
-  readonly foreignRules: readonly { readonly kind: 'iptables' | 'nftables'; readonly owner: string; readonly count: number }[];
+  readonly foreignRules: readonly {
+    readonly kind: 'iptables' | 'nftables';
+    readonly owner: string;
+    readonly count: number;
+  }[];
   /** Why the rules could not be counted, if so: then nothing is claimed about them. */
   readonly foreignRulesUnknown: string | undefined;
   readonly nodes: readonly {
@@ -64,7 +73,13 @@ export interface StatusReport {
     readonly state: 'reachable' | 'unreachable' | 'unknown';
     readonly why: string | undefined;
   }[];
-  readonly drops: readonly { readonly reason: string; readonly direction: string; readonly packets: number; readonly bytes: number; readonly hint: string }[];
+  readonly drops: readonly {
+    readonly reason: string;
+    readonly direction: string;
+    readonly packets: number;
+    readonly bytes: number;
+    readonly hint: string;
+  }[];
   readonly forwarded: readonly { readonly direction: string; readonly packets: number; readonly bytes: number }[];
   /** Events that found the ring full. */
   readonly eventsLost: number;

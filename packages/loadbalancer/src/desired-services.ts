@@ -29,7 +29,11 @@ export function deriveServices({ services, endpointSlices }: ServiceSources): De
   const frontends = new Table<DesiredFrontend>({
     name: 'desired-frontends',
     key: (row) => row.key,
-    columns: { Frontend: (row) => row.key, Service: (row) => row.service, Backends: (row) => String(row.backends.length) },
+    columns: {
+      Frontend: (row) => row.key,
+      Service: (row) => row.service,
+      Backends: (row) => String(row.backends.length),
+    },
     sources: ['kubernetes'],
   });
   const conflicts = new Table<FrontendConflict>({
@@ -47,7 +51,7 @@ export function deriveServices({ services, endpointSlices }: ServiceSources): De
     for (const name of names) {
       const service = services.get(name);
       const wanted = service === undefined ? [] : desiredFrontends(service, endpointSlices.by('service', name));
-      for (const key of claims.replace(name, service?.creationTimestamp ?? '', wanted)) touched.add(key);
+      for (const key of claims.replace(name, service?.createdAt ?? '', wanted)) touched.add(key);
     }
     settle(touched, claims, { frontends, conflicts });
   };
@@ -62,7 +66,7 @@ export function deriveServices({ services, endpointSlices }: ServiceSources): De
     begin();
   });
   const onSlices = endpointSlices.subscribe((changes) => {
-    derive(new Set(changes.flatMap(({ before, after }) => [before?.service, after?.service].filter(isText))));
+    derive(new Set(changes.flatMap(({ before, after }) => [before, after].flatMap(serviceOf))));
     begin();
   });
   begin();
@@ -76,7 +80,9 @@ export function deriveServices({ services, endpointSlices }: ServiceSources): De
   };
 }
 
-const isText = (text: string | undefined): text is string => text !== undefined && text !== '';
+function serviceOf(slice: EndpointSliceObject | undefined): string[] {
+  return slice?.serviceName === undefined ? [] : [`${slice.namespace}/${slice.serviceName}`];
+}
 
 function settle(
   keys: ReadonlySet<string>,
@@ -87,7 +93,12 @@ function settle(
     const [owner, ...losers] = claims.of(key);
     if (owner === undefined) tables.frontends.delete(key);
     else tables.frontends.upsert(owner.frontend);
-    const stale = new Set(tables.conflicts.list().filter((row) => row.frontend === key).map((row) => row.service));
+    const stale = new Set(
+      tables.conflicts
+        .list()
+        .filter((row) => row.frontend === key)
+        .map((row) => row.service),
+    );
     for (const loser of losers) {
       stale.delete(loser.frontend.service);
       tables.conflicts.upsert({

@@ -2,18 +2,15 @@
  * From a Service and its EndpointSlices to the frontends that the kernel is to serve. Pure: equal input, equal output,
  * whatever the order in which the API told of it.
  */
-import type { EndpointObject, EndpointSliceObject, ServiceObject, ServicePort } from '@sluice/kube';
+import type { EndpointSliceObject, ServiceObject, ServicePort, SliceEndpoint } from '@sluice/kube';
 import { formatHostPort } from '@sluice/model';
 import { type Address, familyOf } from '@sluice/net';
 import type { BackendStateName, DesiredBackend, DesiredFrontend } from './frontend.ts';
 
-/** Kubernetes' default for `sessionAffinityConfig.clientIP.timeoutSeconds`. */
-const AFFINITY_SECONDS_DEFAULT = 10_800;
-
 /** Frontends of one service. Only ClusterIPs so far; a service without any (headless, ExternalName) has none. */
 export function desiredFrontends(service: ServiceObject, slices: readonly EndpointSliceObject[]): DesiredFrontend[] {
   if (service.type === 'ExternalName') return [];
-  return service.clusterIPs.flatMap((address) =>
+  return service.clusterIps.flatMap((address) =>
     service.ports.map((port) => clusterFrontend(service, address, port, slices)),
   );
 }
@@ -32,14 +29,9 @@ function clusterFrontend(
     type: 'ClusterIP',
     service: `${service.namespace}/${service.name}`,
     portName: port.name,
-    affinitySeconds: affinitySeconds(service),
+    affinitySeconds: service.affinityTimeoutSeconds ?? 0,
     backends: chosen(candidates(port, familyOf(address), slices)),
   };
-}
-
-function affinitySeconds(service: ServiceObject): number {
-  if (service.sessionAffinity !== 'ClientIP') return 0;
-  return service.sessionAffinitySeconds ?? AFFINITY_SECONDS_DEFAULT;
 }
 
 interface Candidate extends DesiredBackend {
@@ -52,7 +44,7 @@ function candidates(port: ServicePort, family: 4 | 6, slices: readonly EndpointS
   for (const slice of slices) {
     if (slice.addressType !== `IPv${family}`) continue;
     for (const slicePort of slice.ports) {
-      if (slicePort.name !== port.name || slicePort.protocol !== port.protocol || slicePort.port === undefined) continue;
+      if (slicePort.name !== port.name || slicePort.protocol !== port.protocol) continue;
       for (const endpoint of slice.endpoints) {
         for (const candidate of candidatesOf(endpoint, port, slicePort.port)) {
           const other = byKey.get(candidate.key);
@@ -66,7 +58,7 @@ function candidates(port: ServicePort, family: 4 | 6, slices: readonly EndpointS
 
 const rank: Readonly<Record<Candidate['usable'], number>> = { no: 0, fallback: 1, ready: 2 };
 
-function candidatesOf(endpoint: EndpointObject, service: ServicePort, port: number): Candidate[] {
+function candidatesOf(endpoint: SliceEndpoint, service: ServicePort, port: number): Candidate[] {
   const usable = usability(endpoint);
   const state: BackendStateName = usable === 'ready' ? 'active' : 'terminating';
   // Only the first address is used, as the API documents since 1.33 and kube-proxy always did.
@@ -82,7 +74,7 @@ function candidatesOf(endpoint: EndpointObject, service: ServicePort, port: numb
 }
 
 /** KEP-1669: endpoints that terminate but still serve are used only when no other is ready. */
-function usability(endpoint: EndpointObject): Candidate['usable'] {
+function usability(endpoint: SliceEndpoint): Candidate['usable'] {
   if (endpoint.ready) return 'ready';
   return endpoint.serving && endpoint.terminating ? 'fallback' : 'no';
 }

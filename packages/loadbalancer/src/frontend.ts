@@ -1,5 +1,5 @@
-import type { Address } from '@sluice/net';
 import type { Protocol } from '@sluice/model';
+import type { Address } from '@sluice/net';
 
 /** Where clients find a service, as the kernel is to serve it. One per address, port and protocol. */
 export interface DesiredFrontend {

@@ -6,11 +6,11 @@
  */
 import type { DatapathMaps } from '@sluice/datapath';
 import { type Frontend, FrontendFlag, type FrontendKey } from '@sluice/datapath';
-import { type Protocol, formatHostPort, protocolName, protocolNumbers } from '@sluice/model';
+import { formatHostPort, type Protocol, protocolName, protocolNumbers } from '@sluice/model';
 import type { Address } from '@sluice/net';
-import { BackendTable } from './kernel-backends.ts';
-import { IdPool } from './id-pool.ts';
 import type { DesiredFrontend } from './frontend.ts';
+import { IdPool } from './id-pool.ts';
+import { BackendTable } from './kernel-backends.ts';
 
 export type ServiceMaps = Pick<DatapathMaps, 'frontends' | 'slots' | 'backends' | 'reverseNats'>;
 

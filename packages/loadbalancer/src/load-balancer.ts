@@ -1,7 +1,7 @@
 import type { ServiceObject } from '@sluice/kube';
 import { formatHostPort } from '@sluice/model';
 import { type Clock, type Logger, systemClock } from '@sluice/runtime';
-import { type Controllers, type Reconciler, reconciler, type RowStatus, Table } from '@sluice/state';
+import { type Controllers, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
 import { deriveServices, type FrontendConflict, type ServiceSources } from './desired-services.ts';
 import type { DesiredFrontend, FrontendType } from './frontend.ts';
 import { KernelServices, type ServiceMaps } from './kernel-services.ts';
@@ -132,7 +132,8 @@ function showUnserved(
   const onServices = services.subscribe((changes) => {
     for (const { before, after } of changes) {
       const wanted = new Map((after === undefined ? [] : unservedRows(after)).map((row) => [row.key, row]));
-      for (const row of before === undefined ? [] : unservedRows(before)) if (!wanted.has(row.key)) rows.delete(row.key);
+      for (const row of before === undefined ? [] : unservedRows(before))
+        if (!wanted.has(row.key)) rows.delete(row.key);
       for (const row of wanted.values()) rows.upsert(row);
     }
   });
@@ -165,10 +166,13 @@ function unservedRows(service: ServiceObject): FrontendRow[] {
   return service.ports.flatMap((port) => {
     const nodePorts: [string, FrontendType][] = port.nodePort ? [[`*:${port.nodePort}`, 'NodePort']] : [];
     const addresses: [string, FrontendType][] = [
-      ...service.loadBalancerAddresses.map((address): [string, FrontendType] => [address, 'LoadBalancer']),
-      ...service.externalAddresses.map((address): [string, FrontendType] => [address, 'ExternalIP']),
+      ...service.loadBalancerIngress.map(({ address }): [string, FrontendType] => [address, 'LoadBalancer']),
+      ...service.externalIps.map((address): [string, FrontendType] => [address, 'ExternalIP']),
     ];
-    const frontends = addresses.map(([address, type]): [string, FrontendType] => [formatHostPort(address, port.port), type]);
+    const frontends = addresses.map(([address, type]): [string, FrontendType] => [
+      formatHostPort(address, port.port),
+      type,
+    ]);
     return [...nodePorts, ...frontends].map(([frontend, type]) => ({
       ...offRow(name, port.name, type),
       key: `${frontend}/${port.protocol}`,
@@ -182,7 +186,10 @@ function offRow(service: string, portName: string, type: FrontendType): Frontend
 }
 
 /** One timer for all that waits for its grace to pass. */
-function graceTimer(clock: Clock, collect: () => number | undefined): Disposable & { schedule(ms: number | undefined): void } {
+function graceTimer(
+  clock: Clock,
+  collect: () => number | undefined,
+): Disposable & { schedule(ms: number | undefined): void } {
   let timer: { cancel(): void } | undefined;
   const schedule = (ms: number | undefined): void => {
     timer?.cancel();

@@ -23,6 +23,8 @@ export interface LoadBalancerIngress {
 }
 
 export interface ServiceObject extends NamespacedRow {
+  /** RFC 3339, as text sorts: decides between two services that claim one frontend. */
+  readonly createdAt: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Those that carry settings for a network, see `serviceAnnotationPrefixes`. */
   readonly annotations: Readonly<Record<string, string>>;
@@ -70,6 +72,7 @@ export function parseService(object: unknown): ServiceObject {
     namespace,
     name,
     uid,
+    createdAt: metadata.get('creationTimestamp').text() ?? '',
     labels: metadata.get('labels').texts(),
     annotations: metadata.get('annotations').texts(isServiceAnnotation),
     type: spec.get('type').oneOf(serviceTypes) ?? 'ClusterIP',

@@ -1,0 +1,152 @@
+/** The status in the shape that users of the incumbent know, with the reason beside everything that is not plainly on. */
+import type { State, StatusReport } from '@sluice/agent';
+import { alignPairs, alignTable, formatAge } from '../output.ts';
+import { mapTable } from './tables.ts';
+
+const MAX_FILL = 0.9;
+
+type Pair = readonly [label: string, value: string];
+
+export function isHealthy(report: StatusReport): boolean {
+  return (
+    report.kubernetes.state === 'ok' &&
+    report.cni.state !== 'degraded' &&
+    report.controllers.healthy === report.controllers.total &&
+    report.modules.every((module) => module.state !== 'degraded') &&
+    report.nodes.every((node) => node.state !== 'unreachable')
+  );
+}
+
+export function statusText(report: StatusReport, options: { readonly verbose: boolean; readonly now: number }): string {
+  const pairs = [...summary(report, options.now), ...health(report)];
+  const details = options.verbose ? verboseSections(report, options.now) : [];
+  return `${alignPairs(pairs)}\n${details.map((section) => `\n${section}`).join('')}`;
+}
+
+function summary(report: StatusReport, now: number): Pair[] {
+  return [
+    ['Node', `${report.node}   (kernel ${report.kernel})`],
+    ['Kubernetes', kubernetes(report)],
+    ['Kubernetes APIs', JSON.stringify(report.kubernetes.watches.map((watch) => watch.kind))],
+    ['KubeProxyReplacement', proxyReplacement(report)],
+    ['CNI', withReason(report.cni.state, report.cni.why)],
+    ['Sluice', `Ok   ${report.version}   up ${formatAge((now - report.startedAt) / 1000)}`],
+    ...report.ipam.map(
+      (pool): Pair => [
+        'IPAM',
+        `IPv${pool.family}: ${pool.allocated}/${pool.total ?? '2^64'} allocated from ${pool.prefix}`,
+      ],
+    ),
+    ['Routing', `Network: ${report.routing.network}   Host: ${report.routing.host}   MTU: ${report.routing.mtu}`],
+    ['Attach Mode', report.attachMode],
+    ['Masquerading', withReason(report.masquerading.state, report.masquerading.why)],
+    ['iptables and nftables', foreignRules(report)],
+  ];
+}
+
+function health(report: StatusReport): Pair[] {
+  const reachable = report.nodes.filter((node) => node.state === 'reachable').length;
+  const states = (['ok', 'off', 'degraded'] as const).map(
+    (state) => `${title(state)}(${report.modules.filter((m) => m.state === state).length})`,
+  );
+  const drops = report.drops.reduce((sum, drop) => sum + drop.packets, 0);
+  const fullest = fullestMap(report);
+  return [
+    ['Controller Status', `${report.controllers.healthy}/${report.controllers.total} healthy`],
+    ...failing(report),
+    ['Cluster health', `${reachable}/${report.nodes.length} reachable`],
+    ...report.nodes
+      .filter((n) => n.state !== 'reachable')
+      .map((node): Pair => ['', `${node.name}: ${node.state}${reason(node.why)}`]),
+    ['Modules Health', states.join(' ')],
+    ...report.modules
+      .filter((m) => m.state !== 'ok')
+      .map((module): Pair => ['', `${module.name}: ${withReason(module.state, module.why)}`]),
+    ['BPF Maps', fullest],
+    ['Drops', drops === 0 ? 'none' : `${drops} packets`],
+    ...report.drops.map(
+      (drop): Pair => ['', `${drop.reason} (${drop.direction}): ${drop.packets} packets; ${drop.hint}`],
+    ),
+    ...(report.eventsLost > 0 ? [['Events lost', `${report.eventsLost} (the ring was full)`] as const] : []),
+    ...report.configurationWarnings.map((warning): Pair => ['Configuration', warning]),
+  ];
+}
+
+function kubernetes({ kubernetes }: StatusReport): string {
+  const version = kubernetes.version === undefined ? '' : `${kubernetes.version}   `;
+  return `${title(kubernetes.state)}   ${version}${kubernetes.server}${kubernetes.state === 'ok' ? '' : reason(kubernetes.lastError)}`;
+}
+
+function proxyReplacement({ kubeProxyReplacement: proxy }: StatusReport): string {
+  const devices = proxy.devices.map((device) => [device.name, ...device.addresses].join(' ')).join(', ');
+  return `${proxy.enabled ? 'True' : 'False'}   [${devices}]${reason(proxy.why)}`;
+}
+
+function foreignRules(report: StatusReport): string {
+  if (report.foreignRulesUnknown !== undefined) return `unknown: ${report.foreignRulesUnknown}`;
+  if (report.foreignRules.length === 0) return '0 rules on this node';
+  return report.foreignRules.map((rule) => `${rule.count} ${rule.kind} rules of ${rule.owner}`).join(', ');
+}
+
+function failing(report: StatusReport): Pair[] {
+  return report.controllers.list
+    .filter(
+      (controller) =>
+        controller.lastError !== undefined && (controller.lastFailureAt ?? 0) > (controller.lastSuccessAt ?? 0),
+    )
+    .map((controller): Pair => ['', `${controller.name}: ${controller.lastError}`]);
+}
+
+function fullestMap(report: StatusReport): string {
+  const fills = report.maps
+    .filter((map) => map.entries !== undefined && map.maxEntries > 0)
+    .map((map) => ({ name: map.name, fill: (map.entries ?? 0) / map.maxEntries }));
+  const fullest = fills.reduce((a, b) => (b.fill > a.fill ? b : a), { name: '', fill: -1 });
+  if (fullest.fill < 0) return `${report.maps.length} maps`;
+  const warning = fullest.fill > MAX_FILL ? '; nearly full: new entries will be refused' : '';
+  return `${report.maps.length} maps, fullest: ${fullest.name} ${(100 * fullest.fill).toFixed(1)}%${warning}`;
+}
+
+function verboseSections(report: StatusReport, now: number): string[] {
+  return [
+    `Kube-proxy replacement hooks:\n${alignTable({
+      columns: ['HOOK', 'ATTACHED', 'WHY'],
+      rows: report.kubeProxyReplacement.hooks.map((hook) => [hook.name, hook.attached ? 'yes' : 'no', hook.why ?? '']),
+    })}`,
+    `Devices:\n${alignTable({ columns: ['NAME', 'ADDRESSES', 'WHY'], rows: report.kubeProxyReplacement.devices.map((d) => [d.name, d.addresses.join(' '), d.why]) })}`,
+    `Watches:\n${alignTable({ columns: ['KIND', 'SYNCED', 'OBJECTS'], rows: report.kubernetes.watches.map((w) => [w.kind, w.synced ? 'yes' : 'no', String(w.objects)]) })}`,
+    `Controllers:\n${controllersTable(report, now)}`,
+    `Modules:\n${alignTable({ columns: ['NAME', 'STATE', 'WHY'], rows: report.modules.map((m) => [m.name, title(m.state), m.why ?? '']) })}`,
+    `BPF maps:\n${alignTable(mapTable(report.maps))}`,
+    `Nodes:\n${alignTable({ columns: ['NAME', 'ADDRESSES', 'STATE'], rows: report.nodes.map((n) => [`${n.name}${n.local ? ' (localhost)' : ''}`, n.addresses.join(' '), n.state]) })}`,
+    `Packets:\n${alignTable({
+      columns: ['REASON', 'DIRECTION', 'PACKETS', 'BYTES'],
+      rows: [
+        ...report.forwarded.map((f) => ['Forwarded', f.direction, String(f.packets), String(f.bytes)]),
+        ...report.drops.map((d) => [d.reason, d.direction, String(d.packets), String(d.bytes)]),
+      ],
+    })}`,
+  ];
+}
+
+function controllersTable(report: StatusReport, now: number): string {
+  const ago = (at: number | undefined): string => (at === undefined ? 'never' : `${formatAge((now - at) / 1000)} ago`);
+  return alignTable({
+    columns: ['NAME', 'LAST SUCCESS', 'LAST ERROR', 'RUNS', 'FAILURES', 'MESSAGE'],
+    rows: report.controllers.list.map((controller) => [
+      controller.name,
+      ago(controller.lastSuccessAt),
+      ago(controller.lastFailureAt),
+      String(controller.successCount),
+      String(controller.failureCount),
+      controller.lastError ?? 'no error',
+    ]),
+  });
+}
+
+const reason = (why: string | undefined): string => (why === undefined || why === '' ? '' : `: ${why}`);
+const withReason = (state: State, why: string | undefined): string => `${title(state)}${reason(why)}`;
+
+function title(state: State): string {
+  return { ok: 'Ok', off: 'Disabled', degraded: 'Degraded' }[state];
+}

@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { StatusReport } from '@sluice/agent';
+import { Command } from 'commander';
+import type { AgentClient } from '../agent-client.ts';
+import { CommandError } from '../command-error.ts';
+import { agentOf, type Context, globalOptions } from '../context.ts';
+import { show } from '../output.ts';
+import { isHealthy, statusText } from './status-text.ts';
+
+const WAIT_SECONDS = 60;
+
+export function statusCommand(context: Context): Command {
+  return new Command('status')
+    .description("Show what this node's agent and kernel do, as they are now")
+    .option('--verbose', 'controllers, modules, maps and drops one by one')
+    .option('--wait', `wait up to ${WAIT_SECONDS} s until everything that is on works`)
+    .option('--wait-duration <seconds>', 'how long to wait', Number, WAIT_SECONDS)
+    .addHelpText('after', '\nExamples:\n  sluice status\n  sluice status --verbose\n  sluice status --wait -o json')
+    .action(async (options: { verbose?: boolean; wait?: boolean; waitDuration: number }, command: Command) => {
+      const agent = agentOf(command, context);
+      const report = options.wait
+        ? await healthyStatus(agent, options.waitDuration, context.signal)
+        : ((await agent.get('/status')) as StatusReport);
+      const { output } = globalOptions(command, context);
+      if (output === 'table' || output === 'wide')
+        context.out.write(statusText(report, { verbose: options.verbose ?? false, now: Date.now() }));
+      else await show(context, output, { data: report, table: () => ({ columns: [], rows: [] }) });
+      if (!isHealthy(report))
+        throw new CommandError('something that is on does not work; the lines above name it', { exitCode: 1 });
+    });
+}
+
+async function healthyStatus(agent: AgentClient, seconds: number, signal: AbortSignal): Promise<StatusReport> {
+  const end = performance.now() + seconds * 1000;
+  for (;;) {
+    try {
+      const report = (await agent.get('/status')) as StatusReport;
+      if (isHealthy(report) || performance.now() > end) return report;
+    } catch (error) {
+      if (performance.now() > end) throw error;
+    }
+    await sleep(200, undefined, { signal });
+  }
+}

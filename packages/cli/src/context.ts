@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import { type AgentClient, agentClient, SOCKET_DEFAULT } from './agent-client.ts';
+import { CommandError } from './command-error.ts';
+
+/** What a command touches of the outside, so that tests call the same functions as `main`. */
+export interface Context {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly out: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
+  readonly err: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly signal: AbortSignal;
+}
+
+export type OutputFormat = 'table' | 'wide' | 'json' | 'yaml';
+
+export interface GlobalOptions {
+  readonly socket: string;
+  readonly output: OutputFormat;
+}
+
+/** Options of the root command, wherever on the line they stood. */
+export function globalOptions(command: Command, context: Context): GlobalOptions {
+  const given = command.optsWithGlobals<{ socket?: string; output?: string }>();
+  const output = given.output ?? 'table';
+  if (output !== 'table' && output !== 'wide' && output !== 'json' && output !== 'yaml') {
+    throw new CommandError(`--output ${output}: one of table, wide, json, yaml`, { exitCode: 2 });
+  }
+  return { socket: given.socket ?? context.environment.SLUICE_SOCKET ?? SOCKET_DEFAULT, output };
+}
+
+export function agentOf(command: Command, context: Context): AgentClient {
+  return agentClient(globalOptions(command, context).socket);
+}

@@ -1,0 +1,61 @@
+import { stringify } from 'yaml';
+import type { Context, OutputFormat } from './context.ts';
+
+export interface TextTable {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** Data as JSON or YAML, or the table that people read. */
+export async function show(
+  context: Context,
+  format: OutputFormat,
+  view: { readonly data: unknown; readonly table: () => TextTable },
+): Promise<void> {
+  if (format === 'json') context.out.write(`${JSON.stringify(view.data, undefined, 2)}\n`);
+  else if (format === 'yaml') context.out.write(stringify(view.data));
+  else context.out.write(alignTable(view.table()));
+}
+
+/** Columns three spaces apart, as kubectl prints them; empty cells stay empty, trailing blanks are cut. */
+export function alignTable({ columns, rows }: TextTable): string {
+  const widths = columns.map((column, index) =>
+    Math.max(column.length, ...rows.map((row) => (row[index] ?? '').length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, index) => cell.padEnd((widths[index] ?? 0) + 3))
+      .join('')
+      .trimEnd();
+  return `${[columns, ...rows].map(line).join('\n')}\n`;
+}
+
+/** Labels and values, the values in one column. */
+export function alignPairs(pairs: readonly (readonly [label: string, value: string])[]): string {
+  const width = Math.max(...pairs.map(([label]) => label.length)) + 3;
+  return pairs
+    .map(([label, value]) => `${label === '' ? ''.padEnd(width) : `${label}:`.padEnd(width)}${value}`.trimEnd())
+    .join('\n');
+}
+
+/** `3m12s` of seconds, the two largest units. */
+export function formatAge(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const units: [number, string][] = [
+    [86_400, 'd'],
+    [3_600, 'h'],
+    [60, 'm'],
+    [1, 's'],
+  ];
+  const first = units.findIndex(([size]) => whole >= size);
+  if (first === -1) return '0s';
+  let rest = whole;
+  return units
+    .slice(first, first + 2)
+    .map(([size, name]) => {
+      const count = Math.floor(rest / size);
+      rest %= size;
+      return count === 0 ? '' : `${count}${name}`;
+    })
+    .join('');
+}

@@ -1,0 +1,65 @@
+import { Command, CommanderError } from 'commander';
+import { CommandError } from './command-error.ts';
+import { connectivityCommand } from './commands/connectivity.ts';
+import { monitorCommand } from './commands/monitor.ts';
+import { statusCommand } from './commands/status.ts';
+import { tableCommands } from './commands/tables.ts';
+import { versionCommand } from './commands/version.ts';
+import type { Context } from './context.ts';
+
+/** The whole command line; `extra` are commands of packages that only some installations have, such as the lab. */
+export function createProgram(context: Context, extra: readonly Command[] = []): Command {
+  const program = new Command('sluice')
+    .description('Look at and try out the network of this Kubernetes node')
+    .option('-o, --output <format>', 'table, wide, json or yaml')
+    .option('--socket <path>', 'unix socket of the agent; default SLUICE_SOCKET or /run/sluice/sluice.sock')
+    .enablePositionalOptions()
+    .showHelpAfterError('(see --help)');
+  for (const command of [
+    statusCommand(context),
+    connectivityCommand(context),
+    ...tableCommands(context),
+    monitorCommand(context),
+    versionCommand(context),
+  ]) {
+    program.addCommand(acceptGlobals(command));
+  }
+  for (const command of extra) program.addCommand(command);
+  return program;
+}
+
+/** `sluice status -o json` as well as `sluice -o json status`: people type both. */
+function acceptGlobals(command: Command): Command {
+  for (const child of command.commands) acceptGlobals(child);
+  if (command.commands.length === 0) {
+    command
+      .option('-o, --output <format>', 'table, wide, json or yaml')
+      .option('--socket <path>', 'unix socket of the agent');
+  }
+  return command;
+}
+
+/** Runs one command line; returns the exit status. Errors become one line, programmer errors keep their stack. */
+export async function runProgram(program: Command, args: readonly string[], context: Context): Promise<number> {
+  quiet(program, context);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode;
+    if (error instanceof CommandError) {
+      context.err.write(`sluice: ${error.message}\n`);
+      return error.exitCode;
+    }
+    context.err.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return 70;
+  }
+}
+
+function quiet(command: Command, context: Context): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => void context.out.write(text),
+    writeErr: (text) => void context.err.write(text),
+  });
+  for (const child of command.commands) quiet(child, context);
+}
