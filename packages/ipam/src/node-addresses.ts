@@ -3,8 +3,8 @@ import type { Clock } from '@sluice/runtime';
 import { AddressPool, PoolExhaustedError, type PoolUsage } from './pool.ts';
 
 export interface AddressPair {
-  readonly ipv4?: Address;
-  readonly ipv6?: Address;
+  readonly ipv4?: Address | undefined;
+  readonly ipv6?: Address | undefined;
 }
 
 export interface NodeAddressesOptions {

@@ -1,0 +1,346 @@
+import {
+  type Addition,
+  type AddRequest,
+  type Attachment,
+  type AttachmentKey,
+  type Check,
+  type CheckRequest,
+  CniCode,
+  CniError,
+  type CniHandler,
+  type CniResult,
+  type DelRequest,
+  type GcRequest,
+  type PodFacts,
+} from '@sluice/cni';
+import { type AddressPair, type NodeAddresses, PoolExhaustedError } from '@sluice/ipam';
+import type { Mac } from '@sluice/net';
+import type { Netlink } from '@sluice/netlink';
+import { type Clock, type Logger, systemClock } from '@sluice/runtime';
+import type { Controllers, RowStatus } from '@sluice/state';
+import { comparePod, comparePrevious, resultOf } from './check.ts';
+import { addressesOf, addressRow, netnsRow } from './desired.ts';
+import { type PodDevices, podDevices } from './device.ts';
+import {
+  type Endpoint,
+  type EndpointTable,
+  endpointKey,
+  endpointTable,
+  hostNameOf,
+  macOf,
+  podName,
+} from './endpoint.ts';
+import { identityOf } from './identity.ts';
+import type { EndpointMaps, PodLabels, PodPrograms } from './ports.ts';
+import { type AnyReconciler, endpointReconcilers } from './reconcilers.ts';
+import { type RestoreReport, restoreEndpoints } from './restore.ts';
+import { EndpointStore } from './store.ts';
+
+export interface EndpointsOptions {
+  /** For the state files. */
+  readonly stateFolder: string;
+  readonly addresses: NodeAddresses;
+  readonly maps: EndpointMaps;
+  readonly programs: PodPrograms;
+  /** Of the node's namespace. */
+  readonly netlink: Netlink;
+  /** Where proc is mounted, of which `sys/net` is written. */
+  readonly procPath: string;
+  /** What pods see behind their gateway's address. */
+  readonly nodeMac: Mac;
+  /** Of the pods' devices, and what of it fits through the tunnel. Asked at each ADD: a LAN device's may change. */
+  readonly mtu: () => { readonly device: number; readonly route: number };
+  readonly labels: PodLabels;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  readonly controllers?: Controllers;
+  /** Between two comparisons of the maps with the table; default 5 minutes. */
+  readonly fullIntervalMs?: number;
+}
+
+/** The endpoints of this node, as a container runtime, the API and a person see them. */
+export interface Endpoints extends CniHandler {
+  readonly table: EndpointTable;
+  readonly restored: RestoreReport;
+  readonly reconcilers: readonly AnyReconciler[];
+  statusOf(key: string): RowStatus | undefined;
+  /** Labels of a pod were learned or have changed; without a name: of all. */
+  labelsChanged(namespace?: string, name?: string): void;
+  stop(): Promise<void>;
+}
+
+/** Restores what is on disk, attaches this version's programs to it, and keeps maps and links right from then on. */
+export function startEndpoints(options: EndpointsOptions): Endpoints {
+  return new LocalEndpoints(options);
+}
+
+class LocalEndpoints implements Endpoints {
+  readonly table: EndpointTable;
+  readonly restored: RestoreReport;
+  readonly reconcilers: readonly AnyReconciler[];
+  readonly #options: EndpointsOptions;
+  readonly #clock: Clock;
+  readonly #store: EndpointStore;
+  readonly #devices: PodDevices;
+  /** Attachments being made: from the request to its result. */
+  readonly #inProgress = new Set<string>();
+  readonly #statuses = new Map<string, RowStatus>();
+  #lastId = 0;
+
+  constructor(options: EndpointsOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#store = new EndpointStore(options.stateFolder);
+    this.#devices = podDevices(options);
+    this.table = endpointTable((key) => this.#statuses.get(key));
+    this.restored = restoreEndpoints({ ...options, store: this.#store, devices: this.#devices });
+    for (const endpoint of this.restored.endpoints) {
+      this.table.upsert(this.#withIdentity(endpoint));
+      this.#lastId = Math.max(this.#lastId, endpoint.id);
+    }
+    for (const endpoint of this.table.list()) this.#writeMaps(endpoint);
+    this.table.markInitialized('restore');
+    this.reconcilers = endpointReconcilers({
+      ...options,
+      table: this.table,
+      devices: this.#devices,
+      clock: this.#clock,
+      controllers: options.controllers,
+      onLinkStatus: (key, status) => this.#statuses.set(key, status),
+    });
+    for (const each of this.reconcilers) each.start();
+    this.table.subscribe(() => {
+      for (const each of this.reconcilers) each.trigger();
+    });
+  }
+
+  async stop(): Promise<void> {
+    for (const each of this.reconcilers) await each.stop();
+  }
+
+  statusOf(key: string): RowStatus | undefined {
+    return this.#statuses.get(key);
+  }
+
+  add(request: AddRequest): Addition | Check {
+    const key = endpointKey(request);
+    const existing = this.table.get(key);
+    if (existing) return this.#addAgain(existing, request);
+    if (this.#inProgress.has(key)) {
+      throw new CniError(CniCode.TryAgain, `${key} is being added by another request`);
+    }
+    this.#removeLeftover(hostNameOf(request));
+    const addresses = this.#allocate(key);
+    this.#inProgress.add(key);
+    const attachment = this.#attachment(request, addresses);
+    return {
+      kind: 'new',
+      attachment,
+      complete: (facts) => {
+        try {
+          return this.#complete(request, attachment, facts, addresses);
+        } finally {
+          this.#inProgress.delete(key);
+        }
+      },
+      abandon: (reason) => {
+        this.#inProgress.delete(key);
+        this.#options.addresses.withdraw(addresses);
+        this.#removeLeftover(attachment.hostName);
+        this.#options.log.warn({ attachment: key, reason }, 'ADD was given up');
+      },
+    };
+  }
+
+  check(request: CheckRequest): Check {
+    const endpoint = this.table.get(endpointKey(request));
+    if (!endpoint) {
+      throw new CniError(CniCode.UnknownContainer, `there is no endpoint ${endpointKey(request)} on this node`);
+    }
+    comparePrevious(endpoint, request.previousResult);
+    this.#checkKernel(endpoint);
+    return this.#lookInside(endpoint);
+  }
+
+  remove(request: DelRequest): void {
+    // A salvaged endpoint does not know its container.
+    const endpoint = this.table.get(endpointKey(request)) ?? this.table.by('device', hostNameOf(request))[0];
+    if (endpoint) this.#remove(endpoint);
+    else if (!this.#inProgress.has(endpointKey(request))) this.#removeLeftover(hostNameOf(request));
+  }
+
+  status(): void {
+    const { addresses } = this.#options;
+    if (!addresses.ready) throw new CniError(CniCode.NotAvailable, this.#notReady());
+    const exhausted = addresses.exhausted();
+    if (exhausted) throw new CniError(CniCode.NotAvailable, exhausted.message);
+  }
+
+  collect(request: GcRequest): void {
+    const valid = new Set(request.validAttachments.map(endpointKey));
+    const errors: string[] = [];
+    for (const endpoint of this.table.list().filter((row) => !valid.has(endpointKey(row)))) {
+      try {
+        this.#remove(endpoint);
+        this.#options.log.info({ attachment: endpointKey(endpoint), pod: podName(endpoint) }, 'collected as garbage');
+      } catch (error) {
+        errors.push(`${endpointKey(endpoint)}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+    if (errors.length > 0) throw new CniError(CniCode.Io, `could not collect ${errors.join('; ')}`);
+  }
+
+  labelsChanged(namespace?: string, name?: string): void {
+    const rows = name === undefined ? this.table.list() : this.table.by('pod', `${namespace}/${name}`);
+    for (const endpoint of rows) {
+      const renewed = this.#withIdentity(endpoint);
+      if (renewed.identity === endpoint.identity) continue;
+      this.#store.save(renewed);
+      this.table.upsert(renewed);
+    }
+  }
+
+  #addAgain(existing: Endpoint, request: AddRequest): Check {
+    if (existing.netns !== request.netns) {
+      throw new CniError(
+        CniCode.InterfaceExists,
+        `${endpointKey(existing)} exists already, in the network namespace ${existing.netns}: DEL comes first`,
+      );
+    }
+    this.#checkKernel(existing);
+    return this.#lookInside(existing);
+  }
+
+  #lookInside(endpoint: Endpoint): Check {
+    return {
+      kind: 'check',
+      podName: endpoint.ifname,
+      verify: (pod) => {
+        comparePod(endpoint, pod);
+        return resultOf(endpoint);
+      },
+    };
+  }
+
+  #checkKernel(endpoint: Endpoint): void {
+    const { maps, programs } = this.#options;
+    const different = (what: string) =>
+      new CniError(CniCode.Different, `${endpointKey(endpoint)}: ${what}`, {
+        details: 'the agent repairs its side by itself',
+      });
+    const link = this.#devices.find(endpoint.hostName);
+    if (link?.ifindex !== endpoint.hostIfindex) throw different(`device ${endpoint.hostName} is gone from the node`);
+    for (const address of addressesOf(endpoint)) {
+      if (maps.endpoints.lookup(address)?.id !== endpoint.id) throw different(`map endpoints lacks ${address}`);
+    }
+    if (![...programs.listPodLinks()].includes(endpoint.hostName))
+      throw different(`no program on ${endpoint.hostName}`);
+  }
+
+  #allocate(key: string): AddressPair {
+    const { addresses } = this.#options;
+    if (!addresses.ready) throw new CniError(CniCode.TryAgain, this.#notReady());
+    try {
+      return addresses.allocate(key);
+    } catch (error) {
+      if (error instanceof PoolExhaustedError) throw new CniError(CniCode.TryAgain, error.message, { cause: error });
+      throw error;
+    }
+  }
+
+  #notReady(): string {
+    const missing = this.#options.addresses.usage().filter((usage) => usage.prefixes.length === 0);
+    const families = missing.map((usage) => `IPv${usage.family}`).join(' and ');
+    return `the node has no ${families} pod CIDR yet: the API server has not answered, or the operator gives none`;
+  }
+
+  #attachment(key: AttachmentKey, { ipv4, ipv6 }: AddressPair): Attachment {
+    const { addresses, mtu } = this.#options;
+    const { device, route } = mtu();
+    const gatewayIpv4 = addresses.ipv4?.router;
+    const gatewayIpv6 = addresses.ipv6?.router;
+    return {
+      hostName: hostNameOf(key),
+      hostMac: macOf(key, 'host'),
+      podName: key.ifname,
+      podMac: macOf(key, 'pod'),
+      mtu: device,
+      routeMtu: route,
+      ...(ipv4 && gatewayIpv4 && { ipv4: { address: ipv4, gateway: gatewayIpv4 } }),
+      ...(ipv6 && gatewayIpv6 && { ipv6: { address: ipv6, gateway: gatewayIpv6 } }),
+    };
+  }
+
+  /** Disk first, then the kernel: whatever a killed agent had begun, the next one finds by the file. */
+  #complete(request: AddRequest, attachment: Attachment, facts: PodFacts, addresses: AddressPair): CniResult {
+    const endpoint = this.#withIdentity({
+      id: this.#lastId + 1,
+      containerId: request.containerId,
+      ifname: request.ifname,
+      netns: request.netns,
+      ...facts,
+      hostName: attachment.hostName,
+      hostMac: attachment.hostMac,
+      podMac: attachment.podMac,
+      mtu: attachment.mtu,
+      routeMtu: attachment.routeMtu,
+      ipv4: addresses.ipv4,
+      ipv6: addresses.ipv6,
+      gatewayIpv4: attachment.ipv4?.gateway,
+      gatewayIpv6: attachment.ipv6?.gateway,
+      pod: request.pod,
+      identity: 0,
+      createdAt: this.#clock.now(),
+    });
+    this.#lastId = endpoint.id;
+    try {
+      this.#store.save(endpoint);
+      this.#writeMaps(endpoint);
+      this.#options.programs.attachPod(endpoint.hostName, endpoint.hostIfindex);
+      this.#devices.bringUp(endpoint);
+    } catch (error) {
+      this.#remove(endpoint);
+      throw error;
+    }
+    this.table.upsert(endpoint);
+    return resultOf(endpoint);
+  }
+
+  #writeMaps(endpoint: Endpoint): void {
+    const { maps, nodeMac } = this.#options;
+    for (const address of addressesOf(endpoint)) maps.endpoints.update(address, addressRow(endpoint, nodeMac));
+    const first = this.table.list().find((row) => row.netnsCookie === endpoint.netnsCookie && row.id < endpoint.id);
+    if (!first) maps.netnsEndpoints.update(endpoint.netnsCookie, netnsRow(endpoint));
+  }
+
+  /** The kernel first, the file last: a removal that is cut short is found again. */
+  #remove(endpoint: Endpoint): void {
+    const { maps, programs, addresses } = this.#options;
+    this.table.delete(endpointKey(endpoint));
+    this.#statuses.delete(endpointKey(endpoint));
+    for (const address of addressesOf(endpoint)) {
+      if (maps.endpoints.lookup(address)?.id === endpoint.id) maps.endpoints.delete(address);
+    }
+    if (maps.netnsEndpoints.lookup(endpoint.netnsCookie)?.endpointId === endpoint.id) {
+      maps.netnsEndpoints.delete(endpoint.netnsCookie);
+    }
+    programs.detachPod(endpoint.hostName);
+    this.#devices.remove(endpoint.hostName);
+    addresses.release(endpoint);
+    this.#store.remove(endpoint);
+  }
+
+  /** A device of ours that no endpoint owns: of an ADD that died between two steps. */
+  #removeLeftover(hostName: string): void {
+    this.#options.programs.detachPod(hostName);
+    this.#devices.remove(hostName);
+  }
+
+  #withIdentity(endpoint: Endpoint): Endpoint {
+    const { pod } = endpoint;
+    const labels = pod && this.#options.labels.labelsOf(pod.namespace, pod.name);
+    // What is known stays known while the API server is away.
+    if (!labels && endpoint.identity > 0) return endpoint;
+    return { ...endpoint, identity: identityOf(pod?.namespace ?? '', labels) };
+  }
+}

@@ -1,0 +1,48 @@
+import type { IdentityId } from '@sluice/model';
+import type { Address, Mac } from '@sluice/net';
+
+/** What endpoints need of the datapath's maps; the generated bindings fit it. */
+export interface EndpointMaps {
+  readonly endpoints: EndpointMap<Address | undefined, EndpointValue>;
+  readonly netnsEndpoints: EndpointMap<bigint, NetnsEndpointValue>;
+}
+
+export interface EndpointMap<Key, Value> {
+  update(key: Key, value: Value): void;
+  delete(key: Key): boolean;
+  lookup(key: Key): Value | undefined;
+  entries(): IterableIterator<[Key, Value]>;
+}
+
+/** struct endpoint */
+export interface EndpointValue {
+  readonly id: number;
+  readonly ifindex: number;
+  readonly identity: IdentityId;
+  readonly flags: number;
+  readonly mac: Mac;
+  readonly nodeMac: Mac;
+}
+
+/** struct netns_endpoint */
+export interface NetnsEndpointValue {
+  readonly endpointId: number;
+  readonly identity: IdentityId;
+  readonly ipv4: Address | undefined;
+  readonly ipv6: Address | undefined;
+}
+
+/** The program of the pods' host-side devices, pinned by the device's name. */
+export interface PodPrograms {
+  /** Attaches, or replaces the program in the link that is pinned already. */
+  attachPod(name: string, ifindex: number): void;
+  /** A missing link is success. */
+  detachPod(name: string): void;
+  /** Names of the devices that have a link. */
+  listPodLinks(): Iterable<string>;
+}
+
+/** Labels of this node's pods, as far as they are known. */
+export interface PodLabels {
+  labelsOf(namespace: string, name: string): Readonly<Record<string, string>> | undefined;
+}

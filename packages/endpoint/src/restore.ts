@@ -1,0 +1,114 @@
+import { basename } from 'node:path';
+import { AddressInUseError, type NodeAddresses } from '@sluice/ipam';
+import type { Logger } from '@sluice/runtime';
+import type { PodDevices } from './device.ts';
+import { type Endpoint, endpointKey, podName } from './endpoint.ts';
+import type { EndpointMaps, PodPrograms } from './ports.ts';
+import { salvageEndpoint } from './salvage.ts';
+import type { DamagedFile, EndpointStore } from './store.ts';
+
+/** What a start found on disk and in the kernel. */
+export interface RestoreReport {
+  readonly endpoints: readonly Endpoint[];
+  /** Names of files that could not be read. */
+  readonly damaged: readonly DamagedFile[];
+  /** Endpoints whose device or address is gone, with the reason. */
+  readonly dropped: readonly string[];
+  /** Devices and links without an endpoint. */
+  readonly leaked: readonly string[];
+}
+
+export interface RestoreOptions {
+  readonly store: EndpointStore;
+  readonly devices: PodDevices;
+  readonly programs: PodPrograms;
+  readonly maps: EndpointMaps;
+  readonly addresses: NodeAddresses;
+  readonly log: Logger;
+}
+
+/** Endpoints whose pair still stands go on, with this version's program; of the others what is left is removed. */
+export function restoreEndpoints(options: RestoreOptions): RestoreReport {
+  const { store, devices, programs, addresses, log } = options;
+  const { endpoints: stored, damaged } = store.load();
+  for (const file of damaged) log.error(file, 'an endpoint file is damaged and was moved aside');
+  const endpoints: Endpoint[] = [];
+  const dropped: string[] = [];
+  for (const endpoint of stored) {
+    const problem = whyGone(endpoint, { devices, addresses });
+    if (problem === undefined) {
+      endpoints.push(endpoint);
+      programs.attachPod(endpoint.hostName, endpoint.hostIfindex);
+      devices.bringUp(endpoint);
+    } else {
+      dropped.push(`${endpointKey(endpoint)}: ${problem}`);
+      log.warn({ attachment: endpointKey(endpoint), pod: podName(endpoint), problem }, 'an endpoint is gone');
+      store.remove(endpoint);
+    }
+  }
+  for (const file of damaged) {
+    const salvaged = salvage(file, options);
+    if (salvaged) endpoints.push(salvaged);
+  }
+  const leaked = removeLeaked(new Set(endpoints.map((endpoint) => endpoint.hostName)), { devices, programs, damaged });
+  for (const name of leaked) log.warn({ device: name }, 'removed a device or link that belongs to no endpoint');
+  return { endpoints, damaged, dropped, leaked };
+}
+
+function whyGone(
+  endpoint: Endpoint,
+  { devices, addresses }: Pick<RestoreOptions, 'devices' | 'addresses'>,
+): string | undefined {
+  const link = devices.find(endpoint.hostName);
+  if (!link) return `device ${endpoint.hostName} is gone`;
+  if (link.ifindex !== endpoint.hostIfindex) return `device ${endpoint.hostName} is another one now`;
+  try {
+    addresses.reserve(endpoint, endpointKey(endpoint));
+    return undefined;
+  } catch (error) {
+    if (error instanceof AddressInUseError) return error.message;
+    throw error;
+  }
+}
+
+function salvage(
+  file: DamagedFile,
+  { devices, maps, programs, addresses, store, log }: RestoreOptions,
+): Endpoint | undefined {
+  const link = devices.find(deviceOf(file));
+  const endpoint = link && salvageEndpoint(link, maps);
+  if (!endpoint) return undefined;
+  addresses.reserve(endpoint, endpointKey(endpoint));
+  store.save(endpoint);
+  programs.attachPod(endpoint.hostName, endpoint.hostIfindex);
+  devices.bringUp(endpoint);
+  log.warn(
+    { device: endpoint.hostName, ipv4: endpoint.ipv4, ipv6: endpoint.ipv6 },
+    'salvaged an endpoint from the maps',
+  );
+  return endpoint;
+}
+
+function deviceOf(file: DamagedFile): string {
+  return basename(file.path, '.json');
+}
+
+/** The device of a damaged file stays: its pod still runs, and DEL will remove it by name. */
+function removeLeaked(
+  owned: ReadonlySet<string>,
+  { devices, programs, damaged }: Pick<RestoreOptions, 'devices' | 'programs'> & { damaged: readonly DamagedFile[] },
+): string[] {
+  const spared = new Set(damaged.map(deviceOf));
+  const leaked = new Set<string>();
+  for (const name of programs.listPodLinks()) {
+    if (owned.has(name) || spared.has(name)) continue;
+    programs.detachPod(name);
+    leaked.add(name);
+  }
+  for (const { name } of devices.list()) {
+    if (owned.has(name) || spared.has(name)) continue;
+    devices.remove(name);
+    leaked.add(name);
+  }
+  return [...leaked];
+}

@@ -1,0 +1,78 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Endpoint, hostNameOf } from './endpoint.ts';
+import { formatEndpoint, parseEndpoint } from './endpoint-file.ts';
+import { isSalvaged } from './salvage.ts';
+
+const suffix = '.json';
+
+/** A state file that could not be read, and where it was put. */
+export interface DamagedFile {
+  readonly path: string;
+  readonly movedTo: string;
+  readonly reason: string;
+}
+
+/** The endpoints on disk: one file each, named after the node's side of the pair. */
+export class EndpointStore {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  }
+
+  /**
+   * Old or new, never half, however the agent ends. No fsync: it would take most of ADD's time, and after a loss of power
+   * the pods' namespaces are gone with what the file tells of them.
+   */
+  save(endpoint: Endpoint): void {
+    const path = this.#path(endpoint);
+    const temporary = `${path}.${process.pid}.tmp`;
+    writeFileSync(temporary, formatEndpoint(endpoint), { mode: 0o600 });
+    renameSync(temporary, path);
+  }
+
+  remove(endpoint: Endpoint): void {
+    rmSync(this.#path(endpoint), { force: true });
+  }
+
+  /** In the order of creation. What cannot be read is moved aside, so that it is reported once and nothing else suffers. */
+  load(): { endpoints: Endpoint[]; damaged: DamagedFile[] } {
+    const endpoints: Endpoint[] = [];
+    const damaged: DamagedFile[] = [];
+    for (const name of readdirSync(this.#folder).sort()) {
+      const path = join(this.#folder, name);
+      if (name.endsWith('.tmp')) rmSync(path, { force: true });
+      if (!name.endsWith(suffix)) continue;
+      try {
+        endpoints.push(readEndpoint(path, name));
+      } catch (error) {
+        damaged.push(this.#moveAside(path, name, error));
+      }
+    }
+    return { endpoints: endpoints.sort((left, right) => left.id - right.id), damaged };
+  }
+
+  #moveAside(path: string, name: string, error: unknown): DamagedFile {
+    const folder = join(this.#folder, 'damaged');
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const movedTo = join(folder, name);
+    renameSync(path, movedTo);
+    return { path, movedTo, reason: error instanceof Error ? error.message : String(error) };
+  }
+
+  #path(endpoint: Endpoint): string {
+    return join(this.#folder, `${endpoint.hostName}${suffix}`);
+  }
+}
+
+function readEndpoint(path: string, name: string): Endpoint {
+  const endpoint = parseEndpoint(readFileSync(path, 'utf8'));
+  // A copied file would give one pod's device to another.
+  const hostName = isSalvaged(endpoint) ? endpoint.hostName : hostNameOf(endpoint);
+  if (`${hostName}${suffix}` !== name || endpoint.hostName !== hostName) {
+    throw new TypeError(`it describes ${endpoint.containerId}/${endpoint.ifname}, which belongs into another file`);
+  }
+  return endpoint;
+}

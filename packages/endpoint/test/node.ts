@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import { installationRoot } from '@sluice/runtime';
+import { temporaryDirectory, temporaryNetworkNamespace } from '@sluice/testing';
+
+/** What sluice-cni answered. */
+export interface CniAnswer {
+  readonly status: number | null;
+  readonly body: Record<string, unknown>;
+  readonly milliseconds: number;
+}
+
+export interface CniOptions {
+  readonly command: string;
+  readonly containerId?: string;
+  readonly ifname?: string;
+  readonly netns?: string;
+  readonly args?: string;
+  readonly version?: string;
+  /** Instead of our configuration. */
+  readonly stdin?: string;
+  /** Added to the configuration. */
+  readonly extra?: Record<string, unknown>;
+}
+
+/** A node in a network namespace of its own: a process with the agent's side, and the real executable to ask it. */
+export interface TestNode extends AsyncDisposable {
+  readonly folder: string;
+  readonly netns: string;
+  readonly pid: number;
+  cni(options: CniOptions): CniAnswer;
+  endpoints(): Promise<Record<string, unknown>[]>;
+  /** As a crash would: no handler runs. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  /** A command on the node. */
+  run(command: string, ...args: string[]): string;
+}
+
+const executable = join(installationRoot(), 'dist/bin/sluice-cni');
+
+/** A reason to skip, or false. */
+export const withoutExecutable: string | false =
+  !existsSync(executable) && `${executable} is not built: npm run build makes it`;
+
+export async function startNode(options: { prefixes?: string[] } = {}): Promise<TestNode> {
+  const directory = temporaryDirectory();
+  const namespace = temporaryNetworkNamespace();
+  const prefixes = options.prefixes ?? ['10.244.7.0/24', 'fd00:10:244:7::/64'];
+  let child: ChildProcess | undefined;
+  let lines: Interface | undefined;
+
+  async function nextLine(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      lines?.once('line', resolve);
+      child?.once('exit', (code) => reject(new Error(`the node's process ended with ${code}`)));
+    });
+  }
+
+  async function start(): Promise<void> {
+    const script = join(import.meta.dirname, 'node-process.ts');
+    const nsenter = [`--net=${namespace.path}`, process.execPath, script, directory.path, ...prefixes];
+    child = spawn('nsenter', nsenter, { stdio: ['pipe', 'pipe', 'inherit'] });
+    if (child.stdout) lines = createInterface({ input: child.stdout });
+    await nextLine();
+  }
+
+  async function kill(): Promise<void> {
+    const ended = new Promise((resolve) => child?.once('exit', resolve));
+    child?.kill('SIGKILL');
+    await ended;
+  }
+
+  function cni({
+    command,
+    containerId,
+    ifname = 'eth0',
+    netns,
+    args,
+    version = '1.1.0',
+    stdin,
+    extra,
+  }: CniOptions): CniAnswer {
+    const configuration = {
+      cniVersion: version,
+      name: 'sluice',
+      type: 'sluice-cni',
+      agentSocket: `${directory.path}/cni.sock`,
+    };
+    const startedNs = process.hrtime.bigint();
+    const { status, stdout } = spawnSync('nsenter', [`--net=${namespace.path}`, executable], {
+      input: stdin ?? JSON.stringify({ ...configuration, ...extra }),
+      env: {
+        CNI_COMMAND: command,
+        ...(containerId !== undefined && { CNI_CONTAINERID: containerId }),
+        CNI_IFNAME: ifname,
+        ...(netns !== undefined && { CNI_NETNS: netns }),
+        ...(args !== undefined && { CNI_ARGS: args }),
+        CNI_PATH: '/opt/cni/bin',
+      },
+      encoding: 'utf8',
+    });
+    const milliseconds = Number(process.hrtime.bigint() - startedNs) / 1e6;
+    return { status, body: stdout === '' ? {} : JSON.parse(stdout), milliseconds };
+  }
+
+  await start();
+  return {
+    folder: directory.path,
+    netns: namespace.path,
+    get pid() {
+      return child?.pid ?? 0;
+    },
+    cni,
+    start,
+    kill,
+    async endpoints() {
+      child?.stdin?.write('endpoints\n');
+      return JSON.parse(await nextLine());
+    },
+    run(command, ...args) {
+      return spawnSync('nsenter', [`--net=${namespace.path}`, command, ...args], { encoding: 'utf8' }).stdout;
+    },
+    async [Symbol.asyncDispose]() {
+      if (child?.exitCode === null && child.signalCode === null) await kill();
+      namespace[Symbol.dispose]();
+      directory[Symbol.dispose]();
+    },
+  };
+}
