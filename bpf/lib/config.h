@@ -1,4 +1,5 @@
-/* Configuration at load: read-only data that the verifier uses to remove dead code. Filled by the loader, host order. */
+/* Configuration at load: read-only data that the verifier uses to remove dead code. Filled by the loader, host order.
+ */
 #pragma once
 #include "address.h"
 

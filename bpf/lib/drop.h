@@ -1,49 +1,9 @@
-/* Drop reasons, events and counters: no packet is dropped by us without all three. */
+/* Drop events and counters: no packet is dropped by us without both. */
 #pragma once
-#include "address.h"
-#include "conntrack.h"
+#include "config.h"
 #include "limits.h"
 #include "map.h"
-
-/* Numbers are part of the interface (metrics, events): only append. */
-enum drop_reason {
-	/* Not a drop: the counter's key for forwarded packets. */
-	DROP_REASON_FORWARDED = 0,
-	DROP_REASON_INVALID_PACKET = 1,
-	DROP_REASON_UNKNOWN_ETHERTYPE = 2,
-	DROP_REASON_UNKNOWN_PROTOCOL = 3,
-	DROP_REASON_INVALID_SOURCE_ADDRESS = 4,
-	DROP_REASON_INVALID_SOURCE_MAC = 5,
-	DROP_REASON_MAPPED_ADDRESS = 6,
-	DROP_REASON_INVALID_TCP_FLAGS = 7,
-	DROP_REASON_STALE_OR_UNROUTABLE = 8,
-	DROP_REASON_NO_TUNNEL_KEY = 9,
-	DROP_REASON_ENCAP_FAILED = 10,
-	DROP_REASON_INVALID_IDENTITY = 11,
-	DROP_REASON_TTL_EXCEEDED = 12,
-	DROP_REASON_CT_CREATE_FAILED = 13,
-	DROP_REASON_NO_BACKEND = 14,
-	DROP_REASON_SERVICE_NOT_TRANSLATED = 15,
-	DROP_REASON_WRITE_FAILED = 16,
-	DROP_REASON_FRAGMENT_UNSUPPORTED = 17,
-	DROP_REASON_INVALID_NEIGHBOUR_REQUEST = 18,
-	DROP_REASON_TOO_BIG = 19,
-	DROP_REASON_MAX = 20,
-};
-
-enum direction {
-	DIRECTION_INGRESS = 0,
-	DIRECTION_EGRESS = 1,
-};
-
-enum trace_point {
-	TRACE_POINT_FROM_POD = 0,
-	TRACE_POINT_TO_POD = 1,
-	TRACE_POINT_FROM_OVERLAY = 2,
-	TRACE_POINT_TO_OVERLAY = 3,
-	TRACE_POINT_FROM_HOST = 4,
-	TRACE_POINT_TO_HOST = 5,
-};
+#include "packet.h"
 
 enum event_type {
 	EVENT_TYPE_DROP = 1,
@@ -107,3 +67,76 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } event_losses SEC(".maps");
+
+static __always_inline void counter_add(const struct packet *packet, enum drop_reason reason)
+{
+	struct counter_key key = {.reason = reason, .direction = packet->direction};
+	struct counter *counter = bpf_map_lookup_elem(&counters, &key);
+
+	if (!counter) {
+		const struct counter zero = {};
+
+		bpf_map_update_elem(&counters, &key, &zero, BPF_NOEXIST);
+		counter = bpf_map_lookup_elem(&counters, &key);
+		if (!counter)
+			return;
+	}
+	counter->packets++;
+	counter->bytes += packet->skb->len;
+}
+
+static __always_inline void event_lost(void)
+{
+	__u32 zero = 0;
+	__u64 *losses = bpf_map_lookup_elem(&event_losses, &zero);
+
+	if (losses)
+		*losses += 1;
+}
+
+static __always_inline void event_send(const struct packet *packet, enum drop_reason reason)
+{
+	struct drop_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	__u32 length = packet->skb->len;
+
+	if (!event) {
+		event_lost();
+		return;
+	}
+	event->type = EVENT_TYPE_DROP;
+	event->reason = reason;
+	event->direction = packet->direction;
+	event->trace_point = packet->trace_point;
+	event->ifindex = packet->skb->ifindex;
+	event->timestamp_ns = bpf_ktime_get_boot_ns();
+	event->tuple = packet->tuple;
+	event->source_identity = packet->source_identity;
+	event->destination_identity = packet->destination_identity;
+	event->endpoint_id = packet->endpoint_id;
+	event->packet_length = length;
+	event->line = packet->line;
+
+	if (length > EVENT_PACKET_BYTES)
+		length = EVENT_PACKET_BYTES;
+	/* The ring is not zeroed: what the packet does not fill must not show older events. */
+	__builtin_memset(event->packet, 0, EVENT_PACKET_BYTES);
+	/* The verifier wants to see that the length is not 0 (6.6: "R4 invalid zero-sized read"). */
+	if (length > 0 && bpf_skb_load_bytes(packet->skb, 0, event->packet, length) != 0)
+		length = 0;
+	event->captured_length = length;
+	bpf_ringbuf_submit(event, 0);
+}
+
+static __always_inline void drop_report(const struct packet *packet, verdict_t verdict)
+{
+	if (config_dry_run)
+		return;
+	counter_add(packet, (enum drop_reason) - verdict);
+	event_send(packet, (enum drop_reason) - verdict);
+}
+
+static __always_inline void forward_report(const struct packet *packet)
+{
+	if (!config_dry_run)
+		counter_add(packet, DROP_REASON_FORWARDED);
+}

@@ -47,3 +47,8 @@ struct {
 	__type(key, __u64);
 	__type(value, struct netns_endpoint);
 } netns_endpoints SEC(".maps");
+
+static __always_inline struct endpoint *endpoint_lookup(const struct address *address)
+{
+	return bpf_map_lookup_elem(&endpoints, address);
+}

@@ -1,4 +1,5 @@
-/* ipcache: address or prefix -> identity and the node to tunnel to. Exact first, longest prefix for what is not there. */
+/* ipcache: address or prefix -> identity and the node to tunnel to. Exact first, longest prefix for what is not there.
+ */
 #pragma once
 #include "address.h"
 #include "limits.h"
@@ -33,3 +34,11 @@ struct {
 	__type(key, struct ipcache_prefix_key);
 	__type(value, struct ipcache_entry);
 } ipcache_prefix SEC(".maps");
+
+static __always_inline struct ipcache_entry *ipcache_lookup(const struct address *address)
+{
+	struct ipcache_prefix_key key = {.prefix_length = 128, .address = *address};
+	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache, address);
+
+	return entry ? entry : bpf_map_lookup_elem(&ipcache_prefix, &key);
+}

@@ -13,3 +13,6 @@
 #define EVENTS_BYTES (1 << 20)
 #define COUNTERS_MAX 256
 #define SOCKET_TRANSLATIONS_MAX 8
+#define IPV6_EXTENSIONS_MAX 6
+/* Past this many slots a backend is taken to belong to its service as long as it exists. */
+#define SLOT_SEARCH_MAX 256

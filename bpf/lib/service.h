@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "address.h"
+#include "config.h"
 #include "limits.h"
 #include "map.h"
 
@@ -112,7 +113,8 @@ struct affinity {
 	/* CLOCK_BOOTTIME */
 	__u64 last_used_ns;
 	__u32 backend_id;
-	__u32 reserved;
+	/* In which the backend was a member of the service. */
+	__u32 generation;
 };
 
 struct {
@@ -121,3 +123,136 @@ struct {
 	__type(key, struct affinity_key);
 	__type(value, struct affinity);
 } affinities SEC(".maps");
+
+/* What a client asks for, and who it is. */
+struct service_request {
+	struct frontend_key key;
+	/* For affinity. */
+	struct address client;
+};
+
+struct service_choice {
+	struct backend *backend;
+	__u32 backend_id;
+	__u32 generation;
+};
+
+static __always_inline struct frontend *frontend_lookup(const struct frontend_key *key)
+{
+	return bpf_map_lookup_elem(&frontends, key);
+}
+
+/* Any frontend at all at this address? */
+static __always_inline bool service_owns_address(const struct address *address)
+{
+	struct frontend_key key = {.address = *address};
+
+	return frontend_lookup(&key) != NULL;
+}
+
+static __always_inline bool service_has_backend(const struct frontend *frontend, __u32 backend_id)
+{
+	struct slot_key key = {.service_id = frontend->service_id, .generation = frontend->generation};
+
+	if (frontend->backend_count > SLOT_SEARCH_MAX)
+		return true;
+	for (__u32 i = 0; i < SLOT_SEARCH_MAX && i < frontend->backend_count; i++) {
+		struct slot *slot;
+
+		key.slot = i;
+		slot = bpf_map_lookup_elem(&slots, &key);
+		if (slot && slot->backend_id == backend_id)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A choice made before is kept as long as the backend serves the service: it exists, is active, and stands among the
+ * slots, which need a search only after the service has changed. True: kept, and of the present generation now.
+ */
+static __always_inline bool service_choice_holds(const struct frontend *frontend, const struct service_request *request,
+						 struct service_choice *choice)
+{
+	struct backend *backend = bpf_map_lookup_elem(&backends, &choice->backend_id);
+
+	if (!backend || backend->state != BACKEND_STATE_ACTIVE || backend->protocol != request->key.protocol)
+		return false;
+	if (choice->generation != frontend->generation && !service_has_backend(frontend, choice->backend_id))
+		return false;
+	choice->backend = backend;
+	choice->generation = frontend->generation;
+	return true;
+}
+
+/* Any slot, every one as likely. False: the generation went away between two look-ups. */
+static __always_inline bool service_choose_random(const struct frontend *frontend, struct service_choice *choice)
+{
+	struct slot_key key = {
+	    .service_id = frontend->service_id,
+	    .generation = frontend->generation,
+	    .slot = bpf_get_prandom_u32() % frontend->backend_count,
+	};
+	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
+
+	if (!slot)
+		return false;
+	choice->backend_id = slot->backend_id;
+	choice->generation = key.generation;
+	choice->backend = bpf_map_lookup_elem(&backends, &choice->backend_id);
+	return choice->backend != NULL;
+}
+
+static __always_inline bool service_choose_by_affinity(const struct frontend *frontend,
+						       const struct service_request *request,
+						       struct service_choice *choice)
+{
+	struct affinity_key key = {.client = request->client, .service_id = frontend->service_id};
+	struct affinity *affinity = bpf_map_lookup_elem(&affinities, &key);
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	if (!affinity || affinity->last_used_ns + frontend->affinity_seconds * 1000000000ULL < now)
+		return false;
+	choice->backend_id = affinity->backend_id;
+	choice->generation = affinity->generation;
+	if (!service_choice_holds(frontend, request, choice))
+		return false;
+	affinity->last_used_ns = now;
+	affinity->generation = choice->generation;
+	return true;
+}
+
+static __always_inline void service_remember_affinity(const struct frontend *frontend,
+						      const struct service_request *request,
+						      const struct service_choice *choice)
+{
+	struct affinity_key key = {.client = request->client, .service_id = frontend->service_id};
+	struct affinity affinity = {
+	    .last_used_ns = bpf_ktime_get_boot_ns(),
+	    .backend_id = choice->backend_id,
+	    .generation = choice->generation,
+	};
+
+	bpf_map_update_elem(&affinities, &key, &affinity, BPF_ANY);
+}
+
+/* Socket hooks and packet path choose here, so that both mean the same. False: no backend. */
+static __always_inline bool service_choose(const struct frontend *frontend, const struct service_request *request,
+					   struct service_choice *choice)
+{
+	bool has_affinity = frontend->flags & FRONTEND_FLAG_AFFINITY;
+
+	if (frontend->backend_count == 0)
+		return false;
+	if (has_affinity && service_choose_by_affinity(frontend, request, choice))
+		return true;
+	if (!service_choose_random(frontend, choice)) {
+		/* The service changed under us: its frontend is new by now. */
+		frontend = frontend_lookup(&request->key);
+		if (!frontend || frontend->backend_count == 0 || !service_choose_random(frontend, choice))
+			return false;
+	}
+	if (has_affinity)
+		service_remember_affinity(frontend, request, choice);
+	return true;
+}

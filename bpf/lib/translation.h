@@ -1,21 +1,32 @@
-/* The reverse of socket translation: it lives in the socket and dies with it, so there are no stale entries. */
+/*
+ * The reverse of socket translation: it lives in the socket and dies with it, so there are no stale entries.
+ *
+ * A connected socket has one translation, an unconnected UDP socket one for each service that it talks to, as long as
+ * there is room; then the one least recently sent by gives way.
+ */
 #pragma once
 #include "address.h"
 #include "limits.h"
 #include "map.h"
+#include "service.h"
 
 struct translation {
 	struct address frontend;
+	/* All zero: the place is free. */
 	struct address backend;
 	__be16 frontend_port;
 	__be16 backend_port;
 	__u32 rev_nat_index;
+	__u32 backend_id;
+	/* Of the service when the backend was chosen. */
+	__u32 generation;
+	/* The socket's `uses` when it was last sent by. */
+	__u32 last_use;
 };
 
-/* An unconnected UDP socket talks to several services; past this many the oldest place is taken. */
 struct socket_translations {
-	__u32 count;
-	__u32 reserved;
+	/* Counts up with every translated send. */
+	__u32 uses;
 	struct translation entries[SOCKET_TRANSLATIONS_MAX];
 };
 
@@ -25,3 +36,86 @@ struct {
 	__type(key, int);
 	__type(value, struct socket_translations);
 } translations SEC(".maps");
+
+/* Address and port of the other side, as the hooks show them. */
+struct peer {
+	struct address address;
+	__be16 port;
+	__u8 reserved[2];
+};
+
+static __always_inline bool translation_is_to_backend(const struct translation *entry, const struct peer *peer)
+{
+	return entry->backend_port == peer->port && address_equal(&entry->backend, &peer->address);
+}
+
+static __always_inline bool translation_is_to_frontend(const struct translation *entry, const struct peer *peer)
+{
+	return entry->frontend_port == peer->port && address_equal(&entry->frontend, &peer->address);
+}
+
+static __always_inline void translations_clear(struct socket_translations *translations)
+{
+	__builtin_memset(translations, 0, sizeof(*translations));
+}
+
+static __always_inline struct translation *translation_by_backend(struct socket_translations *translations,
+								  const struct peer *peer)
+{
+	for (int i = 0; i < SOCKET_TRANSLATIONS_MAX; i++)
+		if (translation_is_to_backend(&translations->entries[i], peer))
+			return &translations->entries[i];
+	return NULL;
+}
+
+static __always_inline struct translation *translation_by_frontend(struct socket_translations *translations,
+								   const struct peer *peer)
+{
+	for (int i = 0; i < SOCKET_TRANSLATIONS_MAX; i++)
+		if (translation_is_to_frontend(&translations->entries[i], peer))
+			return &translations->entries[i];
+	return NULL;
+}
+
+/* A free place, or the one least recently sent by. */
+static __always_inline struct translation *translation_oldest(struct socket_translations *translations)
+{
+	struct translation *oldest = &translations->entries[0];
+
+	for (int i = 1; i < SOCKET_TRANSLATIONS_MAX; i++)
+		/* A difference, so that it survives the counter's overflow. A free place has last_use 0. */
+		if (translations->uses - translations->entries[i].last_use > translations->uses - oldest->last_use)
+			oldest = &translations->entries[i];
+	return oldest;
+}
+
+/* What is sent to a backend's own address comes back from there: no service may answer for it. */
+static __always_inline void translation_forget_backend(struct socket_translations *translations,
+						       const struct peer *peer)
+{
+	struct translation *entry = translation_by_backend(translations, peer);
+
+	if (entry)
+		__builtin_memset(entry, 0, sizeof(*entry));
+}
+
+static __always_inline void translation_store(struct socket_translations *translations, const struct peer *frontend,
+					      const struct service_choice *choice, __u32 rev_nat_index)
+{
+	struct peer backend = {.address = choice->backend->address, .port = choice->backend->port};
+	/* One backend behind two services: the reply belongs to the service that was asked last. */
+	struct translation *entry = translation_by_backend(translations, &backend);
+
+	if (!entry)
+		entry = translation_by_frontend(translations, frontend);
+	if (!entry)
+		entry = translation_oldest(translations);
+	entry->frontend = frontend->address;
+	entry->backend = backend.address;
+	entry->frontend_port = frontend->port;
+	entry->backend_port = backend.port;
+	entry->rev_nat_index = rev_nat_index;
+	entry->backend_id = choice->backend_id;
+	entry->generation = choice->generation;
+	entry->last_use = ++translations->uses;
+}

@@ -1,0 +1,26 @@
+/*
+ * Never loaded. Holds one variable of every struct and enum that TypeScript must know and that no map mentions, so that
+ * they are in BTF; the generator reads maps, `contract_*` variables and the configuration from here.
+ */
+#include <stdbool.h>
+#include "lib/address.h"
+#include "lib/config.h"
+#include "lib/conntrack.h"
+#include "lib/drop.h"
+#include "lib/endpoint.h"
+#include "lib/ipcache.h"
+#include "lib/service.h"
+#include "lib/translation.h"
+
+enum drop_reason contract_drop_reason;
+enum direction contract_direction;
+enum trace_point contract_trace_point;
+enum event_type contract_event_type;
+enum ct_state contract_ct_state;
+enum endpoint_flag contract_endpoint_flag;
+enum frontend_flag contract_frontend_flag;
+enum backend_state contract_backend_state;
+
+struct drop_event contract_drop_event;
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

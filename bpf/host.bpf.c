@@ -1,0 +1,68 @@
+/*
+ * Hook: TCX ingress of sluice_net, the far end of sluice_host, where everything that the host's stack routes to pods
+ * and services comes by. Ingress, because bpf_redirect_peer works from there only.
+ */
+#include "lib/arp.h"
+#include "lib/entry.h"
+#include "lib/ndp.h"
+#include "lib/route.h"
+
+/* What the host says to the link's groups is meant for nobody behind it. */
+static __always_inline verdict_t host_pass_multicast(const struct packet *packet)
+{
+	return address_is_multicast(&packet->tuple.destination) ? TC_ACT_OK : VERDICT_CONTINUE;
+}
+
+/* The node's own traffic, or what it forwards from outside. Other nodes know our node by its own identity. */
+static __always_inline verdict_t host_identify_source(struct packet *packet)
+{
+	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.source);
+
+	packet->source_identity = endpoint ? endpoint->identity : identity_of(&packet->tuple.source);
+	return VERDICT_CONTINUE;
+}
+
+static __always_inline verdict_t host_route_tunnel(struct packet *packet)
+{
+	if (packet->source_identity == IDENTITY_HOST)
+		packet->source_identity = config_node_identity;
+	return route_tunnel(packet, false);
+}
+
+/* An address of the node would go round in circles between its stack and us. */
+static __always_inline verdict_t host_refuse_own(struct packet *packet)
+{
+	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
+
+	if (endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST))
+		return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
+	return VERDICT_CONTINUE;
+}
+
+static __always_inline verdict_t host_steps(struct packet *packet)
+{
+	STEP(packet_parse(packet));
+	STEP(arp_answer_host(packet));
+	STEP(ndp_answer_host(packet));
+	STEP(host_pass_multicast(packet));
+	STEP(host_identify_source(packet));
+	STEP(host_refuse_own(packet));
+	STEP(route_local(packet, false));
+	STEP(host_route_tunnel(packet));
+	STEP(route_service(packet));
+	return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
+}
+
+SEC("tc")
+int host_from_host(struct __sk_buff *skb)
+{
+	struct packet packet = {
+	    .skb = skb,
+	    .direction = DIRECTION_INGRESS,
+	    .trace_point = TRACE_POINT_FROM_HOST,
+	};
+
+	return entry_settle(&packet, host_steps(&packet));
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

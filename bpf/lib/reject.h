@@ -1,0 +1,235 @@
+/*
+ * Answers to packets that are dropped: what a sender without us would get. TCP gets a reset, everything else an ICMP
+ * error; both go back out of the device that the packet came in by.
+ */
+#pragma once
+#include "config.h"
+#include "ndp.h"
+#include "packet.h"
+
+#define REJECT_TTL 64
+/* Of the packet an error speaks of: the longest IPv4 header and 8 bytes (RFC 792), as multiple of 4 for checksums. */
+#define REJECT_QUOTE_MAX 72
+
+struct reject_icmp {
+	__u8 type;
+	__u8 code;
+	__u16 checksum;
+	/* MTU: the whole of it in ICMPv6, the last two bytes in ICMP. */
+	__be32 value;
+};
+
+struct reject_ipv4 {
+	struct mac destination_mac;
+	struct mac source_mac;
+	__be16 ethertype;
+	struct iphdr ipv4;
+} __attribute__((packed));
+
+struct reject_ipv6 {
+	struct mac destination_mac;
+	struct mac source_mac;
+	__be16 ethertype;
+	struct ipv6hdr ipv6;
+} __attribute__((packed));
+
+/* RFC 1122 3.2.2, RFC 4443 2.4: never about errors, fragments without ports, or to and from groups. */
+static __always_inline bool reject_is_allowed(const struct packet *packet)
+{
+	return !packet->is_icmp_error && packet->fragment != FRAGMENT_LATER &&
+	       !address_is_multicast(&packet->tuple.destination) && !address_is_multicast(&packet->tuple.source) &&
+	       !address_is_zero(&packet->tuple.source);
+}
+
+static __always_inline bool reject_write_ipv4(const struct packet *packet, __be32 source, __u16 payload_length)
+{
+	struct mac mac = config_host_mac;
+	struct reject_ipv4 header = {
+	    .destination_mac = packet->source_mac,
+	    .source_mac = mac,
+	    .ethertype = packet->ethertype,
+	    .ipv4 = {.version = 4,
+		     .ihl = sizeof(struct iphdr) / 4,
+		     .tot_len = bpf_htons(sizeof(struct iphdr) + payload_length),
+		     .frag_off = bpf_htons(IPV4_DONT_FRAGMENT),
+		     .ttl = REJECT_TTL,
+		     .protocol = packet->tuple.protocol == IPPROTO_TCP && payload_length == sizeof(struct tcphdr)
+				     ? IPPROTO_TCP
+				     : IPPROTO_ICMP,
+		     .saddr = source,
+		     .daddr = packet->tuple.source.words[3]},
+	};
+
+	header.ipv4.check = checksum_fold(checksum_add(&header.ipv4, sizeof(header.ipv4), 0));
+	return bpf_skb_store_bytes(packet->skb, 0, &header, sizeof(header), 0) == 0;
+}
+
+static __always_inline bool reject_write_ipv6(const struct packet *packet, const struct address *source,
+					      __u16 payload_length)
+{
+	struct mac mac = config_host_mac;
+	struct reject_ipv6 header = {
+	    .destination_mac = packet->source_mac,
+	    .source_mac = mac,
+	    .ethertype = packet->ethertype,
+	    .ipv6 = {.version = 6,
+		     .payload_len = bpf_htons(payload_length),
+		     .nexthdr = packet->tuple.protocol == IPPROTO_TCP && payload_length == sizeof(struct tcphdr)
+				    ? IPPROTO_TCP
+				    : IPPROTO_ICMPV6,
+		     .hop_limit = REJECT_TTL},
+	};
+
+	__builtin_memcpy(&header.ipv6.saddr, source, sizeof(*source));
+	__builtin_memcpy(&header.ipv6.daddr, &packet->tuple.source, sizeof(struct address));
+	return bpf_skb_store_bytes(packet->skb, 0, &header, sizeof(header), 0) == 0;
+}
+
+/* The sum of the pseudo header of a reply; the IPv4 one has the same sum when written as mapped addresses less marks.
+ */
+static __always_inline __u32 reject_pseudo_sum(const struct packet *packet, const struct address *source, __u8 protocol,
+					       __u32 length)
+{
+	if (packet_is_ipv4(packet)) {
+		__be32 words[4] = {source->words[3], packet->tuple.source.words[3], bpf_htonl(protocol),
+				   bpf_htonl(length)};
+
+		return checksum_add(words, sizeof(words), 0);
+	} else {
+		struct ipv6_pseudo_header pseudo = {.source = *source,
+						    .destination = packet->tuple.source,
+						    .length = bpf_htonl(length),
+						    .protocol = bpf_htonl(protocol)};
+
+		return checksum_add(&pseudo, sizeof(pseudo), 0);
+	}
+}
+
+static __always_inline verdict_t reject_redirect(const struct packet *packet)
+{
+	return bpf_redirect(packet->skb->ifindex, 0);
+}
+
+/* RFC 9293 3.10.7.1: a reset for a segment to a port that is closed. */
+static __always_inline struct tcphdr reject_reset_of(const struct packet *packet, const struct tcphdr *segment)
+{
+	__u32 length = packet->end_offset - packet->transport_offset - segment->doff * 4 + segment->syn + segment->fin;
+	struct tcphdr reset = {
+	    .source = segment->dest,
+	    .dest = segment->source,
+	    .doff = sizeof(struct tcphdr) / 4,
+	    .rst = 1,
+	};
+
+	if (segment->ack) {
+		reset.seq = segment->ack_seq;
+	} else {
+		reset.ack = 1;
+		reset.ack_seq = bpf_htonl(bpf_ntohl(segment->seq) + length);
+	}
+	return reset;
+}
+
+static __always_inline verdict_t reject_with_reset(const struct packet *packet)
+{
+	__u32 network_length = packet_is_ipv4(packet) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	__u32 offset = NETWORK_OFFSET + network_length;
+	struct tcphdr segment, reset;
+
+	if ((packet->tcp_flags & TCP_FLAG_RST) ||
+	    !packet_load(packet, packet->transport_offset, &segment, sizeof(segment)))
+		return TC_ACT_SHOT;
+	reset = reject_reset_of(packet, &segment);
+	reset.check = checksum_fold(checksum_add(
+	    &reset, sizeof(reset), reject_pseudo_sum(packet, &packet->tuple.destination, IPPROTO_TCP, sizeof(reset))));
+	if (bpf_skb_change_tail(packet->skb, offset + sizeof(reset), 0) != 0 ||
+	    !(packet_is_ipv4(packet) ? reject_write_ipv4(packet, packet->tuple.destination.words[3], sizeof(reset))
+				     : reject_write_ipv6(packet, &packet->tuple.destination, sizeof(reset))) ||
+	    bpf_skb_store_bytes(packet->skb, offset, &reset, sizeof(reset), 0) != 0)
+		return TC_ACT_SHOT;
+	return reject_redirect(packet);
+}
+
+/* The quoted packet stays where it is; the new headers are pushed before it and take the place of its frame's. */
+static __always_inline verdict_t reject_with_icmp(const struct packet *packet, struct reject_icmp icmp,
+						  const struct address *source)
+{
+	bool is_ipv4 = packet_is_ipv4(packet);
+	__u32 network_length = is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	__u32 quote_length = packet->end_offset - NETWORK_OFFSET, icmp_length, sum = 0;
+	__u8 quote[REJECT_QUOTE_MAX] = {};
+
+	if (quote_length > sizeof(quote))
+		quote_length = sizeof(quote);
+	if (quote_length == 0 || !packet_load(packet, NETWORK_OFFSET, quote, quote_length))
+		return TC_ACT_SHOT;
+	icmp_length = sizeof(icmp) + quote_length;
+	if (!is_ipv4)
+		sum = reject_pseudo_sum(packet, source, IPPROTO_ICMPV6, icmp_length);
+	sum = checksum_add(&icmp, sizeof(icmp), sum);
+	icmp.checksum = checksum_fold(checksum_add(quote, sizeof(quote), sum));
+
+	if (bpf_skb_change_tail(packet->skb, NETWORK_OFFSET + quote_length, 0) != 0 ||
+	    bpf_skb_change_head(packet->skb, network_length + sizeof(icmp), 0) != 0 ||
+	    !(is_ipv4 ? reject_write_ipv4(packet, source->words[3], icmp_length)
+		      : reject_write_ipv6(packet, source, icmp_length)) ||
+	    bpf_skb_store_bytes(packet->skb, NETWORK_OFFSET + network_length, &icmp, sizeof(icmp), 0) != 0)
+		return TC_ACT_SHOT;
+	return reject_redirect(packet);
+}
+
+static __always_inline struct address reject_gateway(const struct packet *packet)
+{
+	if (packet_is_ipv4(packet))
+		return (struct address)config_gateway_ipv4;
+	return (struct address)config_gateway_ipv6;
+}
+
+static __always_inline verdict_t reject_unreachable(const struct packet *packet)
+{
+	struct reject_icmp icmp = {.type = ICMPV6_DEST_UNREACH, .code = ICMPV6_PORT_UNREACH};
+
+	if (packet_is_ipv4(packet)) {
+		icmp.type = ICMP_DEST_UNREACH;
+		icmp.code = ICMP_PORT_UNREACH;
+	}
+	/* From the address that was asked, as the port's owner would send it. */
+	return reject_with_icmp(packet, icmp, &packet->tuple.destination);
+}
+
+static __always_inline verdict_t reject_time_exceeded(const struct packet *packet)
+{
+	struct address gateway = reject_gateway(packet);
+	struct reject_icmp icmp = {.type = packet_is_ipv4(packet) ? ICMP_TIME_EXCEEDED : ICMPV6_TIME_EXCEED};
+
+	return reject_with_icmp(packet, icmp, &gateway);
+}
+
+static __always_inline verdict_t reject_too_big(const struct packet *packet)
+{
+	struct address gateway = reject_gateway(packet);
+	struct reject_icmp icmp = {.type = ICMPV6_PKT_TOOBIG};
+	__u32 mtu = 0;
+
+	bpf_check_mtu(packet->skb, config_overlay_ifindex, &mtu, 0, 0);
+	if (packet_is_ipv4(packet)) {
+		icmp.type = ICMP_DEST_UNREACH;
+		icmp.code = ICMP_FRAG_NEEDED;
+	}
+	icmp.value = bpf_htonl(mtu);
+	return reject_with_icmp(packet, icmp, &gateway);
+}
+
+/* What becomes of a dropped packet: an answer where its sender waits for one, else nothing. */
+static __always_inline verdict_t reject_answer(const struct packet *packet, verdict_t verdict)
+{
+	if (!reject_is_allowed(packet))
+		return TC_ACT_SHOT;
+	if (verdict == -DROP_REASON_NO_BACKEND)
+		return packet->tuple.protocol == IPPROTO_TCP ? reject_with_reset(packet) : reject_unreachable(packet);
+	if (verdict == -DROP_REASON_TTL_EXCEEDED)
+		return reject_time_exceeded(packet);
+	if (verdict == -DROP_REASON_TOO_BIG)
+		return reject_too_big(packet);
+	return TC_ACT_SHOT;
+}

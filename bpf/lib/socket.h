@@ -1,0 +1,137 @@
+/* A socket's call: what the eight hooks of connect, sendmsg, recvmsg and getpeername have in common. */
+#pragma once
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include "config.h"
+#include "endpoint.h"
+#include "service.h"
+#include "translation.h"
+
+#define ECONNREFUSED 111
+
+/* What a hook returns. */
+#define SOCKET_PROCEED 1
+#define SOCKET_REFUSE 0
+
+/* An IPv6 socket names IPv4 addresses as mapped ones, which is how our maps name them: both families are alike here. */
+static __always_inline struct peer socket_peer4(const struct bpf_sock_addr *call)
+{
+	return (struct peer){.address = address_from_ipv4(call->user_ip4), .port = (__be16)call->user_port};
+}
+
+static __always_inline struct peer socket_peer6(const struct bpf_sock_addr *call)
+{
+	return (struct peer){.address = {{call->user_ip6[0], call->user_ip6[1], call->user_ip6[2], call->user_ip6[3]}},
+			     .port = (__be16)call->user_port};
+}
+
+static __always_inline void socket_set_peer4(struct bpf_sock_addr *call, const struct peer *peer)
+{
+	call->user_ip4 = peer->address.words[3];
+	call->user_port = peer->port;
+}
+
+static __always_inline void socket_set_peer6(struct bpf_sock_addr *call, const struct peer *peer)
+{
+	call->user_ip6[0] = peer->address.words[0];
+	call->user_ip6[1] = peer->address.words[1];
+	call->user_ip6[2] = peer->address.words[2];
+	call->user_ip6[3] = peer->address.words[3];
+	call->user_port = peer->port;
+}
+
+static __always_inline struct socket_translations *socket_translations_of(struct bpf_sock_addr *call, __u64 flags)
+{
+	return call->sk ? bpf_sk_storage_get(&translations, call->sk, NULL, flags) : NULL;
+}
+
+/* For affinity: the pod's address, so that the packet path means the same client; the node's for its own processes. */
+static __always_inline struct address socket_client(struct bpf_sock_addr *call, bool is_ipv4)
+{
+	__u64 cookie = bpf_get_netns_cookie(call);
+	struct netns_endpoint *endpoint = bpf_map_lookup_elem(&netns_endpoints, &cookie);
+
+	if (endpoint)
+		return is_ipv4 ? endpoint->ipv4 : endpoint->ipv6;
+	return is_ipv4 ? (struct address)config_gateway_ipv4 : (struct address)config_gateway_ipv6;
+}
+
+enum socket_result {
+	/* Not for a service, or nothing to be done about it. */
+	SOCKET_UNCHANGED = 0,
+	/* *peer is the backend now. */
+	SOCKET_TRANSLATED = 1,
+	SOCKET_NO_BACKEND = 2,
+};
+
+/* A datagram follows the ones before it to the same service, as conntrack would have it. */
+static __always_inline bool socket_choose_again(struct socket_translations *translations,
+						const struct frontend *frontend, const struct service_request *request,
+						const struct peer *peer, struct service_choice *choice)
+{
+	struct translation *entry = translation_by_frontend(translations, peer);
+
+	if (!entry)
+		return false;
+	choice->backend_id = entry->backend_id;
+	choice->generation = entry->generation;
+	return service_choice_holds(frontend, request, choice);
+}
+
+static __always_inline enum socket_result socket_translate(struct bpf_sock_addr *call, struct peer *peer,
+							   bool is_connect)
+{
+	struct service_request request = {
+	    .key = {.address = peer->address, .port = peer->port, .protocol = call->protocol},
+	};
+	struct frontend *frontend = frontend_lookup(&request.key);
+	struct socket_translations *translations;
+	struct service_choice choice = {};
+
+	if (!frontend) {
+		translations = socket_translations_of(call, 0);
+		if (translations && is_connect)
+			translations_clear(translations);
+		else if (translations)
+			translation_forget_backend(translations, peer);
+		return SOCKET_UNCHANGED;
+	}
+	request.client = socket_client(call, address_is_ipv4(&peer->address));
+	translations = socket_translations_of(call, BPF_SK_STORAGE_GET_F_CREATE);
+	/* Without memory for the way back the packet path must do it. */
+	if (!translations)
+		return SOCKET_UNCHANGED;
+	if (is_connect)
+		translations_clear(translations);
+	if ((is_connect || !socket_choose_again(translations, frontend, &request, peer, &choice)) &&
+	    !service_choose(frontend, &request, &choice))
+		return SOCKET_NO_BACKEND;
+	if (address_is_ipv4(&choice.backend->address) != address_is_ipv4(&peer->address))
+		return SOCKET_NO_BACKEND;
+	translation_store(translations, peer, &choice, frontend->rev_nat_index);
+	peer->address = choice.backend->address;
+	peer->port = choice.backend->port;
+	return SOCKET_TRANSLATED;
+}
+
+/* TCP is told at once what it would learn from a reset; a datagram goes on and gets its ICMP error. */
+static __always_inline int socket_refuse(const struct bpf_sock_addr *call)
+{
+	if (call->protocol != IPPROTO_TCP)
+		return SOCKET_PROCEED;
+	bpf_set_retval(-ECONNREFUSED);
+	return SOCKET_REFUSE;
+}
+
+/* True: *peer is the frontend that the socket's owner talks to. */
+static __always_inline bool socket_translate_back(struct bpf_sock_addr *call, struct peer *peer)
+{
+	struct socket_translations *translations = socket_translations_of(call, 0);
+	struct translation *entry = translations ? translation_by_backend(translations, peer) : NULL;
+
+	if (!entry)
+		return false;
+	peer->address = entry->frontend;
+	peer->port = entry->frontend_port;
+	return true;
+}

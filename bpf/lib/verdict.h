@@ -1,0 +1,73 @@
+/* What a step decides, and why a packet is dropped. */
+#pragma once
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include "address.h"
+
+/* Numbers are part of the interface (metrics, events): only append. */
+enum drop_reason {
+	/* Not a drop: the counter's key for forwarded packets. */
+	DROP_REASON_FORWARDED = 0,
+	/* Ends before its headers do, or its lengths contradict each other. */
+	DROP_REASON_INVALID_PACKET = 1,
+	/* Neither ARP, IPv4 nor IPv6, VLAN-tagged, or of a family that is switched off. */
+	DROP_REASON_UNKNOWN_ETHERTYPE = 2,
+	/* No upper-layer protocol within IPV6_EXTENSIONS_MAX extension headers. */
+	DROP_REASON_UNKNOWN_PROTOCOL = 3,
+	DROP_REASON_INVALID_SOURCE_ADDRESS = 4,
+	DROP_REASON_INVALID_SOURCE_MAC = 5,
+	DROP_REASON_MAPPED_ADDRESS = 6,
+	DROP_REASON_INVALID_TCP_FLAGS = 7,
+	/* For an address that nobody has here: the pod is gone, or a route points to us wrongly. */
+	DROP_REASON_STALE_OR_UNROUTABLE = 8,
+	DROP_REASON_NO_TUNNEL_KEY = 9,
+	DROP_REASON_ENCAP_FAILED = 10,
+	DROP_REASON_INVALID_IDENTITY = 11,
+	DROP_REASON_TTL_EXCEEDED = 12,
+	/* Not in use while no policy depends on conntrack: a packet that cannot be tracked is forwarded. */
+	DROP_REASON_CT_CREATE_FAILED = 13,
+	DROP_REASON_NO_BACKEND = 14,
+	/* For a service that the socket hooks did not translate. */
+	DROP_REASON_SERVICE_NOT_TRANSLATED = 15,
+	DROP_REASON_WRITE_FAILED = 16,
+	/* Not in use while nothing is translated per packet: fragments of both families are forwarded. */
+	DROP_REASON_FRAGMENT_UNSUPPORTED = 17,
+	DROP_REASON_INVALID_NEIGHBOUR_REQUEST = 18,
+	DROP_REASON_TOO_BIG = 19,
+	DROP_REASON_MAX = 20,
+};
+
+enum direction {
+	DIRECTION_INGRESS = 0,
+	DIRECTION_EGRESS = 1,
+};
+
+enum trace_point {
+	TRACE_POINT_FROM_POD = 0,
+	TRACE_POINT_TO_POD = 1,
+	TRACE_POINT_FROM_OVERLAY = 2,
+	TRACE_POINT_TO_OVERLAY = 3,
+	TRACE_POINT_FROM_HOST = 4,
+	TRACE_POINT_TO_HOST = 5,
+};
+
+/* VERDICT_CONTINUE, a final action (TC_ACT_*, >= 0), or a drop reason, negated. */
+typedef int verdict_t;
+
+#define VERDICT_CONTINUE 0x100
+
+/* Does a step; if it decided, so has the caller. */
+#define STEP(step)                                                                                                     \
+	do {                                                                                                           \
+		verdict_t step_verdict = (step);                                                                       \
+		if (step_verdict != VERDICT_CONTINUE)                                                                  \
+			return step_verdict;                                                                           \
+	} while (0)
+
+/* The line goes into the event: one reason can have several places. */
+#define drop(packet, drop_reason) ((packet)->line = __LINE__, (verdict_t)(-(int)(drop_reason)))
+
+static __always_inline bool verdict_is_drop(verdict_t verdict)
+{
+	return verdict < 0;
+}

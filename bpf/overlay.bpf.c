@@ -1,0 +1,32 @@
+/* Hook: TCX ingress of sluice_vxlan, where everything that other nodes tunnel to us comes by. */
+#include "lib/encap.h"
+#include "lib/entry.h"
+#include "lib/route.h"
+
+static __always_inline verdict_t overlay_refuse_arp(struct packet *packet)
+{
+	return packet_is_arp(packet) ? drop(packet, DROP_REASON_UNKNOWN_ETHERTYPE) : VERDICT_CONTINUE;
+}
+
+static __always_inline verdict_t overlay_steps(struct packet *packet)
+{
+	STEP(decap_identity(packet));
+	STEP(packet_parse(packet));
+	STEP(overlay_refuse_arp(packet));
+	STEP(route_local(packet, true));
+	return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
+}
+
+SEC("tc")
+int overlay_from_overlay(struct __sk_buff *skb)
+{
+	struct packet packet = {
+	    .skb = skb,
+	    .direction = DIRECTION_INGRESS,
+	    .trace_point = TRACE_POINT_FROM_OVERLAY,
+	};
+
+	return entry_settle_silently(&packet, overlay_steps(&packet));
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

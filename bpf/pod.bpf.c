@@ -1,0 +1,39 @@
+/* Hook: TCX ingress of a pod's host-side veth, where everything that the pod sends comes by. */
+#include "lib/arp.h"
+#include "lib/entry.h"
+#include "lib/ndp.h"
+#include "lib/route.h"
+#include "lib/source.h"
+
+/* Groups belong to the link: the host's stack takes or ignores them, as it would without us. */
+static __always_inline verdict_t pod_pass_multicast(const struct packet *packet)
+{
+	return address_is_multicast(&packet->tuple.destination) ? TC_ACT_OK : VERDICT_CONTINUE;
+}
+
+static __always_inline verdict_t pod_steps(struct packet *packet)
+{
+	STEP(packet_parse(packet));
+	STEP(arp_answer_pod(packet));
+	STEP(ndp_answer_pod(packet));
+	STEP(endpoint_check_source(packet));
+	STEP(pod_pass_multicast(packet));
+	STEP(route_local(packet, true));
+	STEP(route_tunnel(packet, true));
+	STEP(route_service(packet));
+	return route_world(packet);
+}
+
+SEC("tc")
+int pod_from_pod(struct __sk_buff *skb)
+{
+	struct packet packet = {
+	    .skb = skb,
+	    .direction = DIRECTION_EGRESS,
+	    .trace_point = TRACE_POINT_FROM_POD,
+	};
+
+	return entry_settle(&packet, pod_steps(&packet));
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,0 +1,90 @@
+/* Services at the socket: translated once at connect or sendmsg, undone at recvmsg and getpeername. */
+#include "lib/socket.h"
+
+static __always_inline int forward4(struct bpf_sock_addr *call, bool is_connect)
+{
+	struct peer peer = socket_peer4(call);
+	enum socket_result result = socket_translate(call, &peer, is_connect);
+
+	if (result == SOCKET_TRANSLATED)
+		socket_set_peer4(call, &peer);
+	return result == SOCKET_NO_BACKEND ? socket_refuse(call) : SOCKET_PROCEED;
+}
+
+static __always_inline int forward6(struct bpf_sock_addr *call, bool is_connect)
+{
+	struct peer peer = socket_peer6(call);
+	enum socket_result result = socket_translate(call, &peer, is_connect);
+
+	if (result == SOCKET_TRANSLATED)
+		socket_set_peer6(call, &peer);
+	return result == SOCKET_NO_BACKEND ? socket_refuse(call) : SOCKET_PROCEED;
+}
+
+static __always_inline int back4(struct bpf_sock_addr *call)
+{
+	struct peer peer = socket_peer4(call);
+
+	if (socket_translate_back(call, &peer))
+		socket_set_peer4(call, &peer);
+	return SOCKET_PROCEED;
+}
+
+static __always_inline int back6(struct bpf_sock_addr *call)
+{
+	struct peer peer = socket_peer6(call);
+
+	if (socket_translate_back(call, &peer))
+		socket_set_peer6(call, &peer);
+	return SOCKET_PROCEED;
+}
+
+SEC("cgroup/connect4")
+int sock_connect4(struct bpf_sock_addr *call)
+{
+	return forward4(call, true);
+}
+
+SEC("cgroup/connect6")
+int sock_connect6(struct bpf_sock_addr *call)
+{
+	return forward6(call, true);
+}
+
+SEC("cgroup/sendmsg4")
+int sock_sendmsg4(struct bpf_sock_addr *call)
+{
+	return forward4(call, false);
+}
+
+SEC("cgroup/sendmsg6")
+int sock_sendmsg6(struct bpf_sock_addr *call)
+{
+	return forward6(call, false);
+}
+
+SEC("cgroup/recvmsg4")
+int sock_recvmsg4(struct bpf_sock_addr *call)
+{
+	return back4(call);
+}
+
+SEC("cgroup/recvmsg6")
+int sock_recvmsg6(struct bpf_sock_addr *call)
+{
+	return back6(call);
+}
+
+SEC("cgroup/getpeername4")
+int sock_getpeername4(struct bpf_sock_addr *call)
+{
+	return back4(call);
+}
+
+SEC("cgroup/getpeername6")
+int sock_getpeername6(struct bpf_sock_addr *call)
+{
+	return back6(call);
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
