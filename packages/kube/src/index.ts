@@ -3,8 +3,29 @@
  * and events, and a slim parser for each kind that we read. No generated types, no cache beside the tables, no other kinds
  * than those used. Begin with `reflector.ts`; objects become rows in `objects/`.
  */
+export {
+  createKubeClient,
+  type DeleteOptions,
+  KubeClient,
+  type KubeClientOptions,
+  type ObjectName,
+  type PatchOptions,
+  type RawRequest,
+  type WatchOptions,
+} from './client.ts';
+export {
+  type ConfigurationSources,
+  inClusterConfiguration,
+  type KubeConfiguration,
+  kubeConfiguration,
+  parseKubeconfig,
+  readKubeconfig,
+  serverUrl,
+} from './configuration.ts';
 export { isAlreadyExists, isConflict, isExpired, isNotFound, KubeError, type KubeErrorCode } from './error.ts';
 export { distinct, Field, isRecord, MalformedObjectError, present } from './field.ts';
+export { defaultLimits, type KubeLimits } from './limits.ts';
+export type { ListOptions, ObjectList } from './list.ts';
 export {
   type EndpointPort,
   type EndpointSliceObject,
@@ -32,4 +53,7 @@ export {
   transportProtocols,
 } from './objects/service.ts';
 export { parseServiceCidr, type ServiceCidrObject } from './objects/service-cidr.ts';
+export { type Reflector, type ReflectorOptions, type ReflectorStatus, reflector } from './reflector.ts';
 export { apiVersionOf, type Resource, type ResourcePathParts, resourcePath, resources } from './resource.ts';
+export type { ServerStatus } from './servers.ts';
+export type { WatchEvent } from './watch-stream.ts';

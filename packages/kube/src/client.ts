@@ -1,0 +1,307 @@
+import { type Clock, type Logger, silentLogger, sleep, systemClock } from '@sluice/runtime';
+import type { KubeConfiguration } from './configuration.ts';
+import { Credentials } from './credentials.ts';
+import { KubeError } from './error.ts';
+import { type ExchangeResponse, exchange, NotConnectedError } from './exchange.ts';
+import { isRecord } from './field.ts';
+import { defaultLimits, type KubeLimits } from './limits.ts';
+import { type ListOptions, listAll, type ObjectList } from './list.ts';
+import { apiVersionOf, type Resource, resourcePath } from './resource.ts';
+import { type ServerStatus, Servers } from './servers.ts';
+import { type WatchEvent, watchEvents } from './watch-stream.ts';
+
+export interface KubeClientOptions extends KubeConfiguration {
+  readonly log?: Logger;
+  readonly clock?: Clock;
+  /** Changes to `defaultLimits`. */
+  readonly limits?: Partial<KubeLimits>;
+  /** Default `sluice`. */
+  readonly userAgent?: string;
+}
+
+/** Which object; the namespace only for kinds that have one. */
+export interface ObjectName {
+  readonly namespace?: string;
+  readonly name: string;
+  readonly subresource?: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface RawRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly body?: unknown;
+  /** Default application/json. */
+  readonly contentType?: string;
+  readonly bytesMax?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PatchOptions extends ObjectName {
+  readonly patch: unknown;
+  /** `merge` (default) works for every kind; `strategic` only for built-in ones; `apply` needs a field manager. */
+  readonly type?: 'merge' | 'json' | 'strategic' | 'apply';
+  readonly fieldManager?: string;
+}
+
+export interface DeleteOptions extends ObjectName {
+  /** Refuse unless the object is this very one. */
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  readonly gracePeriodSeconds?: number;
+}
+
+export interface WatchOptions {
+  readonly namespace?: string | undefined;
+  readonly fieldSelector?: string | undefined;
+  readonly labelSelector?: string | undefined;
+  readonly resourceVersion: string;
+  /** After which the server ends the watch by itself. */
+  readonly timeoutSeconds: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const patchTypes = {
+  merge: 'application/merge-patch+json',
+  json: 'application/json-patch+json',
+  strategic: 'application/strategic-merge-patch+json',
+  apply: 'application/apply-patch+yaml',
+} as const;
+
+export function createKubeClient(options: KubeClientOptions): KubeClient {
+  return new KubeClient(options);
+}
+
+/** A thin client: paths and JSON in, parsed JSON or KubeError out. Reads go to the next server when one fails. */
+export class KubeClient implements Disposable {
+  readonly limits: KubeLimits;
+  readonly #options: KubeClientOptions;
+  readonly #clock: Clock;
+  readonly #credentials: Credentials;
+  readonly #servers: Servers;
+
+  constructor(options: KubeClientOptions) {
+    this.#options = options;
+    this.limits = { ...defaultLimits, ...options.limits };
+    this.#clock = options.clock ?? systemClock;
+    this.#credentials = new Credentials(options, this.#clock);
+    this.#servers = new Servers({
+      urls: options.servers,
+      clock: this.#clock,
+      log: options.log ?? silentLogger,
+      probeMs: this.limits.probeMs,
+      probe: (url) => this.#probe(url),
+    });
+  }
+
+  get(resource: Resource, { signal, ...name }: ObjectName): Promise<unknown> {
+    return this.request({ method: 'GET', path: resourcePath(resource, name), signal });
+  }
+
+  /** Everything there is, read in chunks. */
+  list(resource: Resource, options: ListOptions = {}): Promise<ObjectList> {
+    return listAll(this, resource, options);
+  }
+
+  create(resource: Resource, object: object, options: Omit<ObjectName, 'name'> & { name?: string } = {}) {
+    const { signal, ...name } = options;
+    const body = { apiVersion: apiVersionOf(resource), kind: resource.kind, ...object };
+    return this.request({ method: 'POST', path: resourcePath(resource, name), body, signal });
+  }
+
+  /** Replaces the object; a conflict error when `metadata.resourceVersion` is given and no longer the newest. */
+  update(resource: Resource, object: object, { signal, ...name }: ObjectName): Promise<unknown> {
+    const body = { apiVersion: apiVersionOf(resource), kind: resource.kind, ...object };
+    return this.request({ method: 'PUT', path: resourcePath(resource, name), body, signal });
+  }
+
+  patch(resource: Resource, options: PatchOptions): Promise<unknown> {
+    const { patch, type = 'merge', fieldManager, signal, ...name } = options;
+    const path = resourcePath(resource, name);
+    return this.request({
+      method: 'PATCH',
+      path,
+      query: { fieldManager },
+      body: patch,
+      contentType: patchTypes[type],
+      signal,
+    });
+  }
+
+  delete(resource: Resource, options: DeleteOptions): Promise<unknown> {
+    const { uid, resourceVersion, gracePeriodSeconds, signal, ...name } = options;
+    const preconditions = { uid, resourceVersion };
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds, preconditions };
+    return this.request({ method: 'DELETE', path: resourcePath(resource, name), body, signal });
+  }
+
+  /** Changes from a version on, until the server ends the watch; throws KubeError when it breaks. */
+  async *watch(resource: Resource, options: WatchOptions): AsyncGenerator<WatchEvent> {
+    const { namespace, fieldSelector, labelSelector, resourceVersion, timeoutSeconds, signal } = options;
+    const query = { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: `${timeoutSeconds}` };
+    const response = await this.#send(
+      {
+        method: 'GET',
+        path: resourcePath(resource, { namespace }),
+        query: { ...query, resourceVersion, fieldSelector, labelSelector },
+        signal,
+      },
+      this.limits.watchIdleMs,
+    );
+    yield* watchEvents(response.chunks(), this.limits.watchEventBytes);
+  }
+
+  /** Any request whose answer is JSON (or nothing: undefined). */
+  async request(request: RawRequest): Promise<unknown> {
+    const response = await this.#send(request, this.limits.bodyIdleMs);
+    const text = await readText(response, request.bytesMax ?? this.limits.objectBytes, request);
+    if (text === '') return undefined;
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      throw new KubeError('malformed', `${describe(request)}: the answer is not JSON: ${text.slice(0, 80)}`, { cause });
+    }
+  }
+
+  /** The API servers in order of preference, and which of them is in use. */
+  servers(): readonly ServerStatus[] {
+    return this.#servers.status();
+  }
+
+  close(): void {
+    this.#servers.close();
+    this.#credentials.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  // A busy server is asked again later, a refused token is read anew once.
+  async #send(request: RawRequest, idleMs: number): Promise<ExchangeResponse> {
+    let refreshed = false;
+    for (let busy = 0; ; ) {
+      const response = await this.#sendToSome(request, idleMs);
+      if (response.status < 300) return response;
+      const error = await this.#errorOf(response, request);
+      if (error.status === 401 && !refreshed && this.#credentials.refresh()) refreshed = true;
+      else if (error.status === 429 && busy < this.limits.busyRetries) {
+        busy++;
+        await sleep(this.#clock, error.retryAfterMs ?? 1_000 * 2 ** busy, request.signal);
+      } else throw error;
+    }
+  }
+
+  // Tries each server at most once. A write is only repeated when the first server cannot have seen it.
+  async #sendToSome(request: RawRequest, idleMs: number): Promise<ExchangeResponse> {
+    const tried = new Set<string>();
+    for (let url = this.#servers.pick(tried); ; ) {
+      if (url === undefined) throw new KubeError('unreachable', `${describe(request)}: no API server`);
+      tried.add(url);
+      const next = this.#servers.pick(tried);
+      try {
+        const response = await this.#exchange(url, request, idleMs);
+        if (!isGatewayFailure(response.status) || request.method !== 'GET' || next === undefined) {
+          if (response.status < 500) this.#servers.succeeded(url);
+          return response;
+        }
+        response.discard();
+        this.#servers.failed(url, `answered ${response.status}`);
+      } catch (error) {
+        if (request.signal?.aborted) throw error;
+        this.#servers.failed(url, error);
+        if (next === undefined || !(request.method === 'GET' || error instanceof NotConnectedError)) throw error;
+      }
+      url = next;
+    }
+  }
+
+  #exchange(server: string, request: RawRequest, idleMs: number): Promise<ExchangeResponse> {
+    const url = new URL(server + request.path);
+    for (const [key, value] of Object.entries(request.query ?? {})) {
+      if (value !== undefined && value !== '') url.searchParams.set(key, value);
+    }
+    const { connectMs, headerMs } = this.limits;
+    return exchange({
+      method: request.method,
+      url,
+      headers: this.#headers(request),
+      body: request.body === undefined ? undefined : JSON.stringify(request.body),
+      agent: this.#credentials.agentFor(url),
+      serverName: this.#credentials.serverName,
+      connectMs,
+      headerMs,
+      idleMs,
+      clock: this.#clock,
+      signal: request.signal,
+    });
+  }
+
+  #headers({ body, contentType = 'application/json' }: RawRequest): Record<string, string> {
+    const authorization = this.#credentials.authorization();
+    return {
+      accept: 'application/json',
+      'accept-encoding': 'gzip',
+      'user-agent': this.#options.userAgent ?? 'sluice',
+      ...(body !== undefined && { 'content-type': contentType }),
+      ...(authorization !== undefined && { authorization }),
+    };
+  }
+
+  async #errorOf(response: ExchangeResponse, request: RawRequest): Promise<KubeError> {
+    const { status } = response;
+    const text = await readText(response, this.limits.objectBytes, request).catch(() => '');
+    const { reason, message } = parseStatus(text);
+    const retryAfterMs = parseRetryAfter(response.header('retry-after'), this.limits.retryAfterMs);
+    const summary = `${describe(request)}: ${status}${reason && ` ${reason}`}${message && `: ${message}`}`;
+    return new KubeError('status', summary, { status, reason, retryAfterMs });
+  }
+
+  // Any answer at all, be it "forbidden", comes from a server that works.
+  async #probe(url: string): Promise<void> {
+    const response = await this.#exchange(url, { method: 'GET', path: '/readyz' }, this.limits.bodyIdleMs);
+    response.discard();
+    if (response.status >= 500) throw new KubeError('status', `${url} answered ${response.status}`);
+  }
+}
+
+function isGatewayFailure(status: number): boolean {
+  return status === 502 || status === 503 || status === 504;
+}
+
+async function readText(response: ExchangeResponse, bytesMax: number, request: RawRequest): Promise<string> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response.chunks()) {
+    size += chunk.length;
+    if (size > bytesMax) {
+      throw new KubeError('too-large', `${describe(request)}: the answer is larger than ${bytesMax} bytes`);
+    }
+    parts.push(chunk);
+  }
+  return Buffer.concat(parts, size).toString('utf8');
+}
+
+function describe({ method, path }: RawRequest): string {
+  return `${method} ${path}`;
+}
+
+function parseStatus(text: string): { reason: string; message: string } {
+  try {
+    const status: unknown = JSON.parse(text);
+    if (!isRecord(status)) return { reason: '', message: '' };
+    const { reason, message } = status;
+    return {
+      reason: typeof reason === 'string' ? reason : '',
+      message: typeof message === 'string' ? message.slice(0, 1000) : '',
+    };
+  } catch {
+    return { reason: '', message: text.slice(0, 200).trim() };
+  }
+}
+
+function parseRetryAfter(header: string | undefined, maxMs: number): number | undefined {
+  if (header === undefined || !/^\d+$/.test(header)) return undefined;
+  return Math.min(Number(header) * 1000, maxMs);
+}

@@ -1,0 +1,304 @@
+import { type Backoff, backoff, type Clock, type Logger, silentLogger, sleep, systemClock } from '@sluice/runtime';
+import type { Table } from '@sluice/state';
+import type { KubeClient } from './client.ts';
+import { isExpired, KubeError } from './error.ts';
+import { isRecord } from './field.ts';
+import { listEach } from './list.ts';
+import { objectKey } from './objects/metadata.ts';
+import type { Resource } from './resource.ts';
+import type { WatchEvent } from './watch-stream.ts';
+
+export interface ReflectorOptions<Row extends object> {
+  readonly client: KubeClient;
+  readonly resource: Resource;
+  /** Default: all namespaces. */
+  readonly namespace?: string;
+  readonly fieldSelector?: string;
+  readonly labelSelector?: string;
+  /** Object to row; throws where the object cannot be used at all. Rows with `problems` are logged. */
+  readonly parse: (object: unknown) => Row;
+  readonly table: Table<Row>;
+  /** Marked as initialised in the table after the first complete list. */
+  readonly source: string;
+  /** Where several sources write one table: the rows that are ours, which a relist may delete. Default: all. */
+  readonly owns?: (row: Row) => boolean;
+  readonly log?: Logger;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+}
+
+export interface ReflectorStatus {
+  readonly source: string;
+  /** `waiting`: after an error, until the next attempt. */
+  readonly state: 'listing' | 'watching' | 'waiting' | 'stopped';
+  /** Whether a complete list was ever in. */
+  readonly synced: boolean;
+  /** Milliseconds since the epoch of the last sign of life: a list, an event, a bookmark. */
+  readonly lastContactAt: number | undefined;
+  readonly lists: number;
+  readonly watches: number;
+  readonly events: number;
+  readonly failures: number;
+  /** Undefined while all is well. */
+  readonly lastError: string | undefined;
+  /** Objects that could not be used, or not wholly, by their names. */
+  readonly problems: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Keeps a table equal to what the API server has. Fits `lifecycle().add()`. */
+export interface Reflector extends AsyncDisposable {
+  readonly name: string;
+  /** Begins to list and watch; does not wait for the server. */
+  start(): void;
+  stop(): Promise<void>;
+  status(): ReflectorStatus;
+  /** Resolves with the first complete list, rejects when stopped before. */
+  synced(): Promise<void>;
+}
+
+export function reflector<Row extends object>(options: ReflectorOptions<Row>): Reflector {
+  return new ListWatch(options);
+}
+
+// After as many failed watches from one version we no longer believe in it: the cluster's history may have been restored.
+const watchFailuresMax = 3;
+// A server that ends watches at once is not asked again at once.
+const watchMinMs = 1_000;
+// A watch that lasted so long was a good one, even if nothing happened in it.
+const watchGoodMs = 30_000;
+const watchSecondsMin = 290;
+const problemObjectsMax = 1_000;
+
+class ListWatch<Row extends object> implements Reflector {
+  readonly name: string;
+  readonly #options: ReflectorOptions<Row>;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #random: () => number;
+  readonly #delays: Backoff;
+  readonly #aborter = new AbortController();
+  readonly #firstList = Promise.withResolvers<void>();
+  // Object to row key: a deletion must find its row even when the object no longer parses.
+  readonly #keys = new Map<string, string>();
+  readonly #problems = new Map<string, readonly string[]>();
+  readonly #counts = { lists: 0, watches: 0, events: 0, failures: 0 };
+  #running: Promise<void> | undefined;
+  #state: ReflectorStatus['state'] = 'stopped';
+  #synced = false;
+  #lastContactAt: number | undefined;
+  #lastError: string | undefined;
+  #resourceVersion = '';
+  #watchFailures = 0;
+
+  constructor(options: ReflectorOptions<Row>) {
+    this.name = `reflector-${options.source}`;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
+    this.#log = (options.log ?? silentLogger).child({ source: options.source });
+    this.#delays = backoff({ minMs: 800, maxMs: 30_000, random: this.#random });
+    this.#firstList.promise.catch(() => undefined);
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#aborter.abort();
+    await this.#running;
+    this.#state = 'stopped';
+    this.#firstList.reject(new KubeError('aborted', `${this.name} was stopped before its first list`));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  synced(): Promise<void> {
+    return this.#firstList.promise;
+  }
+
+  status(): ReflectorStatus {
+    return {
+      source: this.#options.source,
+      state: this.#state,
+      synced: this.#synced,
+      lastContactAt: this.#lastContactAt,
+      ...this.#counts,
+      lastError: this.#lastError,
+      problems: this.#problems,
+    };
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#aborter;
+    while (!signal.aborted) {
+      try {
+        if (this.#resourceVersion === '') await this.#list();
+        else await this.#watch();
+      } catch (error) {
+        if (signal.aborted) return;
+        await this.#wait(error);
+      }
+    }
+  }
+
+  // A list replaces: what it does not have was deleted, whether or not we heard of it.
+  async #list(): Promise<void> {
+    const { client, resource, table, source, owns, namespace, fieldSelector, labelSelector } = this.#options;
+    const { signal } = this.#aborter;
+    this.#state = 'listing';
+    const options = { namespace, fieldSelector, labelSelector, signal };
+    const { rows, resourceVersion } = await listEach(client, resource, options, (object) => this.#read(object));
+    this.#keys.clear();
+    const kept = new Set(rows.map(({ name }) => name));
+    for (const name of this.#problems.keys()) if (!kept.has(name)) this.#problems.delete(name);
+    const current: Row[] = [];
+    for (const { name, row } of rows) {
+      if (row === undefined) continue;
+      this.#keys.set(name, table.key(row));
+      current.push(row);
+    }
+    table.replaceAll(current, owns);
+    this.#resourceVersion = resourceVersion;
+    this.#watchFailures = 0;
+    this.#counts.lists++;
+    this.#contact();
+    if (!this.#synced) this.#log.info({ objects: current.length }, 'synced');
+    this.#synced = true;
+    table.markInitialized(source);
+    this.#firstList.resolve();
+  }
+
+  async #watch(): Promise<void> {
+    const { client, resource, namespace, fieldSelector, labelSelector } = this.#options;
+    this.#state = 'watching';
+    this.#counts.watches++;
+    const startedMs = this.#nowMs();
+    const events = client.watch(resource, {
+      namespace,
+      fieldSelector,
+      labelSelector,
+      resourceVersion: this.#resourceVersion,
+      timeoutSeconds: Math.round(watchSecondsMin * (1 + this.#random())),
+      signal: this.#aborter.signal,
+    });
+    try {
+      for await (const event of events) this.#apply(event);
+    } finally {
+      if (this.#nowMs() - startedMs >= watchGoodMs) this.#delays.reset();
+    }
+    // The server ended it in good order: go on where we were.
+    const lastedMs = this.#nowMs() - startedMs;
+    if (lastedMs < watchMinMs) await sleep(this.#clock, watchMinMs - lastedMs, this.#aborter.signal);
+  }
+
+  #apply(event: WatchEvent): void {
+    if (event.type !== 'BOOKMARK') {
+      this.#counts.events++;
+      if (event.type === 'DELETED') this.#remove(nameOf(event.object));
+      else this.#put(event.object);
+    }
+    if (event.resourceVersion !== '') this.#resourceVersion = event.resourceVersion;
+    this.#watchFailures = 0;
+    this.#delays.reset();
+    this.#contact();
+  }
+
+  #put(object: unknown): void {
+    const { name, row } = this.#read(object);
+    // Still there, only unreadable: its last good row serves on.
+    if (row === undefined) return;
+    const { table } = this.#options;
+    const key = table.key(row);
+    const before = this.#keys.get(name);
+    if (before !== undefined && before !== key) table.delete(before);
+    this.#keys.set(name, key);
+    table.upsert(row);
+  }
+
+  #remove(name: string): void {
+    const key = this.#keys.get(name);
+    this.#keys.delete(name);
+    this.#problems.delete(name);
+    if (key !== undefined) this.#options.table.delete(key);
+  }
+
+  // In a list, too, an object that cannot be read keeps its last good row.
+  #read(object: unknown): { name: string; row: Row | undefined } {
+    const name = nameOf(object);
+    try {
+      const row = this.#options.parse(object);
+      this.#note(name, problemsOf(row));
+      return { name, row };
+    } catch (error) {
+      this.#note(name, [error instanceof Error ? error.message : String(error)]);
+      const key = this.#keys.get(name);
+      return { name, row: key === undefined ? undefined : this.#options.table.get(key) };
+    }
+  }
+
+  #note(name: string, problems: readonly string[]): void {
+    const before = this.#problems.get(name);
+    if (problems.length === 0) this.#problems.delete(name);
+    else if (before !== undefined || this.#problems.size < problemObjectsMax) this.#problems.set(name, problems);
+    if (problems.length > 0 && problems.join() !== before?.join()) {
+      this.#log.warn({ object: name, problems }, `${this.#options.resource.kind} has parts that cannot be used`);
+    }
+  }
+
+  async #wait(error: unknown): Promise<void> {
+    const listing = this.#resourceVersion === '';
+    this.#state = 'waiting';
+    this.#lastError = error instanceof Error ? error.message : String(error);
+    if (isExpired(error)) {
+      // Our version is gone from the history. The first time this is ordinary, and the list need not wait.
+      this.#resourceVersion = '';
+      if (!listing && this.#delays.attempts === 0) {
+        this.#delays.next();
+        return;
+      }
+    } else if (!listing && this.#mustRelist(error)) this.#resourceVersion = '';
+    this.#counts.failures++;
+    const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
+    const delayMs = Math.max(this.#delays.next(), asked);
+    const fields = { error: this.#lastError, delayMs };
+    if (this.#delays.attempts <= 2) this.#log.debug(fields, listing ? 'list failed' : 'watch broke');
+    else this.#log.warn(fields, listing ? 'cannot list' : 'cannot watch');
+    await sleep(this.#clock, delayMs, this.#aborter.signal);
+  }
+
+  #mustRelist(error: unknown): boolean {
+    const code = error instanceof KubeError ? error.code : undefined;
+    // The event that we could not take: only a list can tell what it was.
+    if (code === 'too-large') return true;
+    // The way to the server is at fault, not the version.
+    if (code === 'unreachable' || code === 'timeout') return false;
+    this.#watchFailures++;
+    return this.#watchFailures >= watchFailuresMax;
+  }
+
+  #contact(): void {
+    this.#lastContactAt = this.#clock.now();
+    this.#lastError = undefined;
+  }
+
+  #nowMs(): number {
+    return Number(this.#clock.monotonicNs() / 1_000_000n);
+  }
+}
+
+// Good enough to speak of an object that does not parse.
+function nameOf(object: unknown): string {
+  const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
+  const { name, namespace } = metadata;
+  return objectKey({
+    name: typeof name === 'string' ? name : '(unnamed)',
+    ...(typeof namespace === 'string' && { namespace }),
+  });
+}
+
+function problemsOf(row: object): readonly string[] {
+  return 'problems' in row && Array.isArray(row.problems) ? row.problems : [];
+}
