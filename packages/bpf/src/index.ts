@@ -22,7 +22,38 @@ export type {
   BtfType,
   BtfVariable,
 } from './btf-type.ts';
+export { createFakeMap, type FakeMapOptions, type MapOperation } from './fake-map.ts';
 export { BpfFormatError } from './format-error.ts';
+export { readIterator } from './iterator.ts';
+export { MapFlag, MapType, mapTypeName, programTypeName } from './kernel-constants.ts';
+export { checkMapLayout, checkObjectLayout } from './layout-check.ts';
+export { LayoutMismatchError } from './layout-mismatch-error.ts';
+export {
+  type AttachCgroupOptions,
+  type AttachedProgram,
+  type AttachTcxOptions,
+  attachCgroup,
+  attachIterator,
+  attachTcx,
+  Link,
+  type LinkInfo,
+  queryTcx,
+  type TcxHook,
+} from './link.ts';
+export { BpfMap, type MapCreateSpec, type MapInfo } from './map.ts';
+export { NotSupportedError } from './not-supported-error.ts';
+export { perCpu, possibleCpus } from './per-cpu.ts';
+export { isPinned, unpin } from './pin.ts';
+export {
+  enableStatistics,
+  Program,
+  type ProgramInfo,
+  type ProgramStatistics,
+  type TestRunOptions,
+  type TestRunResult,
+} from './program.ts';
+export { type LoadableProgram, loadProgram } from './program-load.ts';
+export { AttachType, ProgramType } from './program-type.ts';
 export {
   type Codec,
   type CoreRelocation,
@@ -39,3 +70,5 @@ export {
   type Reference,
   type VariableSpec,
 } from './spec.ts';
+export { openMap, type TypedMap, type UpdateMode } from './typed-map.ts';
+export { type SourceLine, VerifierError } from './verifier-error.ts';
