@@ -92,9 +92,10 @@ export function setsockopt(fd: number, level: number, name: number, value: Uint8
   checked(nativeSetsockopt(fd, level, name, bytes, bytes.byteLength), 'setsockopt', `${level}/${name}`);
 }
 
-/** The option's bytes, at most `size` of them. */
-export function getsockopt(fd: number, level: number, name: number, size: number): Uint8Array {
+/** The option's bytes, at most `size` of them. Some options read what they are about from the buffer: `question`. */
+export function getsockopt(fd: number, level: number, name: number, size: number, question?: Uint8Array): Uint8Array {
   const value = new Uint8Array(size);
+  if (question) value.set(question);
   const length = new Uint8Array(Uint32Array.of(size).buffer);
   checked(nativeGetsockopt(fd, level, name, value, length), 'getsockopt', `${level}/${name}`);
   return value.subarray(0, lengthOf(length));
