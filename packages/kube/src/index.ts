@@ -23,7 +23,15 @@ export {
   serverUrl,
 } from './configuration.ts';
 export { isAlreadyExists, isConflict, isExpired, isNotFound, KubeError, type KubeErrorCode } from './error.ts';
+export {
+  type EventRecorder,
+  type EventRecorderOptions,
+  eventRecorder,
+  type ObjectReference,
+  type RecordedEvent,
+} from './event-recorder.ts';
 export { distinct, Field, isRecord, MalformedObjectError, present } from './field.ts';
+export { type LeaderElection, type LeaderElectionOptions, leaderElection } from './leader-election.ts';
 export { defaultLimits, type KubeLimits } from './limits.ts';
 export type { ListOptions, ObjectList } from './list.ts';
 export {
