@@ -1,0 +1,101 @@
+/**
+ * `pods/exec` over a WebSocket, subprotocol v5.channel.k8s.io (KEP-4006): the first byte of each message names the
+ * channel: 1 standard output, 2 standard error, 3 a Status object with the exit code.
+ */
+import { readFileSync } from 'node:fs';
+import type { KubeConfiguration } from '@sluice/kube';
+import { WebSocket } from 'ws';
+import { CommandError } from '../command-error.ts';
+import type { Outcome } from './verdict.ts';
+
+const PROTOCOL = 'v5.channel.k8s.io';
+const STDOUT = 1;
+const STDERR = 2;
+const STATUS = 3;
+const TIMEOUT_MS = 15_000;
+const OUTPUT_BYTES_MAX = 1 << 20;
+
+export interface ExecTarget {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly command: readonly string[];
+}
+
+/** Runs a command in a pod to its end; throws CommandError where the API server refuses or the connection breaks. */
+export function execInPod(configuration: KubeConfiguration, target: ExecTarget): Promise<Outcome> {
+  const socket = new WebSocket(execUrl(configuration, target), [PROTOCOL], {
+    ...tlsOptions(configuration),
+    handshakeTimeout: TIMEOUT_MS,
+    maxPayload: OUTPUT_BYTES_MAX,
+  });
+  return new Promise((resolve, reject) => {
+    const output = { [STDOUT]: '', [STDERR]: '' };
+    let exitCode: number | undefined;
+    const fail = (why: string): void => {
+      clearTimeout(timer);
+      socket.terminate();
+      reject(new CommandError(`exec in pod ${target.namespace}/${target.pod}: ${why}`));
+    };
+    const timer = setTimeout(
+      () => fail(`no end within ${TIMEOUT_MS / 1000} s: ${target.command.join(' ')}`),
+      TIMEOUT_MS,
+    );
+    socket.on('message', (data: Buffer) => {
+      const channel = data[0];
+      const text = data.subarray(1).toString('utf8');
+      if (channel === STDOUT || channel === STDERR) output[channel] += text;
+      else if (channel === STATUS) exitCode = exitCodeOf(text);
+    });
+    socket.once('unexpected-response', (_request, response) => {
+      response
+        .setEncoding('utf8')
+        .once('data', (body: string) => fail(`${response.statusCode ?? '?'} ${body.slice(0, 300)}`));
+      response.once('end', () => fail(`the API server answers ${response.statusCode ?? '?'}`));
+    });
+    socket.once('error', (error) => fail(error.message));
+    socket.once('close', () => {
+      clearTimeout(timer);
+      if (exitCode === undefined) fail('the connection ended before the command did');
+      else resolve({ exitCode, stdout: output[STDOUT], stderr: output[STDERR] });
+    });
+  });
+}
+
+function execUrl({ servers }: KubeConfiguration, { namespace, pod, command }: ExecTarget): string {
+  const url = new URL(
+    `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}/exec`,
+    servers[0],
+  );
+  url.protocol = url.protocol === 'http:' ? 'ws:' : 'wss:';
+  url.searchParams.set('stdout', 'true');
+  url.searchParams.set('stderr', 'true');
+  for (const word of command) url.searchParams.append('command', word);
+  return url.href;
+}
+
+function tlsOptions(configuration: KubeConfiguration): object {
+  const read = (text: string | undefined, file: string | undefined): string | undefined =>
+    text ?? (file === undefined ? undefined : readFileSync(file, 'utf8'));
+  const token = read(configuration.token, configuration.tokenFile)?.trim();
+  const ca = read(configuration.ca, configuration.caFile);
+  const cert = read(configuration.cert, configuration.certFile);
+  const key = read(configuration.key, configuration.keyFile);
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
+    ...(configuration.serverName !== undefined && { servername: configuration.serverName }),
+    rejectUnauthorized: configuration.insecureSkipTlsVerify !== true,
+  };
+}
+
+function exitCodeOf(text: string): number {
+  const status = JSON.parse(text) as {
+    readonly status?: string;
+    readonly details?: { readonly causes?: readonly { readonly reason?: string; readonly message?: string }[] };
+  };
+  if (status.status === 'Success') return 0;
+  const code = status.details?.causes?.find((cause) => cause.reason === 'ExitCode')?.message;
+  return code === undefined ? 255 : Number(code);
+}
