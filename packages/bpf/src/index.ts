@@ -4,6 +4,9 @@
  * attach where. One direction only: bytes -> spec (`parseObject`, pure) -> loaded object (needs the kernel) -> link.
  * Begin with `spec.ts` for the nouns.
  */
+export { BindingError } from './bindings/binding-error.ts';
+export { type BindingOptions, generateBindings } from './bindings/generate.ts';
+export type { External, Externals } from './bindings/value-type.ts';
 export { type Btf, parseBtf } from './btf.ts';
 export type {
   BtfArray,
@@ -26,6 +29,7 @@ export { createFakeMap, type FakeMapOptions, type MapOperation } from './fake-ma
 export { BpfFormatError } from './format-error.ts';
 export { readIterator } from './iterator.ts';
 export { MapFlag, MapType, mapTypeName, programTypeName } from './kernel-constants.ts';
+export { layoutText } from './layout.ts';
 export { checkMapLayout, checkObjectLayout } from './layout-check.ts';
 export { LayoutMismatchError } from './layout-mismatch-error.ts';
 export {
@@ -42,6 +46,7 @@ export {
 } from './link.ts';
 export { BpfMap, type MapCreateSpec, type MapInfo } from './map.ts';
 export { NotSupportedError } from './not-supported-error.ts';
+export { parseObject } from './object.ts';
 export { perCpu, possibleCpus } from './per-cpu.ts';
 export { isPinned, unpin } from './pin.ts';
 export {
@@ -54,6 +59,25 @@ export {
 } from './program.ts';
 export { type LoadableProgram, loadProgram } from './program-load.ts';
 export { AttachType, ProgramType } from './program-type.ts';
+export {
+  arrayCodec,
+  be16Codec,
+  be32Codec,
+  be64Codec,
+  boolCodec,
+  bytesCodec,
+  encodeValue,
+  i8Codec,
+  i16Codec,
+  i32Codec,
+  i64Codec,
+  nothingCodec,
+  u8Codec,
+  u16Codec,
+  u32Codec,
+  u64Codec,
+  zeroBytes,
+} from './scalar-codec.ts';
 export {
   type Codec,
   type CoreRelocation,

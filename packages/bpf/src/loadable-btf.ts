@@ -10,7 +10,7 @@ const KIND_ENUM64 = 19;
 const LINKAGE_GLOBAL = 1;
 
 export function loadableBtf(btf: Btf, sections: readonly ElfSection[]): Uint8Array {
-  const bytes = btf.bytes.slice();
+  const bytes = Uint8Array.from(btf.bytes);
   const view = new DataView(bytes.buffer);
   applyRelocations(btf, sections, view);
   for (const type of btf.types()) {

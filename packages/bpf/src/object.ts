@@ -17,7 +17,8 @@ const DATA_SECTION = /^\.(rodata|data|bss)(\..*)?$/;
  * library does not support, naming the section and the offset.
  */
 export function parseObject(bytes: Uint8Array, name: string): ObjectSpec {
-  const elf = parseElf(bytes, name);
+  // A plain view: `slice` of a Buffer would not copy.
+  const elf = parseElf(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), name);
   const btf = parseBtf(requiredSection(elf, '.BTF', name).data, name);
   const extSection = elf.sections.find((section) => section.name === '.BTF.ext');
   const ext: BtfExt =

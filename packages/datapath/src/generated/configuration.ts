@@ -1,0 +1,30 @@
+// Generated from bpf/ by "npm run generate": do not edit.
+import { encodeValue, u32Codec, u8Codec } from '@sluice/bpf';
+import { type Address, type Mac, addressCodec, macCodec } from '@sluice/net';
+
+export interface Configuration {
+  readonly dryRun: number;
+  readonly gatewayIpv4: Address | undefined;
+  readonly gatewayIpv6: Address | undefined;
+  readonly hostIfindex: number;
+  readonly hostMac: Mac;
+  readonly ipv4Enabled: number;
+  readonly ipv6Enabled: number;
+  readonly nodeIdentity: number;
+  readonly overlayIfindex: number;
+}
+
+/** By the variable in C; the bytes for its place in `.rodata`. */
+export function encodeConfiguration(configuration: Configuration): Record<string, Uint8Array> {
+  return {
+    config_dry_run: encodeValue(u8Codec, configuration.dryRun),
+    config_gateway_ipv4: encodeValue(addressCodec, configuration.gatewayIpv4),
+    config_gateway_ipv6: encodeValue(addressCodec, configuration.gatewayIpv6),
+    config_host_ifindex: encodeValue(u32Codec, configuration.hostIfindex),
+    config_host_mac: encodeValue(macCodec, configuration.hostMac),
+    config_ipv4_enabled: encodeValue(u8Codec, configuration.ipv4Enabled),
+    config_ipv6_enabled: encodeValue(u8Codec, configuration.ipv6Enabled),
+    config_node_identity: encodeValue(u32Codec, configuration.nodeIdentity),
+    config_overlay_ifindex: encodeValue(u32Codec, configuration.overlayIfindex),
+  };
+}

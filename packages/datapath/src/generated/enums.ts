@@ -1,0 +1,143 @@
+// Generated from bpf/ by "npm run generate": do not edit.
+
+/** enum backend_state */
+export const BackendState = {
+  Active: 0,
+  Terminating: 1,
+  Quarantined: 2,
+  Maintenance: 3,
+} as const;
+export type BackendState = (typeof BackendState)[keyof typeof BackendState];
+
+export const backendStateNames: Readonly<Record<BackendState, string>> = {
+  0: 'active',
+  1: 'terminating',
+  2: 'quarantined',
+  3: 'maintenance',
+};
+
+/** enum ct_state */
+export const CtState = {
+  New: 0,
+  Established: 1,
+  Closing: 2,
+  Closed: 3,
+} as const;
+export type CtState = (typeof CtState)[keyof typeof CtState];
+
+export const ctStateNames: Readonly<Record<CtState, string>> = {
+  0: 'new',
+  1: 'established',
+  2: 'closing',
+  3: 'closed',
+};
+
+/** enum direction */
+export const Direction = {
+  Ingress: 0,
+  Egress: 1,
+} as const;
+export type Direction = (typeof Direction)[keyof typeof Direction];
+
+export const directionNames: Readonly<Record<Direction, string>> = {
+  0: 'ingress',
+  1: 'egress',
+};
+
+/** enum drop_reason */
+export const DropReason = {
+  Forwarded: 0,
+  InvalidPacket: 1,
+  UnknownEthertype: 2,
+  UnknownProtocol: 3,
+  InvalidSourceAddress: 4,
+  InvalidSourceMac: 5,
+  MappedAddress: 6,
+  InvalidTcpFlags: 7,
+  StaleOrUnroutable: 8,
+  NoTunnelKey: 9,
+  EncapFailed: 10,
+  InvalidIdentity: 11,
+  TtlExceeded: 12,
+  CtCreateFailed: 13,
+  NoBackend: 14,
+  ServiceNotTranslated: 15,
+  WriteFailed: 16,
+  FragmentUnsupported: 17,
+  InvalidNeighbourRequest: 18,
+  TooBig: 19,
+} as const;
+export type DropReason = (typeof DropReason)[keyof typeof DropReason];
+
+export const dropReasonNames: Readonly<Record<DropReason, string>> = {
+  0: 'forwarded',
+  1: 'invalid_packet',
+  2: 'unknown_ethertype',
+  3: 'unknown_protocol',
+  4: 'invalid_source_address',
+  5: 'invalid_source_mac',
+  6: 'mapped_address',
+  7: 'invalid_tcp_flags',
+  8: 'stale_or_unroutable',
+  9: 'no_tunnel_key',
+  10: 'encap_failed',
+  11: 'invalid_identity',
+  12: 'ttl_exceeded',
+  13: 'ct_create_failed',
+  14: 'no_backend',
+  15: 'service_not_translated',
+  16: 'write_failed',
+  17: 'fragment_unsupported',
+  18: 'invalid_neighbour_request',
+  19: 'too_big',
+};
+
+/** enum endpoint_flag */
+export const EndpointFlag = {
+  Host: 1,
+} as const;
+export type EndpointFlag = (typeof EndpointFlag)[keyof typeof EndpointFlag];
+
+export const endpointFlagNames: Readonly<Record<EndpointFlag, string>> = {
+  1: 'host',
+};
+
+/** enum event_type */
+export const EventType = {
+  Drop: 1,
+} as const;
+export type EventType = (typeof EventType)[keyof typeof EventType];
+
+export const eventTypeNames: Readonly<Record<EventType, string>> = {
+  1: 'drop',
+};
+
+/** enum frontend_flag */
+export const FrontendFlag = {
+  Affinity: 1,
+} as const;
+export type FrontendFlag = (typeof FrontendFlag)[keyof typeof FrontendFlag];
+
+export const frontendFlagNames: Readonly<Record<FrontendFlag, string>> = {
+  1: 'affinity',
+};
+
+/** enum trace_point */
+export const TracePoint = {
+  FromPod: 0,
+  ToPod: 1,
+  FromOverlay: 2,
+  ToOverlay: 3,
+  FromHost: 4,
+  ToHost: 5,
+} as const;
+export type TracePoint = (typeof TracePoint)[keyof typeof TracePoint];
+
+export const tracePointNames: Readonly<Record<TracePoint, string>> = {
+  0: 'from_pod',
+  1: 'to_pod',
+  2: 'from_overlay',
+  3: 'to_overlay',
+  4: 'from_host',
+  5: 'to_host',
+};

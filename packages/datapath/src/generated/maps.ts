@@ -1,0 +1,336 @@
+// Generated from bpf/ by "npm run generate": do not edit.
+import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
+import { type Address, addressCodec } from '@sluice/net';
+import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Endpoint, type Frontend, type FrontendKey, type IpcacheEntry, type IpcachePrefixKey, type NetnsEndpoint, type ReverseNat, type Slot, type SlotKey, type SocketTranslations, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, endpointCodec, frontendCodec, frontendKeyCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, netnsEndpointCodec, reverseNatCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, tupleCodec } from './structs.ts';
+
+export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
+  name: 'affinities',
+  type: 9,
+  keySize: 20,
+  valueSize: 16,
+  maxEntries: 16384,
+  flags: 0,
+  key: affinityKeyCodec,
+  value: affinityCodec,
+  keyLayout: `struct affinity_key, 20 bytes
+   0   16 client: struct address
+   0   16   words: __be32[4]
+  16    4 service_id: __u32`,
+  valueLayout: `struct affinity, 16 bytes
+   0    8 last_used_ns: __u64
+   8    4 backend_id: __u32
+  12    4 generation: __u32`,
+};
+
+export const backendsMap: MapDescriptor<number, Backend> = {
+  name: 'backends',
+  type: 1,
+  keySize: 4,
+  valueSize: 32,
+  maxEntries: 262144,
+  flags: 1,
+  key: u32Codec,
+  value: backendCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct backend, 32 bytes
+   0   16 address: struct address
+   0   16   words: __be32[4]
+  16    2 port: __be16
+  18    1 protocol: __u8
+  19    1 state: __u8
+  20   12 reserved: __u32[3]`,
+};
+
+export const conntrackMap: MapDescriptor<Tuple, Connection> = {
+  name: 'conntrack',
+  type: 1,
+  keySize: 40,
+  valueSize: 96,
+  maxEntries: 262144,
+  flags: 1,
+  key: tupleCodec,
+  value: connectionCodec,
+  keyLayout: `struct tuple, 40 bytes
+   0   16 source: struct address
+   0   16   words: __be32[4]
+  16   16 destination: struct address
+  16   16   words: __be32[4]
+  32    2 source_port: __be16
+  34    2 destination_port: __be16
+  36    1 protocol: __u8
+  37    3 reserved: __u8[3]`,
+  valueLayout: `struct connection, 96 bytes
+   0    8 expires_ns: __u64
+   8    8 created_ns: __u64
+  16   16 packets: __u64[2]
+  32   16 bytes: __u64[2]
+  48    4 source_identity: __u32
+  52    4 destination_identity: __u32
+  56    4 rev_nat_index: __u32
+  60    1 state: __u8
+  61    1 flags: __u8
+  62    2 tcp_flags: __u8[2]
+  64   32 reserved: __u32[8]`,
+};
+
+export const conntrackNewMap: MapDescriptor<Tuple, Connection> = {
+  name: 'conntrack_new',
+  type: 9,
+  keySize: 40,
+  valueSize: 96,
+  maxEntries: 16384,
+  flags: 0,
+  key: tupleCodec,
+  value: connectionCodec,
+  keyLayout: `struct tuple, 40 bytes
+   0   16 source: struct address
+   0   16   words: __be32[4]
+  16   16 destination: struct address
+  16   16   words: __be32[4]
+  32    2 source_port: __be16
+  34    2 destination_port: __be16
+  36    1 protocol: __u8
+  37    3 reserved: __u8[3]`,
+  valueLayout: `struct connection, 96 bytes
+   0    8 expires_ns: __u64
+   8    8 created_ns: __u64
+  16   16 packets: __u64[2]
+  32   16 bytes: __u64[2]
+  48    4 source_identity: __u32
+  52    4 destination_identity: __u32
+  56    4 rev_nat_index: __u32
+  60    1 state: __u8
+  61    1 flags: __u8
+  62    2 tcp_flags: __u8[2]
+  64   32 reserved: __u32[8]`,
+};
+
+export const countersMap: MapDescriptor<CounterKey, Counter> = {
+  name: 'counters',
+  type: 5,
+  keySize: 4,
+  valueSize: 16,
+  maxEntries: 256,
+  flags: 0,
+  key: counterKeyCodec,
+  value: counterCodec,
+  keyLayout: `struct counter_key, 4 bytes
+   0    1 reason: __u8
+   1    1 direction: __u8
+   2    2 reserved: __u8[2]`,
+  valueLayout: `struct counter, 16 bytes
+   0    8 packets: __u64
+   8    8 bytes: __u64`,
+};
+
+export const endpointsMap: MapDescriptor<Address | undefined, Endpoint> = {
+  name: 'endpoints',
+  type: 1,
+  keySize: 16,
+  valueSize: 48,
+  maxEntries: 65536,
+  flags: 1,
+  key: addressCodec,
+  value: endpointCodec,
+  keyLayout: `struct address, 16 bytes
+   0   16 words: __be32[4]`,
+  valueLayout: `struct endpoint, 48 bytes
+   0    4 id: __u32
+   4    4 ifindex: __u32
+   8    4 identity: __u32
+  12    4 flags: __u32
+  16    6 mac: struct mac
+  16    6   bytes: __u8[6]
+  22    6 node_mac: struct mac
+  22    6   bytes: __u8[6]
+  28   20 reserved: __u32[5]`,
+};
+
+export const eventLossesMap: MapDescriptor<number, bigint> = {
+  name: 'event_losses',
+  type: 6,
+  keySize: 4,
+  valueSize: 8,
+  maxEntries: 1,
+  flags: 0,
+  key: u32Codec,
+  value: u64Codec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: '__u64, 8 bytes',
+};
+
+export const eventsMap: MapDescriptor<undefined, undefined> = {
+  name: 'events',
+  type: 27,
+  keySize: 0,
+  valueSize: 0,
+  maxEntries: 1048576,
+  flags: 0,
+  key: nothingCodec,
+  value: nothingCodec,
+  keyLayout: '',
+  valueLayout: '',
+};
+
+export const frontendsMap: MapDescriptor<FrontendKey, Frontend> = {
+  name: 'frontends',
+  type: 1,
+  keySize: 20,
+  valueSize: 32,
+  maxEntries: 65536,
+  flags: 1,
+  key: frontendKeyCodec,
+  value: frontendCodec,
+  keyLayout: `struct frontend_key, 20 bytes
+   0   16 address: struct address
+   0   16   words: __be32[4]
+  16    2 port: __be16
+  18    1 protocol: __u8
+  19    1 scope: __u8`,
+  valueLayout: `struct frontend, 32 bytes
+   0    4 service_id: __u32
+   4    4 generation: __u32
+   8    4 backend_count: __u32
+  12    4 rev_nat_index: __u32
+  16    4 affinity_seconds: __u32
+  20    4 flags: __u32
+  24    8 reserved: __u32[2]`,
+};
+
+export const ipcacheMap: MapDescriptor<Address | undefined, IpcacheEntry> = {
+  name: 'ipcache',
+  type: 1,
+  keySize: 16,
+  valueSize: 32,
+  maxEntries: 262144,
+  flags: 1,
+  key: addressCodec,
+  value: ipcacheEntryCodec,
+  keyLayout: `struct address, 16 bytes
+   0   16 words: __be32[4]`,
+  valueLayout: `struct ipcache_entry, 32 bytes
+   0   16 tunnel_endpoint: struct address
+   0   16   words: __be32[4]
+  16    4 identity: __u32
+  20    4 flags: __u32
+  24    8 reserved: __u32[2]`,
+};
+
+export const ipcachePrefixMap: MapDescriptor<IpcachePrefixKey, IpcacheEntry> = {
+  name: 'ipcache_prefix',
+  type: 11,
+  keySize: 20,
+  valueSize: 32,
+  maxEntries: 65536,
+  flags: 1,
+  key: ipcachePrefixKeyCodec,
+  value: ipcacheEntryCodec,
+  keyLayout: `struct ipcache_prefix_key, 20 bytes
+   0    4 prefix_length: __u32
+   4   16 address: struct address
+   4   16   words: __be32[4]`,
+  valueLayout: `struct ipcache_entry, 32 bytes
+   0   16 tunnel_endpoint: struct address
+   0   16   words: __be32[4]
+  16    4 identity: __u32
+  20    4 flags: __u32
+  24    8 reserved: __u32[2]`,
+};
+
+export const netnsEndpointsMap: MapDescriptor<bigint, NetnsEndpoint> = {
+  name: 'netns_endpoints',
+  type: 1,
+  keySize: 8,
+  valueSize: 40,
+  maxEntries: 65536,
+  flags: 1,
+  key: u64Codec,
+  value: netnsEndpointCodec,
+  keyLayout: '__u64, 8 bytes',
+  valueLayout: `struct netns_endpoint, 40 bytes
+   0    4 endpoint_id: __u32
+   4    4 identity: __u32
+   8   16 ipv4: struct address
+   8   16   words: __be32[4]
+  24   16 ipv6: struct address
+  24   16   words: __be32[4]`,
+};
+
+export const reverseNatsMap: MapDescriptor<number, ReverseNat> = {
+  name: 'reverse_nats',
+  type: 1,
+  keySize: 4,
+  valueSize: 20,
+  maxEntries: 65536,
+  flags: 1,
+  key: u32Codec,
+  value: reverseNatCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct reverse_nat, 20 bytes
+   0   16 address: struct address
+   0   16   words: __be32[4]
+  16    2 port: __be16
+  18    1 protocol: __u8
+  19    1 reserved: __u8`,
+};
+
+export const slotsMap: MapDescriptor<SlotKey, Slot> = {
+  name: 'slots',
+  type: 1,
+  keySize: 12,
+  valueSize: 4,
+  maxEntries: 1048576,
+  flags: 1,
+  key: slotKeyCodec,
+  value: slotCodec,
+  keyLayout: `struct slot_key, 12 bytes
+   0    4 service_id: __u32
+   4    4 generation: __u32
+   8    4 slot: __u32`,
+  valueLayout: `struct slot, 4 bytes
+   0    4 backend_id: __u32`,
+};
+
+export const translationsMap: MapDescriptor<number, SocketTranslations> = {
+  name: 'translations',
+  type: 24,
+  keySize: 4,
+  valueSize: 420,
+  maxEntries: 0,
+  flags: 1,
+  key: i32Codec,
+  value: socketTranslationsCodec,
+  keyLayout: 'int, 4 bytes',
+  valueLayout: `struct socket_translations, 420 bytes
+   0    4 uses: __u32
+   4  416 entries: struct translation[8]
+   4   16   frontend: struct address
+   4   16     words: __be32[4]
+  20   16   backend: struct address
+  20   16     words: __be32[4]
+  36    2   frontend_port: __be16
+  38    2   backend_port: __be16
+  40    4   rev_nat_index: __u32
+  44    4   backend_id: __u32
+  48    4   generation: __u32
+  52    4   last_use: __u32`,
+};
+
+/** All of them, by the name in C. */
+export const mapDescriptors = {
+  affinities: affinitiesMap,
+  backends: backendsMap,
+  conntrack: conntrackMap,
+  conntrack_new: conntrackNewMap,
+  counters: countersMap,
+  endpoints: endpointsMap,
+  event_losses: eventLossesMap,
+  events: eventsMap,
+  frontends: frontendsMap,
+  ipcache: ipcacheMap,
+  ipcache_prefix: ipcachePrefixMap,
+  netns_endpoints: netnsEndpointsMap,
+  reverse_nats: reverseNatsMap,
+  slots: slotsMap,
+  translations: translationsMap,
+} as const;

@@ -1,0 +1,537 @@
+// Generated from bpf/ by "npm run generate": do not edit.
+import { type Codec, arrayCodec, bytesCodec, u64Codec, u8Codec, zeroBytes } from '@sluice/bpf';
+import { type Address, type Mac, addressCodec, macCodec } from '@sluice/net';
+
+/** struct tuple */
+export interface Tuple {
+  readonly source: Address | undefined;
+  readonly destination: Address | undefined;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly protocol: number;
+}
+
+export const tupleCodec: Codec<Tuple> = {
+  size: 40,
+  encode(value, view, offset) {
+    addressCodec.encode(value.source, view, offset);
+    addressCodec.encode(value.destination, view, offset + 16);
+    view.setUint16(offset + 32, value.sourcePort);
+    view.setUint16(offset + 34, value.destinationPort);
+    view.setUint8(offset + 36, value.protocol);
+    zeroBytes(view, offset + 37, 3);
+  },
+  decode(view, offset) {
+    return {
+      source: addressCodec.decode(view, offset),
+      destination: addressCodec.decode(view, offset + 16),
+      sourcePort: view.getUint16(offset + 32),
+      destinationPort: view.getUint16(offset + 34),
+      protocol: view.getUint8(offset + 36),
+    };
+  },
+};
+
+/** struct connection */
+export interface Connection {
+  readonly expiresNs: bigint;
+  readonly createdNs: bigint;
+  readonly packets: readonly bigint[];
+  readonly bytes: readonly bigint[];
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly revNatIndex: number;
+  readonly state: number;
+  readonly flags: number;
+  readonly tcpFlags: readonly number[];
+}
+
+const connectionPacketsCodec = arrayCodec(u64Codec, 2);
+const connectionBytesCodec = arrayCodec(u64Codec, 2);
+const connectionTcpFlagsCodec = arrayCodec(u8Codec, 2);
+
+export const connectionCodec: Codec<Connection> = {
+  size: 96,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.expiresNs, true);
+    view.setBigUint64(offset + 8, value.createdNs, true);
+    connectionPacketsCodec.encode(value.packets, view, offset + 16);
+    connectionBytesCodec.encode(value.bytes, view, offset + 32);
+    view.setUint32(offset + 48, value.sourceIdentity, true);
+    view.setUint32(offset + 52, value.destinationIdentity, true);
+    view.setUint32(offset + 56, value.revNatIndex, true);
+    view.setUint8(offset + 60, value.state);
+    view.setUint8(offset + 61, value.flags);
+    connectionTcpFlagsCodec.encode(value.tcpFlags, view, offset + 62);
+    zeroBytes(view, offset + 64, 32);
+  },
+  decode(view, offset) {
+    return {
+      expiresNs: view.getBigUint64(offset, true),
+      createdNs: view.getBigUint64(offset + 8, true),
+      packets: connectionPacketsCodec.decode(view, offset + 16),
+      bytes: connectionBytesCodec.decode(view, offset + 32),
+      sourceIdentity: view.getUint32(offset + 48, true),
+      destinationIdentity: view.getUint32(offset + 52, true),
+      revNatIndex: view.getUint32(offset + 56, true),
+      state: view.getUint8(offset + 60),
+      flags: view.getUint8(offset + 61),
+      tcpFlags: connectionTcpFlagsCodec.decode(view, offset + 62),
+    };
+  },
+};
+
+/** struct counter_key */
+export interface CounterKey {
+  readonly reason: number;
+  readonly direction: number;
+}
+
+export const counterKeyCodec: Codec<CounterKey> = {
+  size: 4,
+  encode(value, view, offset) {
+    view.setUint8(offset, value.reason);
+    view.setUint8(offset + 1, value.direction);
+    zeroBytes(view, offset + 2, 2);
+  },
+  decode(view, offset) {
+    return {
+      reason: view.getUint8(offset),
+      direction: view.getUint8(offset + 1),
+    };
+  },
+};
+
+/** struct counter */
+export interface Counter {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export const counterCodec: Codec<Counter> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.packets, true);
+    view.setBigUint64(offset + 8, value.bytes, true);
+  },
+  decode(view, offset) {
+    return {
+      packets: view.getBigUint64(offset, true),
+      bytes: view.getBigUint64(offset + 8, true),
+    };
+  },
+};
+
+/** struct endpoint */
+export interface Endpoint {
+  readonly id: number;
+  readonly ifindex: number;
+  readonly identity: number;
+  readonly flags: number;
+  readonly mac: Mac;
+  readonly nodeMac: Mac;
+}
+
+export const endpointCodec: Codec<Endpoint> = {
+  size: 48,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.id, true);
+    view.setUint32(offset + 4, value.ifindex, true);
+    view.setUint32(offset + 8, value.identity, true);
+    view.setUint32(offset + 12, value.flags, true);
+    macCodec.encode(value.mac, view, offset + 16);
+    macCodec.encode(value.nodeMac, view, offset + 22);
+    zeroBytes(view, offset + 28, 20);
+  },
+  decode(view, offset) {
+    return {
+      id: view.getUint32(offset, true),
+      ifindex: view.getUint32(offset + 4, true),
+      identity: view.getUint32(offset + 8, true),
+      flags: view.getUint32(offset + 12, true),
+      mac: macCodec.decode(view, offset + 16),
+      nodeMac: macCodec.decode(view, offset + 22),
+    };
+  },
+};
+
+/** struct netns_endpoint */
+export interface NetnsEndpoint {
+  readonly endpointId: number;
+  readonly identity: number;
+  readonly ipv4: Address | undefined;
+  readonly ipv6: Address | undefined;
+}
+
+export const netnsEndpointCodec: Codec<NetnsEndpoint> = {
+  size: 40,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.endpointId, true);
+    view.setUint32(offset + 4, value.identity, true);
+    addressCodec.encode(value.ipv4, view, offset + 8);
+    addressCodec.encode(value.ipv6, view, offset + 24);
+  },
+  decode(view, offset) {
+    return {
+      endpointId: view.getUint32(offset, true),
+      identity: view.getUint32(offset + 4, true),
+      ipv4: addressCodec.decode(view, offset + 8),
+      ipv6: addressCodec.decode(view, offset + 24),
+    };
+  },
+};
+
+/** struct ipcache_entry */
+export interface IpcacheEntry {
+  readonly tunnelEndpoint: Address | undefined;
+  readonly identity: number;
+  readonly flags: number;
+}
+
+export const ipcacheEntryCodec: Codec<IpcacheEntry> = {
+  size: 32,
+  encode(value, view, offset) {
+    addressCodec.encode(value.tunnelEndpoint, view, offset);
+    view.setUint32(offset + 16, value.identity, true);
+    view.setUint32(offset + 20, value.flags, true);
+    zeroBytes(view, offset + 24, 8);
+  },
+  decode(view, offset) {
+    return {
+      tunnelEndpoint: addressCodec.decode(view, offset),
+      identity: view.getUint32(offset + 16, true),
+      flags: view.getUint32(offset + 20, true),
+    };
+  },
+};
+
+/** struct ipcache_prefix_key */
+export interface IpcachePrefixKey {
+  readonly prefixLength: number;
+  readonly address: Address | undefined;
+}
+
+export const ipcachePrefixKeyCodec: Codec<IpcachePrefixKey> = {
+  size: 20,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.prefixLength, true);
+    addressCodec.encode(value.address, view, offset + 4);
+  },
+  decode(view, offset) {
+    return {
+      prefixLength: view.getUint32(offset, true),
+      address: addressCodec.decode(view, offset + 4),
+    };
+  },
+};
+
+/** struct frontend_key */
+export interface FrontendKey {
+  readonly address: Address | undefined;
+  readonly port: number;
+  readonly protocol: number;
+  readonly scope: number;
+}
+
+export const frontendKeyCodec: Codec<FrontendKey> = {
+  size: 20,
+  encode(value, view, offset) {
+    addressCodec.encode(value.address, view, offset);
+    view.setUint16(offset + 16, value.port);
+    view.setUint8(offset + 18, value.protocol);
+    view.setUint8(offset + 19, value.scope);
+  },
+  decode(view, offset) {
+    return {
+      address: addressCodec.decode(view, offset),
+      port: view.getUint16(offset + 16),
+      protocol: view.getUint8(offset + 18),
+      scope: view.getUint8(offset + 19),
+    };
+  },
+};
+
+/** struct frontend */
+export interface Frontend {
+  readonly serviceId: number;
+  readonly generation: number;
+  readonly backendCount: number;
+  readonly revNatIndex: number;
+  readonly affinitySeconds: number;
+  readonly flags: number;
+}
+
+export const frontendCodec: Codec<Frontend> = {
+  size: 32,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.serviceId, true);
+    view.setUint32(offset + 4, value.generation, true);
+    view.setUint32(offset + 8, value.backendCount, true);
+    view.setUint32(offset + 12, value.revNatIndex, true);
+    view.setUint32(offset + 16, value.affinitySeconds, true);
+    view.setUint32(offset + 20, value.flags, true);
+    zeroBytes(view, offset + 24, 8);
+  },
+  decode(view, offset) {
+    return {
+      serviceId: view.getUint32(offset, true),
+      generation: view.getUint32(offset + 4, true),
+      backendCount: view.getUint32(offset + 8, true),
+      revNatIndex: view.getUint32(offset + 12, true),
+      affinitySeconds: view.getUint32(offset + 16, true),
+      flags: view.getUint32(offset + 20, true),
+    };
+  },
+};
+
+/** struct slot_key */
+export interface SlotKey {
+  readonly serviceId: number;
+  readonly generation: number;
+  readonly slot: number;
+}
+
+export const slotKeyCodec: Codec<SlotKey> = {
+  size: 12,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.serviceId, true);
+    view.setUint32(offset + 4, value.generation, true);
+    view.setUint32(offset + 8, value.slot, true);
+  },
+  decode(view, offset) {
+    return {
+      serviceId: view.getUint32(offset, true),
+      generation: view.getUint32(offset + 4, true),
+      slot: view.getUint32(offset + 8, true),
+    };
+  },
+};
+
+/** struct slot */
+export interface Slot {
+  readonly backendId: number;
+}
+
+export const slotCodec: Codec<Slot> = {
+  size: 4,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.backendId, true);
+  },
+  decode(view, offset) {
+    return {
+      backendId: view.getUint32(offset, true),
+    };
+  },
+};
+
+/** struct backend */
+export interface Backend {
+  readonly address: Address | undefined;
+  readonly port: number;
+  readonly protocol: number;
+  readonly state: number;
+}
+
+export const backendCodec: Codec<Backend> = {
+  size: 32,
+  encode(value, view, offset) {
+    addressCodec.encode(value.address, view, offset);
+    view.setUint16(offset + 16, value.port);
+    view.setUint8(offset + 18, value.protocol);
+    view.setUint8(offset + 19, value.state);
+    zeroBytes(view, offset + 20, 12);
+  },
+  decode(view, offset) {
+    return {
+      address: addressCodec.decode(view, offset),
+      port: view.getUint16(offset + 16),
+      protocol: view.getUint8(offset + 18),
+      state: view.getUint8(offset + 19),
+    };
+  },
+};
+
+/** struct reverse_nat */
+export interface ReverseNat {
+  readonly address: Address | undefined;
+  readonly port: number;
+  readonly protocol: number;
+}
+
+export const reverseNatCodec: Codec<ReverseNat> = {
+  size: 20,
+  encode(value, view, offset) {
+    addressCodec.encode(value.address, view, offset);
+    view.setUint16(offset + 16, value.port);
+    view.setUint8(offset + 18, value.protocol);
+    zeroBytes(view, offset + 19, 1);
+  },
+  decode(view, offset) {
+    return {
+      address: addressCodec.decode(view, offset),
+      port: view.getUint16(offset + 16),
+      protocol: view.getUint8(offset + 18),
+    };
+  },
+};
+
+/** struct affinity_key */
+export interface AffinityKey {
+  readonly client: Address | undefined;
+  readonly serviceId: number;
+}
+
+export const affinityKeyCodec: Codec<AffinityKey> = {
+  size: 20,
+  encode(value, view, offset) {
+    addressCodec.encode(value.client, view, offset);
+    view.setUint32(offset + 16, value.serviceId, true);
+  },
+  decode(view, offset) {
+    return {
+      client: addressCodec.decode(view, offset),
+      serviceId: view.getUint32(offset + 16, true),
+    };
+  },
+};
+
+/** struct affinity */
+export interface Affinity {
+  readonly lastUsedNs: bigint;
+  readonly backendId: number;
+  readonly generation: number;
+}
+
+export const affinityCodec: Codec<Affinity> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.lastUsedNs, true);
+    view.setUint32(offset + 8, value.backendId, true);
+    view.setUint32(offset + 12, value.generation, true);
+  },
+  decode(view, offset) {
+    return {
+      lastUsedNs: view.getBigUint64(offset, true),
+      backendId: view.getUint32(offset + 8, true),
+      generation: view.getUint32(offset + 12, true),
+    };
+  },
+};
+
+/** struct translation */
+export interface Translation {
+  readonly frontend: Address | undefined;
+  readonly backend: Address | undefined;
+  readonly frontendPort: number;
+  readonly backendPort: number;
+  readonly revNatIndex: number;
+  readonly backendId: number;
+  readonly generation: number;
+  readonly lastUse: number;
+}
+
+export const translationCodec: Codec<Translation> = {
+  size: 52,
+  encode(value, view, offset) {
+    addressCodec.encode(value.frontend, view, offset);
+    addressCodec.encode(value.backend, view, offset + 16);
+    view.setUint16(offset + 32, value.frontendPort);
+    view.setUint16(offset + 34, value.backendPort);
+    view.setUint32(offset + 36, value.revNatIndex, true);
+    view.setUint32(offset + 40, value.backendId, true);
+    view.setUint32(offset + 44, value.generation, true);
+    view.setUint32(offset + 48, value.lastUse, true);
+  },
+  decode(view, offset) {
+    return {
+      frontend: addressCodec.decode(view, offset),
+      backend: addressCodec.decode(view, offset + 16),
+      frontendPort: view.getUint16(offset + 32),
+      backendPort: view.getUint16(offset + 34),
+      revNatIndex: view.getUint32(offset + 36, true),
+      backendId: view.getUint32(offset + 40, true),
+      generation: view.getUint32(offset + 44, true),
+      lastUse: view.getUint32(offset + 48, true),
+    };
+  },
+};
+
+/** struct socket_translations */
+export interface SocketTranslations {
+  readonly uses: number;
+  readonly entries: readonly Translation[];
+}
+
+const socketTranslationsEntriesCodec = arrayCodec(translationCodec, 8);
+
+export const socketTranslationsCodec: Codec<SocketTranslations> = {
+  size: 420,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.uses, true);
+    socketTranslationsEntriesCodec.encode(value.entries, view, offset + 4);
+  },
+  decode(view, offset) {
+    return {
+      uses: view.getUint32(offset, true),
+      entries: socketTranslationsEntriesCodec.decode(view, offset + 4),
+    };
+  },
+};
+
+/** struct drop_event */
+export interface DropEvent {
+  readonly type: number;
+  readonly reason: number;
+  readonly direction: number;
+  readonly tracePoint: number;
+  readonly ifindex: number;
+  readonly timestampNs: bigint;
+  readonly tuple: Tuple;
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly endpointId: number;
+  readonly packetLength: number;
+  readonly line: number;
+  readonly capturedLength: number;
+  readonly packet: Uint8Array;
+}
+
+const dropEventPacketCodec = bytesCodec(96);
+
+export const dropEventCodec: Codec<DropEvent> = {
+  size: 176,
+  encode(value, view, offset) {
+    view.setUint8(offset, value.type);
+    view.setUint8(offset + 1, value.reason);
+    view.setUint8(offset + 2, value.direction);
+    view.setUint8(offset + 3, value.tracePoint);
+    view.setUint32(offset + 4, value.ifindex, true);
+    view.setBigUint64(offset + 8, value.timestampNs, true);
+    tupleCodec.encode(value.tuple, view, offset + 16);
+    view.setUint32(offset + 56, value.sourceIdentity, true);
+    view.setUint32(offset + 60, value.destinationIdentity, true);
+    view.setUint32(offset + 64, value.endpointId, true);
+    view.setUint32(offset + 68, value.packetLength, true);
+    view.setUint32(offset + 72, value.line, true);
+    view.setUint32(offset + 76, value.capturedLength, true);
+    dropEventPacketCodec.encode(value.packet, view, offset + 80);
+  },
+  decode(view, offset) {
+    return {
+      type: view.getUint8(offset),
+      reason: view.getUint8(offset + 1),
+      direction: view.getUint8(offset + 2),
+      tracePoint: view.getUint8(offset + 3),
+      ifindex: view.getUint32(offset + 4, true),
+      timestampNs: view.getBigUint64(offset + 8, true),
+      tuple: tupleCodec.decode(view, offset + 16),
+      sourceIdentity: view.getUint32(offset + 56, true),
+      destinationIdentity: view.getUint32(offset + 60, true),
+      endpointId: view.getUint32(offset + 64, true),
+      packetLength: view.getUint32(offset + 68, true),
+      line: view.getUint32(offset + 72, true),
+      capturedLength: view.getUint32(offset + 76, true),
+      packet: dropEventPacketCodec.decode(view, offset + 80),
+    };
+  },
+};
