@@ -1,7 +1,7 @@
-import { type Address, familyOf } from '@sluice/net';
+import { type Address, addressToWire, familyOf } from '@sluice/net';
 import { AttributeWriter, decodeAttributes, headerView } from './attributes.ts';
 import { malformed } from './error.ts';
-import { familyFromKernel, inetAddress, inetBytes, kernelFamily } from './inet.ts';
+import { familyFromKernel, inetAddress, kernelFamily } from './inet.ts';
 
 /** How far an address or route reaches, in the kernel's words. */
 export type Scope = 'global' | 'site' | 'link' | 'host' | 'nowhere';
@@ -110,7 +110,7 @@ function address(spec: Pick<AddressSpec, 'ifindex' | 'address' | 'length' | 'sco
     scope: scopeNumber(spec.scope ?? 'global'),
     ifindex: spec.ifindex,
   });
-  const bytes = inetBytes(spec.address);
+  const bytes = addressToWire(spec.address);
   return new AttributeWriter(header).bytes(attribute.local, bytes).bytes(attribute.address, bytes);
 }
 

@@ -1,6 +1,6 @@
-import type { Mac } from '@sluice/net';
+import { type Mac, macToBytes } from '@sluice/net';
 import { type Attributes, AttributeWriter, decodeAttributes, headerView } from './attributes.ts';
-import { macBytes, macFromBytes } from './inet.ts';
+import { ethernetAddress } from './inet.ts';
 
 /** A network device as the kernel reports it. */
 export interface Link {
@@ -27,6 +27,9 @@ export interface Link {
   readonly bridge?: { readonly stp: boolean; readonly vlanFiltering: boolean };
 }
 
+/** The other end of a new veth. It begins down: the kernel cannot open it before its peer is there (ENOTCONN). */
+type NewPeer = Omit<NewLink, 'up'> & { readonly namespaceFd?: number };
+
 interface NewLink {
   readonly name: string;
   readonly mac?: Mac;
@@ -39,7 +42,7 @@ interface NewLink {
 
 /** A device to create. */
 export type LinkSpec =
-  | (NewLink & { readonly kind: 'veth'; readonly peer: NewLink & { readonly namespaceFd?: number } })
+  | (NewLink & { readonly kind: 'veth'; readonly peer: NewPeer })
   /** External: the tunnel's end comes from each packet's metadata. IPv6 outer checksums may be zero in both directions. */
   | (NewLink & { readonly kind: 'vxlan'; readonly port: number; readonly external: true })
   | (NewLink & { readonly kind: 'bridge' });
@@ -83,7 +86,7 @@ export function decodeLink(body: Uint8Array): Link {
   const header = headerView(body, headerBytes);
   const flags = header.getUint32(8, true);
   const attributes = decodeAttributes(body, headerBytes);
-  const mac = macFromBytes(attributes.bytes(attribute.address));
+  const mac = ethernetAddress(attributes.bytes(attribute.address));
   const masterIfindex = attributes.u32(attribute.master);
   const peerIfindex = attributes.u32(attribute.link);
   const peerNamespaceId = attributes.i32(attribute.peerNamespaceId);
@@ -144,7 +147,7 @@ export function encodeLinkSpec(spec: LinkSpec): Uint8Array {
     .finish();
 }
 
-function encodeVethPeer(data: AttributeWriter, peer: NewLink & { readonly namespaceFd?: number }): void {
+function encodeVethPeer(data: AttributeWriter, peer: NewPeer): void {
   const writer = newLink(peer);
   if (peer.namespaceFd !== undefined) writer.u32(attribute.namespaceFd, peer.namespaceFd);
   data.bytes(vethPeer, writer.finish());
@@ -161,7 +164,7 @@ function encodeVxlan(data: AttributeWriter, port: number): void {
 function newLink(link: NewLink): AttributeWriter {
   const writer = new AttributeWriter(linkHeader({ ...flags(link.up, link.arp) }));
   writer.string(attribute.name, link.name);
-  if (link.mac !== undefined) writer.bytes(attribute.address, macBytes(link.mac));
+  if (link.mac !== undefined) writer.bytes(attribute.address, macToBytes(link.mac));
   if (link.mtu !== undefined) writer.u32(attribute.mtu, link.mtu);
   return writer;
 }
@@ -170,7 +173,7 @@ function newLink(link: NewLink): AttributeWriter {
 export function encodeLinkChange(change: LinkChange): Uint8Array {
   const writer = new AttributeWriter(linkHeader({ ifindex: change.ifindex, ...flags(change.up, change.arp) }));
   if (change.name !== undefined) writer.string(attribute.name, change.name);
-  if (change.mac !== undefined) writer.bytes(attribute.address, macBytes(change.mac));
+  if (change.mac !== undefined) writer.bytes(attribute.address, macToBytes(change.mac));
   if (change.mtu !== undefined) writer.u32(attribute.mtu, change.mtu);
   if (change.masterIfindex !== undefined) writer.u32(attribute.master, change.masterIfindex);
   if (change.namespaceFd !== undefined) writer.u32(attribute.namespaceFd, change.namespaceFd);

@@ -1,6 +1,6 @@
-import { type Address, familyOf, type Mac } from '@sluice/net';
+import { type Address, addressToWire, familyOf, type Mac, macToBytes } from '@sluice/net';
 import { AttributeWriter, decodeAttributes, headerView } from './attributes.ts';
-import { familyFromKernel, inetAddress, inetBytes, kernelFamily, macBytes, macFromBytes } from './inet.ts';
+import { ethernetAddress, familyFromKernel, inetAddress, kernelFamily } from './inet.ts';
 
 /** How sure the kernel is of a neighbour, in its own words. */
 export type NeighbourState =
@@ -55,7 +55,7 @@ export function decodeNeighbour(body: Uint8Array): Neighbour | undefined {
   const destination = attributes.bytes(attribute.destination);
   const address = family && destination && inetAddress(family, destination);
   if (!address) return undefined;
-  const mac = macFromBytes(attributes.bytes(attribute.linkAddress));
+  const mac = ethernetAddress(attributes.bytes(attribute.linkAddress));
   return {
     ifindex: header.getInt32(4, true),
     address,
@@ -72,7 +72,7 @@ export function encodeNeighbourQuery(family: 4 | 6): Uint8Array {
 /** Body of RTM_NEWNEIGH. */
 export function encodeNeighbourSpec(spec: NeighbourSpec): Uint8Array {
   const state = states.find(([, name]) => name === (spec.state ?? 'permanent'))?.[0] ?? 0;
-  return neighbour(spec, state).bytes(attribute.linkAddress, macBytes(spec.mac)).finish();
+  return neighbour(spec, state).bytes(attribute.linkAddress, macToBytes(spec.mac)).finish();
 }
 
 /** Body of RTM_DELNEIGH. */
@@ -82,7 +82,7 @@ export function encodeNeighbourDeletion(which: Pick<NeighbourSpec, 'ifindex' | '
 
 function neighbour(which: Pick<NeighbourSpec, 'ifindex' | 'address'>, state: number): AttributeWriter {
   const header = neighbourHeader({ family: familyOf(which.address), ifindex: which.ifindex, state });
-  return new AttributeWriter(header).bytes(attribute.destination, inetBytes(which.address));
+  return new AttributeWriter(header).bytes(attribute.destination, addressToWire(which.address));
 }
 
 /** struct ndmsg */

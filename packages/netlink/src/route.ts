@@ -1,8 +1,8 @@
-import { type Address, familyOf, type Prefix } from '@sluice/net';
+import { type Address, addressToWire, familyOf, type Prefix } from '@sluice/net';
 import { type Scope, scopeName, scopeNumber } from './address.ts';
 import { type Attributes, AttributeWriter, decodeAttributes, headerView } from './attributes.ts';
 import { malformed } from './error.ts';
-import { familyFromKernel, inetAddress, inetBytes, inetPrefix, kernelFamily } from './inet.ts';
+import { familyFromKernel, inetAddress, inetPrefix, kernelFamily } from './inet.ts';
 
 /** Who put a route there. Ours is in the range that rt_protos leaves to routing daemons, so that we prune only our own. */
 export const routeProtocol = { kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16, sluice: 0x53 } as const;
@@ -160,7 +160,7 @@ export function encodeRouteQuery(family: 4 | 6): Uint8Array {
 export function encodeRouteSpec(spec: RouteSpec): Uint8Array {
   const writer = route(spec);
   if (spec.gateway !== undefined) encodeGateway(writer, familyOf(spec.destination.address), spec.gateway);
-  if (spec.source !== undefined) writer.bytes(attribute.source, inetBytes(spec.source));
+  if (spec.source !== undefined) writer.bytes(attribute.source, addressToWire(spec.source));
   const mtu = spec.mtu;
   if (mtu !== undefined) writer.nested(attribute.metrics, (metrics) => metrics.u32(metricMtu, mtu));
   return writer.finish();
@@ -189,7 +189,7 @@ function route(spec: RouteSpec): AttributeWriter {
   };
   const writer = new AttributeWriter(routeHeader(header));
   writer.u32(attribute.table, table);
-  if (spec.destination.length > 0) writer.bytes(attribute.destination, inetBytes(spec.destination.address));
+  if (spec.destination.length > 0) writer.bytes(attribute.destination, addressToWire(spec.destination.address));
   if (spec.ifindex !== undefined) writer.u32(attribute.outIfindex, spec.ifindex);
   if (spec.metric !== undefined) writer.u32(attribute.metric, spec.metric);
   return writer;
@@ -202,7 +202,7 @@ function defaultScope(spec: RouteSpec): Scope {
 
 function encodeGateway(writer: AttributeWriter, family: 4 | 6, gateway: Address): void {
   const gatewayFamily = familyOf(gateway);
-  const bytes = inetBytes(gateway);
+  const bytes = addressToWire(gateway);
   if (gatewayFamily === family) writer.bytes(attribute.gateway, bytes);
   else writer.bytes(attribute.via, Uint8Array.of(kernelFamily[gatewayFamily], 0, ...bytes));
 }
