@@ -28,6 +28,7 @@ export type {
 export { createFakeMap, type FakeMapOptions, type MapOperation } from './fake-map.ts';
 export { BpfFormatError } from './format-error.ts';
 export { readIterator } from './iterator.ts';
+export { readKernelBtf } from './kernel-btf.ts';
 export { MapFlag, MapType, mapTypeName, programTypeName } from './kernel-constants.ts';
 export { layoutText } from './layout.ts';
 export { checkMapLayout, checkObjectLayout } from './layout-check.ts';
@@ -44,6 +45,7 @@ export {
   queryTcx,
   type TcxHook,
 } from './link.ts';
+export { type LoadedObject, type LoadOptions, loadObject } from './load-object.ts';
 export { BpfMap, type MapCreateSpec, type MapInfo } from './map.ts';
 export { NotSupportedError } from './not-supported-error.ts';
 export { parseObject } from './object.ts';
@@ -59,6 +61,7 @@ export {
 } from './program.ts';
 export { type LoadableProgram, loadProgram } from './program-load.ts';
 export { AttachType, ProgramType } from './program-type.ts';
+export { openRingBuffer, type RingBuffer, type RingBufferOptions } from './ring-buffer.ts';
 export {
   arrayCodec,
   be16Codec,

@@ -9,7 +9,8 @@ import { openById, readObjectInfo } from './object-info.ts';
 import { perCpuValueBytes } from './per-cpu.ts';
 import type { MapDescriptor, MapSpec, ObjectSpec } from './spec.ts';
 
-type AnyDescriptor = MapDescriptor<never, never>;
+/** What of a descriptor is compared; a descriptor of any rows is one. */
+export type MapLayout = Omit<MapDescriptor<unknown, unknown>, 'key' | 'value'>;
 
 /** Compares a map in the kernel, also one that another version of us pinned, with what the descriptor says. */
 export function checkMapLayout<K, V>(map: BpfMap, descriptor: MapDescriptor<K, V>): void {
@@ -29,7 +30,7 @@ export function checkMapLayout<K, V>(map: BpfMap, descriptor: MapDescriptor<K, V
 }
 
 /** Compares a compiled object with what was generated from it, before anything is loaded. */
-export function checkObjectLayout(spec: ObjectSpec, descriptors: Iterable<AnyDescriptor>): void {
+export function checkObjectLayout(spec: ObjectSpec, descriptors: Iterable<MapLayout>): void {
   for (const descriptor of descriptors) {
     const map = spec.maps.find((candidate) => candidate.name === descriptor.name);
     if (map === undefined) continue;

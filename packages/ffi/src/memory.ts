@@ -1,6 +1,6 @@
 import koffi from 'koffi';
 import { SystemError } from './errors.ts';
-import { lastErrno } from './libc.ts';
+import { lastErrno, libcFunction } from './libc.ts';
 
 const library = koffi.load(null);
 // The address stays a bigint: MAP_FAILED is all ones and pointers may exceed 53 bits in principle.
@@ -38,3 +38,6 @@ export function mapMemory(options: { fd: number; length: number; offset?: number
     },
   };
 }
+
+/** Bytes of a memory page: 4096 on x64, often more on arm64. */
+export const pageBytes: () => number = libcFunction('int getpagesize()');
