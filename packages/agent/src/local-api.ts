@@ -1,0 +1,122 @@
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createConnection } from 'node:net';
+import { dirname } from 'node:path';
+import { peerCredentials } from '@sluice/ffi';
+import type { Logger } from '@sluice/runtime';
+
+/** Answers a path with something that JSON can hold; throwing means 500, undefined 404. */
+export type Answer = (url: URL) => unknown;
+
+/** Sends lines until the client leaves; returns what ends it. */
+export type Stream = (url: URL, send: (line: unknown) => void) => Disposable;
+
+export interface LocalApiOptions {
+  readonly path: string;
+  /** By the first part of the path: `status`, `tables`. */
+  readonly answers: Readonly<Record<string, Answer>>;
+  readonly streams: Readonly<Record<string, Stream>>;
+  readonly log: Logger;
+}
+
+export interface LocalApi {
+  close(): Promise<void>;
+}
+
+const connectionsMax = 64;
+/** What a client that does not read may cost us before its lines are dropped. */
+const streamBytesMax = 1 << 20;
+
+/** HTTP on a unix socket that only root can open: what the command line asks. Read-only. */
+export async function startLocalApi(options: LocalApiOptions): Promise<LocalApi> {
+  const server = createServer({ keepAlive: false }, (request, response) => handle(request, response, options));
+  server.maxConnections = connectionsMax;
+  server.on('connection', (socket) => {
+    if (peerCredentials(socket).uid !== 0) socket.destroy();
+  });
+  mkdirSync(dirname(options.path), { recursive: true, mode: 0o755 });
+  rmSync(options.path, { force: true });
+  const before = process.umask(0o177);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(options.path, () => resolve());
+      process.umask(before);
+    });
+  } finally {
+    process.umask(before);
+  }
+  chmodSync(options.path, 0o600);
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Whether somebody answers on a unix socket: two agents on one node would undo each other's work. */
+export function someoneListens(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+function handle(request: IncomingMessage, response: ServerResponse, { answers, streams, log }: LocalApiOptions): void {
+  const url = new URL(request.url ?? '/', 'http://agent');
+  const name = url.pathname.split('/')[1] ?? '';
+  const stream = streams[name];
+  const answer = answers[name];
+  if (request.method !== 'GET') reply(response, 405, { error: 'the local API only answers GET' });
+  else if (stream) startStream(response, (send) => stream(url, send));
+  else if (answer) void answerWith(response, () => answer(url), log);
+  else reply(response, 404, { error: `there is no ${url.pathname}; there are ${paths(answers, streams)}` });
+}
+
+async function answerWith(response: ServerResponse, answer: () => unknown, log: Logger): Promise<void> {
+  try {
+    const body = await answer();
+    if (body === undefined) reply(response, 404, { error: 'there is no such thing' });
+    else reply(response, 200, body);
+  } catch (error) {
+    log.error({ error }, 'the local API could not answer');
+    reply(response, 500, { error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+function reply(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(`${JSON.stringify(body, plainBigint)}\n`);
+}
+
+function startStream(response: ServerResponse, open: (send: (line: unknown) => void) => Disposable): void {
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  response.flushHeaders();
+  let lost = 0;
+  const stream = open((line) => {
+    if (response.writableLength > streamBytesMax) {
+      lost += 1;
+      return;
+    }
+    if (lost > 0) response.write(`${JSON.stringify({ type: 'lost', count: lost })}\n`);
+    lost = 0;
+    response.write(`${JSON.stringify(line, plainBigint)}\n`);
+  });
+  response.once('close', () => stream[Symbol.dispose]());
+}
+
+function paths(answers: object, streams: object): string {
+  return [...Object.keys(answers), ...Object.keys(streams)].map((name) => `/${name}`).join(', ');
+}
+
+/** As a number where that is exact, otherwise as text. */
+function plainBigint(_: string, value: unknown): unknown {
+  if (typeof value !== 'bigint') return value;
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= 0n ? Number(value) : String(value);
+}
