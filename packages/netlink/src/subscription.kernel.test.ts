@@ -7,38 +7,36 @@ import { type Change, type Netlink, openNetlink } from './index.ts';
 
 const veth = { kind: 'veth', name: 'left', peer: { name: 'right' }, up: true } as const;
 
-/** Resolves with the changes so far as soon as they are enough. */
-function changesUntil(
+/** Collects changes; `reported` resolves with them as soon as they are enough. */
+function collect(
   netlink: Netlink,
   topics: readonly ('links' | 'addresses' | 'routes')[],
-  enough: (changes: Change[]) => boolean,
+  enough: (changes: readonly Change[]) => boolean,
 ) {
+  const { promise, resolve, reject } = Promise.withResolvers<readonly Change[]>();
   const seen: Change[] = [];
-  return new Promise<Change[]>((resolve, reject) => {
-    const subscription = netlink.subscribe({
-      topics,
-      keepAlive: true,
-      onError: reject,
-      onChanges(changes) {
-        seen.push(...changes);
-        if (!enough(seen)) return;
-        subscription[Symbol.dispose]();
-        resolve(seen);
-      },
-    });
+  const subscription = netlink.subscribe({
+    topics,
+    keepAlive: true,
+    onError: reject,
+    onChanges(changes) {
+      seen.push(...changes);
+      if (enough(seen)) resolve(seen);
+    },
   });
+  return { reported: promise, [Symbol.dispose]: () => subscription[Symbol.dispose]() };
 }
 
 test('new and removed links, addresses and routes of the other namespace are reported', async () => {
   using namespace = temporaryNetworkNamespace();
   using netlink = openNetlink({ namespace: namespace.path });
   const removedLeft = (change: Change) => change.topic === 'links' && change.removed && change.row.name === 'left';
-  const reported = changesUntil(netlink, ['links', 'addresses', 'routes'], (changes) => changes.some(removedLeft));
+  using collection = collect(netlink, ['links', 'addresses', 'routes'], (changes) => changes.some(removedLeft));
   const { ifindex } = netlink.links.create(veth);
   netlink.addresses.add({ ifindex, address: parseAddress('10.0.0.1'), length: 32 });
   netlink.routes.replace({ destination: parsePrefix('10.244.0.0/16'), ifindex });
   netlink.links.delete(ifindex);
-  const changes = await reported;
+  const changes = await collection.reported;
   const has = (found: (change: Change) => boolean) => assert.equal(changes.some(found), true, found.toString());
   has((change) => change.topic === 'links' && !change.removed && change.row.name === 'right');
   has((change) => change.topic === 'addresses' && !change.removed && change.row.address === '10.0.0.1');
@@ -51,7 +49,7 @@ test('flood that does not fit the socket is answered with missed, and later chan
   const { ifindex } = netlink.links.create(veth);
   const last = (change: Change) => change.topic === 'links' && change.row.name === 'after';
   let flooded = false;
-  const reported = changesUntil(netlink, ['links', 'routes'], (changes) => {
+  using collection = collect(netlink, ['links', 'routes'], (changes) => {
     const missed = changes.some((change) => change.topic === 'missed');
     if (missed && !flooded) netlink.links.create({ ...veth, name: 'after', peer: { name: 'peer' } });
     flooded ||= missed;
@@ -61,7 +59,7 @@ test('flood that does not fit the socket is answered with missed, and later chan
   for (let n = 0; n < 8000; n++) {
     netlink.routes.replace({ destination: parsePrefix(`10.${n >> 8}.${n & 255}.0/24`), ifindex });
   }
-  const changes = await reported;
+  const changes = await collection.reported;
   assert.equal(
     changes.some((change) => change.topic === 'missed'),
     true,

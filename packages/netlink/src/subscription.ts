@@ -72,21 +72,29 @@ const datagramsPerTurnMax = 1000;
 function drain(socket: NetlinkSocket): Change[] {
   const changes: Change[] = [];
   for (let turn = 0; turn < datagramsPerTurnMax; turn++) {
-    const received = receive(socket);
-    if (received === undefined) break;
-    changes.push(...received);
+    const datagram = receive(socket);
+    if (datagram === 'overrun') return [discardAll(socket)];
+    if (datagram === undefined) break;
+    changes.push(...decodeChanges(datagram));
   }
   return changes;
 }
 
-function receive(socket: NetlinkSocket): Change[] | undefined {
+/**
+ * After an overrun the kernel drops further reports, without a word, until the queue has been empty once
+ * (NETLINK_S_CONGESTED). So everything goes before anybody is told to read anew; what comes later is reported again.
+ */
+function discardAll(socket: NetlinkSocket): Change {
+  while (receive(socket) !== undefined);
+  return { topic: 'missed', reason: 'the kernel had more to report than the socket could hold' };
+}
+
+function receive(socket: NetlinkSocket): Uint8Array | 'overrun' | undefined {
   try {
-    const datagram = socket.receive();
-    return datagram && decodeChanges(datagram);
+    return socket.receive();
   } catch (error) {
-    // The socket lives on after an overrun; what was queued before it can still be read.
-    if (!isSystemError(error, 'ENOBUFS')) throw error;
-    return [{ topic: 'missed', reason: 'the kernel had more to report than the socket could hold' }];
+    if (isSystemError(error, 'ENOBUFS')) return 'overrun';
+    throw error;
   }
 }
 
