@@ -33,7 +33,8 @@ export function parseBtfExt(bytes: Uint8Array, btf: Btf): BtfExt {
       const position = reader.u32(at + 12);
       return {
         instruction: instructionAt(reader, at),
-        file: btf.string(reader.u32(at + 4)),
+        // Compiled with -ffile-prefix-map=…=., names begin with "./".
+        file: btf.string(reader.u32(at + 4)).replace(/^\.\//, ''),
         line: position >>> 10,
         column: position & 0x3ff,
         text: btf.string(reader.u32(at + 8)),

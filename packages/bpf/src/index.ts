@@ -4,6 +4,7 @@
  * attach where. One direction only: bytes -> spec (`parseObject`, pure) -> loaded object (needs the kernel) -> link.
  * Begin with `spec.ts` for the nouns.
  */
+export { bindReferences, type KernelBinding } from './bind-references.ts';
 export { BindingError } from './bindings/binding-error.ts';
 export { type BindingOptions, generateBindings } from './bindings/generate.ts';
 export type { External, Externals } from './bindings/value-type.ts';
@@ -25,6 +26,8 @@ export type {
   BtfType,
   BtfVariable,
 } from './btf-type.ts';
+export { relocateCore } from './core.ts';
+export { type ElfFile, type ElfRelocation, type ElfSection, type ElfSymbol, parseElf } from './elf.ts';
 export { createFakeMap, type FakeMapOptions, type MapOperation } from './fake-map.ts';
 export { BpfFormatError } from './format-error.ts';
 export { readIterator } from './iterator.ts';
@@ -45,6 +48,7 @@ export {
   queryTcx,
   type TcxHook,
 } from './link.ts';
+export { linkProgram } from './link-program.ts';
 export { type LoadedObject, type LoadOptions, loadObject } from './load-object.ts';
 export { BpfMap, type MapCreateSpec, type MapInfo } from './map.ts';
 export { NotSupportedError } from './not-supported-error.ts';

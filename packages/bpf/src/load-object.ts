@@ -1,8 +1,10 @@
+import { bindReferences } from './bind-references.ts';
 import type { Btf } from './btf.ts';
+import { relocateCore } from './core.ts';
 import { configuredSections, createDataSectionMap } from './data-section-map.ts';
 import { findKernelFunctions, readKernelBtf } from './kernel-btf.ts';
 import { checkObjectLayout, checkReusedMap, type MapLayout } from './layout-check.ts';
-import { bindReferences, linkProgram } from './link-program.ts';
+import { linkProgram } from './link-program.ts';
 import { type LoadedBtf, loadBtf } from './loaded-btf.ts';
 import { BpfMap } from './map.ts';
 import { NotSupportedError } from './not-supported-error.ts';
@@ -40,8 +42,14 @@ export interface LoadedObject extends Disposable {
  */
 export function loadObject(spec: ObjectSpec, options: LoadOptions = {}): LoadedObject {
   checkObjectLayout(spec, options.layouts ?? []);
-  const programs = choosePrograms(spec, options.programs).map((program) => linkProgram(program, spec));
-  const kernel = kernelIds(programs, options.kernelBtf);
+  const linked = choosePrograms(spec, options.programs).map((program) => linkProgram(program, spec));
+  const relocates = linked.some(({ coreRelocations }) => coreRelocations.length > 0);
+  const kernelBtf = options.kernelBtf ?? (relocates ? readKernelBtf() : undefined);
+  const programs =
+    kernelBtf === undefined
+      ? linked
+      : linked.map((program) => relocateCore(program, { local: spec.btf, kernel: kernelBtf }));
+  const kernel = kernelIds(programs, kernelBtf);
   using stack = new DisposableStack();
   using btf = loadBtf(spec.loadableBtf, spec.name);
   const maps = createMaps(spec, { programs, options, btf, stack });
