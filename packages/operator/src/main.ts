@@ -1,0 +1,62 @@
+import { hostname } from 'node:os';
+import { parseArgs } from 'node:util';
+import { defaultValues, readValues, type SluiceValues } from '@sluice/config';
+import { kubeConfiguration, serverUrl } from '@sluice/kube';
+import type { AddressFamily } from '@sluice/net';
+import { createLogger, isLogLevel } from '@sluice/runtime';
+import { startOperator } from './operator.ts';
+import type { Pool } from './pools.ts';
+
+const text = { type: 'string' } as const;
+
+/** `operator.js --config values.yaml --kubeconfig FILE --namespace kube-system --node-name NAME --log-level info` */
+function main(): void {
+  const { values: options } = parseArgs({
+    options: { config: text, kubeconfig: text, namespace: text, 'node-name': text, 'log-level': text },
+    strict: true,
+  });
+  const level = options['log-level'] ?? 'info';
+  if (!isLogLevel(level)) throw new Error(`--log-level ${level} is not a level`);
+  const log = createLogger({ name: 'operator', level });
+  const { values, warnings } = options.config ? readValues(options.config) : { values: defaultValues(), warnings: [] };
+  for (const warning of warnings) log.info(warning);
+  const operator = startOperator({
+    kube: kubeConfiguration({ kubeconfig: options.kubeconfig, servers: apiServers(values) }),
+    pools: poolsOf(values),
+    families: familiesOf(values),
+    namespace: options.namespace ?? process.env.POD_NAMESPACE ?? 'kube-system',
+    host: options['node-name'] ?? process.env.K8S_NODE_NAME ?? hostname(),
+    log,
+  });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => void operator.stop().then(() => process.exit(0)));
+  }
+}
+
+function apiServers(values: SluiceValues): string[] {
+  const urls = [...values.k8s.apiServerURLs];
+  if (urls.length > 0) return urls;
+  return values.k8sServiceHost === '' ? [] : [serverUrl(values.k8sServiceHost, values.k8sServicePort)];
+}
+
+/** None where Kubernetes gives the pod CIDRs itself. */
+function poolsOf({ ipam }: SluiceValues): Pool[] {
+  if (ipam.mode === 'kubernetes') return [];
+  const { clusterPoolIPv4PodCIDRList, clusterPoolIPv4MaskSize, clusterPoolIPv6PodCIDRList, clusterPoolIPv6MaskSize } =
+    ipam.operator;
+  return [
+    ...clusterPoolIPv4PodCIDRList.map((prefix) => ({ prefix, nodeLength: clusterPoolIPv4MaskSize })),
+    ...clusterPoolIPv6PodCIDRList.map((prefix) => ({ prefix, nodeLength: clusterPoolIPv6MaskSize })),
+  ];
+}
+
+function familiesOf(values: SluiceValues): AddressFamily[] {
+  return [...(values.ipv4.enabled ? ([4] as const) : []), ...(values.ipv6.enabled ? ([6] as const) : [])];
+}
+
+try {
+  main();
+} catch (error) {
+  console.error(`sluice-operator: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+}
