@@ -1,0 +1,125 @@
+import { formatPrefix, isAddress, type Prefix, parsePrefix } from '@sluice/net';
+
+/** What a value may be. `read` returns it in its one form, or throws a TypeError that says what it should be. */
+export interface OptionType<T> {
+  /** For people: `port (1 to 65535)`. */
+  readonly description: string;
+  read(value: unknown): T;
+  format(value: T): string;
+}
+
+function optionType<T>(
+  description: string,
+  accept: (value: unknown) => T | undefined,
+  format: (value: T) => string = String,
+): OptionType<T> {
+  return {
+    description,
+    read(value) {
+      const accepted = accept(value);
+      if (accepted === undefined) throw new TypeError(`${show(value)} is not ${description}`);
+      return accepted;
+    },
+    format,
+  };
+}
+
+export const trueOrFalse = optionType('true or false', (value) => (typeof value === 'boolean' ? value : undefined));
+
+/** Older releases of the incumbent wrote this one as text. */
+export const trueOrFalseOrText = optionType('true or false', (value) => {
+  if (typeof value === 'boolean') return value;
+  return value === 'true' ? true : value === 'false' ? false : undefined;
+});
+
+/** Text or a number, as Helm has it both ways; 0 and empty text mean the default. */
+export function port(standard: number): OptionType<number> {
+  return optionType('a port (1 to 65535)', (value) => {
+    if (value === '' || value === 0) return standard;
+    const number = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value;
+    return isWholeNumber(number, 1, 65535) ? number : undefined;
+  });
+}
+
+export function wholeNumber(min: number, max: number): OptionType<number> {
+  return optionType(`a whole number from ${min} to ${max}`, (value) =>
+    isWholeNumber(value, min, max) ? value : undefined,
+  );
+}
+
+export const mtu = optionType('0 (as the devices have it) or a whole number from 1280 to 65535', (value) =>
+  value === 0 || isWholeNumber(value, 1280, 65535) ? value : undefined,
+);
+
+/** One of a few words. */
+export function choice<const T extends string>(words: readonly T[]): OptionType<T> {
+  return optionType(words.length === 1 ? `"${words[0]}"` : `one of ${words.join(', ')}`, (value) =>
+    words.find((word) => word === value),
+  );
+}
+
+export const clusterName = optionType('a name of at most 32 lower-case letters, digits and dashes', (value) =>
+  typeof value === 'string' && /^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/.test(value) ? value : undefined,
+);
+
+export const host = optionType('an IP address or a host name', (value) =>
+  typeof value === 'string' && (value === '' || isAddress(value) || isHostName(value)) ? value : undefined,
+);
+
+/** A list, or text with spaces or commas between the parts. */
+function listOf<T>(description: string, readItem: (text: string) => T | undefined, format: (item: T) => string) {
+  return optionType<readonly T[]>(
+    `a list of ${description} (or text with spaces between them)`,
+    (value) => {
+      const texts = typeof value === 'string' ? value.split(/[\s,]+/).filter((text) => text !== '') : value;
+      if (!Array.isArray(texts)) return undefined;
+      return texts.map((text: unknown) => {
+        const item = typeof text === 'string' ? readItem(text) : undefined;
+        if (item === undefined) throw new TypeError(`${show(text)} does not belong into a list of ${description}`);
+        return item;
+      });
+    },
+    (items) => items.map(format).join(' '),
+  );
+}
+
+// IFNAMSIZ leaves 15 characters; a trailing + matches every name that begins so.
+export const devices = listOf(
+  'device names, a trailing + for any ending',
+  (text) => (/^[^\s/:+]{1,15}\+?$/.test(text) && text !== '.' && text !== '..' ? text : undefined),
+  String,
+);
+
+export const serverUrls = listOf('addresses such as https://10.10.30.10:6443', readServerUrl, String);
+
+export function prefixes(family: 4 | 6): OptionType<readonly Prefix[]> {
+  return listOf(`IPv${family} prefixes`, (text) => readPrefix(text, family), formatPrefix);
+}
+
+function readPrefix(text: string, family: 4 | 6): Prefix | undefined {
+  if (text.includes(':') !== (family === 6)) return undefined;
+  try {
+    return parsePrefix(text);
+  } catch (error) {
+    throw new TypeError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function readServerUrl(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const usable = (url?.protocol === 'https:' || url?.protocol === 'http:') && url.pathname === '/' && url.search === '';
+  return usable ? url.href.replace(/\/$/, '') : undefined;
+}
+
+function isHostName(text: string): boolean {
+  return text.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/i.test(text);
+}
+
+function isWholeNumber(value: unknown, min: number, max: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
+}
+
+export function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}

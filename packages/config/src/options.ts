@@ -1,0 +1,124 @@
+import { parsePrefix } from '@sluice/net';
+import {
+  choice,
+  clusterName,
+  devices,
+  host,
+  mtu,
+  type OptionType,
+  port,
+  prefixes,
+  serverUrls,
+  trueOrFalse,
+  trueOrFalseOrText,
+  wholeNumber,
+} from './option-types.ts';
+
+export type { OptionType } from './option-types.ts';
+
+export interface Option<T> {
+  readonly type: OptionType<T>;
+  readonly standard: T;
+  /** What it does, in a sentence. */
+  readonly sentence: string;
+  /** Words of the incumbent that are taken as the default, and what that means. */
+  readonly unsupported?: Readonly<Record<string, string>>;
+  /** Set while nothing acts on the option: what happens when it is switched on. */
+  readonly pending?: string;
+}
+
+function option<T>(type: OptionType<T>, standard: T, sentence: string, more: Partial<Option<T>> = {}): Option<T> {
+  return { type, standard, sentence, ...more };
+}
+
+const vxlanPort = 8472;
+const apiServerPort = 6443;
+const podCidrsOnly = 'each node has one pod CIDR for each family from the cluster pool';
+
+/** Every option, by its path in the values. */
+export const options = {
+  'cluster.name': option(clusterName, 'default', 'Name of this cluster in flows, metrics and the status.'),
+  'cluster.id': option(wholeNumber(0, 255), 0, 'Number of this cluster among connected ones; 0 for one alone.'),
+  'operator.replicas': option(wholeNumber(1, 10), 2, 'How many operators run; one of them leads, the others wait.'),
+  routingMode: option(choice(['tunnel']), 'tunnel', 'How packets for pods reach another node.', {
+    unsupported: { native: 'packets between nodes go through the tunnel: native routing is not there yet' },
+  }),
+  tunnelProtocol: option(choice(['vxlan']), 'vxlan', 'Encapsulation between nodes.', {
+    unsupported: { geneve: 'VXLAN is used, on its own port' },
+  }),
+  tunnelPort: option(port(vxlanPort), vxlanPort, 'UDP port of the tunnel, the same on every node; 0 for the default.'),
+  kubeProxyReplacement: option(trueOrFalseOrText, true, 'Whether Sluice serves Services, so that no kube-proxy runs.'),
+  k8sServiceHost: option(
+    host,
+    '',
+    'Address of the API server that works before any Service does; empty: as the kubeconfig or the pod says.',
+    { unsupported: { auto: 'the kubeconfig or the pod says where the API server is' } },
+  ),
+  k8sServicePort: option(port(apiServerPort), apiServerPort, 'Port of the API server at k8sServiceHost.'),
+  'k8s.apiServerURLs': option(
+    serverUrls,
+    [],
+    'API servers in order of preference, tried in turn; goes before k8sServiceHost.',
+  ),
+  'gatewayAPI.enabled': option(trueOrFalse, false, 'Whether Gateway API objects are acted on.', {
+    pending: 'Gateway API objects are stored, but nothing acts on them yet',
+  }),
+  l7Proxy: option(trueOrFalse, true, 'Whether a proxy may serve layer 7 policies and gateways.', {
+    pending: 'no proxy runs yet, and no layer 7 rule is enforced',
+  }),
+  'l2announcements.enabled': option(trueOrFalse, false, 'Whether nodes answer ARP and NDP for service addresses.', {
+    pending: 'CiliumL2AnnouncementPolicy objects are stored, but no address is announced yet',
+  }),
+  'externalIPs.enabled': option(
+    trueOrFalse,
+    true,
+    'Whether the addresses in spec.externalIPs of a Service are served; on by default, as Kubernetes has it.',
+  ),
+  devices: option(devices, [], 'Devices that face the network; empty: those with a default route or a node address.'),
+  'ipv4.enabled': option(trueOrFalse, true, 'Whether pods and services have IPv4 addresses.'),
+  'ipv6.enabled': option(
+    trueOrFalse,
+    true,
+    'Whether pods and services have IPv6 addresses; a node without one of its own reaches only its own pods over IPv6.',
+  ),
+  'ipam.mode': option(
+    choice(['cluster-pool', 'kubernetes']),
+    'cluster-pool',
+    'Who gives nodes their pod CIDRs: our operator from the pool below, or Kubernetes; spec.podCIDRs of a node always wins.',
+    {
+      unsupported: {
+        'multi-pool': podCidrsOnly,
+        crd: podCidrsOnly,
+        eni: podCidrsOnly,
+        azure: podCidrsOnly,
+        alibabacloud: podCidrsOnly,
+        'delegated-plugin': podCidrsOnly,
+      },
+    },
+  ),
+  'ipam.operator.clusterPoolIPv4PodCIDRList': option(
+    prefixes(4),
+    [parsePrefix('10.244.0.0/16')],
+    'Where IPv4 pod CIDRs come from.',
+  ),
+  'ipam.operator.clusterPoolIPv4MaskSize': option(wholeNumber(8, 30), 24, "Length of a node's IPv4 pod CIDR."),
+  'ipam.operator.clusterPoolIPv6PodCIDRList': option(
+    prefixes(6),
+    [parsePrefix('fd00:10:244::/48')],
+    'Where IPv6 pod CIDRs come from.',
+  ),
+  'ipam.operator.clusterPoolIPv6MaskSize': option(wholeNumber(32, 124), 64, "Length of a node's IPv6 pod CIDR."),
+  MTU: option(mtu, 0, 'Largest packet of the node devices, tunnel included; 0: as the devices have it.'),
+  'debug.enabled': option(trueOrFalse, false, 'Whether the log has debugging lines.'),
+  'hubble.enabled': option(trueOrFalse, true, 'Whether flows are recorded and served.', {
+    pending: 'no flows are served yet; `sluice monitor` shows drops',
+  }),
+} as const satisfies Record<string, Option<unknown>>;
+
+export type Options = typeof options;
+export type OptionPath = keyof Options;
+
+export const optionPaths = Object.keys(options) as OptionPath[];
+
+/** The type of an option's value. */
+export type ValueOf<P extends OptionPath> = Options[P] extends Option<infer T> ? T : never;

@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { ConfigError } from './error.ts';
+import { describeOptions, lackedOptions, options, parseValues, readValues } from './index.ts';
+
+const repository = fileURLToPath(new URL('../../../', import.meta.url));
+
+function problemsOf(text: string): readonly { path: string; line: number; message: string }[] {
+  try {
+    parseValues(text, 'values.yaml');
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, `not a ConfigError: ${error}`);
+    return error.problems;
+  }
+  return [];
+}
+
+test("the homelab's values are taken as they are", () => {
+  const { values, warnings } = readValues(join(repository, 'examples/homelab/values.yaml'));
+  assert.equal(values.cluster.name, 'homelab');
+  assert.equal(values.operator.replicas, 1);
+  assert.equal(values.routingMode, 'tunnel');
+  assert.equal(values.k8sServiceHost, '10.10.30.10');
+  assert.equal(values.k8sServicePort, 6443);
+  assert.equal(values.kubeProxyReplacement, true);
+  assert.deepEqual(values.devices, ['eno1']);
+  assert.deepEqual(
+    warnings.map((warning) => warning.split(':')[0]),
+    ['gatewayAPI.enabled', 'l7Proxy', 'l2announcements.enabled'],
+    'only what nothing acts on yet is warned of',
+  );
+});
+
+test('an empty file gives every default', () => {
+  for (const text of ['', '# nothing\n', '{}', 'cluster:\n']) {
+    const { values, warnings } = parseValues(text);
+    assert.equal(values.cluster.name, 'default');
+    assert.equal(values.tunnelPort, 8472);
+    assert.deepEqual(values.devices, []);
+    assert.deepEqual(warnings, []);
+  }
+});
+
+test('null is the default, as in Helm', () => {
+  assert.equal(parseValues('tunnelPort: null\ncluster:\n  name:\n').values.cluster.name, 'default');
+});
+
+test('a port may be text or a number, and 0 is the default', () => {
+  assert.equal(parseValues('k8sServicePort: "7443"').values.k8sServicePort, 7443);
+  assert.equal(parseValues('k8sServicePort: 7443').values.k8sServicePort, 7443);
+  assert.equal(parseValues('tunnelPort: 0').values.tunnelPort, 8472);
+  for (const wrong of ['70000', '-1', '6443.5', '"port"', '[1]', 'true', '"99999"']) {
+    assert.equal(problemsOf(`k8sServicePort: ${wrong}`)[0]?.path, 'k8sServicePort', wrong);
+  }
+});
+
+test('lists may be text or lists', () => {
+  assert.deepEqual(parseValues('devices: [eth0, "wlan+"]').values.devices, ['eth0', 'wlan+']);
+  assert.deepEqual(parseValues('devices: "eth0 eth1"').values.devices, ['eth0', 'eth1']);
+  assert.deepEqual(
+    parseValues('k8s:\n  apiServerURLs: "https://10.0.0.1:6443 https://[fd00::1]:6443"').values.k8s.apiServerURLs,
+    ['https://10.0.0.1:6443', 'https://[fd00::1]:6443'],
+  );
+});
+
+test('an unknown option is refused with path, line and what was probably meant', () => {
+  const problems = problemsOf('cluster:\n  name: a\n  nmae: b\ntunelPort: 1\nclutser: {}\nnonsense: 1\n');
+  assert.deepEqual(problems, [
+    { path: 'cluster.nmae', line: 3, message: 'there is no such option; did you mean cluster.name?' },
+    { path: 'tunelPort', line: 4, message: 'there is no such option; did you mean tunnelPort?' },
+    { path: 'clutser', line: 5, message: 'there is no such option; did you mean cluster?' },
+    { path: 'nonsense', line: 6, message: 'there is no such option' },
+  ]);
+});
+
+test('every problem is told, not only the first', () => {
+  const text = 'MTU: big\nipam: 5\ndevices: ["a/b"]\noperator:\n  replicas: "2"\nipv4: []\n';
+  assert.deepEqual(
+    problemsOf(text).map(({ path, line }) => `${path}:${line}`),
+    ['MTU:1', 'ipam:2', 'devices:3', 'operator.replicas:5', 'ipv4:6'],
+  );
+});
+
+test('the message names file, line, path and value', () => {
+  assert.throws(() => parseValues('a: 1\ntunnelPort: 70000\n', 'v.yaml'), {
+    message: 'v.yaml:1: a: there is no such option\nv.yaml:2: tunnelPort: 70000 is not a port (1 to 65535)',
+  });
+});
+
+test('text that is not YAML is refused with its line', () => {
+  assert.equal(problemsOf('cluster:\n  name: [a\n')[0]?.line, 3);
+  assert.match(problemsOf('MTU: 0\nMTU: 0\n')[0]?.message ?? '', /unique/);
+  assert.match(problemsOf('- a\n- b\n')[0]?.message ?? '', /map/);
+  assert.match(problemsOf('x'.repeat(2 ** 20 + 1))[0]?.message ?? '', /larger than/);
+});
+
+test('a file that is not there is an error of its own kind', () => {
+  assert.throws(() => readValues('/nonexistent/values.yaml'), /values.yaml: cannot be read/);
+  const directory = mkdtempSync(join(tmpdir(), 'sluice-config-'));
+  try {
+    assert.throws(() => readValues(directory), ConfigError);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('an option of the incumbent that we lack is accepted and says what happens instead', () => {
+  const { warnings } = parseValues(
+    'encryption:\n  enabled: true\n  type: wireguard\nhubble:\n  relay:\n    enabled: true\n',
+  );
+  assert.deepEqual(warnings, [
+    'encryption: accepted, but packets between nodes are NOT encrypted',
+    'hubble: accepted, but no flows are served yet; `sluice monitor` shows drops',
+  ]);
+});
+
+test('what is switched off, or empty, needs no warning', () => {
+  const text = 'encryption:\n  enabled: false\n  ipsec: {key: ""}\nextraArgs: []\nnat46x64Gateway: {enabled: false}\n';
+  assert.deepEqual(parseValues(text).warnings, []);
+});
+
+test('a word that only the incumbent knows is taken as the default, with a warning', () => {
+  const { values, warnings } = parseValues('routingMode: native\ntunnelProtocol: geneve\nipam: {mode: eni}\n');
+  assert.equal(values.routingMode, 'tunnel');
+  assert.equal(values.tunnelProtocol, 'vxlan');
+  assert.equal(values.ipam.mode, 'cluster-pool');
+  assert.equal(warnings.length, 3);
+  assert.match(warnings[0] ?? '', /routingMode: "native" is not supported/);
+});
+
+test('options that contradict each other are refused', () => {
+  assert.match(problemsOf('ipv4: {enabled: false}\nipv6: {enabled: false}')[0]?.message ?? '', /one of/);
+  const pool = (list: string, size: number) =>
+    problemsOf(`ipam: {operator: {clusterPoolIPv4PodCIDRList: ${list}, clusterPoolIPv4MaskSize: ${size}}}`);
+  assert.match(pool('["10.0.0.0/24"]', 23)[0]?.message ?? '', /smaller than the \/23/);
+  assert.match(pool('["10.0.0.0/16", "10.0.3.0/20"]', 24)[0]?.message ?? '', /10\.0\.3\.0\/20/);
+  assert.match(pool('["10.0.0.0/16", "10.0.16.0/20"]', 24)[0]?.message ?? '', /overlaps 10\.0\.0\.0\/16/);
+  assert.match(pool('["fd00::/48"]', 24)[0]?.message ?? '', /IPv4 prefixes/);
+});
+
+test('aliases of YAML work', () => {
+  const { values } = parseValues('cluster: {name: &n lab}\nk8sServiceHost: *n\n');
+  assert.equal(values.k8sServiceHost, 'lab');
+});
+
+test('any text at all gives values or a ConfigError, never another error', () => {
+  const names = fc.constantFrom(...Object.keys(options), ...Object.keys(lackedOptions), '__proto__', 'a.b', '<<');
+  const anyTree = fc.dictionary(
+    names.map((name) => name.split('.')[0] ?? name),
+    fc.jsonValue({ maxDepth: 3 }),
+  );
+  const anyText = fc.oneof(
+    fc.string(),
+    anyTree.map((tree) => JSON.stringify(tree)),
+  );
+  fc.assert(
+    fc.property(anyText, (text) => {
+      try {
+        parseValues(text);
+      } catch (error) {
+        assert.ok(error instanceof ConfigError, String(error));
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('every lacked name is one that we do not have', () => {
+  for (const name of Object.keys(lackedOptions)) assert.ok(!Object.hasOwn(options, name), name);
+});
+
+test('docs/configuration.md is as describeOptions() writes it', () => {
+  const path = join(repository, 'docs/configuration.md');
+  assert.equal(readFileSync(path, 'utf8'), describeOptions(), `write it anew: see describeOptions()`);
+});
