@@ -31,9 +31,14 @@ export interface DebugInfo {
   readonly lines: readonly LineInfo[];
 }
 
+/** The descriptor, or the negative errno; no log. */
+export function attemptLoad(program: LoadableProgram): number {
+  return encode(program).attempt(Command.progLoad);
+}
+
 /** Loads without a log, which is quicker; only a refused program is tried again with one. */
 export function loadProgram(program: LoadableProgram): Program {
-  const result = encode(program).attempt(Command.progLoad);
+  const result = attemptLoad(program);
   if (result >= 0) return new Program(result, program.name, program.type);
   const cause = new SystemError('bpf', -result, `load program ${program.name}`);
   if (result === -Errno.EPERM) throw cause;
