@@ -10,6 +10,7 @@
 #include "lib/endpoint.h"
 #include "lib/ipcache.h"
 #include "lib/service.h"
+#include "lib/inspect.h"
 #include "lib/translation.h"
 
 enum drop_reason contract_drop_reason;
@@ -22,5 +23,7 @@ enum frontend_flag contract_frontend_flag;
 enum backend_state contract_backend_state;
 
 struct drop_event contract_drop_event;
+struct inspected_translation contract_inspected_translation;
+struct inspected_map contract_inspected_map;
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

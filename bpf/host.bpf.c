@@ -22,11 +22,11 @@ static __always_inline verdict_t host_identify_source(struct packet *packet)
 	return VERDICT_CONTINUE;
 }
 
-static __always_inline verdict_t host_route_tunnel(struct packet *packet)
+static __always_inline verdict_t host_route_tunnel(struct __sk_buff *skb, struct packet *packet)
 {
 	if (packet->source_identity == IDENTITY_HOST)
 		packet->source_identity = config_node_identity;
-	return route_tunnel(packet, false);
+	return route_tunnel(skb, packet, false);
 }
 
 /* An address of the node would go round in circles between its stack and us. */
@@ -39,16 +39,16 @@ static __always_inline verdict_t host_refuse_own(struct packet *packet)
 	return VERDICT_CONTINUE;
 }
 
-static __always_inline verdict_t host_steps(struct packet *packet)
+static __always_inline verdict_t host_steps(struct __sk_buff *skb, struct packet *packet)
 {
-	STEP(packet_parse(packet));
-	STEP(arp_answer_host(packet));
-	STEP(ndp_answer_host(packet));
+	STEP(packet_parse(skb, packet));
+	STEP(arp_answer_host(skb, packet));
+	STEP(ndp_answer_host(skb, packet));
 	STEP(host_pass_multicast(packet));
 	STEP(host_identify_source(packet));
 	STEP(host_refuse_own(packet));
-	STEP(route_local(packet, false));
-	STEP(host_route_tunnel(packet));
+	STEP(route_local(skb, packet, false));
+	STEP(host_route_tunnel(skb, packet));
 	STEP(route_service(packet));
 	return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
 }
@@ -57,12 +57,11 @@ SEC("tc")
 int host_from_host(struct __sk_buff *skb)
 {
 	struct packet packet = {
-	    .skb = skb,
 	    .direction = DIRECTION_INGRESS,
 	    .trace_point = TRACE_POINT_FROM_HOST,
 	};
 
-	return entry_settle(&packet, host_steps(&packet));
+	return entry_settle(skb, &packet, host_steps(skb, &packet));
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -8,12 +8,12 @@ static __always_inline verdict_t overlay_refuse_arp(struct packet *packet)
 	return packet_is_arp(packet) ? drop(packet, DROP_REASON_UNKNOWN_ETHERTYPE) : VERDICT_CONTINUE;
 }
 
-static __always_inline verdict_t overlay_steps(struct packet *packet)
+static __always_inline verdict_t overlay_steps(struct __sk_buff *skb, struct packet *packet)
 {
-	STEP(decap_identity(packet));
-	STEP(packet_parse(packet));
+	STEP(decap_identity(skb, packet));
+	STEP(packet_parse(skb, packet));
 	STEP(overlay_refuse_arp(packet));
-	STEP(route_local(packet, true));
+	STEP(route_local(skb, packet, true));
 	return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
 }
 
@@ -21,12 +21,11 @@ SEC("tc")
 int overlay_from_overlay(struct __sk_buff *skb)
 {
 	struct packet packet = {
-	    .skb = skb,
 	    .direction = DIRECTION_INGRESS,
 	    .trace_point = TRACE_POINT_FROM_OVERLAY,
 	};
 
-	return entry_settle_silently(&packet, overlay_steps(&packet));
+	return entry_settle_silently(skb, &packet, overlay_steps(skb, &packet));
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

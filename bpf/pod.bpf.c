@@ -11,29 +11,28 @@ static __always_inline verdict_t pod_pass_multicast(const struct packet *packet)
 	return address_is_multicast(&packet->tuple.destination) ? TC_ACT_OK : VERDICT_CONTINUE;
 }
 
-static __always_inline verdict_t pod_steps(struct packet *packet)
+static __always_inline verdict_t pod_steps(struct __sk_buff *skb, struct packet *packet)
 {
-	STEP(packet_parse(packet));
-	STEP(arp_answer_pod(packet));
-	STEP(ndp_answer_pod(packet));
-	STEP(endpoint_check_source(packet));
+	STEP(packet_parse(skb, packet));
+	STEP(arp_answer_pod(skb, packet));
+	STEP(ndp_answer_pod(skb, packet));
+	STEP(endpoint_check_source(skb, packet));
 	STEP(pod_pass_multicast(packet));
-	STEP(route_local(packet, true));
-	STEP(route_tunnel(packet, true));
+	STEP(route_local(skb, packet, true));
+	STEP(route_tunnel(skb, packet, true));
 	STEP(route_service(packet));
-	return route_world(packet);
+	return route_world(skb, packet);
 }
 
 SEC("tc")
 int pod_from_pod(struct __sk_buff *skb)
 {
 	struct packet packet = {
-	    .skb = skb,
 	    .direction = DIRECTION_EGRESS,
 	    .trace_point = TRACE_POINT_FROM_POD,
 	};
 
-	return entry_settle(&packet, pod_steps(&packet));
+	return entry_settle(skb, &packet, pod_steps(skb, &packet));
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -130,14 +130,14 @@ static __always_inline void ct_advance_tcp(struct connection *connection)
 }
 
 /* Two CPUs may write at once; a lost count is harmless, and flags are seen again with the next packet. */
-static __always_inline void ct_advance(struct connection *connection, const struct packet *packet, __u32 direction,
-				       __u64 now)
+static __always_inline void ct_advance(struct __sk_buff *skb, struct connection *connection,
+				       const struct packet *packet, __u32 direction, __u64 now)
 {
 	bool is_tcp = packet->tuple.protocol == IPPROTO_TCP && packet->fragment != FRAGMENT_LATER;
 
 	direction &= 1;
 	connection->packets[direction]++;
-	connection->bytes[direction] += packet->skb->len;
+	connection->bytes[direction] += skb->len;
 	if (is_tcp) {
 		connection->tcp_flags[direction] |= packet->tcp_flags;
 		ct_advance_tcp(connection);
@@ -163,7 +163,7 @@ static __always_inline void ct_forget(const struct ct_place *place)
 }
 
 /* May fail (LRU under pressure, EBUSY before 6.15): the packet passes all the same, as nothing depends on it yet. */
-static __always_inline void ct_create(const struct packet *packet, __u64 now)
+static __always_inline void ct_create(struct __sk_buff *skb, const struct packet *packet, __u64 now)
 {
 	struct connection connection = {
 	    .created_ns = now,
@@ -171,40 +171,42 @@ static __always_inline void ct_create(const struct packet *packet, __u64 now)
 	    .destination_identity = packet->destination_identity,
 	};
 
-	ct_advance(&connection, packet, 0, now);
+	ct_advance(skb, &connection, packet, 0, now);
 	bpf_map_update_elem(&conntrack_new, &packet->tuple, &connection, BPF_ANY);
 }
 
-static __always_inline enum ct_status ct_track_icmp_error(struct packet *packet)
+static __always_inline enum ct_status ct_track_icmp_error(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct ct_place place;
 	struct tuple inner;
 
-	if (!packet_parse_inner(packet, &inner) || !ct_find(&place, &inner))
+	if (!packet_parse_inner(skb, packet, &inner) || !ct_find(&place, &inner))
 		return CT_STATUS_NEW;
 	if (!config_dry_run) {
 		/* The error travels against the packet that it speaks of. */
 		__u32 direction = (place.direction ^ 1) & 1;
 
 		place.connection->packets[direction]++;
-		place.connection->bytes[direction] += packet->skb->len;
+		place.connection->bytes[direction] += skb->len;
 	}
 	return CT_STATUS_RELATED;
 }
 
 /* Once per packet and node: every way through us ends in one call of this. */
-static __always_inline enum ct_status ct_track(struct packet *packet)
+__noinline enum ct_status ct_track(struct __sk_buff *skb, const struct packet *packet)
 {
 	__u64 now = bpf_ktime_get_boot_ns();
 	struct ct_place place;
 
+	if (!packet)
+		return CT_STATUS_NEW;
 	if (packet->is_icmp_error)
-		return ct_track_icmp_error(packet);
+		return ct_track_icmp_error(skb, packet);
 	if (ct_find(&place, &packet->tuple)) {
 		if (!ct_is_over(packet, place.connection, now)) {
 			if (config_dry_run)
 				return place.direction == 1 ? CT_STATUS_REPLY : CT_STATUS_ESTABLISHED;
-			ct_advance(place.connection, packet, place.direction, now);
+			ct_advance(skb, place.connection, packet, place.direction, now);
 			if (!place.is_promoted && place.connection->state == CT_STATE_ESTABLISHED)
 				ct_promote(&place);
 			return place.direction == 1 ? CT_STATUS_REPLY : CT_STATUS_ESTABLISHED;
@@ -213,6 +215,6 @@ static __always_inline enum ct_status ct_track(struct packet *packet)
 			ct_forget(&place);
 	}
 	if (!config_dry_run)
-		ct_create(packet, now);
+		ct_create(skb, packet, now);
 	return CT_STATUS_NEW;
 }

@@ -7,16 +7,16 @@
 #include "identity.h"
 #include "packet.h"
 
-static __always_inline bool packet_write_macs(const struct packet *packet, const struct mac *destination,
+static __always_inline bool packet_write_macs(struct __sk_buff *skb, const struct mac *destination,
 					      const struct mac *source)
 {
 	struct mac macs[2] = {*destination, *source};
 
-	return bpf_skb_store_bytes(packet->skb, 0, macs, sizeof(macs), 0) == 0;
+	return bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0) == 0;
 }
 
 /* A router's step: between two pods, and between a pod and the tunnel. The host's stack does its own. */
-static __always_inline verdict_t packet_decrement_hop_limit(struct packet *packet)
+static __always_inline verdict_t packet_decrement_hop_limit(struct __sk_buff *skb, struct packet *packet)
 {
 	__u8 decremented = packet->hop_limit - 1;
 	bool is_written;
@@ -25,15 +25,14 @@ static __always_inline verdict_t packet_decrement_hop_limit(struct packet *packe
 		return drop(packet, DROP_REASON_TTL_EXCEEDED);
 	if (packet_is_ipv4(packet)) {
 		/* The checksum is over 16-bit words; the TTL is the upper byte of its word. */
-		bpf_l3_csum_replace(packet->skb, NETWORK_OFFSET + __builtin_offsetof(struct iphdr, check),
+		bpf_l3_csum_replace(skb, NETWORK_OFFSET + __builtin_offsetof(struct iphdr, check),
 				    bpf_htons(packet->hop_limit << 8), bpf_htons(decremented << 8), 2);
-		is_written = bpf_skb_store_bytes(packet->skb, NETWORK_OFFSET + __builtin_offsetof(struct iphdr, ttl),
+		is_written = bpf_skb_store_bytes(skb, NETWORK_OFFSET + __builtin_offsetof(struct iphdr, ttl),
 						 &decremented, 1, 0) == 0;
 	} else {
 		/* No header checksum makes up for the change in a checksum that the device has computed. */
-		is_written =
-		    bpf_skb_store_bytes(packet->skb, NETWORK_OFFSET + __builtin_offsetof(struct ipv6hdr, hop_limit),
-					&decremented, 1, BPF_F_RECOMPUTE_CSUM) == 0;
+		is_written = bpf_skb_store_bytes(skb, NETWORK_OFFSET + __builtin_offsetof(struct ipv6hdr, hop_limit),
+						 &decremented, 1, BPF_F_RECOMPUTE_CSUM) == 0;
 	}
 	return is_written ? VERDICT_CONTINUE : drop(packet, DROP_REASON_WRITE_FAILED);
 }
@@ -42,26 +41,27 @@ static __always_inline verdict_t packet_decrement_hop_limit(struct packet *packe
  * Into the pod's namespace, past its host-side veth. bpf_redirect_peer takes the packet as it is: its type still says
  * "for another host" where the frame was not addressed to the device that it came in by, and IP would ignore it.
  */
-static __always_inline verdict_t deliver_local(struct packet *packet, const struct endpoint *endpoint)
+static __always_inline verdict_t deliver_local(struct __sk_buff *skb, struct packet *packet,
+					       const struct endpoint *endpoint)
 {
 	packet->destination_identity = endpoint->identity;
 	if (packet->direction == DIRECTION_INGRESS)
 		packet->endpoint_id = endpoint->id;
-	ct_track(packet);
-	if (!packet_write_macs(packet, &endpoint->mac, &endpoint->node_mac) ||
-	    bpf_skb_change_type(packet->skb, 0 /* PACKET_HOST */) != 0)
+	ct_track(skb, packet);
+	if (!packet_write_macs(skb, &endpoint->mac, &endpoint->node_mac) ||
+	    bpf_skb_change_type(skb, 0 /* PACKET_HOST */) != 0)
 		return drop(packet, DROP_REASON_WRITE_FAILED);
 	return bpf_redirect_peer(endpoint->ifindex, 0);
 }
 
 /* To the host's stack, as if the packet came in by sluice_host: routes and rp_filter see one device for all pods. */
-static __always_inline verdict_t deliver_host(struct packet *packet, __u32 destination_identity)
+static __always_inline verdict_t deliver_host(struct __sk_buff *skb, struct packet *packet, __u32 destination_identity)
 {
 	struct mac mac = config_host_mac;
 
 	packet->destination_identity = destination_identity;
-	ct_track(packet);
-	if (!packet_write_macs(packet, &mac, &packet->source_mac))
+	ct_track(skb, packet);
+	if (!packet_write_macs(skb, &mac, &packet->source_mac))
 		return drop(packet, DROP_REASON_WRITE_FAILED);
 	return bpf_redirect(config_host_ifindex, BPF_F_INGRESS);
 }

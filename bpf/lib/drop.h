@@ -68,7 +68,7 @@ struct {
 	__type(value, __u64);
 } event_losses SEC(".maps");
 
-static __always_inline void counter_add(const struct packet *packet, enum drop_reason reason)
+static __always_inline void counter_add(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
 {
 	struct counter_key key = {.reason = reason, .direction = packet->direction};
 	struct counter *counter = bpf_map_lookup_elem(&counters, &key);
@@ -82,7 +82,7 @@ static __always_inline void counter_add(const struct packet *packet, enum drop_r
 			return;
 	}
 	counter->packets++;
-	counter->bytes += packet->skb->len;
+	counter->bytes += skb->len;
 }
 
 static __always_inline void event_lost(void)
@@ -94,10 +94,10 @@ static __always_inline void event_lost(void)
 		*losses += 1;
 }
 
-static __always_inline void event_send(const struct packet *packet, enum drop_reason reason)
+static __always_inline void event_send(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
 {
 	struct drop_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-	__u32 length = packet->skb->len;
+	__u32 length = skb->len;
 
 	if (!event) {
 		event_lost();
@@ -107,7 +107,7 @@ static __always_inline void event_send(const struct packet *packet, enum drop_re
 	event->reason = reason;
 	event->direction = packet->direction;
 	event->trace_point = packet->trace_point;
-	event->ifindex = packet->skb->ifindex;
+	event->ifindex = skb->ifindex;
 	event->timestamp_ns = bpf_ktime_get_boot_ns();
 	event->tuple = packet->tuple;
 	event->source_identity = packet->source_identity;
@@ -121,22 +121,24 @@ static __always_inline void event_send(const struct packet *packet, enum drop_re
 	/* The ring is not zeroed: what the packet does not fill must not show older events. */
 	__builtin_memset(event->packet, 0, EVENT_PACKET_BYTES);
 	/* The verifier wants to see that the length is not 0 (6.6: "R4 invalid zero-sized read"). */
-	if (length > 0 && bpf_skb_load_bytes(packet->skb, 0, event->packet, length) != 0)
+	if (length > 0 && bpf_skb_load_bytes(skb, 0, event->packet, length) != 0)
 		length = 0;
 	event->captured_length = length;
 	bpf_ringbuf_submit(event, 0);
 }
 
-static __always_inline void drop_report(const struct packet *packet, verdict_t verdict)
+/* Returns because a global function must. */
+__noinline int drop_report(struct __sk_buff *skb, const struct packet *packet, verdict_t verdict)
 {
-	if (config_dry_run)
-		return;
-	counter_add(packet, (enum drop_reason) - verdict);
-	event_send(packet, (enum drop_reason) - verdict);
+	if (!packet || config_dry_run)
+		return 0;
+	counter_add(skb, packet, (enum drop_reason) - verdict);
+	event_send(skb, packet, (enum drop_reason) - verdict);
+	return 0;
 }
 
-static __always_inline void forward_report(const struct packet *packet)
+static __always_inline void forward_report(struct __sk_buff *skb, const struct packet *packet)
 {
 	if (!config_dry_run)
-		counter_add(packet, DROP_REASON_FORWARDED);
+		counter_add(skb, packet, DROP_REASON_FORWARDED);
 }

@@ -8,15 +8,15 @@
 
 #define TUNNEL_TTL 64
 
-static __always_inline bool packet_fits_tunnel(const struct packet *packet)
+static __always_inline bool packet_fits_tunnel(struct __sk_buff *skb, const struct packet *packet)
 {
 	__u32 mtu = 0;
 
 	/* The kernel cuts a GSO packet to size; an IPv4 packet that may be fragmented is, outside. */
-	if (packet->skb->gso_size != 0 || !packet->dont_fragment)
+	if (skb->gso_size != 0 || !packet->dont_fragment)
 		return true;
 	/* Negative: the device is gone, which the redirect will find out. */
-	return bpf_check_mtu(packet->skb, config_overlay_ifindex, &mtu, 0, 0) != BPF_MTU_CHK_RET_FRAG_NEEDED;
+	return bpf_check_mtu(skb, config_overlay_ifindex, &mtu, 0, 0) != BPF_MTU_CHK_RET_FRAG_NEEDED;
 }
 
 static __always_inline void tunnel_key_set_remote(struct bpf_tunnel_key *key, const struct address *node)
@@ -27,7 +27,8 @@ static __always_inline void tunnel_key_set_remote(struct bpf_tunnel_key *key, co
 		__builtin_memcpy(key->remote_ipv6, node->words, sizeof(key->remote_ipv6));
 }
 
-static __always_inline verdict_t encap_redirect(struct packet *packet, const struct ipcache_entry *entry)
+static __always_inline verdict_t encap_redirect(struct __sk_buff *skb, struct packet *packet,
+						const struct ipcache_entry *entry)
 {
 	bool is_ipv4 = address_is_ipv4(&entry->tunnel_endpoint);
 	struct bpf_tunnel_key key = {.tunnel_id = packet->source_identity, .tunnel_ttl = TUNNEL_TTL};
@@ -35,24 +36,24 @@ static __always_inline verdict_t encap_redirect(struct packet *packet, const str
 	packet->destination_identity = entry->identity;
 	if (packet->source_identity == 0 || packet->source_identity > IDENTITY_MAX)
 		return drop(packet, DROP_REASON_INVALID_IDENTITY);
-	if (!packet_fits_tunnel(packet))
+	if (!packet_fits_tunnel(skb, packet))
 		return drop(packet, DROP_REASON_TOO_BIG);
 	tunnel_key_set_remote(&key, &entry->tunnel_endpoint);
 	/* UDP over IPv6 needs its checksum (RFC 8200 8.1); over IPv4 the inner ones suffice. */
-	if (bpf_skb_set_tunnel_key(packet->skb, &key, sizeof(key), is_ipv4 ? BPF_F_ZERO_CSUM_TX : BPF_F_TUNINFO_IPV6))
+	if (bpf_skb_set_tunnel_key(skb, &key, sizeof(key), is_ipv4 ? BPF_F_ZERO_CSUM_TX : BPF_F_TUNINFO_IPV6))
 		return drop(packet, DROP_REASON_ENCAP_FAILED);
-	ct_track(packet);
+	ct_track(skb, packet);
 	return bpf_redirect(config_overlay_ifindex, 0);
 }
 
 /* What the VXLAN device took off: who sent, by the VNI. */
-static __always_inline verdict_t decap_identity(struct packet *packet)
+static __always_inline verdict_t decap_identity(struct __sk_buff *skb, struct packet *packet)
 {
 	struct bpf_tunnel_key key = {};
 
 	/* The outer header may be of either family; its address is not needed. */
-	if (bpf_skb_get_tunnel_key(packet->skb, &key, sizeof(key), 0) != 0 &&
-	    bpf_skb_get_tunnel_key(packet->skb, &key, sizeof(key), BPF_F_TUNINFO_IPV6) != 0)
+	if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0) != 0 &&
+	    bpf_skb_get_tunnel_key(skb, &key, sizeof(key), BPF_F_TUNINFO_IPV6) != 0)
 		return drop(packet, DROP_REASON_NO_TUNNEL_KEY);
 	if (key.tunnel_id == 0 || key.tunnel_id > IDENTITY_MAX)
 		return drop(packet, DROP_REASON_INVALID_IDENTITY);

@@ -76,10 +76,11 @@ static __always_inline bool ndp_is_link_traffic(const struct packet *packet)
 					    (type >= MLD_QUERY && type <= MLD_DONE) || type == MLD2_REPORT);
 }
 
-static __always_inline verdict_t ndp_load(struct packet *packet, struct ndp_solicitation *solicitation)
+static __always_inline verdict_t ndp_load(struct __sk_buff *skb, struct packet *packet,
+					  struct ndp_solicitation *solicitation)
 {
 	if (packet->end_offset - packet->transport_offset < sizeof(*solicitation) ||
-	    !packet_load(packet, packet->transport_offset, solicitation, sizeof(*solicitation)))
+	    !packet_load(skb, packet->transport_offset, solicitation, sizeof(*solicitation)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	/* RFC 4861 7.1.1; a hop limit below 255 came from beyond the link. */
 	if (packet->hop_limit != NDP_HOP_LIMIT || packet->icmp_code != 0 || address_is_multicast(&solicitation->target))
@@ -109,7 +110,7 @@ static __always_inline __u16 ndp_checksum(const struct ndp_advertisement *advert
 	    checksum_add(advertisement, sizeof(*advertisement), checksum_add(&pseudo, sizeof(pseudo), 0)));
 }
 
-static __always_inline verdict_t ndp_reply(struct packet *packet, const struct address *target)
+static __always_inline verdict_t ndp_reply(struct __sk_buff *skb, struct packet *packet, const struct address *target)
 {
 	struct mac mac = config_host_mac;
 	struct address destination = ndp_reply_destination(packet);
@@ -136,31 +137,33 @@ static __always_inline verdict_t ndp_reply(struct packet *packet, const struct a
 	__builtin_memcpy(&reply.ipv6.daddr, &destination, sizeof(destination));
 	advertisement.checksum = ndp_checksum(&advertisement, target, &destination);
 	reply.advertisement = advertisement;
-	if (bpf_skb_change_tail(packet->skb, sizeof(reply), 0) != 0 ||
-	    bpf_skb_store_bytes(packet->skb, 0, &reply, sizeof(reply), 0) != 0)
+	if (bpf_skb_change_tail(skb, sizeof(reply), 0) != 0 ||
+	    bpf_skb_store_bytes(skb, 0, &reply, sizeof(reply), 0) != 0)
 		return drop(packet, DROP_REASON_WRITE_FAILED);
-	return bpf_redirect(packet->skb->ifindex, 0);
+	return bpf_redirect(skb->ifindex, 0);
 }
 
-static __always_inline verdict_t ndp_answer_pod(struct packet *packet)
+__noinline verdict_t ndp_answer_pod(struct __sk_buff *skb, struct packet *packet)
 {
 	struct address gateway = config_gateway_ipv6;
 	struct ndp_solicitation solicitation;
 
+	if (!packet)
+		return -DROP_REASON_INVALID_PACKET;
 	if (!ndp_is_link_traffic(packet))
 		return VERDICT_CONTINUE;
 	/* With a link-local or no address there is nothing to compare; it does not leave the link. */
 	if (!address_is_link_local(&packet->tuple.source) && !address_is_zero(&packet->tuple.source))
-		STEP(endpoint_check_source(packet));
+		STEP(endpoint_check_source(skb, packet));
 	else if (!address_is_multicast(&packet->tuple.destination) &&
 		 !address_is_link_local(&packet->tuple.destination) &&
 		 !address_equal(&packet->tuple.destination, &gateway))
 		return drop(packet, DROP_REASON_INVALID_SOURCE_ADDRESS);
 	if (packet->icmp_type != NDP_NEIGHBOUR_SOLICITATION)
 		return TC_ACT_OK;
-	STEP(ndp_load(packet, &solicitation));
+	STEP(ndp_load(skb, packet, &solicitation));
 	if (address_equal(&solicitation.target, &gateway))
-		return ndp_reply(packet, &solicitation.target);
+		return ndp_reply(skb, packet, &solicitation.target);
 	/* Duplicate address detection, and the host's own link-local address. */
 	if (address_is_zero(&packet->tuple.source) || address_is_link_local(&solicitation.target))
 		return TC_ACT_OK;
@@ -168,16 +171,18 @@ static __always_inline verdict_t ndp_answer_pod(struct packet *packet)
 }
 
 /* The host asks for whatever its routes send to sluice_host; its own addresses it asks for with no address. */
-static __always_inline verdict_t ndp_answer_host(struct packet *packet)
+__noinline verdict_t ndp_answer_host(struct __sk_buff *skb, struct packet *packet)
 {
 	struct ndp_solicitation solicitation;
 
+	if (!packet)
+		return -DROP_REASON_INVALID_PACKET;
 	if (!ndp_is_link_traffic(packet))
 		return VERDICT_CONTINUE;
 	if (packet->icmp_type != NDP_NEIGHBOUR_SOLICITATION)
 		return TC_ACT_OK;
-	STEP(ndp_load(packet, &solicitation));
+	STEP(ndp_load(skb, packet, &solicitation));
 	if (address_is_zero(&packet->tuple.source))
 		return TC_ACT_OK;
-	return ndp_reply(packet, &solicitation.target);
+	return ndp_reply(skb, packet, &solicitation.target);
 }

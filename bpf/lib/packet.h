@@ -3,6 +3,11 @@
  *
  * Headers are copied to the stack by bpf_skb_load_bytes, never read in place: it reaches into fragments of GSO packets,
  * takes variable offsets (IPv4 options, IPv6 extension headers) and survives everything that moves the packet's data.
+ *
+ * packet_parse, ndp_answer_*, ct_track, drop_report and reject_answer are global functions: the verifier checks each
+ * once, by itself. Inlined, what is known of each packet multiplies through all steps ("BPF program is too
+ * large", 6.18). They take the socket buffer beside the context, because a context pointer must not be stored in
+ * memory, and ask for NULL, because a global function's caller is anybody.
  */
 #pragma once
 #include <linux/bpf.h>
@@ -39,7 +44,6 @@ enum fragment {
 };
 
 struct packet {
-	struct __sk_buff *skb;
 	struct tuple tuple;
 	__u32 source_identity;
 	__u32 destination_identity;
@@ -86,38 +90,38 @@ static __always_inline bool packet_is_icmpv6(const struct packet *packet)
 }
 
 /* False: the packet ends before. */
-static __always_inline bool packet_load(const struct packet *packet, __u32 offset, void *to, __u32 length)
+static __always_inline bool packet_load(struct __sk_buff *skb, __u32 offset, void *to, __u32 length)
 {
-	return bpf_skb_load_bytes(packet->skb, offset, to, length) == 0;
+	return bpf_skb_load_bytes(skb, offset, to, length) == 0;
 }
 
-static __always_inline verdict_t packet_parse_ethernet(struct packet *packet)
+static __always_inline verdict_t packet_parse_ethernet(struct __sk_buff *skb, struct packet *packet)
 {
 	struct ethhdr header;
 
-	if (!packet_load(packet, 0, &header, sizeof(header)))
+	if (!packet_load(skb, 0, &header, sizeof(header)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	__builtin_memcpy(&packet->destination_mac, header.h_dest, sizeof(struct mac));
 	__builtin_memcpy(&packet->source_mac, header.h_source, sizeof(struct mac));
 	packet->ethertype = header.h_proto;
 	/* A tag that the sender's device has "offloaded" stands beside the packet, not in it. */
-	if (packet->skb->vlan_present)
+	if (skb->vlan_present)
 		return drop(packet, DROP_REASON_UNKNOWN_ETHERTYPE);
 	return VERDICT_CONTINUE;
 }
 
-static __always_inline verdict_t packet_parse_ipv4(struct packet *packet)
+static __always_inline verdict_t packet_parse_ipv4(struct __sk_buff *skb, struct packet *packet)
 {
 	struct iphdr header;
-	__u32 header_length, total_length, available = packet->skb->len - NETWORK_OFFSET;
+	__u32 header_length, total_length, available = skb->len - NETWORK_OFFSET;
 	__u16 fragment;
 
-	if (!packet_load(packet, NETWORK_OFFSET, &header, sizeof(header)))
+	if (!packet_load(skb, NETWORK_OFFSET, &header, sizeof(header)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	header_length = header.ihl * 4;
 	total_length = bpf_ntohs(header.tot_len);
 	/* BIG TCP (6.3) writes 0 for a GSO packet of more than 64 KiB. */
-	if (total_length == 0 && packet->skb->gso_size != 0)
+	if (total_length == 0 && skb->gso_size != 0)
 		total_length = available;
 	if (header.version != 4 || header_length < sizeof(header) || total_length < header_length ||
 	    total_length > available)
@@ -151,7 +155,7 @@ static __always_inline bool ipv6_is_extension(__u8 protocol)
 	       protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_AH;
 }
 
-static __always_inline verdict_t packet_parse_ipv6_extensions(struct packet *packet)
+static __always_inline verdict_t packet_parse_ipv6_extensions(struct __sk_buff *skb, struct packet *packet)
 {
 	struct ipv6_extension extension;
 	__u8 protocol = packet->tuple.protocol;
@@ -161,7 +165,7 @@ static __always_inline verdict_t packet_parse_ipv6_extensions(struct packet *pac
 			packet->tuple.protocol = protocol;
 			return VERDICT_CONTINUE;
 		}
-		if (!packet_load(packet, packet->transport_offset, &extension, sizeof(extension)))
+		if (!packet_load(skb, packet->transport_offset, &extension, sizeof(extension)))
 			return drop(packet, DROP_REASON_INVALID_PACKET);
 		if (protocol == IPPROTO_FRAGMENT) {
 			packet->transport_offset += 8;
@@ -181,16 +185,16 @@ static __always_inline verdict_t packet_parse_ipv6_extensions(struct packet *pac
 	return drop(packet, DROP_REASON_UNKNOWN_PROTOCOL);
 }
 
-static __always_inline verdict_t packet_parse_ipv6(struct packet *packet)
+static __always_inline verdict_t packet_parse_ipv6(struct __sk_buff *skb, struct packet *packet)
 {
 	struct ipv6hdr header;
-	__u32 available = packet->skb->len - NETWORK_OFFSET, total_length;
+	__u32 available = skb->len - NETWORK_OFFSET, total_length;
 
-	if (!packet_load(packet, NETWORK_OFFSET, &header, sizeof(header)))
+	if (!packet_load(skb, NETWORK_OFFSET, &header, sizeof(header)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	total_length = sizeof(header) + bpf_ntohs(header.payload_len);
 	/* A jumbogram of BIG TCP (5.19) has length 0; nobody else may send one to us. */
-	if (header.payload_len == 0 && packet->skb->gso_size != 0)
+	if (header.payload_len == 0 && skb->gso_size != 0)
 		total_length = available;
 	if (header.version != 6 || total_length > available)
 		return drop(packet, DROP_REASON_INVALID_PACKET);
@@ -205,7 +209,7 @@ static __always_inline verdict_t packet_parse_ipv6(struct packet *packet)
 	/* On the wire it would alias an IPv4 address in our maps (RFC 4942 2.2). */
 	if (address_is_ipv4(&packet->tuple.source) || address_is_ipv4(&packet->tuple.destination))
 		return drop(packet, DROP_REASON_MAPPED_ADDRESS);
-	return packet_parse_ipv6_extensions(packet);
+	return packet_parse_ipv6_extensions(skb, packet);
 }
 
 /* The combinations that a TCP can send, PSH, ECE and CWR left aside: as the kernel's own conntrack has them. */
@@ -226,7 +230,7 @@ static __always_inline bool tcp_flags_are_valid(__u8 flags)
 	return false;
 }
 
-static __always_inline verdict_t packet_parse_tcp(struct packet *packet)
+static __always_inline verdict_t packet_parse_tcp(struct __sk_buff *skb, struct packet *packet)
 {
 	/* Ports, sequence and acknowledgement numbers, data offset, flags. */
 	struct {
@@ -239,8 +243,7 @@ static __always_inline verdict_t packet_parse_tcp(struct packet *packet)
 	} header;
 	__u32 available = packet->end_offset - packet->transport_offset, length;
 
-	if (available < sizeof(struct tcphdr) ||
-	    !packet_load(packet, packet->transport_offset, &header, sizeof(header)))
+	if (available < sizeof(struct tcphdr) || !packet_load(skb, packet->transport_offset, &header, sizeof(header)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	length = (header.data_offset >> 4) * 4;
 	if (length < sizeof(struct tcphdr) || (length > available && packet->fragment == FRAGMENT_NONE))
@@ -253,12 +256,12 @@ static __always_inline verdict_t packet_parse_tcp(struct packet *packet)
 	return VERDICT_CONTINUE;
 }
 
-static __always_inline verdict_t packet_parse_udp(struct packet *packet)
+static __always_inline verdict_t packet_parse_udp(struct __sk_buff *skb, struct packet *packet)
 {
 	struct udphdr header;
 	__u32 available = packet->end_offset - packet->transport_offset, length;
 
-	if (available < sizeof(header) || !packet_load(packet, packet->transport_offset, &header, sizeof(header)))
+	if (available < sizeof(header) || !packet_load(skb, packet->transport_offset, &header, sizeof(header)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	length = bpf_ntohs(header.len);
 	/* The first fragment carries the length of the whole datagram. */
@@ -270,12 +273,12 @@ static __always_inline verdict_t packet_parse_udp(struct packet *packet)
 }
 
 /* SCTP and DCCP-like protocols have their ports where TCP has them; nothing else of SCTP concerns us. */
-static __always_inline verdict_t packet_parse_sctp(struct packet *packet)
+static __always_inline verdict_t packet_parse_sctp(struct __sk_buff *skb, struct packet *packet)
 {
 	__be16 ports[2];
 
 	if (packet->end_offset - packet->transport_offset < 12 ||
-	    !packet_load(packet, packet->transport_offset, ports, sizeof(ports)))
+	    !packet_load(skb, packet->transport_offset, ports, sizeof(ports)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	packet->tuple.source_port = ports[0];
 	packet->tuple.destination_port = ports[1];
@@ -298,12 +301,12 @@ static __always_inline void packet_classify_icmp(struct packet *packet, __be16 i
 		packet->is_icmp_error = type < 128; /* RFC 4443 2.1 */
 }
 
-static __always_inline verdict_t packet_parse_icmp(struct packet *packet)
+static __always_inline verdict_t packet_parse_icmp(struct __sk_buff *skb, struct packet *packet)
 {
 	struct icmp_header header;
 
 	if (packet->end_offset - packet->transport_offset < sizeof(header) ||
-	    !packet_load(packet, packet->transport_offset, &header, sizeof(header)))
+	    !packet_load(skb, packet->transport_offset, &header, sizeof(header)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	packet->icmp_type = header.type;
 	packet->icmp_code = header.code;
@@ -311,44 +314,46 @@ static __always_inline verdict_t packet_parse_icmp(struct packet *packet)
 	return VERDICT_CONTINUE;
 }
 
-static __always_inline verdict_t packet_parse_transport(struct packet *packet)
+static __always_inline verdict_t packet_parse_transport(struct __sk_buff *skb, struct packet *packet)
 {
 	__u8 protocol = packet->tuple.protocol;
 
 	if (packet->fragment == FRAGMENT_LATER)
 		return VERDICT_CONTINUE;
 	if (protocol == IPPROTO_TCP)
-		return packet_parse_tcp(packet);
+		return packet_parse_tcp(skb, packet);
 	if (protocol == IPPROTO_UDP)
-		return packet_parse_udp(packet);
+		return packet_parse_udp(skb, packet);
 	if (protocol == IPPROTO_SCTP)
-		return packet_parse_sctp(packet);
+		return packet_parse_sctp(skb, packet);
 	if (protocol == (packet_is_ipv4(packet) ? IPPROTO_ICMP : IPPROTO_ICMPV6))
-		return packet_parse_icmp(packet);
+		return packet_parse_icmp(skb, packet);
 	/* Kubernetes promises more than it names: other protocols pass between pods by their addresses. */
 	return VERDICT_CONTINUE;
 }
 
 /* ARP continues with only the Ethernet part filled. */
-static __always_inline verdict_t packet_parse(struct packet *packet)
+__noinline verdict_t packet_parse(struct __sk_buff *skb, struct packet *packet)
 {
-	STEP(packet_parse_ethernet(packet));
+	if (!packet)
+		return -DROP_REASON_INVALID_PACKET;
+	STEP(packet_parse_ethernet(skb, packet));
 	if (packet->ethertype == bpf_htons(ETH_P_IP) && config_ipv4_enabled)
-		STEP(packet_parse_ipv4(packet));
+		STEP(packet_parse_ipv4(skb, packet));
 	else if (packet->ethertype == bpf_htons(ETH_P_IPV6) && config_ipv6_enabled)
-		STEP(packet_parse_ipv6(packet));
+		STEP(packet_parse_ipv6(skb, packet));
 	else if (packet->ethertype == bpf_htons(ETH_P_ARP) && config_ipv4_enabled)
 		return VERDICT_CONTINUE;
 	else
 		return drop(packet, DROP_REASON_UNKNOWN_ETHERTYPE);
-	return packet_parse_transport(packet);
+	return packet_parse_transport(skb, packet);
 }
 
 /*
  * The tuple of the packet inside an ICMP error, as that packet was sent. Extension headers inside are not walked: the
  * error then passes as related to nothing. False: not to be read.
  */
-static __always_inline bool packet_parse_inner(const struct packet *packet, struct tuple *inner)
+static __always_inline bool packet_parse_inner(struct __sk_buff *skb, const struct packet *packet, struct tuple *inner)
 {
 	__u32 offset = packet->transport_offset + sizeof(struct icmp_header);
 	struct icmp_header transport;
@@ -357,7 +362,7 @@ static __always_inline bool packet_parse_inner(const struct packet *packet, stru
 	if (packet_is_ipv4(packet)) {
 		struct iphdr header;
 
-		if (!packet_load(packet, offset, &header, sizeof(header)))
+		if (!packet_load(skb, offset, &header, sizeof(header)))
 			return false;
 		inner->source = address_from_ipv4(header.saddr);
 		inner->destination = address_from_ipv4(header.daddr);
@@ -366,14 +371,14 @@ static __always_inline bool packet_parse_inner(const struct packet *packet, stru
 	} else {
 		struct ipv6hdr header;
 
-		if (!packet_load(packet, offset, &header, sizeof(header)))
+		if (!packet_load(skb, offset, &header, sizeof(header)))
 			return false;
 		__builtin_memcpy(&inner->source, &header.saddr, sizeof(struct address));
 		__builtin_memcpy(&inner->destination, &header.daddr, sizeof(struct address));
 		inner->protocol = header.nexthdr;
 		offset += sizeof(header);
 	}
-	if (!packet_load(packet, offset, &transport, sizeof(transport)))
+	if (!packet_load(skb, offset, &transport, sizeof(transport)))
 		return false;
 	if (inner->protocol == IPPROTO_TCP || inner->protocol == IPPROTO_UDP || inner->protocol == IPPROTO_SCTP) {
 		/* Ports stand where ICMP has its type, code and checksum. */

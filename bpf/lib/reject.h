@@ -41,7 +41,8 @@ static __always_inline bool reject_is_allowed(const struct packet *packet)
 	       !address_is_zero(&packet->tuple.source);
 }
 
-static __always_inline bool reject_write_ipv4(const struct packet *packet, __be32 source, __u16 payload_length)
+static __always_inline bool reject_write_ipv4(struct __sk_buff *skb, const struct packet *packet, __be32 source,
+					      __u16 payload_length)
 {
 	struct mac mac = config_host_mac;
 	struct reject_ipv4 header = {
@@ -61,11 +62,11 @@ static __always_inline bool reject_write_ipv4(const struct packet *packet, __be3
 	};
 
 	header.ipv4.check = checksum_fold(checksum_add(&header.ipv4, sizeof(header.ipv4), 0));
-	return bpf_skb_store_bytes(packet->skb, 0, &header, sizeof(header), 0) == 0;
+	return bpf_skb_store_bytes(skb, 0, &header, sizeof(header), 0) == 0;
 }
 
-static __always_inline bool reject_write_ipv6(const struct packet *packet, const struct address *source,
-					      __u16 payload_length)
+static __always_inline bool reject_write_ipv6(struct __sk_buff *skb, const struct packet *packet,
+					      const struct address *source, __u16 payload_length)
 {
 	struct mac mac = config_host_mac;
 	struct reject_ipv6 header = {
@@ -82,7 +83,7 @@ static __always_inline bool reject_write_ipv6(const struct packet *packet, const
 
 	__builtin_memcpy(&header.ipv6.saddr, source, sizeof(*source));
 	__builtin_memcpy(&header.ipv6.daddr, &packet->tuple.source, sizeof(struct address));
-	return bpf_skb_store_bytes(packet->skb, 0, &header, sizeof(header), 0) == 0;
+	return bpf_skb_store_bytes(skb, 0, &header, sizeof(header), 0) == 0;
 }
 
 /* The sum of the pseudo header of a reply; the IPv4 one has the same sum when written as mapped addresses less marks.
@@ -105,9 +106,9 @@ static __always_inline __u32 reject_pseudo_sum(const struct packet *packet, cons
 	}
 }
 
-static __always_inline verdict_t reject_redirect(const struct packet *packet)
+static __always_inline verdict_t reject_redirect(struct __sk_buff *skb)
 {
-	return bpf_redirect(packet->skb->ifindex, 0);
+	return bpf_redirect(skb->ifindex, 0);
 }
 
 /* RFC 9293 3.10.7.1: a reset for a segment to a port that is closed. */
@@ -130,29 +131,29 @@ static __always_inline struct tcphdr reject_reset_of(const struct packet *packet
 	return reset;
 }
 
-static __always_inline verdict_t reject_with_reset(const struct packet *packet)
+static __always_inline verdict_t reject_with_reset(struct __sk_buff *skb, const struct packet *packet)
 {
 	__u32 network_length = packet_is_ipv4(packet) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	__u32 offset = NETWORK_OFFSET + network_length;
 	struct tcphdr segment, reset;
 
 	if ((packet->tcp_flags & TCP_FLAG_RST) ||
-	    !packet_load(packet, packet->transport_offset, &segment, sizeof(segment)))
+	    !packet_load(skb, packet->transport_offset, &segment, sizeof(segment)))
 		return TC_ACT_SHOT;
 	reset = reject_reset_of(packet, &segment);
 	reset.check = checksum_fold(checksum_add(
 	    &reset, sizeof(reset), reject_pseudo_sum(packet, &packet->tuple.destination, IPPROTO_TCP, sizeof(reset))));
-	if (bpf_skb_change_tail(packet->skb, offset + sizeof(reset), 0) != 0 ||
-	    !(packet_is_ipv4(packet) ? reject_write_ipv4(packet, packet->tuple.destination.words[3], sizeof(reset))
-				     : reject_write_ipv6(packet, &packet->tuple.destination, sizeof(reset))) ||
-	    bpf_skb_store_bytes(packet->skb, offset, &reset, sizeof(reset), 0) != 0)
+	if (bpf_skb_change_tail(skb, offset + sizeof(reset), 0) != 0 ||
+	    !(packet_is_ipv4(packet) ? reject_write_ipv4(skb, packet, packet->tuple.destination.words[3], sizeof(reset))
+				     : reject_write_ipv6(skb, packet, &packet->tuple.destination, sizeof(reset))) ||
+	    bpf_skb_store_bytes(skb, offset, &reset, sizeof(reset), 0) != 0)
 		return TC_ACT_SHOT;
-	return reject_redirect(packet);
+	return reject_redirect(skb);
 }
 
 /* The quoted packet stays where it is; the new headers are pushed before it and take the place of its frame's. */
-static __always_inline verdict_t reject_with_icmp(const struct packet *packet, struct reject_icmp icmp,
-						  const struct address *source)
+static __always_inline verdict_t reject_with_icmp(struct __sk_buff *skb, const struct packet *packet,
+						  struct reject_icmp icmp, const struct address *source)
 {
 	bool is_ipv4 = packet_is_ipv4(packet);
 	__u32 network_length = is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
@@ -161,7 +162,7 @@ static __always_inline verdict_t reject_with_icmp(const struct packet *packet, s
 
 	if (quote_length > sizeof(quote))
 		quote_length = sizeof(quote);
-	if (quote_length == 0 || !packet_load(packet, NETWORK_OFFSET, quote, quote_length))
+	if (quote_length == 0 || !packet_load(skb, NETWORK_OFFSET, quote, quote_length))
 		return TC_ACT_SHOT;
 	icmp_length = sizeof(icmp) + quote_length;
 	if (!is_ipv4)
@@ -169,13 +170,13 @@ static __always_inline verdict_t reject_with_icmp(const struct packet *packet, s
 	sum = checksum_add(&icmp, sizeof(icmp), sum);
 	icmp.checksum = checksum_fold(checksum_add(quote, sizeof(quote), sum));
 
-	if (bpf_skb_change_tail(packet->skb, NETWORK_OFFSET + quote_length, 0) != 0 ||
-	    bpf_skb_change_head(packet->skb, network_length + sizeof(icmp), 0) != 0 ||
-	    !(is_ipv4 ? reject_write_ipv4(packet, source->words[3], icmp_length)
-		      : reject_write_ipv6(packet, source, icmp_length)) ||
-	    bpf_skb_store_bytes(packet->skb, NETWORK_OFFSET + network_length, &icmp, sizeof(icmp), 0) != 0)
+	if (bpf_skb_change_tail(skb, NETWORK_OFFSET + quote_length, 0) != 0 ||
+	    bpf_skb_change_head(skb, network_length + sizeof(icmp), 0) != 0 ||
+	    !(is_ipv4 ? reject_write_ipv4(skb, packet, source->words[3], icmp_length)
+		      : reject_write_ipv6(skb, packet, source, icmp_length)) ||
+	    bpf_skb_store_bytes(skb, NETWORK_OFFSET + network_length, &icmp, sizeof(icmp), 0) != 0)
 		return TC_ACT_SHOT;
-	return reject_redirect(packet);
+	return reject_redirect(skb);
 }
 
 static __always_inline struct address reject_gateway(const struct packet *packet)
@@ -185,7 +186,7 @@ static __always_inline struct address reject_gateway(const struct packet *packet
 	return (struct address)config_gateway_ipv6;
 }
 
-static __always_inline verdict_t reject_unreachable(const struct packet *packet)
+static __always_inline verdict_t reject_unreachable(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct reject_icmp icmp = {.type = ICMPV6_DEST_UNREACH, .code = ICMPV6_PORT_UNREACH};
 
@@ -194,42 +195,43 @@ static __always_inline verdict_t reject_unreachable(const struct packet *packet)
 		icmp.code = ICMP_PORT_UNREACH;
 	}
 	/* From the address that was asked, as the port's owner would send it. */
-	return reject_with_icmp(packet, icmp, &packet->tuple.destination);
+	return reject_with_icmp(skb, packet, icmp, &packet->tuple.destination);
 }
 
-static __always_inline verdict_t reject_time_exceeded(const struct packet *packet)
+static __always_inline verdict_t reject_time_exceeded(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct address gateway = reject_gateway(packet);
 	struct reject_icmp icmp = {.type = packet_is_ipv4(packet) ? ICMP_TIME_EXCEEDED : ICMPV6_TIME_EXCEED};
 
-	return reject_with_icmp(packet, icmp, &gateway);
+	return reject_with_icmp(skb, packet, icmp, &gateway);
 }
 
-static __always_inline verdict_t reject_too_big(const struct packet *packet)
+static __always_inline verdict_t reject_too_big(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct address gateway = reject_gateway(packet);
 	struct reject_icmp icmp = {.type = ICMPV6_PKT_TOOBIG};
 	__u32 mtu = 0;
 
-	bpf_check_mtu(packet->skb, config_overlay_ifindex, &mtu, 0, 0);
+	bpf_check_mtu(skb, config_overlay_ifindex, &mtu, 0, 0);
 	if (packet_is_ipv4(packet)) {
 		icmp.type = ICMP_DEST_UNREACH;
 		icmp.code = ICMP_FRAG_NEEDED;
 	}
 	icmp.value = bpf_htonl(mtu);
-	return reject_with_icmp(packet, icmp, &gateway);
+	return reject_with_icmp(skb, packet, icmp, &gateway);
 }
 
 /* What becomes of a dropped packet: an answer where its sender waits for one, else nothing. */
-static __always_inline verdict_t reject_answer(const struct packet *packet, verdict_t verdict)
+__noinline verdict_t reject_answer(struct __sk_buff *skb, const struct packet *packet, verdict_t verdict)
 {
-	if (!reject_is_allowed(packet))
+	if (!packet || !reject_is_allowed(packet))
 		return TC_ACT_SHOT;
 	if (verdict == -DROP_REASON_NO_BACKEND)
-		return packet->tuple.protocol == IPPROTO_TCP ? reject_with_reset(packet) : reject_unreachable(packet);
+		return packet->tuple.protocol == IPPROTO_TCP ? reject_with_reset(skb, packet)
+							     : reject_unreachable(skb, packet);
 	if (verdict == -DROP_REASON_TTL_EXCEEDED)
-		return reject_time_exceeded(packet);
+		return reject_time_exceeded(skb, packet);
 	if (verdict == -DROP_REASON_TOO_BIG)
-		return reject_too_big(packet);
+		return reject_too_big(skb, packet);
 	return TC_ACT_SHOT;
 }

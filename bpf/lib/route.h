@@ -5,21 +5,21 @@
 #include "service.h"
 
 /* A pod of this node, or the node itself. */
-static __always_inline verdict_t route_local(struct packet *packet, bool is_routed)
+static __always_inline verdict_t route_local(struct __sk_buff *skb, struct packet *packet, bool is_routed)
 {
 	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
 
 	if (!endpoint)
 		return VERDICT_CONTINUE;
 	if (endpoint->flags & ENDPOINT_FLAG_HOST)
-		return deliver_host(packet, endpoint->identity);
+		return deliver_host(skb, packet, endpoint->identity);
 	if (is_routed)
-		STEP(packet_decrement_hop_limit(packet));
-	return deliver_local(packet, endpoint);
+		STEP(packet_decrement_hop_limit(skb, packet));
+	return deliver_local(skb, packet, endpoint);
 }
 
 /* A pod of another node, or that node. */
-static __always_inline verdict_t route_tunnel(struct packet *packet, bool is_routed)
+static __always_inline verdict_t route_tunnel(struct __sk_buff *skb, struct packet *packet, bool is_routed)
 {
 	struct ipcache_entry *entry = ipcache_lookup(&packet->tuple.destination);
 
@@ -29,8 +29,8 @@ static __always_inline verdict_t route_tunnel(struct packet *packet, bool is_rou
 	if (address_is_zero(&entry->tunnel_endpoint))
 		return VERDICT_CONTINUE;
 	if (is_routed)
-		STEP(packet_decrement_hop_limit(packet));
-	return encap_redirect(packet, entry);
+		STEP(packet_decrement_hop_limit(skb, packet));
+	return encap_redirect(skb, packet, entry);
 }
 
 /* A service's address here was not translated at the socket: it has no backends, or the sender has no such socket. */
@@ -54,7 +54,7 @@ static __always_inline verdict_t route_service(struct packet *packet)
 	return drop(packet, has_ports ? DROP_REASON_NO_BACKEND : DROP_REASON_SERVICE_NOT_TRANSLATED);
 }
 
-static __always_inline verdict_t route_world(struct packet *packet)
+static __always_inline verdict_t route_world(struct __sk_buff *skb, struct packet *packet)
 {
-	return deliver_host(packet, packet->destination_identity ? packet->destination_identity : IDENTITY_WORLD);
+	return deliver_host(skb, packet, packet->destination_identity ? packet->destination_identity : IDENTITY_WORLD);
 }

@@ -3,11 +3,11 @@
 #include "endpoint.h"
 #include "packet.h"
 
-static __always_inline verdict_t endpoint_check_source(struct packet *packet)
+static __always_inline verdict_t endpoint_check_source(struct __sk_buff *skb, struct packet *packet)
 {
 	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.source);
 
-	if (!endpoint || (endpoint->flags & ENDPOINT_FLAG_HOST) || endpoint->ifindex != packet->skb->ifindex)
+	if (!endpoint || (endpoint->flags & ENDPOINT_FLAG_HOST) || endpoint->ifindex != skb->ifindex)
 		return drop(packet, DROP_REASON_INVALID_SOURCE_ADDRESS);
 	packet->source_identity = endpoint->identity;
 	packet->endpoint_id = endpoint->id;
