@@ -4,15 +4,28 @@
  * Order of writes, so that no packet meets a dangling reference: backends, slots of a new generation, reverse NAT, then
  * the frontend in one write. What the old generation alone used goes after a grace, when no packet can hold it any more.
  */
-import type { DatapathMaps } from '@sluice/datapath';
-import { type Frontend, FrontendFlag, type FrontendKey } from '@sluice/datapath';
+import type { TypedMap } from '@sluice/bpf';
+import {
+  type Backend,
+  type Frontend,
+  FrontendFlag,
+  type FrontendKey,
+  type ReverseNat,
+  type Slot,
+  type SlotKey,
+} from '@sluice/datapath';
 import { formatHostPort, type Protocol, protocolName, protocolNumbers } from '@sluice/model';
 import type { Address } from '@sluice/net';
 import type { DesiredFrontend } from './frontend.ts';
 import { IdPool } from './id-pool.ts';
 import { BackendTable } from './kernel-backends.ts';
 
-export type ServiceMaps = Pick<DatapathMaps, 'frontends' | 'slots' | 'backends' | 'reverseNats'>;
+export interface ServiceMaps {
+  readonly frontends: TypedMap<FrontendKey, Frontend>;
+  readonly slots: TypedMap<SlotKey, Slot>;
+  readonly backends: TypedMap<number, Backend>;
+  readonly reverseNats: TypedMap<number, ReverseNat>;
+}
 
 interface ActualFrontend {
   readonly key: FrontendKey;

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createFakeMap } from '@sluice/bpf';
+import { backendsMap, frontendsMap, reverseNatsMap, slotsMap } from '@sluice/datapath';
+import { parseAddress } from '@sluice/net';
+import type { DesiredBackend, DesiredFrontend } from './frontend.ts';
+import { KernelServices, type ServiceMaps } from './kernel-services.ts';
+
+const GRACE_MS = 1_000;
+
+function kernel() {
+  const maps = {
+    frontends: createFakeMap(frontendsMap),
+    slots: createFakeMap(slotsMap),
+    backends: createFakeMap(backendsMap),
+    reverseNats: createFakeMap(reverseNatsMap),
+  } satisfies ServiceMaps;
+  const time = { ms: 0 };
+  const start = () => new KernelServices({ maps, nowMs: () => time.ms, graceMs: GRACE_MS });
+  return { maps, time, start, services: start() };
+}
+
+function backend(last: number, more: Partial<DesiredBackend> = {}): DesiredBackend {
+  const address = parseAddress(`10.244.1.${last}`);
+  return {
+    key: `${address}:8080/TCP`,
+    address,
+    port: 8080,
+    protocol: 'TCP',
+    nodeName: undefined,
+    state: 'active',
+    ...more,
+  };
+}
+
+function frontend(
+  last: number,
+  backends: readonly DesiredBackend[],
+  more: Partial<DesiredFrontend> = {},
+): DesiredFrontend {
+  const address = parseAddress(`10.96.0.${last}`);
+  const identity = { key: `${address}:80/TCP`, address, port: 80, protocol: 'TCP', type: 'ClusterIP' } as const;
+  return { ...identity, service: 'shop/web', portName: '', affinitySeconds: 0, backends, ...more };
+}
+
+/** What a packet to the frontend may meet: the backends' addresses, in slot order. */
+function walk(maps: ServiceMaps, last: number): (string | undefined)[] | undefined {
+  const value = maps.frontends.lookup({ address: parseAddress(`10.96.0.${last}`), port: 80, protocol: 6, scope: 0 });
+  if (value === undefined) return undefined;
+  assert.ok(maps.reverseNats.lookup(value.revNatIndex), 'the way back exists');
+  return Array.from({ length: value.backendCount }, (_, slot) => {
+    const found = maps.slots.lookup({ serviceId: value.serviceId, generation: value.generation, slot });
+    assert.ok(found, `slot ${slot} exists`);
+    return maps.backends.lookup(found.backendId)?.address;
+  });
+}
+
+const counts = (maps: ServiceMaps): number[] =>
+  [maps.frontends, maps.slots, maps.backends, maps.reverseNats].map((map) => map.count());
+
+test('a packet to a frontend finds its backends', () => {
+  const { maps, services } = kernel();
+  services.update(frontend(5, [backend(2), backend(3)]));
+  assert.deepEqual(walk(maps, 5), ['10.244.1.2', '10.244.1.3']);
+});
+
+test('an equal update writes nothing', () => {
+  const { maps, services } = kernel();
+  services.update(frontend(5, [backend(2)]));
+  const before = [...maps.frontends.entries()];
+  services.update(frontend(5, [backend(2)]));
+  assert.deepEqual([...maps.frontends.entries()], before);
+});
+
+test('the old generation is whole until its grace has passed, then it is gone', () => {
+  const { maps, time, services } = kernel();
+  services.update(frontend(5, [backend(2), backend(3)]));
+  services.update(frontend(5, [backend(4)]));
+  assert.deepEqual(counts(maps), [1, 3, 3, 1]);
+  time.ms = GRACE_MS;
+  assert.equal(services.collect(), undefined);
+  assert.deepEqual(counts(maps), [1, 1, 1, 1]);
+  assert.deepEqual(walk(maps, 5), ['10.244.1.4']);
+});
+
+test('a backend that two frontends share stays until the second is gone', () => {
+  const { maps, time, services } = kernel();
+  services.update(frontend(5, [backend(2)]));
+  services.update(frontend(6, [backend(2)]));
+  services.delete('10.96.0.5:80/TCP');
+  time.ms = GRACE_MS;
+  services.collect();
+  assert.deepEqual(walk(maps, 6), ['10.244.1.2']);
+  services.delete('10.96.0.6:80/TCP');
+  time.ms = 2 * GRACE_MS;
+  services.collect();
+  assert.deepEqual(counts(maps), [0, 0, 0, 0]);
+});
+
+test('a frontend without backends is there and has none', () => {
+  const { maps, services } = kernel();
+  services.update(frontend(5, []));
+  assert.deepEqual(walk(maps, 5), []);
+});
+
+test('an agent that starts again takes everything over and writes nothing', () => {
+  const { maps, start, services } = kernel();
+  services.update(frontend(5, [backend(2), backend(3)], { affinitySeconds: 60 }));
+  services.update(frontend(6, [backend(3)]));
+  const before = [maps.frontends, maps.slots, maps.backends, maps.reverseNats].map((map) => [...map.entries()]);
+  const again = start();
+  again.update(frontend(6, [backend(3)]));
+  again.update(frontend(5, [backend(2), backend(3)], { affinitySeconds: 60 }));
+  assert.equal(again.compare().count, 0);
+  assert.deepEqual(
+    [maps.frontends, maps.slots, maps.backends, maps.reverseNats].map((map) => [...map.entries()]),
+    before,
+  );
+});
+
+test('ids of an earlier agent are not given to somebody else', () => {
+  const { maps, start, services } = kernel();
+  services.update(frontend(5, [backend(2)]));
+  start().update(frontend(6, [backend(3)]));
+  assert.deepEqual([walk(maps, 5), walk(maps, 6)], [['10.244.1.2'], ['10.244.1.3']]);
+});
+
+test('what was damaged or left in the maps is found, counted and put right', () => {
+  const { maps, services } = kernel();
+  const wanted = frontend(5, [backend(2), backend(3)]);
+  services.update(wanted);
+  maps.slots.delete({ serviceId: 1, generation: 1, slot: 1 });
+  maps.backends.update(77, { address: parseAddress('10.244.1.99'), port: 1, protocol: 6, state: 0 });
+  // The frontend, the backend that only the lost slot named, and the stray one.
+  assert.equal(services.compare().count, 3);
+  services.update(wanted);
+  assert.deepEqual(walk(maps, 5), ['10.244.1.2', '10.244.1.3']);
+  assert.equal(maps.backends.lookup(77), undefined);
+});
+
+test('a full map refuses the new service with an error and leaves the others whole', () => {
+  const full = createFakeMap({ ...backendsMap, maxEntries: 2 });
+  const maps = { ...kernel().maps, backends: full };
+  const services = new KernelServices({ maps, nowMs: () => 0 });
+  services.update(frontend(5, [backend(2)]));
+  assert.throws(() => services.update(frontend(6, [backend(3), backend(4)])), /E2BIG/);
+  assert.deepEqual([walk(maps, 5), walk(maps, 6)], [['10.244.1.2'], undefined]);
+  services.update(frontend(6, [backend(3)]));
+  assert.deepEqual(walk(maps, 6), ['10.244.1.3']);
+});

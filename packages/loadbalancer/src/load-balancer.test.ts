@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createFakeMap } from '@sluice/bpf';
+import { backendsMap, frontendsMap, reverseNatsMap, slotsMap } from '@sluice/datapath';
+import {
+  type EndpointSliceObject,
+  objectKey,
+  parseEndpointSlice,
+  parseService,
+  type ServiceObject,
+} from '@sluice/kube';
+import { silentLogger } from '@sluice/runtime';
+import { Table } from '@sluice/state';
+import { startLoadBalancer } from './load-balancer.ts';
+
+function cluster() {
+  const services = new Table<ServiceObject>({ name: 'services', key: objectKey, columns: {}, sources: ['api'] });
+  const endpointSlices = new Table<EndpointSliceObject>({
+    name: 'endpoint-slices',
+    key: objectKey,
+    columns: {},
+    sources: ['api'],
+    indexes: { service: (row) => (row.serviceName === undefined ? [] : [`${row.namespace}/${row.serviceName}`]) },
+  });
+  const maps = {
+    frontends: createFakeMap(frontendsMap),
+    slots: createFakeMap(slotsMap),
+    backends: createFakeMap(backendsMap),
+    reverseNats: createFakeMap(reverseNatsMap),
+  };
+  return { services, endpointSlices, maps, log: silentLogger };
+}
+
+const service = (name: string, clusterIp: string, more: { createdAt?: string; spec?: object } = {}) =>
+  parseService({
+    metadata: { namespace: 'shop', name, creationTimestamp: more.createdAt ?? '2026-01-01T00:00:00Z' },
+    spec: { clusterIPs: [clusterIp], ports: [{ port: 80 }], ...more.spec },
+  });
+
+const slice = (name: string, addresses: readonly string[]) =>
+  parseEndpointSlice({
+    metadata: { namespace: 'shop', name: `${name}-1`, labels: { 'kubernetes.io/service-name': name } },
+    addressType: 'IPv4',
+    ports: [{ name: '', protocol: 'TCP', port: 8080 }],
+    endpoints: addresses.map((address) => ({ addresses: [address] })),
+  });
+
+async function fill(
+  world: ReturnType<typeof cluster>,
+  objects: { services: ServiceObject[]; slices: EndpointSliceObject[] },
+) {
+  world.services.replaceAll(objects.services);
+  world.services.markInitialized('api');
+  world.endpointSlices.replaceAll(objects.slices);
+  world.endpointSlices.markInitialized('api');
+}
+
+test('a service appears with its backends and a change of a slice follows', async () => {
+  const world = cluster();
+  await using balancer = startLoadBalancer(world);
+  await fill(world, { services: [service('web', '10.96.0.5')], slices: [slice('web', ['10.244.1.2'])] });
+  await balancer.reconciler.flush();
+  const shown = () => balancer.frontends.get('10.96.0.5:80/TCP');
+  assert.deepEqual([shown()?.state, shown()?.backends.map((row) => row.key)], ['done', ['10.244.1.2:8080/TCP']]);
+  world.endpointSlices.upsert(slice('web', ['10.244.1.3']));
+  await balancer.reconciler.flush();
+  assert.deepEqual(
+    shown()?.backends.map((row) => row.key),
+    ['10.244.1.3:8080/TCP'],
+  );
+});
+
+test('until both kinds are listed nothing that the kernel serves is touched', async () => {
+  const world = cluster();
+  {
+    await using before = startLoadBalancer(world);
+    await fill(world, { services: [service('web', '10.96.0.5')], slices: [slice('web', ['10.244.1.2'])] });
+    await before.reconciler.flush();
+  }
+  const rows = [...world.maps.frontends.entries()];
+  const restarted = { ...cluster(), maps: world.maps };
+  await using balancer = startLoadBalancer(restarted);
+  restarted.services.replaceAll([service('web', '10.96.0.5')]);
+  restarted.services.markInitialized('api');
+  await balancer.reconciler.flush();
+  assert.deepEqual([...world.maps.frontends.entries()], rows);
+  restarted.endpointSlices.replaceAll([slice('web', ['10.244.1.2'])]);
+  restarted.endpointSlices.markInitialized('api');
+  await balancer.reconciler.flush();
+  assert.deepEqual([...world.maps.frontends.entries()], rows);
+});
+
+test('a service that was deleted while nobody looked is gone after the list', async () => {
+  const world = cluster();
+  {
+    await using before = startLoadBalancer(world);
+    await fill(world, { services: [service('web', '10.96.0.5')], slices: [] });
+    await before.reconciler.flush();
+  }
+  const restarted = { ...cluster(), maps: world.maps };
+  await using balancer = startLoadBalancer(restarted);
+  await fill(restarted, { services: [service('other', '10.96.0.6')], slices: [] });
+  await balancer.reconciler.flush();
+  assert.deepEqual(
+    [...world.maps.frontends.entries()].map(([key]) => key.address),
+    ['10.96.0.6'],
+  );
+});
+
+test('of two services with one address the older is served and the younger is told whose it is', async () => {
+  const world = cluster();
+  await using balancer = startLoadBalancer(world);
+  const older = service('older', '10.96.0.5', { createdAt: '2026-01-01T00:00:00Z' });
+  const younger = service('younger', '10.96.0.5', { createdAt: '2026-02-01T00:00:00Z' });
+  await fill(world, { services: [younger, older], slices: [] });
+  await balancer.reconciler.flush();
+  assert.equal(balancer.frontends.get('10.96.0.5:80/TCP')?.service, 'shop/older');
+  assert.match(
+    balancer.frontends.by('service', 'shop/younger')[0]?.reason ?? '',
+    /belongs to the older service shop\/older/,
+  );
+  world.services.delete('shop/older');
+  await balancer.reconciler.flush();
+  assert.equal(balancer.frontends.get('10.96.0.5:80/TCP')?.service, 'shop/younger');
+  assert.equal(balancer.conflicts.size, 0);
+});
+
+test('what is asked for and not served yet stands in the table with the reason', async () => {
+  const world = cluster();
+  await using balancer = startLoadBalancer(world);
+  const spec = { type: 'NodePort', ports: [{ port: 80, nodePort: 30_080 }], externalIPs: ['10.10.30.50'] };
+  await fill(world, { services: [service('web', '10.96.0.5', { spec })], slices: [] });
+  await balancer.reconciler.flush();
+  const rows = balancer.frontends.by('service', 'shop/web').map((row) => [row.key, row.state]);
+  assert.deepEqual(rows.sort(), [
+    ['*:30080/TCP', 'off'],
+    ['10.10.30.50:80/TCP', 'off'],
+    ['10.96.0.5:80/TCP', 'done'],
+  ]);
+  world.services.delete('shop/web');
+  await balancer.reconciler.flush();
+  assert.equal(balancer.frontends.size, 0);
+});
+
+test('a full map is an error on the row of the service that found it full', async () => {
+  const world = { ...cluster() };
+  const maps = { ...world.maps, frontends: createFakeMap({ ...frontendsMap, maxEntries: 1 }) };
+  await using balancer = startLoadBalancer({ ...world, maps });
+  await fill(world, { services: [service('a', '10.96.0.5'), service('b', '10.96.0.6')], slices: [] });
+  await balancer.reconciler.flush();
+  const states = balancer.frontends
+    .list()
+    .map((row) => row.state)
+    .sort();
+  assert.deepEqual(states, ['done', 'error']);
+});
