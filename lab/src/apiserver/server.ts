@@ -1,12 +1,24 @@
+import { writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { parsePrefix } from '@sluice/net';
+import { Cluster } from './cluster.ts';
+import { requestHandler } from './http/handler.ts';
+import { type Front, listen } from './http/listen.ts';
+import { Journal } from './journal.ts';
 import type { Pod } from './kinds/types.ts';
 import type { Store } from './store.ts';
+import { keptAuthority, kubeconfigText } from './tls/credentials.ts';
 
 export interface ApiServerOptions {
   /** Certificates, the kubeconfig and the journal of objects live here; a server started again on it finds its objects. */
   directory: string;
   listeners: readonly Listener[];
-  /** Address that kubeconfig and `kubectl cluster-info` show. Default: the first host and port. */
+  /** Address that kubeconfig and `kubectl cluster-info` show. Default: the first listener's. */
   publicUrl?: string;
+  /** Further addresses and names that the server's certificate is valid for. Default: the homelab's. */
+  names?: { dns: readonly string[]; addresses: readonly string[] };
+  serviceRanges?: { ipv4: string; ipv6: string; nodePorts: { first: number; last: number } };
   hooks?: PodHooks;
   log?: (message: string) => void;
 }
@@ -48,9 +60,12 @@ export interface ExecResult {
 
 export interface ApiServer {
   readonly url: string;
+  /** Where each listener answers, in the order given. */
+  readonly urls: readonly string[];
   /** Path of an admin kubeconfig with a client certificate. */
   readonly kubeconfig: string;
   readonly store: Store;
+  /** The authority's certificate in PEM. */
   readonly ca: string;
   /** Client certificate and key in PEM for a user, e.g. `system:node:k8s-cp1`. */
   issueClientCertificate(user: string, groups?: readonly string[]): { certificate: string; key: string };
@@ -59,6 +74,93 @@ export interface ApiServer {
   stop(): Promise<void>;
 }
 
-export async function startApiServer(_options: ApiServerOptions): Promise<ApiServer> {
-  throw new Error('being built');
+const homelab = {
+  names: {
+    dns: [
+      'localhost',
+      'kubernetes',
+      'kubernetes.default',
+      'kubernetes.default.svc',
+      'kubernetes.default.svc.cluster.local',
+    ],
+    addresses: ['127.0.0.1', '::1', '10.10.30.10', '10.10.30.1', '10.96.0.1', 'fd00:10:96::1'],
+  },
+  serviceRanges: { ipv4: '10.96.0.0/16', ipv6: 'fd00:10:96::/112', nodePorts: { first: 30_000, last: 32_767 } },
+};
+
+/** Starts the server on its directory. The standard namespaces and the objects of the last run are there when it returns. */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const log = options.log ?? (() => undefined);
+  const hooks = options.hooks ?? {};
+  const ranges = options.serviceRanges ?? homelab.serviceRanges;
+  const names = {
+    dns: [...homelab.names.dns, ...(options.names?.dns ?? [])],
+    addresses: [...homelab.names.addresses, ...(options.names?.addresses ?? [])],
+  };
+  const authority = keptAuthority(join(options.directory, 'pki'));
+  const journal = new Journal(join(options.directory, 'objects.ndjson'));
+  const cluster = new Cluster(
+    { ipv4: parsePrefix(ranges.ipv4), ipv6: parsePrefix(ranges.ipv6), nodePorts: ranges.nodePorts },
+    { onChange: (resource, change) => journal.record(resource, change) },
+  );
+  journal.restore(cluster.storage);
+  cluster.adopt();
+  createStandardObjects(cluster, [ranges.ipv4, ranges.ipv6]);
+
+  const credentials = authority.issueServer({ commonName: 'kube-apiserver' }, names);
+  const handle = requestHandler(cluster, { hooks, log });
+  const fronts = await Promise.all(
+    options.listeners.map((listener) =>
+      listen(listener, { ...credentials, ca: authority.certificate, handle, hooks, cluster }),
+    ),
+  );
+  const urls = fronts.map(urlOf);
+  const url = options.publicUrl ?? urls[0] ?? '';
+  const kubeconfigFor: ApiServer['kubeconfigFor'] = (user, { server = url, groups = [] } = {}) =>
+    kubeconfigText({
+      server,
+      ca: authority.certificate,
+      user,
+      pair: authority.issueClient({ commonName: user, organizations: groups }),
+    });
+  const kubeconfig = join(options.directory, 'kubeconfig');
+  writeFileSync(kubeconfig, kubeconfigFor('kubernetes-admin', { groups: ['system:masters'] }), { mode: 0o600 });
+
+  return {
+    url,
+    urls,
+    kubeconfig,
+    store: cluster,
+    ca: authority.certificate,
+    issueClientCertificate: (user, groups = []) => authority.issueClient({ commonName: user, organizations: groups }),
+    kubeconfigFor,
+    stop: async () => {
+      await Promise.all(fronts.map((front) => front.close()));
+      journal.close();
+    },
+  };
+}
+
+/** What every cluster has before anybody asks. */
+export function createStandardObjects(store: Store, cidrs: readonly string[]): void {
+  for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease'])
+    if (!store.get('namespaces', name)) store.create('namespaces', { metadata: { name } });
+  const serviceCidrs = 'servicecidrs.networking.k8s.io';
+  if (store.get(serviceCidrs, 'kubernetes')) return;
+  store.create(serviceCidrs, { metadata: { name: 'kubernetes' }, spec: { cidrs: [...cidrs] } });
+  const ready = {
+    type: 'Ready',
+    status: 'True',
+    reason: '',
+    message: 'Kubernetes Service CIDR is ready',
+    lastTransitionTime: new Date().toISOString(),
+  };
+  store.modify(serviceCidrs, { name: 'kubernetes' }, (draft) => void (draft.status = { conditions: [ready] }), {
+    subresource: 'status',
+  });
+}
+
+function urlOf({ address }: Front): string {
+  const { address: host, port }: Pick<AddressInfo, 'address' | 'port'> = address;
+  return `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
