@@ -2,15 +2,14 @@ import { bindReferences } from './bind-references.ts';
 import type { Btf } from './btf.ts';
 import { relocateCore } from './core.ts';
 import { configuredSections, createDataSectionMap } from './data-section-map.ts';
-import { findKernelFunctions, readKernelBtf } from './kernel-btf.ts';
+import { readKernelBtf } from './kernel-btf.ts';
+import { findKernelIds, type KernelIds } from './kernel-ids.ts';
 import { checkObjectLayout, checkReusedMap, type MapLayout } from './layout-check.ts';
 import { linkProgram } from './link-program.ts';
 import { type LoadedBtf, loadBtf } from './loaded-btf.ts';
 import { BpfMap } from './map.ts';
-import { NotSupportedError } from './not-supported-error.ts';
 import type { Program } from './program.ts';
 import { loadProgram } from './program-load.ts';
-import { AttachType, ProgramType } from './program-type.ts';
 import type { LinkedProgram, ObjectSpec, ProgramSpec } from './spec.ts';
 
 export interface LoadOptions {
@@ -42,45 +41,54 @@ export interface LoadedObject extends Disposable {
  */
 export function loadObject(spec: ObjectSpec, options: LoadOptions = {}): LoadedObject {
   checkObjectLayout(spec, options.layouts ?? []);
-  const linked = choosePrograms(spec, options.programs).map((program) => linkProgram(program, spec));
-  const relocates = linked.some(({ coreRelocations }) => coreRelocations.length > 0);
-  const kernelBtf = options.kernelBtf ?? (relocates ? readKernelBtf() : undefined);
-  const programs =
-    kernelBtf === undefined
-      ? linked
-      : linked.map((program) => relocateCore(program, { local: spec.btf, kernel: kernelBtf }));
-  const kernel = kernelIds(programs, kernelBtf);
+  let kernelBtf = options.kernelBtf;
+  const readBtf = () => {
+    kernelBtf ??= readKernelBtf();
+    return kernelBtf;
+  };
+  const programs = choosePrograms(spec, options.programs).map((program) => prepare(program, spec, readBtf));
+  const kernel = findKernelIds(programs, readBtf);
   using stack = new DisposableStack();
   using btf = loadBtf(spec.loadableBtf, spec.name);
   const maps = createMaps(spec, { programs, options, btf, stack });
   const loaded = new Map<string, Program>();
   for (const program of programs) {
-    const fdOf = (map: string) => maps.get(map)?.fd ?? -1;
-    const instructions = bindReferences(program, {
-      mapFd: fdOf,
-      sectionFd: fdOf,
-      kernelFunction: (name) => kernel.functions.get(name),
-    });
-    const attachBtfId = kernel.attachIds.get(program.name);
-    const handle = loadProgram({
-      name: program.name,
-      type: program.type,
-      instructions,
-      license: spec.license,
-      attachType: program.attachType,
-      ...(attachBtfId === undefined ? {} : { attachBtfId }),
-      debug: {
-        btfFd: btf.fd,
-        functionInfo: program.functionInfo,
-        lineInfo: program.lineInfo,
-        lines: program.lines,
-      },
-      logDirectory: options.logDirectory,
-    });
-    loaded.set(program.name, stack.use(handle));
+    loaded.set(program.name, stack.use(load(program, { spec, options, btf, maps, kernel })));
   }
   const owned = stack.move();
   return { name: spec.name, programs: loaded, maps, [Symbol.dispose]: () => owned.dispose() };
+}
+
+function prepare(program: ProgramSpec, spec: ObjectSpec, kernelBtf: () => Btf): LinkedProgram {
+  const linked = linkProgram(program, spec);
+  return linked.coreRelocations.length === 0 ? linked : relocateCore(linked, { local: spec.btf, kernel: kernelBtf() });
+}
+
+interface Surroundings {
+  readonly spec: ObjectSpec;
+  readonly options: LoadOptions;
+  readonly btf: LoadedBtf;
+  readonly maps: ReadonlyMap<string, BpfMap>;
+  readonly kernel: KernelIds;
+}
+
+function load(program: LinkedProgram, { spec, options, btf, maps, kernel }: Surroundings): Program {
+  const fdOf = (map: string) => maps.get(map)?.fd ?? -1;
+  const { functionInfo, lineInfo, lines } = program;
+  return loadProgram({
+    name: program.name,
+    type: program.type,
+    instructions: bindReferences(program, {
+      mapFd: fdOf,
+      sectionFd: fdOf,
+      kernelFunction: (name) => kernel.functions.get(name),
+    }),
+    license: spec.license,
+    attachType: program.attachType,
+    attachBtfId: kernel.attachIds.get(program.name),
+    debug: { btfFd: btf.fd, functionInfo, lineInfo, lines },
+    logDirectory: options.logDirectory,
+  });
 }
 
 function choosePrograms(spec: ObjectSpec, wanted: readonly string[] | undefined): readonly ProgramSpec[] {
@@ -123,45 +131,4 @@ function createMaps(spec: ObjectSpec, sources: MapSources): Map<string, BpfMap> 
     maps.set(section.name, stack.use(createDataSectionMap({ ...section, name, data }, btf.fd)));
   }
   return maps;
-}
-
-interface KernelIds {
-  readonly functions: ReadonlyMap<string, number>;
-  /** Of what tracing programs attach to, by the program's name. */
-  readonly attachIds: ReadonlyMap<string, number>;
-}
-
-// One pass over the kernel's types for everything, and none when nothing asks for it.
-function kernelIds(programs: readonly LinkedProgram[], given: Btf | undefined): KernelIds {
-  const called = programs.flatMap(({ references }) => references.flatMap((r) => (r.kind === 'kfunc' ? [r.name] : [])));
-  const targets = new Map(
-    programs.flatMap((program) => {
-      const target = attachTarget(program);
-      return target === undefined ? [] : [[program.name, target]];
-    }),
-  );
-  const names = new Set([...called, ...targets.values()]);
-  if (names.size === 0) return { functions: new Map(), attachIds: new Map() };
-  const functions = findKernelFunctions(given ?? readKernelBtf(), names);
-  for (const program of programs) requireKernelFunctions(program, functions);
-  const attachIds = new Map<string, number>();
-  for (const [program, target] of targets) {
-    const id = functions.get(target);
-    if (id === undefined) throw new NotSupportedError(`attaching ${program} to ${target}`);
-    attachIds.set(program, id);
-  }
-  return { functions, attachIds };
-}
-
-function requireKernelFunctions(program: LinkedProgram, functions: ReadonlyMap<string, number>): void {
-  for (const reference of program.references) {
-    if (reference.kind !== 'kfunc' || reference.weak || functions.has(reference.name)) continue;
-    throw new NotSupportedError(`kernel function ${reference.name}, which ${program.name} calls`);
-  }
-}
-
-/** The kernel function that stands for what a tracing program attaches to: `bpf_iter_tcp` for `iter/tcp`. */
-function attachTarget(program: LinkedProgram): string | undefined {
-  if (program.type !== ProgramType.tracing) return undefined;
-  return program.attachType === AttachType.traceIter ? `bpf_iter_${program.attachTo}` : program.attachTo;
 }

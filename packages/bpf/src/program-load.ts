@@ -15,7 +15,7 @@ export interface LoadableProgram {
   readonly license: string;
   readonly attachType?: number | undefined;
   /** What a tracing program attaches to, in the kernel's BTF. */
-  readonly attachBtfId?: number;
+  readonly attachBtfId?: number | undefined;
   readonly debug?: DebugInfo | undefined;
   /** Where the log of a refused program is kept; default: a new directory in the system's temporary one. */
   readonly logDirectory?: string | undefined;
