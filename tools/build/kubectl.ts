@@ -23,7 +23,7 @@ function extractFile(path: string, name: string): Buffer {
   try {
     const size = fstatSync(fd).size;
     const tail = readAt(fd, Math.max(0, size - 65_557), Math.min(size, 65_557));
-    const end = tail.lastIndexOf('PK\x05\x06', undefined, 'latin1');
+    const end = tail.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
     if (end < 0) throw new Error(`${path} is not a ZIP archive`);
     const directory = readAt(fd, tail.readUInt32LE(end + 16), tail.readUInt32LE(end + 12));
     for (let at = 0; at < directory.length; ) {

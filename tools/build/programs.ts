@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, globSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Freshness } from './freshness.ts';
 
@@ -15,9 +15,20 @@ const flagsOfAll = [
   ...['-ffunction-sections', '-fdata-sections', '-Wl,--gc-sections', '-s'],
 ];
 
+/** Names under which lab-pod is found in the lab's pods. */
+const podCommands = ['lab-pod', 'client', 'dns', 'echo', 'pause', 'resolve'];
+
 export function buildPrograms(freshness: Freshness): void {
   const failed = programs.filter((program) => !buildProgram(freshness, program)).map(({ name }) => name);
   if (failed.length > 0) throw new Error(`clang-19 could not compile ${failed.join(', ')}`);
+  mkdirSync('dist/pod', { recursive: true });
+  for (const command of podCommands) linkTo('../bin/lab-pod', `dist/pod/${command}`);
+}
+
+function linkTo(target: string, path: string): void {
+  if (existsSync(path) && readlinkSync(path) === target) return;
+  rmSync(path, { force: true });
+  symlinkSync(target, path);
 }
 
 function buildProgram(freshness: Freshness, program: (typeof programs)[number]): boolean {

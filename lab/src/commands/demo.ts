@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { installationRoot } from '@sluice/runtime';
+import { askDaemon } from '../daemon/control.ts';
+import { LabError } from '../error.ts';
+import { runOnTerminal } from '../host/program.ts';
+import type { LabContext } from './context.ts';
+import { exec } from './exec.ts';
+import { type ExistingReport, homelabDirectory, isReady, problemLines } from './up.ts';
+
+const patienceMs = 60_000;
+const pollMs = 40;
+
+/** The homelab's objects and the sample workload, the connectivity test, the status, and what to try next. */
+export async function demo({ layout, topology }: ExistingReport, context: LabContext): Promise<number> {
+  const { print, environment } = context;
+  const began = performance.now();
+  const paths = [
+    ...['lb-pool.yaml', 'l2-policy.yaml'].map((file) => join(homelabDirectory(), file)),
+    join(installationRoot(), 'examples/demo'),
+  ];
+  const applied = await askDaemon(layout.socket, '/apply', paths);
+  if (!applied) throw new LabError("the lab's daemon does not answer", { hint: `its log: ${layout.logs}/daemon.log` });
+  const elapsed = () => `${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s`;
+  print(
+    applied.created > 0
+      ? `${elapsed()}  sample workload: created ${applied.created} objects`
+      : 'sample workload: is there',
+  );
+  await untilPodsReady(layout.socket, (text) => print(`${elapsed()}  ${text}`));
+
+  const sluice = join(installationRoot(), 'bin/sluice');
+  print('');
+  print('Connectivity test:');
+  const test = await runOnTerminal(sluice, ['connectivity', 'test'], { ...environment, KUBECONFIG: layout.kubeconfig });
+  print('');
+  const [first] = topology.nodes;
+  if (first) await exec(layout.name, first.name, [sluice, 'status'], context);
+  for (const line of whatNext(layout.name, layout.kubeconfig)) print(line);
+  return test;
+}
+
+async function untilPodsReady(socket: string, progress: (text: string) => void): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  let report = await askDaemon(socket, '/report');
+  while (performance.now() < deadline) {
+    if (report && isReady(report) && report.pods.total > 0) {
+      progress(`pods: ${report.pods.ready} ready, ${report.services} services in ${report.namespaces} namespaces`);
+      return;
+    }
+    await delay(pollMs);
+    report = await askDaemon(socket, '/report');
+  }
+  throw new LabError(['the sample workload is not ready after 60 s:', ...problemLines(report)].join('\n  '));
+}
+
+function whatNext(name: string, kubeconfig: string): string[] {
+  const option = name === 'homelab' ? '' : ` --name ${name}`;
+  return [
+    '',
+    'The lab runs in the background. Try:',
+    `  export KUBECONFIG=${kubeconfig}      # then kubectl works, also yours`,
+    `  npx sluice lab kubectl${option} get pods -A -o wide`,
+    `  npx sluice lab exec${option} k8s-cp1 -- sluice service list`,
+    `  npx sluice lab exec${option} k8s-cp1 -- sluice monitor --type drop`,
+    `  npx sluice lab exec${option} monitoring/grafana -- client http gitlab.gitlab 80 --count 5`,
+    `  npx sluice lab status${option}`,
+    `  npx sluice lab down${option}           # removes all of it`,
+  ];
+}

@@ -1,0 +1,73 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { LabError } from '../error.ts';
+import type { LabContext } from './context.ts';
+import { demo } from './demo.ts';
+import { down } from './down.ts';
+import { exec, kubectl } from './exec.ts';
+import { status } from './status.ts';
+import { up } from './up.ts';
+
+const nameDefault = 'homelab';
+
+/** `sluice lab ...`. Failures end with `process.exitCode` set and their text on standard error. */
+export function labCommand(): Command {
+  const context: LabContext = { print: (line) => console.log(line), environment: process.env };
+  const lab = new Command('lab')
+    .description('A cluster in network namespaces on this machine')
+    .enablePositionalOptions()
+    .showHelpAfterError('(see --help)');
+  const command = (usage: string, description: string) =>
+    lab.command(usage).description(description).option('--name <name>', 'which lab', nameDefault);
+
+  command('up', 'Make the lab, or repair what is missing, and leave it running in the background')
+    .option('--nodes <count>', 'how many nodes (default: 3)', wholeNumber)
+    .option('--values <file>', "the installation's values (default: those of the homelab)")
+    .option('--demo', "the homelab's objects, a sample workload, the connectivity test")
+    .action(({ demo: withDemo, ...options }) =>
+      run(async () => {
+        const made = await up({ nodes: undefined, values: undefined, ...options }, context);
+        if (withDemo) return demo(made, context);
+        context.print(`KUBECONFIG=${made.layout.kubeconfig}`);
+        return 0;
+      }),
+    );
+  command('down', 'Remove every process, namespace, cgroup, mount and file of the lab').action(({ name }) =>
+    run(async () => {
+      await down(name, context);
+      return 0;
+    }),
+  );
+  command('status', 'What is up; fails when something is not').action(({ name }) =>
+    run(async () => {
+      await status(name, context);
+      return 0;
+    }),
+  );
+  command('exec <node|pod> <command...>', 'Run a command on a node, or in a pod ([NAMESPACE/]NAME)')
+    .passThroughOptions()
+    .action((where: string, words: string[], { name }) => run(() => exec(name, where, words, context)));
+  command('kubectl [arguments...]', 'Run kubectl against the lab')
+    .passThroughOptions()
+    .allowUnknownOption()
+    .action((words: string[], { name }) => run(() => kubectl(name, words, context)));
+  return lab;
+}
+
+async function run(action: () => Promise<number>): Promise<void> {
+  try {
+    const exitCode = await action();
+    if (exitCode !== 0) process.exitCode = exitCode;
+  } catch (error) {
+    process.exitCode = 1;
+    if (!(error instanceof Error)) throw error;
+    const isExpected = error instanceof LabError || error.name === 'ConfigError';
+    console.error(isExpected ? `sluice lab: ${error.message}` : error.stack);
+    if (error instanceof LabError && error.hint) console.error(`  ${error.hint}`);
+  }
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value)) throw new InvalidArgumentError('it must be a whole number');
+  return value;
+}

@@ -1,0 +1,200 @@
+import { spawn } from 'node:child_process';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { readValues } from '@sluice/config';
+import { formatMachineReport, installationRoot, machineReport } from '@sluice/runtime';
+import { askDaemon, type LabReport } from '../daemon/control.ts';
+import { LabError } from '../error.ts';
+import { killCgroup, labCgroup, makeCgroup } from '../host/cgroup.ts';
+import { ensureMounted } from '../host/mounts.ts';
+import { ensureNetwork, lanName } from '../host/network.ts';
+import { readPidFile } from '../host/process-id.ts';
+import { labRun, processEntry } from '../host/program.ts';
+import { type LabLayout, labLayout } from '../layout.ts';
+import { type LabSettings, readSettings, writeSettings } from '../settings.ts';
+import { type LabTopology, labTopology } from '../topology.ts';
+import { type LabContext, withLock } from './context.ts';
+
+export interface UpOptions {
+  readonly name: string;
+  /** Default: as many as the lab has, or 3. */
+  readonly nodes: number | undefined;
+  /** Default: those that the lab has, or the homelab's. */
+  readonly values: string | undefined;
+}
+
+const nodesDefault = 3;
+const pollMs = 40;
+const patienceMs = 60_000;
+
+/** Makes the lab, or what of it is missing. Leaves it running in the background. */
+export async function up(options: UpOptions, context: LabContext): Promise<ExistingReport> {
+  const layout = labLayout(options.name);
+  const machine = machineReport();
+  if (!machine.suitable) throw new LabError(`this machine cannot run the lab:\n${formatMachineReport(machine)}`);
+  return withLock(layout, async () => {
+    const began = performance.now();
+    const progress = (text: string) =>
+      context.print(`${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s  ${text}`);
+    await ensureMounted('tmpfs', layout.directory);
+    await ensureMounted('bpf', layout.bpffs);
+    const settings = await ensureSettings(layout, options);
+    const topology = labTopology(settings);
+    for (const directory of [layout.logs, dirname(layout.netns(lanName))]) mkdirSync(directory, { recursive: true });
+    for (const node of topology.nodes) makeCgroup(join(labCgroup(layout.name), node.name));
+    const made = await ensureNetwork(layout, topology);
+    if (made.length > 0) progress(`network: made ${made.join(', ')}`);
+    const isStarted = await ensureDaemon(layout, topology);
+    if (isStarted) progress('API server and kubelets: started in the background');
+    const report = await untilReady(layout, progress);
+    if (made.length === 0 && !isStarted) progress('nothing to do: everything is up');
+    return { layout, topology, report };
+  });
+}
+
+export interface ExistingReport {
+  readonly layout: LabLayout;
+  readonly topology: LabTopology;
+  readonly report: LabReport;
+}
+
+/** The homelab's files, unchanged. */
+export function homelabDirectory(): string {
+  return join(installationRoot(), 'examples/homelab');
+}
+
+async function ensureSettings(layout: LabLayout, options: UpOptions): Promise<LabSettings> {
+  const before = readSettings(layout);
+  if (before) {
+    refuseChanges(layout, before, options);
+    return before;
+  }
+  const path = resolve(options.values ?? join(homelabDirectory(), 'values.yaml'));
+  const { values } = readValues(path);
+  copyFileSync(path, layout.valuesFile);
+  const settings = {
+    nodeCount: options.nodes ?? nodesDefault,
+    device: deviceName(values.devices),
+    apiServerHost: values.k8sServiceHost || '10.10.30.10',
+    apiServerPort: Number(values.k8sServicePort || 6443),
+    localPort: await freePort(),
+  };
+  labTopology(settings); // refuses what cannot be, before anything is made of it
+  writeSettings(layout, settings);
+  return settings;
+}
+
+function refuseChanges(layout: LabLayout, settings: LabSettings, { nodes, values }: UpOptions): void {
+  const hint = `take it down first (sluice lab down --name ${layout.name}), or give another --name`;
+  if (nodes !== undefined && nodes !== settings.nodeCount) {
+    throw new LabError(`lab ${layout.name} is there with ${settings.nodeCount} nodes, not ${nodes}`, { hint });
+  }
+  if (values !== undefined && readFileSync(values, 'utf8') !== readFileSync(layout.valuesFile, 'utf8')) {
+    throw new LabError(`lab ${layout.name} is there with other values than ${values}`, { hint });
+  }
+}
+
+/** Nodes get one device, of the first name that the values give. */
+function deviceName(devices: readonly string[] | string | undefined): string {
+  const [first = ''] = typeof devices === 'string' ? devices.split(/[\s,]+/) : (devices ?? []);
+  const name = first.replace(/\+$/, '0');
+  return /^[a-z][a-z0-9.]{0,14}$/.test(name) ? name : 'eno1';
+}
+
+/** A port of 127.0.0.1 that nobody listens on at this moment. */
+function freePort(): Promise<number> {
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** Whether it had to be started. */
+async function ensureDaemon(
+  layout: LabLayout,
+  { apiServer4, apiServer6, apiServerPort }: LabTopology,
+): Promise<boolean> {
+  if (readPidFile(layout.pidFile)) return false;
+  // What an earlier daemon left of its own: its agents end with it, pods go on and are found again.
+  await killCgroup(join(labCgroup(layout.name), 'daemon'));
+  const lan = layout.netns(lanName);
+  const listen = [apiServer4, apiServer6].flatMap((address) => ['--listen', `${lan},${address},${apiServerPort}`]);
+  const log = openSync(join(layout.logs, 'daemon.log'), 'a', 0o644);
+  const command = [process.execPath, processEntry('lab.js', 'lab/src/main.ts'), layout.name];
+  const cgroup = join(labCgroup(layout.name), 'daemon');
+  const child = spawn(labRun, ['exec', ...listen, '--cgroup', cgroup, '--', ...command], {
+    stdio: ['ignore', log, log],
+    detached: true,
+    cwd: '/',
+  });
+  closeSync(log);
+  child.unref();
+  return true;
+}
+
+async function untilReady(layout: LabLayout, progress: (text: string) => void): Promise<LabReport> {
+  const deadline = performance.now() + patienceMs;
+  const startBy = performance.now() + 10_000;
+  let said = '';
+  let report: LabReport | undefined;
+  while (performance.now() < deadline) {
+    report = await askDaemon(layout.socket, '/report');
+    if (report) {
+      const line = progressLine(report);
+      if (line !== said) progress(line);
+      said = line;
+      if (isReady(report)) return report;
+    } else if (!readPidFile(layout.pidFile) && (existsSync(layout.pidFile) || performance.now() > startBy)) {
+      throw new LabError(`the lab's daemon does not run: ${lastLines(layout)}`, {
+        hint: `its log: ${layout.logs}/daemon.log`,
+      });
+    }
+    await delay(pollMs);
+  }
+  throw new LabError(['the lab is not ready after 60 s:', ...problemLines(report)].join('\n  '), {
+    hint: `it goes on trying; look again with: sluice lab status --name ${layout.name}; logs: ${layout.logs}`,
+  });
+}
+
+export function isReady({ stage, nodes, pods }: LabReport): boolean {
+  return stage === 'running' && pods.ready === pods.total && nodes.every(({ ready }) => ready);
+}
+
+function progressLine({ stage, nodes, pods }: LabReport): string {
+  if (stage !== 'running') return stage;
+  const ready = nodes.filter((node) => node.ready).length;
+  // A line for each pod would be many: for each quarter of them is enough.
+  const isWhole = pods.ready === pods.total;
+  const quarter = pods.total === 0 ? 0 : Math.floor((4 * pods.ready) / pods.total);
+  const podText =
+    isWhole || quarter === 0
+      ? `${isWhole ? pods.ready : 0}`
+      : `more than ${Math.floor((quarter * pods.total) / 4) - 1}`;
+  return `nodes ready: ${ready} of ${nodes.length}, pods ready: ${podText} of ${pods.total}`;
+}
+
+/** What is not as it should be. */
+export function problemLines(report: LabReport | undefined): string[] {
+  if (!report) return ['the daemon does not answer'];
+  const { stage, nodes, pods, processes } = report;
+  return [
+    ...(stage === 'running' ? [] : [`still ${stage}`]),
+    ...processes
+      .filter(({ pid, restartCount }) => pid === undefined || restartCount > 0)
+      .map(({ name, restartCount, lastExit }) => `${name}: ended ${restartCount} times, last with ${lastExit}`),
+    ...nodes.filter(({ ready }) => !ready).map(({ name, why }) => `node ${name} is not ready: ${why}`),
+    ...pods.notReady.map((text) => `pod ${text}`),
+  ];
+}
+
+function lastLines(layout: LabLayout): string {
+  const text = readFileSync(join(layout.logs, 'daemon.log'), 'utf8').trimEnd();
+  return text.split('\n').slice(-3).join('\n  ');
+}

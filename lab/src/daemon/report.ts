@@ -1,0 +1,61 @@
+import type { Pod, Store } from '../apiserver/index.ts';
+import type { LabLayout } from '../layout.ts';
+import type { LabTopology } from '../topology.ts';
+import type { LabReport, NodeReport } from './control.ts';
+import type { Supervised } from './supervisor.ts';
+
+const notReadyShown = 5;
+
+export interface ReportSources {
+  readonly stage: string;
+  readonly layout: LabLayout;
+  readonly topology: LabTopology;
+  readonly store: Store | undefined;
+  readonly supervised: readonly Supervised[];
+}
+
+/** What there is at this moment, from the cluster's objects. */
+export function labReport({ stage, layout, topology, store, supervised }: ReportSources): LabReport {
+  const pods = store?.list('pods') ?? [];
+  const current = pods.filter(({ metadata, status }) => !metadata.deletionTimestamp && status?.phase !== 'Succeeded');
+  const notReady = current.filter((pod) => !isReady(pod));
+  return {
+    stage,
+    kubeconfig: layout.kubeconfig,
+    nodes: topology.nodes.map(({ name }) => nodeReport(name, store, pods)),
+    pods: {
+      total: current.length,
+      ready: current.length - notReady.length,
+      notReady: notReady.slice(0, notReadyShown).map(whyNotReady),
+    },
+    services: store?.list('services').length ?? 0,
+    namespaces: store?.list('namespaces').length ?? 0,
+    processes: supervised.map(({ name, pid, restartCount, lastExit }) => ({ name, pid, restartCount, lastExit })),
+  };
+}
+
+function nodeReport(name: string, store: Store | undefined, pods: readonly Pod[]): NodeReport {
+  const node = store?.get('nodes', name);
+  const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
+  return {
+    name,
+    addresses: node?.status?.addresses?.filter(({ type }) => type === 'InternalIP').map(({ address }) => address) ?? [],
+    podCidrs: node?.spec?.podCIDRs ?? [],
+    pods: pods.filter(({ spec }) => spec.nodeName === name).length,
+    ready: ready?.status === 'True',
+    why: ready?.status === 'True' ? undefined : (ready?.message ?? 'it has not registered yet'),
+  };
+}
+
+function isReady({ status }: Pod): boolean {
+  return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
+}
+
+function whyNotReady({ metadata, spec, status }: Pod): string {
+  const container = status?.containerStatuses?.find(({ ready }) => !ready);
+  const waiting = container?.state?.waiting;
+  const reason =
+    waiting?.message ?? waiting?.reason ?? status?.conditions?.find(({ status: value }) => value === 'False')?.message;
+  const where = spec.nodeName ? ` on ${spec.nodeName}` : '';
+  return `${metadata.namespace}/${metadata.name}${where}: ${reason ?? (spec.nodeName ? 'starting' : 'not scheduled yet')}`;
+}

@@ -1,0 +1,93 @@
+import { LabError } from '../error.ts';
+import { runProgram, sluiceCni } from '../host/program.ts';
+import type { NodeLayout } from '../layout.ts';
+
+/** What the plugin is asked about: one pod's namespace. */
+export interface CniPod {
+  readonly containerId: string;
+  readonly netns: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** Runs the CNI executable as a container runtime does: facts by environment, configuration on standard input (CNI 1.1.0). */
+export interface Cni {
+  /** Gives the pod's addresses, IPv4 first. */
+  add(pod: CniPod): Promise<string[]>;
+  delete(pod: CniPod): Promise<void>;
+  /** Fails, with the reason, while the plugin cannot take pods. */
+  status(): Promise<void>;
+  /** Lets it forget what belongs to none of these pods. */
+  collectGarbage(containerIds: readonly string[]): Promise<void>;
+}
+
+const interfaceName = 'eth0';
+const version = '1.1.0';
+
+export function nodeCni(node: NodeLayout): Cni {
+  const configuration = { cniVersion: version, name: 'sluice', type: 'sluice-cni', agentSocket: node.cniSocket };
+  const call = (command: string, environment: Record<string, string>, extra: object = {}) =>
+    callPlugin(command, environment, { ...configuration, ...extra });
+  return {
+    add: async (pod) => addressesOf(await call('ADD', podEnvironment(pod))),
+    delete: async (pod) => {
+      await call('DEL', podEnvironment(pod));
+    },
+    status: async () => {
+      await call('STATUS', {});
+    },
+    collectGarbage: async (containerIds) => {
+      const attachments = containerIds.map((containerID) => ({ containerID, ifname: interfaceName }));
+      await call('GC', {}, { 'cni.dev/valid-attachments': attachments });
+    },
+  };
+}
+
+function podEnvironment({ containerId, netns, namespace, name, uid }: CniPod): Record<string, string> {
+  const labels = {
+    K8S_POD_NAMESPACE: namespace,
+    K8S_POD_NAME: name,
+    K8S_POD_UID: uid,
+    K8S_POD_INFRA_CONTAINER_ID: containerId,
+  };
+  const words = Object.entries({ IgnoreUnknown: '1', ...labels }).map(([key, value]) => `${key}=${value}`);
+  return { CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: interfaceName, CNI_ARGS: words.join(';') };
+}
+
+async function callPlugin(
+  command: string,
+  environment: Record<string, string>,
+  configuration: object,
+): Promise<unknown> {
+  const path = sluiceCni.slice(0, sluiceCni.lastIndexOf('/'));
+  const { status, stdout, stderr } = await runProgram(sluiceCni, [], {
+    environment: { CNI_COMMAND: command, CNI_PATH: path, ...environment },
+    input: JSON.stringify(configuration),
+  });
+  const answer = parseAnswer(stdout);
+  if (status === 0) return answer;
+  throw new LabError(`sluice-cni ${command}: ${errorText(answer) ?? (stderr.trim() || `exit status ${status}`)}`);
+}
+
+function parseAnswer(text: string): unknown {
+  if (text.trim() === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new LabError(`sluice-cni answered with something that is not JSON: ${text.slice(0, 200)}`);
+  }
+}
+
+function errorText(answer: unknown): string | undefined {
+  if (typeof answer !== 'object' || answer === null || !('msg' in answer)) return undefined;
+  const details = 'details' in answer && answer.details ? `: ${answer.details}` : '';
+  return `${answer.msg}${details}`;
+}
+
+function addressesOf(result: unknown): string[] {
+  const ips = typeof result === 'object' && result !== null && 'ips' in result ? result.ips : undefined;
+  if (!Array.isArray(ips) || ips.length === 0) throw new LabError('sluice-cni ADD gave no addresses');
+  const addresses = ips.map(({ address }: { address: string }) => address.split('/')[0] ?? address);
+  return addresses.toSorted((a, b) => Number(a.includes(':')) - Number(b.includes(':')));
+}

@@ -1,0 +1,133 @@
+import { arch, cpus, release, totalmem } from 'node:os';
+import type { Condition, Node, Store } from '../apiserver/index.ts';
+import { messageOf } from '../error.ts';
+import type { LabNode } from '../topology.ts';
+import type { Cni } from './cni.ts';
+import { readOsName } from './kubelet.ts';
+
+const leaseSeconds = 40;
+const leaseNamespace = 'kube-node-lease';
+const reportMs = { whileNotReady: 50, whenReady: 10_000 };
+const podsMax = '110';
+
+/** Registers the node, renews its lease, and says whether its network takes pods. */
+export class NodeReporter implements Disposable {
+  readonly #options: { node: LabNode; store: Store; cni: Cni; log: (message: string) => void };
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+  #notReady: string | undefined = 'the network plugin has not been asked yet';
+
+  constructor(options: { node: LabNode; store: Store; cni: Cni; log: (message: string) => void }) {
+    this.#options = options;
+    this.#register();
+    void this.#report();
+  }
+
+  get isReady(): boolean {
+    return this.#notReady === undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #report(): Promise<void> {
+    this.#notReady = await this.#options.cni.status().then(
+      () => undefined,
+      (error: unknown) => messageOf(error),
+    );
+    if (this.#isStopped) return;
+    try {
+      this.#writeStatus();
+      this.#renewLease();
+    } catch (error) {
+      this.#options.log(`report node ${this.#options.node.name}: ${messageOf(error)}`);
+    }
+    this.#timer = setTimeout(() => void this.#report(), this.isReady ? reportMs.whenReady : reportMs.whileNotReady);
+  }
+
+  #register(): void {
+    const { store, node } = this.#options;
+    const labels = {
+      'kubernetes.io/hostname': node.name,
+      'kubernetes.io/os': 'linux',
+      'kubernetes.io/arch': arch() === 'x64' ? 'amd64' : arch(),
+      'topology.kubernetes.io/region': 'lab',
+      'topology.kubernetes.io/zone': node.zone,
+    };
+    const changed = store.modify('nodes', { name: node.name }, (draft) => {
+      draft.metadata.labels = { ...draft.metadata.labels, ...labels };
+    });
+    if (changed) return;
+    store.create('nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: node.name, labels }, spec: {} });
+  }
+
+  #writeStatus(): void {
+    const { store, node } = this.#options;
+    store.modify('nodes', { name: node.name }, (draft) => this.#fill(draft), { subresource: 'status' });
+  }
+
+  #fill(draft: Node): void {
+    const { node } = this.#options;
+    const status = draft.status ?? {};
+    const resources = { cpu: String(cpus().length), memory: `${Math.floor(totalmem() / 1024)}Ki`, pods: podsMax };
+    const ready: Condition = this.#notReady
+      ? { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: this.#notReady }
+      : { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'the network plugin takes pods' };
+    draft.status = {
+      ...status,
+      addresses: [
+        { type: 'InternalIP', address: node.address4 },
+        { type: 'InternalIP', address: node.address6 },
+        { type: 'Hostname', address: node.name },
+      ],
+      capacity: resources,
+      allocatable: resources,
+      conditions: [withTimes(ready, status.conditions)],
+      nodeInfo: {
+        ...noMachineIds,
+        architecture: arch() === 'x64' ? 'amd64' : arch(),
+        containerRuntimeVersion: 'sluice-lab://1',
+        kernelVersion: release(),
+        kubeletVersion: 'v1.35.0-sluice-lab',
+        kubeProxyVersion: '',
+        operatingSystem: 'linux',
+        osImage: readOsName(),
+      },
+    };
+  }
+
+  #renewLease(): void {
+    const { store, node } = this.#options;
+    const renewTime = new Date().toISOString().replace('Z', '000Z');
+    const renewed = store.modify(
+      'leases.coordination.k8s.io',
+      { name: node.name, namespace: leaseNamespace },
+      (draft) => {
+        draft.spec.renewTime = renewTime;
+      },
+    );
+    if (renewed) return;
+    store.create('leases.coordination.k8s.io', {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { name: node.name, namespace: leaseNamespace },
+      spec: { holderIdentity: node.name, leaseDurationSeconds: leaseSeconds, renewTime },
+    });
+  }
+}
+
+const noMachineIds = { machineID: '', systemUUID: '', bootID: '' };
+
+function withTimes(condition: Condition, previous: readonly Condition[] = []): Condition {
+  const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+  const before = previous.find(({ type }) => type === condition.type);
+  // A heartbeat in every write would make a new version of the object each time; the lease is the heartbeat.
+  const isSame = before?.status === condition.status && before.message === condition.message;
+  return {
+    ...condition,
+    lastHeartbeatTime: (isSame && before.lastHeartbeatTime) || now,
+    lastTransitionTime: (before?.status === condition.status && before.lastTransitionTime) || now,
+  };
+}

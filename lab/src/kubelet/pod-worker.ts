@@ -1,0 +1,184 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Pod, PodStatus } from '../apiserver/index.ts';
+import { LabError, messageOf } from '../error.ts';
+import { ContainerRunner } from './container.ts';
+import { type ContainerProcess, startContainer } from './container-process.ts';
+import { containerCommand, containerEnvironment } from './image.ts';
+import { podStatus } from './pod-status.ts';
+import type { Prober } from './prober.ts';
+import { watchReadiness } from './readiness.ts';
+import { type ClusterDns, podHosts, podResolvConf } from './resolv-conf.ts';
+import { makeSandbox, removeSandbox, type Sandbox, type SandboxPlace } from './sandbox.ts';
+
+/** What pods of one node share. */
+export interface PodSurroundings {
+  readonly nodeName: string;
+  readonly place: SandboxPlace;
+  readonly prober: Prober;
+  readonly dns: ClusterDns;
+  /** The zone file's folder, where name servers work. */
+  readonly dnsDirectory: string;
+  readonly nodeResolvConf: string;
+  writeStatus(pod: Pod, compute: (previous: PodStatus) => PodStatus): void;
+  event(pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string): void;
+  /** The pod has ended and nothing of it is left: its object may go. */
+  removed(pod: Pod): void;
+}
+
+const retryMs = { first: 100, most: 5_000 };
+
+/** One pod from its sandbox to its removal. */
+export class PodWorker {
+  readonly #pod: Pod;
+  readonly #around: PodSurroundings;
+  readonly #stop = new AbortController();
+  readonly #startTime: string;
+  #sandbox: Sandbox | undefined;
+  #containers: ContainerRunner[] = [];
+  #removal: Promise<void> | undefined;
+  #isStatusDue = false;
+  readonly #running: Promise<void>;
+
+  constructor(pod: Pod, around: PodSurroundings) {
+    this.#pod = pod;
+    this.#around = around;
+    this.#startTime = pod.status?.startTime ?? new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+    // In a turn of its own: a pod that is only there to be removed is told so first.
+    this.#running = Promise.resolve().then(() => this.#run());
+  }
+
+  get pod(): Pod {
+    return this.#pod;
+  }
+
+  get sandbox(): Sandbox | undefined {
+    return this.#sandbox;
+  }
+
+  get isRemoving(): boolean {
+    return this.#removal !== undefined;
+  }
+
+  container(name: string): ContainerRunner {
+    const found = name === '' ? this.#containers[0] : this.#containers.find(({ spec }) => spec.name === name);
+    if (!found) throw new LabError(`container ${name || '(first)'} of pod ${this.#pod.metadata.name} is not there yet`);
+    return found;
+  }
+
+  environment(container: ContainerRunner): Record<string, string> {
+    const { nodeName, place } = this.#around;
+    const podAddresses = this.#sandbox?.addresses ?? [];
+    return containerEnvironment(this.#pod, container.spec, {
+      nodeName,
+      hostAddresses: place.nodeAddresses,
+      podAddresses,
+    });
+  }
+
+  /** Ends the pod's processes, at the latest after the grace, and takes everything of it away. Once only. */
+  remove(graceMs: number): Promise<void> {
+    this.#removal ??= this.#remove(graceMs);
+    return this.#removal;
+  }
+
+  async #run(): Promise<void> {
+    const sandbox = await this.#sandboxWithRetries();
+    if (!sandbox) return;
+    this.#sandbox = sandbox;
+    if (this.#stop.signal.aborted) return;
+    const hostname = this.#pod.spec.hostname ?? this.#pod.metadata.name;
+    const { dns, nodeResolvConf, prober } = this.#around;
+    writeFileSync(join(sandbox.directory, 'resolv.conf'), podResolvConf(this.#pod, dns, nodeResolvConf));
+    writeFileSync(join(sandbox.directory, 'hosts'), podHosts(this.#pod, sandbox.addresses, dns.domain));
+    const { signal } = this.#stop;
+    this.#containers = this.#pod.spec.containers.map((spec) => this.#runner(spec, sandbox, hostname));
+    const readiness = this.#containers.map((container) =>
+      watchReadiness(container, {
+        prober,
+        address: sandbox.addresses[0] ?? '',
+        signal,
+        unhealthy: (message) => this.#event('Warning', 'Unhealthy', message),
+      }),
+    );
+    await Promise.all([...this.#containers.map((container) => container.run(signal)), ...readiness]);
+  }
+
+  async #sandboxWithRetries(): Promise<Sandbox | undefined> {
+    const { signal } = this.#stop;
+    let reported: string | undefined;
+    for (let waitMs = retryMs.first; !signal.aborted; waitMs = Math.min(2 * waitMs, retryMs.most)) {
+      try {
+        return await makeSandbox(this.#around.place, this.#pod);
+      } catch (error) {
+        const message = `Failed to create pod sandbox: ${messageOf(error)}`;
+        if (message !== reported) this.#event('Warning', 'FailedCreatePodSandBox', message);
+        reported = message;
+      }
+      await delay(waitMs, undefined, { signal }).catch(() => undefined);
+    }
+    return undefined;
+  }
+
+  #runner(spec: Pod['spec']['containers'][number], sandbox: Sandbox, hostname: string): ContainerRunner {
+    const { dnsDirectory } = this.#around;
+    const start = (logFile: string): ContainerProcess | { problem: string } => {
+      const environment = this.environment(runner);
+      const command = containerCommand(spec, environment);
+      if ('problem' in command) return command;
+      return startContainer({ sandbox, command, environment, hostname, logFile, workingDirectory: dnsDirectory });
+    };
+    const runner = new ContainerRunner({
+      spec,
+      sandbox,
+      restartPolicy: this.#pod.spec.restartPolicy ?? 'Always',
+      hooks: {
+        start,
+        changed: () => this.#scheduleStatus(),
+        event: (type, reason, message) => this.#event(type, reason, message),
+      },
+    });
+    return runner;
+  }
+
+  async #remove(graceMs: number): Promise<void> {
+    this.#stop.abort();
+    this.#scheduleStatus();
+    await Promise.all(this.#containers.map((container) => container.stop(graceMs)));
+    await this.#running;
+    for (let waitMs = retryMs.first; ; waitMs = Math.min(2 * waitMs, retryMs.most)) {
+      try {
+        await removeSandbox(this.#around.place, this.#pod.metadata.uid);
+        break;
+      } catch (error) {
+        this.#event('Warning', 'FailedKillPod', `Failed to remove pod sandbox: ${messageOf(error)}`);
+        await delay(waitMs);
+      }
+    }
+    this.#around.removed(this.#pod);
+  }
+
+  /** Several changes of one turn are one write. */
+  #scheduleStatus(): void {
+    if (this.#isStatusDue) return;
+    this.#isStatusDue = true;
+    queueMicrotask(() => {
+      this.#isStatusDue = false;
+      this.#around.writeStatus(this.#pod, (previous) =>
+        podStatus(previous, {
+          hostAddresses: this.#around.place.nodeAddresses,
+          podAddresses: this.#sandbox?.addresses ?? [],
+          containers: this.#containers.map((container) => container.status),
+          finalExitCodes: this.#containers.map((container) => container.finalExitCode),
+          startTime: this.#startTime,
+          isTerminating: this.#removal !== undefined || this.#stop.signal.aborted,
+        }),
+      );
+    });
+  }
+
+  #event(type: 'Normal' | 'Warning', reason: string, message: string): void {
+    this.#around.event(this.#pod, type, reason, message);
+  }
+}

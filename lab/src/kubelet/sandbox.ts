@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomic } from '@sluice/runtime';
+import type { Pod } from '../apiserver/index.ts';
+import { killCgroup, removeCgroup } from '../host/cgroup.ts';
+import { unmount } from '../host/mounts.ts';
+import type { ProcessId } from '../host/process-id.ts';
+import { callProgram, labRun } from '../host/program.ts';
+import type { Cni } from './cni.ts';
+
+/** What a pod has before its containers: a folder, a cgroup, a network namespace with addresses. */
+export interface Sandbox {
+  readonly id: string;
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly netns: string;
+  readonly cgroup: string;
+  readonly directory: string;
+  readonly isHostNetwork: boolean;
+  readonly addresses: readonly string[];
+}
+
+export interface SandboxPlace {
+  /** The node's folder of pods. */
+  readonly pods: string;
+  readonly podsCgroup: string;
+  readonly nodeNetns: string;
+  readonly nodeAddresses: readonly string[];
+  /** Where network namespaces of pods are bound. */
+  readonly netns: (name: string) => string;
+  readonly cni: Cni;
+}
+
+/** The state of containers survives the daemon, so that the next one finds their processes. */
+export interface ContainerRecord {
+  readonly process: ProcessId | undefined;
+  readonly restartCount: number;
+  readonly startedAt: string;
+}
+
+/** Makes the sandbox, or completes one whose making was interrupted. */
+export async function makeSandbox(place: SandboxPlace, pod: Pod): Promise<Sandbox> {
+  const directory = join(place.pods, pod.metadata.uid);
+  mkdirSync(join(directory, 'logs'), { recursive: true });
+  const known = readSandbox(place, pod.metadata.uid);
+  if (known && known.addresses.length > 0) return known;
+  const isHostNetwork = pod.spec.hostNetwork === true;
+  const id = known?.id ?? randomBytes(16).toString('hex');
+  const sandbox: Sandbox = {
+    id,
+    uid: pod.metadata.uid,
+    namespace: pod.metadata.namespace ?? 'default',
+    name: pod.metadata.name,
+    netns: isHostNetwork ? place.nodeNetns : place.netns(`pod-${id}`),
+    cgroup: join(place.podsCgroup, pod.metadata.uid),
+    directory,
+    isHostNetwork,
+    addresses: isHostNetwork ? place.nodeAddresses : [],
+  };
+  // Written first: whoever finds the folder after a crash knows what to take away.
+  saveSandbox(sandbox);
+  if (isHostNetwork) return sandbox;
+  await callProgram(labRun, ['netns', sandbox.netns]);
+  const complete = { ...sandbox, addresses: await place.cni.add(cniPod(sandbox)) };
+  saveSandbox(complete);
+  return complete;
+}
+
+export function readSandbox(place: SandboxPlace, uid: string): Sandbox | undefined {
+  try {
+    return JSON.parse(readFileSync(join(place.pods, uid, 'sandbox.json'), 'utf8'));
+  } catch {
+    return undefined; // not that far yet
+  }
+}
+
+/** Ends every process of the pod and takes its network, cgroup and folder away. What is already gone is fine. */
+export async function removeSandbox(place: SandboxPlace, uid: string): Promise<void> {
+  const cgroup = join(place.podsCgroup, uid);
+  await killCgroup(cgroup);
+  await removeCgroup(cgroup);
+  const sandbox = readSandbox(place, uid);
+  if (sandbox && !sandbox.isHostNetwork) {
+    await place.cni.delete(cniPod(sandbox));
+    if (existsSync(sandbox.netns)) {
+      await unmount([sandbox.netns]);
+      rmSync(sandbox.netns, { force: true });
+    }
+  }
+  rmSync(join(place.pods, uid), { recursive: true, force: true });
+}
+
+function saveSandbox(sandbox: Sandbox): void {
+  writeFileAtomic(join(sandbox.directory, 'sandbox.json'), `${JSON.stringify(sandbox)}\n`);
+}
+
+function cniPod({ id, netns, namespace, name, uid }: Sandbox) {
+  return { containerId: id, netns, namespace, name, uid };
+}
