@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { checks, runSteps } from './steps.ts';
 
 const totals = { passed: 0, failed: 0, skipped: 0 };
-const good = await runSteps(checks, join(import.meta.dirname, '..'), totals);
+const run = { root: join(import.meta.dirname, '..'), totals, signal: new AbortController().signal };
+const good = await runSteps(checks, run);
 process.stdout.write(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped\n`);
 process.exitCode = good ? 0 : 1;

@@ -17,8 +17,8 @@ const LAYERS: readonly (readonly string[])[] = [
   ['ffi', 'net'],
   ['bpf', 'netlink', 'runtime', 'model'],
   ['state', 'config'],
-  ['kube', 'datapath'],
-  ['loadbalancer', 'ipam', 'endpoint', 'nodes', 'cni'],
+  ['kube', 'datapath', 'ipam', 'cni'],
+  ['loadbalancer', 'endpoint', 'nodes'],
   ['agent', 'operator'],
   ['cli', 'lab'],
 ];
@@ -44,7 +44,7 @@ const FORBIDDEN: readonly { readonly pattern: RegExp; readonly instead: string; 
   {
     pattern: /\bconsole\.(log|error|warn)\(/,
     instead: 'the logger, or the output stream given to the command',
-    where: /^packages\/(?!cli|testing)/,
+    where: /^packages\/(?!cli|testing|ffi)(?!.*\/main\.ts$)/,
   },
 ];
 
@@ -52,7 +52,7 @@ const VAGUE_NAMES = new Set(['utils.ts', 'util.ts', 'helpers.ts', 'helper.ts', '
 
 export function complaints(root: string): string[] {
   const sources = readSources(root);
-  const rules: Rule[] = [layers, features, forbidden, vagueNames, skips];
+  const rules: Rule[] = [layers, features, forbidden, vagueNames, kebabCase, skips];
   return [...rules.flatMap((rule) => rule(sources)), ...undeclared(root, sources), ...paragraphs(root)];
 }
 
@@ -74,7 +74,7 @@ function packageOf(path: string): string {
 
 function importsOf(lines: readonly string[]): Source['imports'] {
   return lines.flatMap((text, index) => {
-    const specifier = /(?:from|import\()\s*'([^']+)'/.exec(text)?.[1];
+    const specifier = /(?:^(?:import|export|\}).*from |\bimport\()'([^'$]+)'/.exec(text)?.[1];
     return specifier === undefined ? [] : [{ line: index + 1, specifier }];
   });
 }
@@ -123,6 +123,11 @@ const vagueNames: Rule = (sources) =>
   sources
     .filter((source) => VAGUE_NAMES.has(basename(source.path)))
     .map((source) => `${source.path}: a file's name is its noun; '${basename(source.path)}' says nothing`);
+
+const kebabCase: Rule = (sources) =>
+  sources
+    .filter((source) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z]+)*\.ts$/.test(basename(source.path)))
+    .map((source) => `${source.path}: file names are kebab-case`);
 
 /** A skip is a sentence about the machine, never a bare flag. */
 const skips: Rule = (sources) =>

@@ -13,9 +13,16 @@ export interface Totals {
   skipped: number;
 }
 
+export interface Run {
+  readonly root: string;
+  readonly totals: Totals;
+  /** Aborted: the step under way is ended, the others do not begin. */
+  readonly signal: AbortSignal;
+}
+
 export interface Step {
   readonly name: string;
-  readonly run: (root: string, totals: Totals) => Promise<boolean>;
+  readonly run: (run: Run) => Promise<boolean>;
 }
 
 const KERNEL_TESTS = ['packages/*/{src,test}/**/*.kernel.test.ts'];
@@ -24,8 +31,8 @@ const LAB_TESTS = ['lab/test/**/*.lab.test.ts'];
 export const checks: readonly Step[] = [
   command('types', 'node_modules/.bin/tsc', ['--noEmit']),
   command('lint and format', 'node_modules/.bin/biome', ['check', '--error-on-warnings', '.']),
-  { name: 'format of C', run: (root) => formatOfC(root) },
-  { name: 'repository rules', run: async (root) => report(complaints(root)) },
+  { name: 'format of C', run: formatOfC },
+  { name: 'repository rules', run: async ({ root }) => report(complaints(root)) },
   command('generated files fresh', process.execPath, ['tools/generate.ts', '--check']),
   tests(
     'unit tests',
@@ -44,12 +51,13 @@ export const kernelSteps: readonly Step[] = [
 ];
 
 /** Runs the steps in order, all of them even when one fails; false if any failed. */
-export async function runSteps(steps: readonly Step[], root: string, totals: Totals): Promise<boolean> {
+export async function runSteps(steps: readonly Step[], run: Run): Promise<boolean> {
   let good = true;
   for (const step of steps) {
+    if (run.signal.aborted) return false;
     const started = performance.now();
     process.stdout.write(`-- ${step.name}\n`);
-    const passed = await step.run(root, totals);
+    const passed = await step.run(run);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     process.stdout.write(`${passed ? 'ok' : 'FAILED'} ${step.name} (${seconds} s)\n`);
     good &&= passed;
@@ -58,12 +66,12 @@ export async function runSteps(steps: readonly Step[], root: string, totals: Tot
 }
 
 function command(name: string, file: string, args: readonly string[]): Step {
-  return { name, run: (root) => succeeds(root, file, args) };
+  return { name, run: (run) => succeeds(run, file, args) };
 }
 
-function succeeds(root: string, file: string, args: readonly string[]): Promise<boolean> {
+function succeeds({ root, signal }: Run, file: string, args: readonly string[]): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = spawn(file, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(file, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], signal });
     child.once('error', (error) => {
       process.stdout.write(`${file}: ${error.message}; run 'npm run setup'\n`);
       resolve(false);
@@ -72,9 +80,13 @@ function succeeds(root: string, file: string, args: readonly string[]): Promise<
   });
 }
 
-function formatOfC(root: string): Promise<boolean> {
-  const files = globSync(['bpf/**/*.{c,h}', 'packages/*/c/**/*.{c,h}', 'lab/c/**/*.{c,h}'], { cwd: root });
-  return succeeds(root, 'clang-format-19', ['--dry-run', '--Werror', ...files.filter((f) => !f.includes('/build/'))]);
+function formatOfC(run: Run): Promise<boolean> {
+  const files = globSync(['bpf/**/*.{c,h}', 'packages/*/c/**/*.{c,h}', 'lab/c/**/*.{c,h}'], { cwd: run.root });
+  return succeeds(run, 'clang-format-19', [
+    '--dry-run',
+    '--Werror',
+    ...files.filter((f) => !/\/(build|include)\//.test(f)),
+  ]);
 }
 
 function report(lines: readonly string[]): boolean {
@@ -89,23 +101,23 @@ function tests(
 ): Step {
   return {
     name,
-    run: async (root, totals) => {
+    run: async (started) => {
+      const { root } = started;
       const without = new Set(globSync([...options.without], { cwd: root }));
       const files = globSync([...patterns], { cwd: root })
         .filter((file) => !without.has(file))
         .sort();
       return files.length === 0
         ? report([`no test file matches ${patterns.join(' ')}`])
-        : runTests(root, files, options, totals);
+        : runTests(started, files, options);
     },
   };
 }
 
 async function runTests(
-  root: string,
+  { root, totals, signal }: Run,
   files: readonly string[],
   options: { readonly concurrency: number; readonly seconds: number },
-  totals: Totals,
 ): Promise<boolean> {
   const before = totals.failed;
   const stream = run({
@@ -113,6 +125,7 @@ async function runTests(
     files: files.map((file) => join(root, file)),
     concurrency: options.concurrency,
     timeout: options.seconds * 1000,
+    signal,
   });
   for await (const event of stream) {
     if (event.type === 'test:stderr' || event.type === 'test:stdout') process.stdout.write(event.data.message);
