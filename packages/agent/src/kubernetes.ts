@@ -1,0 +1,176 @@
+import {
+  createKubeClient,
+  type EndpointSliceObject,
+  type KubeClient,
+  type KubeConfiguration,
+  type NodeObject,
+  objectKey,
+  type PodObject,
+  parseEndpointSlice,
+  parseNode,
+  parsePod,
+  parseService,
+  type Reflector,
+  reflector,
+  resources,
+  type ServiceObject,
+} from '@sluice/kube';
+import type { Clock, Logger } from '@sluice/runtime';
+import { Table } from '@sluice/state';
+import type { NodeFacts } from './node-facts.ts';
+
+/** Everything that the agent knows from the API server. */
+export interface Kubernetes {
+  readonly client: KubeClient;
+  readonly services: Table<ServiceObject>;
+  readonly endpointSlices: Table<EndpointSliceObject>;
+  readonly nodes: Table<NodeObject>;
+  /** Of this node only. */
+  readonly pods: Table<PodObject>;
+  readonly reflectors: readonly { readonly kind: string; readonly reflector: Reflector; readonly size: () => number }[];
+  /** Our own node, as soon as the API has told of it with pod CIDRs. */
+  ownNode(): NodeFacts | undefined;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+export interface KubernetesOptions {
+  readonly configuration: KubeConfiguration;
+  readonly nodeName: string;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+export function kubernetes({ configuration, nodeName, log, clock }: KubernetesOptions): Kubernetes {
+  const client = createKubeClient({ ...configuration, log, clock, userAgent: 'sluice-agent' });
+  const services = servicesTable();
+  const endpointSlices = endpointSlicesTable();
+  const nodes = nodesTable();
+  const pods = podsTable();
+  const common = { client, log, clock };
+  const fieldSelector = `spec.nodeName=${nodeName}`;
+  const reflectors = [
+    {
+      kind: 'Node',
+      size: () => nodes.size,
+      reflector: reflector({ ...common, resource: resources.nodes, parse: parseNode, table: nodes, source: 'nodes' }),
+    },
+    {
+      kind: 'Service',
+      size: () => services.size,
+      reflector: reflector({
+        ...common,
+        resource: resources.services,
+        parse: parseService,
+        table: services,
+        source: 'services',
+      }),
+    },
+    {
+      kind: 'EndpointSlice',
+      size: () => endpointSlices.size,
+      reflector: reflector({
+        ...common,
+        resource: resources.endpointSlices,
+        parse: parseEndpointSlice,
+        table: endpointSlices,
+        source: 'endpointslices',
+      }),
+    },
+    {
+      kind: 'Pod',
+      size: () => pods.size,
+      reflector: reflector({
+        ...common,
+        resource: resources.pods,
+        parse: parsePod,
+        table: pods,
+        source: 'pods',
+        fieldSelector,
+      }),
+    },
+  ];
+  return {
+    client,
+    services,
+    endpointSlices,
+    nodes,
+    pods,
+    reflectors,
+    ownNode: () => factsOf(nodes.get(nodeName)),
+    start() {
+      for (const each of reflectors) each.reflector.start();
+    },
+    async stop() {
+      await Promise.all(reflectors.map((each) => each.reflector.stop()));
+      client.close();
+    },
+  };
+}
+
+function factsOf(node: NodeObject | undefined): NodeFacts | undefined {
+  if (!node || node.podCidrs.length === 0) return undefined;
+  const addresses = node.addresses.filter(({ type }) => type === 'InternalIP').map(({ address }) => address);
+  return { name: node.name, addresses, podCidrs: node.podCidrs };
+}
+
+function servicesTable(): Table<ServiceObject> {
+  return new Table<ServiceObject>({
+    name: 'services',
+    key: objectKey,
+    sources: ['services'],
+    columns: {
+      Name: objectKey,
+      Type: (row) => row.type,
+      ClusterIPs: (row) => row.clusterIps.join(' '),
+      Ports: (row) => row.ports.map((port) => `${port.port}/${port.protocol}`).join(' '),
+      Problems: (row) => row.problems.join('; '),
+    },
+  });
+}
+
+function endpointSlicesTable(): Table<EndpointSliceObject> {
+  return new Table<EndpointSliceObject>({
+    name: 'endpointslices',
+    key: objectKey,
+    sources: ['endpointslices'],
+    indexes: { service: (row) => (row.serviceName ? [`${row.namespace}/${row.serviceName}`] : []) },
+    columns: {
+      Name: objectKey,
+      Service: (row) => row.serviceName ?? '',
+      Addresses: (row) => row.endpoints.flatMap((endpoint) => endpoint.addresses).join(' '),
+      Problems: (row) => row.problems.join('; '),
+    },
+  });
+}
+
+function nodesTable(): Table<NodeObject> {
+  return new Table<NodeObject>({
+    name: 'node-objects',
+    key: (row) => row.name,
+    sources: ['nodes'],
+    columns: {
+      Name: (row) => row.name,
+      Addresses: (row) => row.addresses.map(({ address }) => address).join(' '),
+      Ready: (row) => String(row.ready),
+      Problems: (row) => row.problems.join('; '),
+    },
+  });
+}
+
+function podsTable(): Table<PodObject> {
+  return new Table<PodObject>({
+    name: 'pods',
+    key: objectKey,
+    sources: ['pods'],
+    columns: {
+      Name: objectKey,
+      Phase: (row) => row.phase,
+      Addresses: (row) => row.podIps.join(' '),
+      Labels: (row) =>
+        Object.entries(row.labels)
+          .map(([key, value]) => `${key}=${value}`)
+          .join(','),
+    },
+  });
+}
