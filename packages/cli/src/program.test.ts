@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { StatusReport } from '@sluice/agent';
+import { createProgram, runProgram } from './program.ts';
+
+const status: StatusReport = {
+  node: 'k8s-cp1',
+  version: '0.1.0',
+  startedAt: Date.now() - 90_000,
+  kernel: '6.8.0',
+  kubernetes: {
+    state: 'ok',
+    server: 'https://10.10.30.10:6443',
+    version: 'v1.35.0',
+    lastError: undefined,
+    watches: [{ kind: 'v1/Service', synced: true, objects: 40 }],
+  },
+  kubeProxyReplacement: {
+    enabled: true,
+    why: undefined,
+    devices: [{ name: 'eno1', addresses: ['10.10.30.101'], why: 'named by the option devices' }],
+    hooks: [{ name: 'sock_connect4', attached: true, why: undefined }],
+  },
+  cni: { state: 'ok', socket: '/run/sluice/cni.sock', configFile: undefined, why: undefined },
+  ipam: [{ family: 4, prefix: '10.244.0.0/24', allocated: 5, total: 254 }],
+  routing: { network: 'Tunnel [vxlan]', host: 'BPF', mtu: 1450 },
+  attachMode: 'TCX',
+  masquerading: { state: 'off', why: 'pods reach the world with their own address' },
+  controllers: { total: 2, healthy: 2, list: [] },
+  modules: [{ name: 'l2-announcements', state: 'off', why: '1 policy is stored, nothing acts on it yet' }],
+  maps: [{ name: 'frontends', type: 'hash', entries: 60, maxEntries: 100, bytes: 4096 }],
+  foreignRules: [],
+  foreignRulesUnknown: undefined,
+  nodes: [{ name: 'k8s-cp1', local: true, addresses: ['10.10.30.101'], state: 'reachable', why: undefined }],
+  drops: [
+    { reason: 'No backend', direction: 'egress', packets: 3, bytes: 180, hint: 'the service has no ready endpoint' },
+  ],
+  forwarded: [],
+  eventsLost: 0,
+  configurationWarnings: [],
+};
+
+const frontends = {
+  name: 'frontends',
+  revision: 1,
+  initialized: true,
+  columns: ['ID', 'Frontend'],
+  cells: [
+    ['1', '10.96.0.1:443/TCP'],
+    ['12', '10.96.0.10:53/UDP'],
+  ],
+  rows: [{ key: '10.96.0.1:443/TCP' }, { key: '10.96.0.10:53/UDP' }],
+};
+
+/** An agent that answers what it is given, on a real socket. */
+async function agent(answers: Readonly<Record<string, unknown>>) {
+  const directory = mkdtempSync(join(tmpdir(), `sluice-test-${process.pid}-`));
+  const socket = join(directory, 'sluice.sock');
+  const server = createServer((request, response) => {
+    const answer = answers[request.url ?? ''];
+    response.statusCode = answer === undefined ? 404 : 200;
+    response.end(typeof answer === 'string' ? answer : JSON.stringify(answer ?? { error: `no ${request.url}` }));
+  });
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  return {
+    socket,
+    [Symbol.dispose]: () => {
+      server.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function sluice(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  const written = { out: '', err: '' };
+  const context = {
+    environment,
+    out: { write: (text: string) => (written.out += text) },
+    err: { write: (text: string) => (written.err += text) },
+    signal: new AbortController().signal,
+  };
+  const exitCode = await runProgram(createProgram(context), args, context);
+  return { ...written, exitCode };
+}
+
+test('status shows what is on, what is off and why, and ends with 0', async () => {
+  using server = await agent({ '/status': status });
+  const { out, exitCode } = await sluice(['status', '--socket', server.socket]);
+  assert.equal(exitCode, 0);
+  assert.match(out, /^KubeProxyReplacement: +True {3}\[eno1 10\.10\.30\.101\]$/m);
+  assert.match(out, /^Masquerading: +Disabled: pods reach the world with their own address$/m);
+  assert.match(out, /l2-announcements: Disabled: 1 policy is stored, nothing acts on it yet/);
+  assert.match(out, /^iptables and nftables: +0 rules on this node$/m);
+  assert.match(out, /No backend \(egress\): 3 packets; the service has no ready endpoint/);
+  assert.match(out, /fullest: frontends 60\.0%/);
+});
+
+test('a degraded module makes status end with 1 and names it', async () => {
+  const modules = [{ name: 'overlay', state: 'degraded', why: 'sluice_vxlan is gone' }] as const;
+  using server = await agent({ '/status': { ...status, modules } });
+  const { out, exitCode } = await sluice(['status'], { SLUICE_SOCKET: server.socket });
+  assert.equal(exitCode, 1);
+  assert.match(out, /overlay: Degraded: sluice_vxlan is gone/);
+});
+
+test('rules that nobody could count are unknown, not none', async () => {
+  using server = await agent({ '/status': { ...status, foreignRulesUnknown: 'nfnetlink: EPERM' } });
+  assert.match(
+    (await sluice(['status', '--socket', server.socket])).out,
+    /^iptables and nftables: +unknown: nfnetlink: EPERM$/m,
+  );
+});
+
+test('a table is aligned for people and whole for programs', async () => {
+  using server = await agent({ '/tables/frontends': frontends });
+  const socket = ['--socket', server.socket];
+  const { out } = await sluice(['service', 'list', ...socket]);
+  assert.equal(out, 'ID   FRONTEND\n1    10.96.0.1:443/TCP\n12   10.96.0.10:53/UDP\n');
+  const json = await sluice(['service', 'list', '-o', 'json', ...socket]);
+  assert.deepEqual(JSON.parse(json.out), frontends.rows);
+  assert.match((await sluice(['service', 'list', '-o', 'yaml', ...socket])).out, /^- key: 10\.96\.0\.1:443\/TCP$/m);
+});
+
+test('where no agent runs the error says so and what to do', async () => {
+  const { err, exitCode } = await sluice(['status', '--socket', '/nonexistent/sluice.sock']);
+  assert.equal(exitCode, 1);
+  assert.match(err, /^sluice: agent at \/nonexistent\/sluice\.sock: no agent runs here; .*lab exec/);
+});
+
+test('an answer that is no JSON and one that is an error are told as such', async () => {
+  using server = await agent({ '/status': 'oops' });
+  assert.match((await sluice(['status', '--socket', server.socket])).err, /no JSON: oops/);
+  assert.match(
+    (await sluice(['table', 'nonsense', '--socket', server.socket])).err,
+    /answers 404 to \/tables\/nonsense: no /,
+  );
+});
+
+test('an unknown output format or command is refused with status 2 or 1, and help', async () => {
+  using server = await agent({ '/tables/nodes': frontends });
+  const format = await sluice(['node', 'list', '-o', 'xml', '--socket', server.socket]);
+  assert.deepEqual([format.exitCode, /--output xml: one of table, wide, json, yaml/.test(format.err)], [2, true]);
+  const unknown = await sluice(['statsu']);
+  assert.match(unknown.err, /unknown command 'statsu'[\s\S]*status/);
+});
+
+test('every command has help with an example', async () => {
+  for (const command of [
+    ['status'],
+    ['service', 'list'],
+    ['map', 'list'],
+    ['program', 'list'],
+    ['monitor'],
+    ['connectivity', 'test'],
+  ]) {
+    const { out, exitCode } = await sluice([...command, '--help']);
+    assert.equal(exitCode, 0);
+    assert.match(out, /Examples:\n {2}sluice /, command.join(' '));
+  }
+});
+
+test('monitor prints one event a line and ends after the count', async () => {
+  const event = {
+    type: 'drop',
+    at: Date.UTC(2026, 0, 1, 12),
+    reason: 'No backend',
+    hint: 'kubectl get endpointslices',
+    direction: 'egress',
+    tracePoint: 'from pod',
+    source: 'shop/client',
+    destination: '',
+    sourceIdentity: '4711',
+    destinationIdentity: 'world',
+    interface: 'slc0123456789',
+    packet: '10.244.0.5:40000 > 10.96.0.9:80 tcp SYN',
+    length: 74,
+  };
+  using server = await agent({ '/monitor?type=drop': `${JSON.stringify(event)}\n${JSON.stringify(event)}\n` });
+  const { out, exitCode } = await sluice(['monitor', '--count', '1', '--socket', server.socket]);
+  assert.equal(exitCode, 0);
+  assert.match(
+    out,
+    /^12:00:00\.000 xx drop \(No backend\) shop\/client -> unknown, slc0123456789 egress, identity 4711->world: /,
+  );
+  assert.equal(out.split('\n').filter((line) => line.includes('xx drop')).length, 1);
+});
