@@ -6,6 +6,7 @@
  */
 export { type TemporaryBpffs, temporaryBpffs } from './bpffs.ts';
 export { type TemporaryCgroup, temporaryCgroup } from './cgroup.ts';
+export { compileBpf } from './compile-bpf.ts';
 export { type TemporaryDirectory, temporaryDirectory } from './directory.ts';
 export { leakCheck } from './leak-check.ts';
 export { type TemporaryNetworkNamespace, temporaryNetworkNamespace } from './network-namespace.ts';
