@@ -18,7 +18,7 @@ enum ct_state {
 };
 
 struct connection {
-	/* CLOCK_BOOTTIME; past it the entry counts as absent. */
+	/* CLOCK_MONOTONIC; past it the entry counts as absent. */
 	__u64 expires_ns;
 	__u64 created_ns;
 	/* [0] in the tuple's direction, [1] replies. */
@@ -195,7 +195,7 @@ static __always_inline enum ct_status ct_track_icmp_error(struct __sk_buff *skb,
 /* Once per packet and node: every way through us ends in one call of this. */
 __noinline enum ct_status ct_track(struct __sk_buff *skb, const struct packet *packet)
 {
-	__u64 now = bpf_ktime_get_boot_ns();
+	__u64 now = bpf_ktime_get_ns();
 	struct ct_place place;
 
 	if (!packet)

@@ -21,7 +21,7 @@ struct drop_event {
 	/* enum trace_point */
 	__u8 trace_point;
 	__u32 ifindex;
-	/* CLOCK_BOOTTIME */
+	/* CLOCK_MONOTONIC */
 	__u64 timestamp_ns;
 	/* What could be parsed; zero where the packet ended before. */
 	struct tuple tuple;
@@ -108,7 +108,7 @@ static __always_inline void event_send(struct __sk_buff *skb, const struct packe
 	event->direction = packet->direction;
 	event->trace_point = packet->trace_point;
 	event->ifindex = skb->ifindex;
-	event->timestamp_ns = bpf_ktime_get_boot_ns();
+	event->timestamp_ns = bpf_ktime_get_ns();
 	event->tuple = packet->tuple;
 	event->source_identity = packet->source_identity;
 	event->destination_identity = packet->destination_identity;

@@ -110,7 +110,7 @@ struct affinity_key {
 };
 
 struct affinity {
-	/* CLOCK_BOOTTIME */
+	/* CLOCK_MONOTONIC */
 	__u64 last_used_ns;
 	__u32 backend_id;
 	/* In which the backend was a member of the service. */
@@ -209,7 +209,7 @@ static __always_inline bool service_choose_by_affinity(const struct frontend *fr
 {
 	struct affinity_key key = {.client = request->client, .service_id = frontend->service_id};
 	struct affinity *affinity = bpf_map_lookup_elem(&affinities, &key);
-	__u64 now = bpf_ktime_get_boot_ns();
+	__u64 now = bpf_ktime_get_ns();
 
 	if (!affinity || affinity->last_used_ns + frontend->affinity_seconds * 1000000000ULL < now)
 		return false;
@@ -228,7 +228,7 @@ static __always_inline void service_remember_affinity(const struct frontend *fro
 {
 	struct affinity_key key = {.client = request->client, .service_id = frontend->service_id};
 	struct affinity affinity = {
-	    .last_used_ns = bpf_ktime_get_boot_ns(),
+	    .last_used_ns = bpf_ktime_get_ns(),
 	    .backend_id = choice->backend_id,
 	    .generation = choice->generation,
 	};

@@ -51,6 +51,7 @@ export {
 } from './link.ts';
 export { linkProgram } from './link-program.ts';
 export { type LoadedObject, type LoadOptions, loadObject } from './load-object.ts';
+export { type LoadedBtf, loadBtf } from './loaded-btf.ts';
 export { BpfMap, type MapCreateSpec, type MapInfo } from './map.ts';
 export { NotSupportedError } from './not-supported-error.ts';
 export { parseObject } from './object.ts';

@@ -1,4 +1,14 @@
 /**
- * Our own objects, loaded, attached and pinned, and their maps with types.
+ * The kernel side of a node, for the rest of Sluice: our objects loaded, attached and pinned, their maps as typed rows,
+ * drops as readable events. It decides nothing: what stands in the maps is written by others. Layouts come from the
+ * objects (`generated/`). Begin with `datapath.ts`; tests of others use `createFakeDatapathMaps`.
  */
+export { type CollectionCounts, type CollectionOptions, collectConnections } from './connections.ts';
+export { type Datapath, type DatapathOptions, openDatapath } from './datapath.ts';
+export { type DropReasonText, dropReasonText } from './drop-reasons.ts';
+export { type Drops, decodeDrop, type EventTime, type PacketDrop } from './drops.ts';
 export * from './generated/index.ts';
+export type { Inspection } from './inspection.ts';
+export type { LinkStatus } from './links.ts';
+export { createFakeDatapathMaps, type DatapathMaps } from './maps.ts';
+export type { MapUsage, ProgramUsage } from './usage.ts';

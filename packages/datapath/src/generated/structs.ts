@@ -535,3 +535,45 @@ export const dropEventCodec: Codec<DropEvent> = {
     };
   },
 };
+
+/** struct inspected_translation */
+export interface InspectedTranslation {
+  readonly socketCookie: bigint;
+  readonly translation: Translation;
+}
+
+export const inspectedTranslationCodec: Codec<InspectedTranslation> = {
+  size: 64,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.socketCookie, true);
+    translationCodec.encode(value.translation, view, offset + 8);
+    zeroBytes(view, offset + 60, 4);
+  },
+  decode(view, offset) {
+    return {
+      socketCookie: view.getBigUint64(offset, true),
+      translation: translationCodec.decode(view, offset + 8),
+    };
+  },
+};
+
+/** struct inspected_map */
+export interface InspectedMap {
+  readonly entries: bigint;
+  readonly id: number;
+}
+
+export const inspectedMapCodec: Codec<InspectedMap> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigInt64(offset, value.entries, true);
+    view.setUint32(offset + 8, value.id, true);
+    zeroBytes(view, offset + 12, 4);
+  },
+  decode(view, offset) {
+    return {
+      entries: view.getBigInt64(offset, true),
+      id: view.getUint32(offset + 8, true),
+    };
+  },
+};

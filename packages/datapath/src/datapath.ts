@@ -1,0 +1,151 @@
+import { rmSync } from 'node:fs';
+import { type Btf, Link, readKernelBtf, unpin } from '@sluice/bpf';
+import type { Logger } from '@sluice/runtime';
+import { openDrops, type PacketDrop } from './drops.ts';
+import type { Configuration } from './generated/configuration.ts';
+import { type Inspection, openInspection } from './inspection.ts';
+import {
+  type Attachment,
+  cgroupTarget,
+  ensureLink,
+  type LinkStatus,
+  listLinks,
+  replaceProgram,
+  tcxTarget,
+} from './links.ts';
+import { type DatapathMaps, openMaps, openPinnedMaps } from './maps.ts';
+import { hookObjects, loadPrograms, type Programs, readObject, sockHooks } from './objects.ts';
+import { type Paths, pathsOn } from './paths.ts';
+import { type MapUsage, type ProgramUsage, readProgramUsage } from './usage.ts';
+
+export interface DatapathOptions {
+  /** A mounted bpffs, or a directory of one: pins go into `sluice/` below it. */
+  readonly bpffs: string;
+  /** The node's cgroup (v2): sockets of its processes and of all groups below are translated. */
+  readonly cgroupPath: string;
+  /** Where sock.o and the others are: `bpf/build` of the installation. */
+  readonly objectsDirectory: string;
+  readonly configuration: Configuration;
+  readonly log: Logger;
+  /** Where the verifier's logs are kept. Default: a new temporary directory. */
+  readonly logDirectory?: string;
+}
+
+/** The kernel side of one node. Disposing closes descriptors: pinned maps and links go on, and so does the traffic. */
+export interface Datapath extends Disposable {
+  readonly maps: DatapathMaps;
+  /** The eight socket hooks, on the node's cgroup. */
+  attachSock(): void;
+  /** sluice_vxlan */
+  attachOverlay(ifindex: number): void;
+  /** sluice_net, the far end of sluice_host */
+  attachHost(netIfindex: number): void;
+  /** The host-side device of a pod; again, after a restart or with another program, without a gap. */
+  attachPod(device: string, ifindex: number): void;
+  /** A missing link is success. */
+  detachPod(device: string): void;
+  /** Names of the devices that have a pinned link, also of those that are gone. */
+  listPodLinks(): string[];
+  links(): LinkStatus[];
+  /** Loads all programs anew with this configuration and puts them into the links that are there. */
+  reconfigure(configuration: Configuration): void;
+  /** Each drop from now on. One reader at a time: two would each get a part of the ring. */
+  events(onEvent: (event: PacketDrop) => void): Disposable & { lost(): bigint };
+  mapUsage(): MapUsage[];
+  programUsage(): ProgramUsage[];
+  inspection(): Inspection;
+  /** Removes all links and maps, also those of earlier versions. Traffic of pods stops. */
+  uninstall(): void;
+}
+
+const POD_PREFIX = 'pod_';
+
+/**
+ * Opens the pinned maps (or makes them), loads the programs and puts them into the links that are pinned already, each
+ * atomically. What is not attached yet is attached by the attach functions.
+ */
+export function openDatapath(options: DatapathOptions): Datapath {
+  using stack = new DisposableStack();
+  const paths = pathsOn(options.bpffs);
+  const pinned = openPinnedMaps(readObject(options.objectsDirectory, 'contract'), paths, stack);
+  const maps = openMaps(pinned);
+  let kernelBtf: Btf | undefined;
+  const load = (names: readonly string[], configuration: Configuration, btf?: Btf): Programs =>
+    loadPrograms({
+      directory: options.objectsDirectory,
+      names,
+      maps: pinned,
+      configuration,
+      logDirectory: options.logDirectory,
+      ...(btf === undefined ? {} : { kernelBtf: btf }),
+    });
+
+  let programs = load(hookObjects, options.configuration);
+  stack.defer(() => programs[Symbol.dispose]());
+  replacePinned(paths, programs, options.log);
+  let inspection: Inspection | undefined;
+  stack.defer(() => inspection?.[Symbol.dispose]());
+  const inspect = () => {
+    if (inspection !== undefined) return inspection;
+    kernelBtf ??= readKernelBtf();
+    inspection = openInspection(load(['inspect'], options.configuration, kernelBtf), pinned, maps);
+    // 14 MiB that only loading needs.
+    kernelBtf = undefined;
+    return inspection;
+  };
+  const report = (name: string, attachment: Attachment) =>
+    options.log.debug({ link: name }, `link ${name} ${attachment}`);
+  const ensureTcx = (name: string, program: string, ifindex: number) =>
+    report(name, ensureLink(paths, tcxTarget(name, programs.get(program), ifindex)));
+
+  const owned = stack.move();
+  return {
+    maps,
+    attachSock() {
+      for (const [name, attachType] of sockHooks) {
+        const target = cgroupTarget(name, programs.get(name), { path: options.cgroupPath, attachType });
+        report(name, ensureLink(paths, target));
+      }
+    },
+    attachOverlay: (ifindex) => ensureTcx('overlay', 'overlay_from_overlay', ifindex),
+    attachHost: (netIfindex) => ensureTcx('host', 'host_from_host', netIfindex),
+    attachPod: (device, ifindex) => ensureTcx(`${POD_PREFIX}${device}`, 'pod_from_pod', ifindex),
+    detachPod: (device) => unpin(paths.link(`${POD_PREFIX}${device}`)),
+    listPodLinks: () =>
+      paths.links().flatMap((name) => (name.startsWith(POD_PREFIX) ? [name.slice(POD_PREFIX.length)] : [])),
+    links: () => listLinks(paths),
+    reconfigure(configuration) {
+      const next = load(hookObjects, configuration);
+      replacePinned(paths, next, options.log);
+      programs[Symbol.dispose]();
+      programs = next;
+    },
+    events: (onEvent) => openDrops(pinned, maps.eventLosses, onEvent),
+    mapUsage: () => inspect().mapUsage(),
+    programUsage: () => readProgramUsage(programs.list(), listLinks(paths)),
+    inspection: inspect,
+    uninstall: () => rmSync(paths.root, { recursive: true, force: true }),
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+/** A link that is found belongs to one of our programs by its name; a dead one, whose device is gone, is removed. */
+function replacePinned(paths: Paths, programs: Programs, log: Logger): void {
+  for (const name of paths.links()) {
+    const program = programOfLink(name);
+    using link = Link.openPinned(paths.link(name));
+    if (program !== undefined && replaceProgram(link, programs.get(program))) continue;
+    log.info(
+      { link: name },
+      `link ${name} removed: ${program === undefined ? 'no program of ours' : 'its device is gone'}`,
+    );
+    unpin(paths.link(name));
+  }
+}
+
+function programOfLink(name: string): string | undefined {
+  if (name === 'overlay') return 'overlay_from_overlay';
+  if (name === 'host') return 'host_from_host';
+  if (name.startsWith(POD_PREFIX)) return 'pod_from_pod';
+  return sockHooks.find(([program]) => program === name)?.[0];
+}

@@ -1,0 +1,77 @@
+import { DropReason } from './generated/enums.ts';
+
+export interface DropReasonText {
+  /** What happened, as a person reads it. */
+  readonly text: string;
+  /** What to look at. */
+  readonly hint: string;
+}
+
+/** A reason without a text is a type error: the compiler names what a new one in C still lacks. */
+export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
+  [DropReason.Forwarded]: { text: 'forwarded', hint: 'no drop: counts the packets that went on' },
+  [DropReason.InvalidPacket]: {
+    text: 'invalid packet',
+    hint: 'it ends before its headers do, or its lengths contradict each other: look at the sender',
+  },
+  [DropReason.UnknownEthertype]: {
+    text: 'unknown ethertype',
+    hint: 'neither ARP, IPv4 nor IPv6, VLAN-tagged, or of a family that is switched off (ipv4.enabled, ipv6.enabled)',
+  },
+  [DropReason.UnknownProtocol]: {
+    text: 'unknown protocol',
+    hint: 'more than 6 IPv6 extension headers before the upper-layer protocol',
+  },
+  [DropReason.InvalidSourceAddress]: {
+    text: 'invalid source address',
+    hint: 'the pod sent from an address that is not its own: "sluice endpoint list" shows which it has',
+  },
+  [DropReason.InvalidSourceMac]: {
+    text: 'invalid source MAC',
+    hint: 'the pod sent from a MAC that is not its own: was its interface changed after it was added?',
+  },
+  [DropReason.MappedAddress]: {
+    text: 'v4-mapped address on the wire',
+    hint: '::ffff:0:0/96 is for sockets only (RFC 4942); the sender should use IPv4',
+  },
+  [DropReason.InvalidTcpFlags]: {
+    text: 'invalid TCP flags',
+    hint: 'a combination that no TCP sends: a port scan, or a damaged packet',
+  },
+  [DropReason.StaleOrUnroutable]: {
+    text: 'stale or unroutable address',
+    hint: 'nobody has this address here: the pod is gone and a peer still sends, or a route points to this node wrongly',
+  },
+  [DropReason.NoTunnelKey]: {
+    text: 'no tunnel key',
+    hint: 'a packet on sluice_vxlan without tunnel metadata: the device must be in external mode',
+  },
+  [DropReason.EncapFailed]: { text: 'encapsulation failed', hint: 'the kernel had no memory for the tunnel header' },
+  [DropReason.InvalidIdentity]: {
+    text: 'invalid identity',
+    hint: 'no identity, or more than the 24 bits of a VNI: another VXLAN on this port, or an endpoint without identity',
+  },
+  [DropReason.TtlExceeded]: {
+    text: 'TTL exceeded',
+    hint: 'normal for traceroute; otherwise a routing loop',
+  },
+  [DropReason.CtCreateFailed]: { text: 'conntrack entry not created', hint: 'not in use: such packets are forwarded' },
+  [DropReason.NoBackend]: {
+    text: 'service has no backend',
+    hint: 'no ready endpoint, or a port that the service does not have: "sluice service list"; the sender was told',
+  },
+  [DropReason.ServiceNotTranslated]: {
+    text: 'service not translated at the socket',
+    hint: "the sender's socket is outside this node's cgroup, or it opened its connection before the hooks were there",
+  },
+  [DropReason.WriteFailed]: { text: 'packet not writable', hint: 'the kernel had no memory to copy the packet' },
+  [DropReason.FragmentUnsupported]: { text: 'fragment not supported', hint: 'not in use: fragments are forwarded' },
+  [DropReason.InvalidNeighbourRequest]: {
+    text: 'invalid neighbour request',
+    hint: 'ARP or NDP for an address other than the gateway, or malformed: pods reach each other through the gateway',
+  },
+  [DropReason.TooBig]: {
+    text: 'packet too big for the tunnel',
+    hint: "the sender was told the MTU; compare the pod's MTU with that of sluice_vxlan",
+  },
+};

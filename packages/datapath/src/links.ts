@@ -1,0 +1,80 @@
+import { statSync } from 'node:fs';
+import { attachCgroup, attachTcx, Link, type LinkInfo, type Program, unpin } from '@sluice/bpf';
+import { SystemError } from '@sluice/ffi';
+import type { Paths } from './paths.ts';
+
+/** What happened to a link; `replaced` is without a gap in which a packet sees no program. */
+export type Attachment = 'attached' | 'replaced';
+
+export interface LinkStatus {
+  /** Of the pin: `sock_connect4`, `overlay`, `host`, `pod_<device>`. */
+  readonly name: string;
+  readonly programId: number;
+  readonly ifindex: number | undefined;
+  readonly attached: boolean;
+  /** Why it is not attached. */
+  readonly why: string | undefined;
+}
+
+export interface Target {
+  readonly name: string;
+  readonly program: Program;
+  /** Does this link, found pinned, stand where we want it? */
+  matches(info: LinkInfo): boolean;
+  attach(): Link;
+}
+
+export function tcxTarget(name: string, program: Program, ifindex: number): Target {
+  return {
+    name,
+    program,
+    matches: (info) => info.ifindex === ifindex,
+    attach: () => attachTcx({ program, ifindex, hook: 'ingress' }),
+  };
+}
+
+export function cgroupTarget(name: string, program: Program, hook: { path: string; attachType: number }): Target {
+  // The inode of a cgroup's directory is its id.
+  const id = statSync(hook.path, { bigint: true }).ino;
+  return {
+    name,
+    program,
+    matches: (info) => info.cgroupId === id,
+    attach: () => attachCgroup({ program, cgroup: hook.path, attachType: hook.attachType }),
+  };
+}
+
+/** Makes the pinned link run the program: by replacing what is in it, or with a new link where there is none alive. */
+export function ensureLink(paths: Paths, target: Target): Attachment {
+  const path = paths.link(target.name);
+  if (paths.isPinned(path)) {
+    using link = Link.openPinned(path);
+    if (target.matches(link.info()) && replaceProgram(link, target.program)) return 'replaced';
+    unpin(path);
+  }
+  using link = target.attach();
+  link.pin(path);
+  return 'attached';
+}
+
+/** False: the link is dead, because its device or cgroup is gone. */
+export function replaceProgram(link: Link, program: Program): boolean {
+  try {
+    link.update(program);
+    return true;
+  } catch (error) {
+    if (error instanceof SystemError && error.code === 'ENOLINK') return false;
+    throw error;
+  }
+}
+
+/** What the kernel says of every pinned link. */
+export function listLinks(paths: Paths): LinkStatus[] {
+  return paths.links().map((name) => {
+    using link = Link.openPinned(paths.link(name));
+    const { programId, ifindex, cgroupId } = link.info();
+    const isAlive = cgroupId === undefined ? ifindex !== 0 : cgroupId !== 0n;
+    const gone = cgroupId === undefined ? 'its device is gone' : 'its cgroup is gone';
+    return { name, programId, ifindex, attached: isAlive, why: isAlive ? undefined : gone };
+  });
+}

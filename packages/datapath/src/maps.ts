@@ -1,0 +1,70 @@
+import { BpfMap, createFakeMap, loadBtf, type ObjectSpec, openMap, perCpu, type TypedMap } from '@sluice/bpf';
+import * as generated from './generated/index.ts';
+import type { Paths } from './paths.ts';
+
+function describeMaps(cpus?: number) {
+  return {
+    affinities: generated.affinitiesMap,
+    backends: generated.backendsMap,
+    conntrack: generated.conntrackMap,
+    conntrackNew: generated.conntrackNewMap,
+    counters: perCpu(generated.countersMap, cpus),
+    endpoints: generated.endpointsMap,
+    eventLosses: perCpu(generated.eventLossesMap, cpus),
+    frontends: generated.frontendsMap,
+    ipcache: generated.ipcacheMap,
+    ipcachePrefix: generated.ipcachePrefixMap,
+    netnsEndpoints: generated.netnsEndpointsMap,
+    reverseNats: generated.reverseNatsMap,
+    slots: generated.slotsMap,
+  } as const;
+}
+
+type Descriptors = ReturnType<typeof describeMaps>;
+
+/** Our maps as typed rows. `events` (ring) and `translations` (socket storage) are no tables and not among them. */
+export type DatapathMaps = {
+  readonly [Name in keyof Descriptors]: Descriptors[Name] extends { key: { decode(...args: never): infer Key } }
+    ? Descriptors[Name] extends { value: { decode(...args: never): infer Value } }
+      ? TypedMap<Key, Value>
+      : never
+    : never;
+};
+
+/** Maps in memory that behave like the kernel's; each has room for the same number of rows. */
+export function createFakeDatapathMaps(): DatapathMaps {
+  const descriptors = describeMaps(1);
+  return mapsOf(descriptors, (descriptor) => createFakeMap(descriptor));
+}
+
+/** Typed access to the kernel's maps, by their names in C. Throws LayoutMismatchError where one is not ours. */
+export function openMaps(maps: ReadonlyMap<string, BpfMap>): DatapathMaps {
+  return mapsOf(describeMaps(), (descriptor) => {
+    const map = maps.get(descriptor.name);
+    if (map === undefined) throw new TypeError(`map ${descriptor.name} is not open`);
+    return openMap(map, descriptor);
+  });
+}
+
+type AnyDescriptor = Parameters<typeof openMap<unknown, unknown>>[1];
+
+function mapsOf(descriptors: Descriptors, open: (descriptor: AnyDescriptor) => unknown): DatapathMaps {
+  const opened = Object.entries(descriptors).map(([name, descriptor]) => [name, open(descriptor as AnyDescriptor)]);
+  return Object.fromEntries(opened) as DatapathMaps;
+}
+
+/**
+ * Every map of ours, by its name in C: the pinned one, or a new one that is pinned here. A restart finds its
+ * connections again this way.
+ */
+export function openPinnedMaps(contract: ObjectSpec, paths: Paths, stack: DisposableStack): Map<string, BpfMap> {
+  const maps = new Map<string, BpfMap>();
+  using btf = loadBtf(contract.loadableBtf, contract.name);
+  for (const spec of contract.maps) {
+    const path = paths.map(spec.name);
+    const map = stack.use(paths.isPinned(path) ? BpfMap.openPinned(path) : BpfMap.create(spec, btf.fd));
+    if (!paths.isPinned(path)) map.pin(path);
+    maps.set(spec.name, map);
+  }
+  return maps;
+}

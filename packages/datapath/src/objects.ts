@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  AttachType,
+  type BpfMap,
+  type Btf,
+  type LoadedObject,
+  loadObject,
+  type ObjectSpec,
+  type Program,
+  parseObject,
+} from '@sluice/bpf';
+import { type Configuration, encodeConfiguration } from './generated/configuration.ts';
+import { mapDescriptors } from './generated/maps.ts';
+
+/** Objects with programs that are attached; `inspect` has iterators, `contract` only types and maps. */
+export const hookObjects = ['sock', 'pod', 'overlay', 'host'] as const;
+
+/** The socket hooks: program, which is also its link's name, and where in the cgroup it is attached. */
+export const sockHooks = [
+  ['sock_connect4', AttachType.cgroupInet4Connect],
+  ['sock_connect6', AttachType.cgroupInet6Connect],
+  ['sock_sendmsg4', AttachType.cgroupUdp4Sendmsg],
+  ['sock_sendmsg6', AttachType.cgroupUdp6Sendmsg],
+  ['sock_recvmsg4', AttachType.cgroupUdp4Recvmsg],
+  ['sock_recvmsg6', AttachType.cgroupUdp6Recvmsg],
+  ['sock_getpeername4', AttachType.cgroupInet4Getpeername],
+  ['sock_getpeername6', AttachType.cgroupInet6Getpeername],
+] as const;
+
+export function readObject(directory: string, name: string): ObjectSpec {
+  return parseObject(readFileSync(join(directory, `${name}.o`)), name);
+}
+
+export interface LoadObjectsOptions {
+  readonly directory: string;
+  readonly names: readonly string[];
+  readonly maps: ReadonlyMap<string, BpfMap>;
+  readonly configuration: Configuration;
+  readonly logDirectory?: string | undefined;
+  readonly kernelBtf?: Btf;
+}
+
+/** Programs by name, of several objects that share their maps. Disposing closes the descriptors. */
+export interface Programs extends Disposable {
+  get(name: string): Program;
+  list(): Program[];
+}
+
+export function loadPrograms(options: LoadObjectsOptions): Programs {
+  using stack = new DisposableStack();
+  const programs = new Map<string, Program>();
+  for (const name of options.names) {
+    const loaded = stack.use(loadOne(readObject(options.directory, name), options));
+    for (const [program, handle] of loaded.programs) programs.set(program, handle);
+  }
+  const owned = stack.move();
+  return {
+    get(name) {
+      const program = programs.get(name);
+      if (program === undefined) throw new TypeError(`no program ${name} in ${options.names.join(', ')}`);
+      return program;
+    },
+    list: () => [...programs.values()],
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+function loadOne(spec: ObjectSpec, options: LoadObjectsOptions): LoadedObject {
+  // Each object has the variables that it uses, and no others.
+  const own = new Set(spec.variables.map(({ name }) => name));
+  const configuration = Object.entries(encodeConfiguration(options.configuration)).filter(([name]) => own.has(name));
+  return loadObject(spec, {
+    configuration: Object.fromEntries(configuration),
+    maps: Object.fromEntries(options.maps),
+    layouts: Object.values(mapDescriptors),
+    ...(options.logDirectory === undefined ? {} : { logDirectory: options.logDirectory }),
+    ...(options.kernelBtf === undefined ? {} : { kernelBtf: options.kernelBtf }),
+  });
+}
