@@ -1,1 +1,14 @@
-export {};
+/**
+ * The nodes of the cluster: our own one's devices (the pair sluice_host and sluice_net, the tunnel sluice_vxlan), routes
+ * to all pods and services, and what the maps must know of every other node to reach its pods.
+ *
+ * It gives no addresses to pods (ipam), loads no program (datapath) and watches no API itself (tables come in filled).
+ * Begin with `nodes.ts`; `node.ts`, `device.ts` and `desired.ts` are the pure part.
+ */
+export { type Device, deviceNames } from './device.ts';
+export type { NodeFacts } from './facts.ts';
+export type { LocalNode, Node } from './node.ts';
+export { NodeDeviceError } from './node-devices.ts';
+export { type NodesFeature, type NodesOptions, startNodes } from './nodes.ts';
+export type { NodeMaps } from './ports.ts';
+export type { DeviceAddress, NodeRow } from './tables.ts';

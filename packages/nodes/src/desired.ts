@@ -1,0 +1,91 @@
+import type { ServiceCidrObject } from '@sluice/kube';
+import { reservedIdentities } from '@sluice/model';
+import { type Address, familyOf, formatPrefix, type Mac, type Prefix } from '@sluice/net';
+import type { Device } from './device.ts';
+import type { Node } from './node.ts';
+import type { EndpointValue, IpcacheValue } from './ports.ts';
+
+/** ENDPOINT_FLAG_HOST */
+export const endpointHostFlag = 1;
+
+/** A route of ours; all go to sluice_host, where the programs take over. */
+export interface NodeRoute {
+  readonly destination: Prefix;
+  readonly ifindex: number;
+  readonly source: Address;
+  readonly mtu: number;
+}
+
+/** Where the routes lead. */
+export interface RouteTarget {
+  readonly hostIfindex: number;
+  /** Of the local node; a family without one has no pods here and gets no routes. */
+  readonly routerAddresses: readonly Address[];
+  readonly podMtu: number;
+}
+
+/** By destination: every node's pods, our own ones too, and every service. */
+export function desiredRoutes(
+  nodes: Iterable<Node>,
+  serviceCidrs: Iterable<ServiceCidrObject>,
+  target: RouteTarget,
+): Map<string, NodeRoute> {
+  const routes = new Map<string, NodeRoute>();
+  const destinations = [
+    ...[...nodes].flatMap((node) => node.podCidrs),
+    ...[...serviceCidrs].flatMap((row) => row.cidrs),
+  ];
+  for (const destination of destinations) {
+    const source = target.routerAddresses.find((address) => familyOf(address) === familyOf(destination.address));
+    if (source === undefined) continue;
+    routes.set(formatPrefix(destination), { destination, ifindex: target.hostIfindex, source, mtu: target.podMtu });
+  }
+  return routes;
+}
+
+/** By address: the other nodes themselves, through the tunnel in both directions, so that replies come the same way. */
+export function desiredIpcache(nodes: Iterable<Node>): Map<string, IpcacheValue> {
+  const rows = new Map<string, IpcacheValue>();
+  for (const { local, tunnelEndpoint, addresses, routerAddresses } of nodes) {
+    if (local || tunnelEndpoint === undefined) continue;
+    const row = { tunnelEndpoint, identity: reservedIdentities['remote-node'], flags: 0 };
+    for (const address of [...addresses, ...routerAddresses]) rows.set(address, row);
+  }
+  return rows;
+}
+
+/** By prefix: the pods of the other nodes. Whose they are comes with each packet, in the tunnel's header. */
+export function desiredIpcachePrefixes(nodes: Iterable<Node>): Map<string, IpcacheValue> {
+  const rows = new Map<string, IpcacheValue>();
+  for (const { local, tunnelEndpoint, podCidrs } of nodes) {
+    if (local || tunnelEndpoint === undefined) continue;
+    const row = { tunnelEndpoint, identity: reservedIdentities.unmanaged, flags: 0 };
+    for (const prefix of podCidrs) rows.set(formatPrefix(prefix), row);
+  }
+  return rows;
+}
+
+/** What is behind the addresses of this node: the host's own stack, reached through sluice_host. */
+export interface HostEndpoint {
+  readonly hostIfindex: number;
+  readonly hostMac: Mac;
+}
+
+/** By address: those of the Node object, the router's, and whatever the selected devices have besides. */
+export function desiredHostEndpoints(
+  local: Node | undefined,
+  devices: Iterable<Device>,
+  host: HostEndpoint,
+): Map<string, EndpointValue> {
+  const row: EndpointValue = {
+    id: 0,
+    ifindex: host.hostIfindex,
+    identity: reservedIdentities.host,
+    flags: endpointHostFlag,
+    mac: host.hostMac,
+    nodeMac: host.hostMac,
+  };
+  const selected = [...devices].filter((device) => device.selected).flatMap((device) => device.addresses);
+  const addresses = [...(local?.addresses ?? []), ...(local?.routerAddresses ?? []), ...selected];
+  return new Map(addresses.map((address) => [address, row]));
+}

@@ -1,0 +1,104 @@
+import type { Address } from '@sluice/net';
+import type { InterfaceAddress, Link, Route } from '@sluice/netlink';
+
+/** A network device of the node, and whether Sluice treats it as facing the network. */
+export interface Device {
+  readonly name: string;
+  readonly ifindex: number;
+  readonly mtu: number;
+  /** `veth`, `vlan`, ...; undefined for hardware. */
+  readonly kind: string | undefined;
+  readonly up: boolean;
+  readonly addresses: readonly Address[];
+  readonly selected: boolean;
+  /** Why it was chosen or not, for people. */
+  readonly why: string;
+}
+
+export const deviceNames = { host: 'sluice_host', net: 'sluice_net', overlay: 'sluice_vxlan' } as const;
+
+/** Host-side devices of pods: `slc` and ten hexadecimal digits. */
+const podDevice = /^slc[0-9a-f]{10}$/;
+
+export interface Selection {
+  /** `eno1`, or `eth+` for every name that begins with `eth`; empty: those with a default route or a node address. */
+  readonly patterns: readonly string[];
+  /** The node's InternalIPs. */
+  readonly nodeAddresses: readonly Address[];
+}
+
+/** What the kernel has. */
+export interface Observation {
+  readonly links: readonly Link[];
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routes: readonly Route[];
+}
+
+/** Every device with the decision about it, in the kernel's order. */
+export function describeDevices(observed: Observation, selection: Selection): Device[] {
+  const withDefault = defaultRouteIfindexes(observed.routes);
+  return observed.links.map((link) => {
+    const addresses = addressesOf(link, observed.addresses);
+    const decision = decide(link, addresses, withDefault.has(link.ifindex), selection);
+    const { name, ifindex, mtu, kind, up } = link;
+    return { name, ifindex, mtu, kind, up, addresses, ...decision };
+  });
+}
+
+/** Patterns that no device matches: most often a typing mistake, or a name that the next kernel changed. */
+export function unmatchedPatterns(devices: readonly Device[], patterns: readonly string[]): string[] {
+  return patterns.filter((pattern) => !devices.some((device) => matches(device.name, pattern)));
+}
+
+type Decision = Pick<Device, 'selected' | 'why'>;
+
+function decide(link: Link, addresses: readonly Address[], hasDefault: boolean, selection: Selection): Decision {
+  if (link.loopback) return no('loopback');
+  if (isOwn(link.name)) return no('made by Sluice');
+  if (selection.patterns.length > 0) {
+    const pattern = selection.patterns.find((candidate) => matches(link.name, candidate));
+    return pattern === undefined ? no('not named by devices') : yes(`named by devices: ${pattern}`);
+  }
+  const nodeAddress = addresses.find((address) => selection.nodeAddresses.includes(address));
+  if (nodeAddress !== undefined) return yes(`holds the node's address ${nodeAddress}`);
+  if (hasDefault) return yes('has a default route');
+  return no("neither a default route nor the node's address");
+}
+
+function no(why: string): Decision {
+  return { selected: false, why };
+}
+
+function yes(why: string): Decision {
+  return { selected: true, why };
+}
+
+export function isOwn(name: string): boolean {
+  return Object.values(deviceNames).some((own) => own === name) || podDevice.test(name);
+}
+
+function matches(name: string, pattern: string): boolean {
+  return pattern.endsWith('+') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+const mainTable = 254;
+
+function defaultRouteIfindexes(routes: readonly Route[]): Set<number> {
+  const defaults = routes.filter(
+    (route) => route.destination.length === 0 && route.table === mainTable && route.type === 'unicast',
+  );
+  return new Set(
+    defaults.flatMap((route) =>
+      [route.ifindex, ...route.hops.map((hop) => hop.ifindex)].filter((n) => n !== undefined),
+    ),
+  );
+}
+
+function addressesOf(link: Link, addresses: readonly InterfaceAddress[]): Address[] {
+  return addresses.filter((row) => row.ifindex === link.ifindex && isUsable(row)).map((row) => row.address);
+}
+
+/** Not those that nobody off the link can reach, and not those that are not ours yet or any more. */
+function isUsable(row: InterfaceAddress): boolean {
+  return row.scope !== 'link' && row.scope !== 'nowhere' && !row.duplicate;
+}

@@ -1,0 +1,322 @@
+import type { NodeObject, ServiceCidrObject } from '@sluice/kube';
+import type { Netlink } from '@sluice/netlink';
+import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
+import { Controllers, type ReadableTable, sameValue, type Table } from '@sluice/state';
+import {
+  desiredHostEndpoints,
+  desiredIpcache,
+  desiredIpcachePrefixes,
+  desiredRoutes,
+  type HostEndpoint,
+  type RouteTarget,
+} from './desired.ts';
+import { type Device, describeDevices, type Observation, unmatchedPatterns } from './device.ts';
+import { firstOf, type NodeFacts } from './facts.ts';
+import { deriveMtu } from './mtu.ts';
+import { deriveNodes, type LocalNode, type Node, tunnelSource } from './node.ts';
+import { ensureNodeDevices } from './node-devices.ts';
+import type { NodeMaps } from './ports.ts';
+import {
+  type AnyReconciler,
+  type Common,
+  hostEndpointReconciler,
+  ipcachePrefixReconciler,
+  ipcacheReconciler,
+  routeReconciler,
+} from './reconcilers.ts';
+import { addressTable, type DeviceAddress, deviceTable, type NodeRow, nodeTable } from './tables.ts';
+
+export interface NodesOptions {
+  readonly netlink: Netlink;
+  readonly nodeName: string;
+  readonly nodeObjects: ReadableTable<NodeObject>;
+  readonly serviceCidrs: ReadableTable<ServiceCidrObject>;
+  readonly values: {
+    /** Names, or beginnings followed by `+`; empty: found out. */
+    readonly devices: readonly string[];
+    /** Of the network under the tunnel; 0: as the device has it. */
+    readonly mtu: number;
+    readonly tunnelPort: number;
+  };
+  readonly log: Logger;
+  /** Our own node as it last was, for a start while the API server is away. */
+  readonly lastKnown?: LocalNode | undefined;
+  /** Default /proc. */
+  readonly proc?: string;
+  readonly clock?: Clock;
+  readonly controllers?: Controllers;
+  /** From one comparison with the kernel to the next; default one minute for devices and routes, five for maps. */
+  readonly fullIntervalMs?: number;
+}
+
+export interface NodesFeature extends AsyncDisposable {
+  readonly devices: Table<Device>;
+  readonly addresses: Table<DeviceAddress>;
+  readonly nodes: Table<NodeRow>;
+  /** Resolves with the first facts: our Node has an address and a pod CIDR, and our devices stand. */
+  readonly ready: Promise<NodeFacts>;
+  readonly facts: NodeFacts | undefined;
+  /** Why it is not ready yet, or what the last attempt failed with. */
+  readonly problem: string | undefined;
+  /** Called when something in the facts is other than before: the datapath must be configured anew. */
+  onFactsChange(listener: (facts: NodeFacts) => void): Disposable;
+  /** Begins to keep the maps; they are opened with the facts, so they come later than the rest. */
+  serveMaps(maps: NodeMaps): void;
+  readonly reconcilers: readonly AnyReconciler[];
+  close(): Promise<void>;
+}
+
+/** Keeps the node's devices, the routes to all pods and services, and the maps' rows for nodes. */
+export function startNodes(options: NodesOptions): NodesFeature {
+  return new Nodes(options);
+}
+
+const deviceControllerName = 'node-devices';
+const deviceIntervalMs = 60_000;
+/** Changes come in bursts: a device, its addresses, its routes. */
+const settleMs = 20;
+
+class Nodes implements NodesFeature {
+  readonly devices = deviceTable();
+  readonly addresses = addressTable();
+  readonly nodes = nodeTable();
+  readonly ready: Promise<NodeFacts>;
+  readonly reconcilers: AnyReconciler[] = [];
+  readonly #options: NodesOptions;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #listeners = new Set<(facts: NodeFacts) => void>();
+  readonly #resources = new DisposableStack();
+  readonly #controller: ReturnType<Controllers['start']>;
+  readonly #resolveReady: (facts: NodeFacts) => void;
+  #facts: NodeFacts | undefined;
+  #routerAddresses: RouteTarget['routerAddresses'] = [];
+  #problem: string | undefined = 'not started';
+  #unmatched: readonly string[] = [];
+  #settling: Timer | undefined;
+
+  constructor(options: NodesOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#log = options.log.child({ feature: 'nodes' });
+    const { promise, resolve } = Promise.withResolvers<NodeFacts>();
+    this.ready = promise;
+    this.#resolveReady = resolve;
+    this.#add(this.#routes());
+    this.#watch();
+    const controllers = options.controllers ?? new Controllers(this.#clock);
+    const intervalMs = options.fullIntervalMs ?? deviceIntervalMs;
+    this.#controller = controllers.start({ name: deviceControllerName, intervalMs, run: () => this.#refresh() });
+  }
+
+  get facts(): NodeFacts | undefined {
+    return this.#facts;
+  }
+
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  onFactsChange(listener: (facts: NodeFacts) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  serveMaps(maps: NodeMaps): void {
+    const { nodeObjects } = this.#options;
+    const common = this.#common();
+    const initialized = (): boolean => nodeObjects.initialized;
+    const perNodes = <Row>(derive: (nodes: Node[]) => ReadonlyMap<string, Row>) => ({
+      desired: () => derive(this.nodes.list()),
+      initialized,
+    });
+    this.#add(ipcacheReconciler(maps.ipcache, perNodes(desiredIpcache), common));
+    this.#add(ipcachePrefixReconciler(maps.ipcachePrefix, perNodes(desiredIpcachePrefixes), common));
+    const desired = () => (this.#facts ? this.#hostEndpoints(this.#facts) : new Map());
+    const known = (): boolean => this.#facts !== undefined;
+    this.#add(hostEndpointReconciler(maps.endpoints, { desired, initialized: known }, common));
+  }
+
+  async close(): Promise<void> {
+    this.#settling?.cancel();
+    this.#resources.dispose();
+    await this.#controller.stop();
+    await Promise.all(this.reconcilers.map((each) => each.stop()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #common(): Common {
+    const { controllers, log, fullIntervalMs } = this.#options;
+    return {
+      log,
+      clock: this.#clock,
+      ...(controllers && { controllers }),
+      ...(fullIntervalMs !== undefined && { fullIntervalMs }),
+    };
+  }
+
+  #routes() {
+    const { netlink, nodeObjects, serviceCidrs } = this.#options;
+    return routeReconciler(
+      netlink,
+      {
+        desired: () => {
+          if (this.#facts === undefined) return new Map();
+          const { hostIfindex, mtu } = this.#facts;
+          const target = { hostIfindex, podMtu: mtu, routerAddresses: this.#routerAddresses };
+          return desiredRoutes(this.nodes.list(), serviceCidrs.list(), target);
+        },
+        initialized: () => this.#facts !== undefined && nodeObjects.initialized && serviceCidrs.initialized,
+      },
+      this.#common(),
+    );
+  }
+
+  #add(added: AnyReconciler): void {
+    this.reconcilers.push(added);
+    added.start();
+  }
+
+  #watch(): void {
+    const { netlink, nodeObjects, serviceCidrs } = this.#options;
+    const soon = (): void => this.#refreshSoon();
+    this.#resources.use(nodeObjects.subscribe(soon));
+    this.#resources.use(serviceCidrs.subscribe(soon));
+    this.#resources.use(
+      netlink.subscribe({
+        topics: ['links', 'addresses', 'routes'],
+        onChanges: soon,
+        onError: (error) => this.#log.error({ error }, 'watching the kernel failed'),
+      }),
+    );
+  }
+
+  #refreshSoon(): void {
+    this.#settling ??= this.#clock.setTimeout(() => {
+      this.#settling = undefined;
+      this.#controller.trigger();
+    }, settleMs);
+  }
+
+  /** Looks at everything, makes what is missing; what it throws is counted, and it is tried again. */
+  #refresh(): void {
+    try {
+      this.#deriveNodes();
+      const devices = this.#observe();
+      this.#ensure(devices);
+    } catch (error) {
+      this.#problem = error instanceof Error ? error.message : String(error);
+      throw error;
+    } finally {
+      // A route that somebody took away is put back by comparing, not by remembering.
+      for (const each of this.reconcilers) each.trigger();
+      this.reconcilers[0]?.triggerFull();
+    }
+  }
+
+  #deriveNodes(): void {
+    const { nodeObjects, nodeName, lastKnown } = this.#options;
+    // A Node object that went away does not take its node's network away: what we had stays.
+    const own = this.nodes.get(nodeName) ?? lastKnown;
+    const rows = deriveNodes(nodeObjects.list(), { name: nodeName, lastKnown: own });
+    const before = new Map(this.nodes.list().map((row) => [row.name, row]));
+    this.nodes.replaceAll(rows.map((row) => withStatus(row, before.get(row.name), this.#clock.now())));
+    for (const { name, problems } of rows) {
+      const known = before.get(name)?.problems ?? [];
+      for (const problem of problems) if (!known.includes(problem)) this.#log.warn({ node: name }, problem);
+    }
+    if (nodeObjects.initialized) this.nodes.markInitialized('kubernetes');
+  }
+
+  #observe(): Device[] {
+    const { netlink, values } = this.#options;
+    const observed = {
+      links: netlink.links.list(),
+      addresses: netlink.addresses.list(),
+      routes: netlink.routes.list(),
+    };
+    const nodeAddresses = this.#local()?.addresses ?? [];
+    const devices = describeDevices(observed, { patterns: values.devices, nodeAddresses });
+    this.devices.replaceAll(devices);
+    this.devices.markInitialized('netlink');
+    this.addresses.replaceAll(addressRows(observed));
+    this.addresses.markInitialized('netlink');
+    this.#warnUnmatched(unmatchedPatterns(devices, values.devices));
+    return devices;
+  }
+
+  #warnUnmatched(unmatched: readonly string[]): void {
+    for (const pattern of unmatched) {
+      if (!this.#unmatched.includes(pattern)) this.#log.warn({ devices: pattern }, 'no device has this name');
+    }
+    this.#unmatched = unmatched;
+  }
+
+  #local(): Node | undefined {
+    return this.nodes.get(this.#options.nodeName);
+  }
+
+  #ensure(devices: readonly Device[]): void {
+    const local = this.#local();
+    this.#problem = missing(this.#options.nodeName, local);
+    if (local === undefined || this.#problem !== undefined) return;
+    const { netlink, nodeName, values, proc = '/proc' } = this.#options;
+    const mtu = deriveMtu({ devices, tunnelSource: tunnelSource(local), configured: values.mtu });
+    const { routerAddresses } = local;
+    const { tunnelPort } = values;
+    const made = ensureNodeDevices({ netlink, proc, nodeName, mtu, tunnelPort, routerAddresses, log: this.#log });
+    this.#routerAddresses = routerAddresses;
+    this.#publish({
+      ...made,
+      gatewayIpv4: firstOf(routerAddresses, 4),
+      gatewayIpv6: firstOf(routerAddresses, 6),
+      mtu: mtu.pod,
+      nodeIpv4: firstOf(local.addresses, 4),
+      nodeIpv6: firstOf(local.addresses, 6),
+    });
+  }
+
+  #publish(facts: NodeFacts): void {
+    if (this.#facts !== undefined && sameValue(this.#facts, facts)) return;
+    const first = this.#facts === undefined;
+    this.#facts = facts;
+    this.#log.info({ ...facts }, first ? 'node is ready' : 'node has changed');
+    this.#resolveReady(facts);
+    if (!first) for (const listener of this.#listeners) listener(facts);
+  }
+
+  #hostEndpoints(host: HostEndpoint) {
+    return desiredHostEndpoints(this.#local(), this.devices.list(), host);
+  }
+}
+
+function missing(nodeName: string, local: Node | undefined): string | undefined {
+  if (local === undefined) return `waiting for the Node object ${nodeName}`;
+  if (local.addresses.length === 0) return `Node ${nodeName} has no InternalIP: the kubelet or the cloud must set it`;
+  if (local.podCidrs.length === 0) {
+    return `Node ${nodeName} has no pod CIDR yet: the operator (or the controller manager) gives it one`;
+  }
+  return undefined;
+}
+
+/** A node is done when nothing of it was refused. */
+function withStatus(node: Node, before: NodeRow | undefined, at: number): NodeRow {
+  const error = node.problems.join('; ');
+  const state = node.problems.length > 0 ? 'error' : node.podCidrs.length === 0 ? 'pending' : 'done';
+  const unchanged = before?.status.state === state && (before.status.error ?? '') === error;
+  const status = { state, at: unchanged ? before.status.at : at, ...(error !== '' && { error }) } as const;
+  return { ...node, status };
+}
+
+function addressRows({ links, addresses }: Observation): DeviceAddress[] {
+  const names = new Map(links.map((link) => [link.ifindex, link.name]));
+  const marks = ['tentative', 'duplicate', 'deprecated', 'temporary'] as const;
+  return addresses.flatMap((row) => {
+    const device = names.get(row.ifindex);
+    const { address, length, scope } = row;
+    return device === undefined ? [] : [{ device, address, length, scope, marks: marks.filter((mark) => row[mark]) }];
+  });
+}

@@ -1,0 +1,96 @@
+import { familyOf, formatPrefix, parseAddress, parsePrefix } from '@sluice/net';
+import { type Netlink, type Route, routeProtocol, routeTable } from '@sluice/netlink';
+import { type Operations, type Reconciler, type ReconcilerOptions, reconciler } from '@sluice/state';
+import { endpointHostFlag, type NodeRoute } from './desired.ts';
+import { keyToText, textToKey } from './ipcache-prefix-key.ts';
+import type { EndpointValue, IpcacheValue, NodeMaps } from './ports.ts';
+
+/** A reconciler, whatever its rows are. */
+export type AnyReconciler = Pick<
+  Reconciler<unknown>,
+  'name' | 'start' | 'stop' | 'trigger' | 'triggerFull' | 'flush' | 'summary' | 'errors'
+>;
+
+/** What all of them share; `desired` is asked anew at each trigger. */
+export type Common = Omit<ReconcilerOptions<unknown>, 'name' | 'desired' | 'operations' | 'initialized'>;
+
+/** What is wanted, and whether what is not may go. */
+export interface Wanted<Row> {
+  readonly desired: () => ReadonlyMap<string, Row>;
+  readonly initialized: () => boolean;
+}
+
+/** Routes of our protocol in the main table; nobody else's are looked at. */
+export function routeReconciler(netlink: Netlink, wanted: Wanted<NodeRoute>, common: Common): Reconciler<NodeRoute> {
+  return reconciler<NodeRoute>({ ...common, ...wanted, name: 'node-routes', operations: routeOperations(netlink) });
+}
+
+export function routeOperations(netlink: Netlink): Operations<NodeRoute> {
+  const { main } = routeTable;
+  return {
+    update: (row) => netlink.routes.replace({ ...row, table: main }),
+    delete: (key) => void netlink.routes.delete({ destination: parsePrefix(key), table: main }),
+    list: () => netlink.routes.list({ table: main, protocol: routeProtocol.sluice }).map(routeRow),
+  };
+}
+
+/** Zeros, which differ from anything wanted, where the kernel's route lacks what ours have. */
+function routeRow({ destination, ifindex = 0, source, mtu = 0 }: Route): readonly [string, NodeRoute] {
+  const none = parseAddress(familyOf(destination.address) === 4 ? '0.0.0.0' : '::');
+  return [formatPrefix(destination), { destination, ifindex, source: source ?? none, mtu }];
+}
+
+export function ipcacheReconciler(
+  map: NodeMaps['ipcache'],
+  wanted: Wanted<IpcacheValue>,
+  common: Common,
+): Reconciler<IpcacheValue> {
+  return reconciler<IpcacheValue>({ ...common, ...wanted, name: 'ipcache', operations: ipcacheOperations(map) });
+}
+
+export function ipcacheOperations(map: NodeMaps['ipcache']): Operations<IpcacheValue> {
+  return {
+    update: (row, key) => map.update(parseAddress(key), row),
+    delete: (key) => void map.delete(parseAddress(key)),
+    list: () => [...map.entries()].map(([address, row]) => [address ?? '::', row] as const),
+  };
+}
+
+export function ipcachePrefixReconciler(
+  map: NodeMaps['ipcachePrefix'],
+  wanted: Wanted<IpcacheValue>,
+  common: Common,
+): Reconciler<IpcacheValue> {
+  const operations = ipcachePrefixOperations(map);
+  return reconciler<IpcacheValue>({ ...common, ...wanted, name: 'ipcache-prefix', operations });
+}
+
+export function ipcachePrefixOperations(map: NodeMaps['ipcachePrefix']): Operations<IpcacheValue> {
+  return {
+    update: (row, key) => map.update(textToKey(key), row),
+    delete: (key) => void map.delete(textToKey(key)),
+    list: () => [...map.entries()].map(([key, row]) => [keyToText(key), row] as const),
+  };
+}
+
+export function hostEndpointReconciler(
+  map: NodeMaps['endpoints'],
+  wanted: Wanted<EndpointValue>,
+  common: Common,
+): Reconciler<EndpointValue> {
+  const operations = hostEndpointOperations(map);
+  return reconciler<EndpointValue>({ ...common, ...wanted, name: 'host-endpoints', operations });
+}
+
+/** The map's rows with the host flag; those of pods have another writer. */
+export function hostEndpointOperations(map: NodeMaps['endpoints']): Operations<EndpointValue> {
+  return {
+    update: (row, key) => map.update(parseAddress(key), row),
+    delete: (key) => void map.delete(parseAddress(key)),
+    *list() {
+      for (const [address, row] of map.entries()) {
+        if (address !== undefined && (row.flags & endpointHostFlag) !== 0) yield [address, row] as const;
+      }
+    },
+  };
+}
