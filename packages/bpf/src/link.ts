@@ -164,7 +164,7 @@ export function queryTcx(ifindex: number, hook: TcxHook): { revision: bigint; pr
     .u32(4, tcxAttachTypes[hook])
     .pointer(16, programIds)
     .u32(24, ATTACHED_MAX)
-    .pointer(48, linkIds);
+    .pointer(40, linkIds);
   attributes.call(Command.progQuery, `query ${hook} of device ${ifindex}`);
   const links = new Uint32Array(linkIds.buffer);
   const programs = [...new Uint32Array(programIds.buffer, 0, attributes.getU32(24))].map((programId, index) => ({

@@ -41,14 +41,17 @@ export interface VerifierRefusal {
 }
 
 const LAST_LINES = 20;
+const REASON_LINES_MAX = 3;
 
 /** Finds reason and place in a verifier's log; `lines` is the program's line information, sorted by instruction. */
 export function parseVerifierLog(log: string, lines: readonly LineInfo[] = []): VerifierRefusal {
   const logLines = log.replace(/\0.*$/s, '').trimEnd().split('\n');
-  const statement = logLines.findLastIndex((line) => isReason(line));
+  const end = logLines.findLastIndex(isReason) + 1;
+  const start = logLines.slice(0, end).findLastIndex((line) => !isReason(line)) + 1;
+  const reason = logLines.slice(Math.max(start, end - REASON_LINES_MAX), end).map((line) => line.trim());
   return {
-    reason: logLines[statement]?.trim() ?? 'no reason given',
-    source: sourceOf(logLines.slice(0, statement + 1), lines),
+    reason: reason.join('; ') || 'no reason given',
+    source: sourceOf(logLines.slice(0, end), lines),
     lastLines: logLines.slice(-LAST_LINES),
   };
 }
