@@ -59,8 +59,9 @@ async function stopDaemon(layout: LabLayout): Promise<number> {
 /** They go with their file system. */
 function countPins(layout: LabLayout): number {
   if (!mountsBelow(layout.bpffs).includes(layout.bpffs)) return 0;
-  return readdirSync(layout.bpffs, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory())
-    .length;
+  const entries = readdirSync(layout.bpffs, { recursive: true, withFileTypes: true });
+  // maps.debug and progs.debug are the file system's own.
+  return entries.filter((entry) => !entry.isDirectory() && !entry.name.endsWith('.debug')).length;
 }
 
 /** Network namespaces, the BPF file system, the folder itself: a namespace without mount and process is gone, and so are its links. */

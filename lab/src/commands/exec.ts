@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { installationRoot } from '@sluice/runtime';
 import { LabError } from '../error.ts';
@@ -31,7 +31,7 @@ function execOnNode(
   const folders = layout.node(node.name);
   const cgroup = join(labCgroup(layout.name), node.name, 'exec');
   const place = ['--cgroup', cgroup, '--net', folders.netns, '--hostname', node.name];
-  const names = ['--bind', `${folders.resolvConf}:/etc/resolv.conf`];
+  const names = existsSync(folders.resolvConf) ? ['--bind', `${folders.resolvConf}:/etc/resolv.conf`] : [];
   return runOnTerminal(labRun, ['exec', ...place, ...names, '--', ...command], {
     ...environment,
     PATH: [join(installationRoot(), 'bin'), programDirectory, podPath, environment.PATH].join(':'),

@@ -45,11 +45,11 @@ export function labCommand(): Command {
   );
   command('exec <node|pod> <command...>', 'Run a command on a node, or in a pod ([NAMESPACE/]NAME)')
     .passThroughOptions()
-    .action((where: string, words: string[], { name }) => run(() => exec(name, where, words, context)));
+    .action((where: string, words: string[], { name }) => run(() => exec(name, where, withoutSeparator(words), context)));
   command('kubectl [arguments...]', 'Run kubectl against the lab')
     .passThroughOptions()
     .allowUnknownOption()
-    .action((words: string[], { name }) => run(() => kubectl(name, words, context)));
+    .action((words: string[], { name }) => run(() => kubectl(name, withoutSeparator(words), context)));
   return lab;
 }
 
@@ -70,4 +70,9 @@ function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value)) throw new InvalidArgumentError('it must be a whole number');
   return value;
+}
+
+/** `exec NODE -- command` as well as `exec NODE command`. */
+function withoutSeparator(words: readonly string[]): readonly string[] {
+  return words[0] === '--' ? words.slice(1) : words;
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -124,6 +124,8 @@ async function ensureDaemon(
   if (readPidFile(layout.pidFile)) return false;
   // What an earlier daemon left of its own: its agents end with it, pods go on and are found again.
   await killCgroup(join(labCgroup(layout.name), 'daemon'));
+  // Nobody shall take it for the new one's.
+  rmSync(layout.pidFile, { force: true });
   const lan = layout.netns(lanName);
   const listen = [apiServer4, apiServer6].flatMap((address) => ['--listen', `${lan},${address},${apiServerPort}`]);
   const log = openSync(join(layout.logs, 'daemon.log'), 'a', 0o644);
