@@ -10,3 +10,4 @@ export { compileBpf } from './compile-bpf.ts';
 export { type TemporaryDirectory, temporaryDirectory } from './directory.ts';
 export { leakCheck } from './leak-check.ts';
 export { type TemporaryNetworkNamespace, temporaryNetworkNamespace } from './network-namespace.ts';
+export { parseScenario, runScenario, type ScenarioStep, type ScenarioVerb } from './scenario.ts';
