@@ -121,7 +121,7 @@ function backendText(backends: TypedMap<number, Backend>, id: number): string {
 }
 
 function servicesTable(): Table<ServiceObject> {
-  return new Table({ name: 'services', key: objectKey, columns: {}, sources: ['api'] });
+  return new Table<ServiceObject>({ name: 'services', key: objectKey, columns: {}, sources: ['api'] });
 }
 
 function slicesTable(): Table<EndpointSliceObject> {
