@@ -197,6 +197,22 @@ export class Cluster implements Store {
     return watch;
   }
 
+  watchAll(listener: (event: WatchEvent & { readonly resource: string }) => void): Disposable {
+    return this.storage.watchAll(listener);
+  }
+
+  ownedBy(uid: string): readonly KubernetesObject[] {
+    return this.storage.ownedBy(uid);
+  }
+
+  byUid(uid: string): { readonly resource: string; readonly object: KubernetesObject } | undefined {
+    return this.storage.byUid(uid);
+  }
+
+  namespacedResources(): string[] {
+    return this.registry.all().flatMap((resource) => (resource.namespaced ? [resource.id] : []));
+  }
+
   /** Stores the new state of an object: which part of it counts depends on the subresource. */
   #write({
     resource,

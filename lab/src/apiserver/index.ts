@@ -4,7 +4,15 @@
  * (addresses and node ports of services); the loops are in `../controllers`. Begin at `server.ts`, then `store.ts`.
  */
 export type * from './kinds/types.ts';
-export type { JsonObject, KubernetesObject, LabelSelector, NewObject, ObjectMeta } from './object.ts';
+export type {
+  Condition,
+  JsonObject,
+  KubernetesObject,
+  LabelSelector,
+  NewObject,
+  ObjectMeta,
+  OwnerReference,
+} from './object.ts';
 export {
   type ApiServer,
   type ApiServerOptions,

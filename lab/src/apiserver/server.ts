@@ -155,9 +155,14 @@ export function createStandardObjects(store: Store, cidrs: readonly string[]): v
     message: 'Kubernetes Service CIDR is ready',
     lastTransitionTime: new Date().toISOString(),
   };
-  store.modify(serviceCidrs, { name: 'kubernetes' }, (draft) => void (draft.status = { conditions: [ready] }), {
-    subresource: 'status',
-  });
+  store.modify(
+    serviceCidrs,
+    { name: 'kubernetes' },
+    (draft) => Object.assign(draft, { status: { conditions: [ready] } }),
+    {
+      subresource: 'status',
+    },
+  );
 }
 
 function urlOf({ address }: Front): string {

@@ -13,6 +13,16 @@ export interface ObjectKey {
   name: string;
 }
 
+/** An object with the resource it is stored under. */
+export interface Located {
+  readonly resource: string;
+  readonly object: KubernetesObject;
+}
+
+export interface LocatedChange extends Change {
+  readonly resource: string;
+}
+
 interface Collection {
   /** Namespace (empty for cluster-scoped) to name to object. */
   readonly byNamespace: Map<string, Map<string, KubernetesObject>>;
@@ -38,7 +48,9 @@ export class Storage {
   #version: number;
   readonly #collections = new Map<string, Collection>();
   readonly #byOwner = new Map<string, Set<KubernetesObject>>();
-  readonly #undelivered: { collection: Collection; change: Change }[] = [];
+  readonly #byUid = new Map<string, Located>();
+  readonly #everywhere = new Set<(change: LocatedChange) => void>();
+  readonly #undelivered: { collection: Collection; change: LocatedChange }[] = [];
   readonly #onChange: ((resource: string, change: Change) => void) | undefined;
   readonly #historyMax: number;
   #compactedAll = 0;
@@ -90,6 +102,10 @@ export class Storage {
     return [...(this.#byOwner.get(uid) ?? [])];
   }
 
+  byUid(uid: string): Located | undefined {
+    return this.#byUid.get(uid);
+  }
+
   /** Stores the object under a new version, which it gets as resourceVersion, and freezes it. */
   put(resource: string, object: KubernetesObject): KubernetesObject {
     const version = ++this.#version;
@@ -121,6 +137,7 @@ export class Storage {
     names.delete(key.name);
     if (names.size === 0) this.#collection(resource).byNamespace.delete(key.namespace);
     this.#index(previous, undefined);
+    this.#byUid.delete(previous.metadata.uid);
     const version = ++this.#version;
     const object = deepFreeze({ ...previous, metadata: { ...previous.metadata, resourceVersion: String(version) } });
     this.#record(resource, { version, type: 'DELETED', object, previous });
@@ -146,14 +163,21 @@ export class Storage {
     return { [Symbol.dispose]: () => void watchers.delete(watcher) };
   }
 
+  /** Calls for every change of every resource after now. */
+  watchAll(listener: (change: LocatedChange) => void): Disposable {
+    this.#everywhere.add(listener);
+    return { [Symbol.dispose]: () => void this.#everywhere.delete(listener) };
+  }
+
   #place(resource: string, object: KubernetesObject): KubernetesObject | undefined {
     const { byNamespace } = this.#collection(resource);
     const namespace = object.metadata.namespace ?? '';
-    let names = byNamespace.get(namespace);
-    if (!names) byNamespace.set(namespace, (names = new Map()));
+    const names = byNamespace.get(namespace) ?? new Map<string, KubernetesObject>();
+    byNamespace.set(namespace, names);
     const previous = names.get(object.metadata.name);
     names.set(object.metadata.name, object);
     this.#index(previous, object);
+    this.#byUid.set(object.metadata.uid, { resource, object });
     return previous;
   }
 
@@ -178,22 +202,18 @@ export class Storage {
       collection.compacted = forgotten.at(-1)?.version ?? collection.compacted;
     }
     this.#onChange?.(resource, change);
-    if (collection.watchers.size === 0) return;
+    if (collection.watchers.size === 0 && this.#everywhere.size === 0) return;
     if (this.#undelivered.length === 0) queueMicrotask(() => this.#deliver());
-    this.#undelivered.push({ collection, change });
+    this.#undelivered.push({ collection, change: { ...change, resource } });
   }
 
-  /** Listeners may write: their changes join the end of the queue. A listener that throws does not rob the others. */
+  /** Listeners may write: their changes join the end of the queue. */
   #deliver(): void {
     for (let next = this.#undelivered[0]; next !== undefined; next = this.#undelivered[0]) {
-      for (const watcher of [...next.collection.watchers]) {
-        if (next.change.version <= watcher.after || !next.collection.watchers.has(watcher)) continue;
-        try {
-          watcher.listener(next.change);
-        } catch (error) {
-          process.emitWarning(error instanceof Error ? error : String(error));
-        }
-      }
+      const { collection, change } = next;
+      for (const watcher of [...collection.watchers])
+        if (change.version > watcher.after && collection.watchers.has(watcher)) notify(watcher.listener, change);
+      for (const listener of [...this.#everywhere]) notify(listener, change);
       this.#undelivered.shift();
     }
   }
@@ -205,6 +225,15 @@ export class Storage {
       this.#collections.set(resource, collection);
     }
     return collection;
+  }
+}
+
+/** A listener that throws does not rob the others of the change. */
+function notify(listener: (change: LocatedChange) => void, change: LocatedChange): void {
+  try {
+    listener(change);
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : String(error));
   }
 }
 

@@ -83,4 +83,11 @@ export interface Store {
     resource: R,
     listener: (event: WatchEvent<ResourceTypes[R]>) => void,
   ): Disposable;
+  /** Every change of every resource, custom ones too, from now on. */
+  watchAll(listener: (event: WatchEvent & { readonly resource: string }) => void): Disposable;
+  /** What names this uid in its ownerReferences, of all resources. */
+  ownedBy(uid: string): readonly KubernetesObject[];
+  byUid(uid: string): { readonly resource: string; readonly object: KubernetesObject } | undefined;
+  /** Names of the resources whose objects live in namespaces. */
+  namespacedResources(): string[];
 }

@@ -104,16 +104,20 @@ class WatchStream {
     const { resource, version } = this.#request;
     const metadata = { resourceVersion, creationTimestamp: null, ...(annotations && { annotations }) };
     const marker = { kind: resource.kind, apiVersion: apiVersionOf(resource.group, version.name), metadata };
-    if (!this.#asTable) return this.send('BOOKMARK', marker);
-    this.send('BOOKMARK', {
-      ...toTable([], [], { resourceVersion }),
-      rows: [{ cells: [], object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata } }],
-    });
+    if (!this.#asTable) this.send('BOOKMARK', marker);
+    else
+      this.send('BOOKMARK', {
+        ...toTable([], [], { resourceVersion }),
+        rows: [{ cells: [], object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata } }],
+      });
   }
 
   #sendObject(type: string, object: KubernetesObject): void {
     const { resource, version, query } = this.#request;
-    if (!this.#asTable) return this.#write(`{"type":"${type}","object":${encodeObject(resource, version, object)}}\n`);
+    if (!this.#asTable) {
+      this.#write(`{"type":"${type}","object":${encodeObject(resource, version, object)}}\n`);
+      return;
+    }
     const table = toTable(
       version.columns,
       [object],
@@ -139,8 +143,8 @@ const encoded = new WeakMap<KubernetesObject, Map<string, string>>();
 
 /** JSON of a stored object in one of its versions; made once for all watchers, since stored objects never change. */
 export function encodeObject(resource: Resource, version: ResourceVersion, object: KubernetesObject): string {
-  let texts = encoded.get(object);
-  if (!texts) encoded.set(object, (texts = new Map()));
+  const texts = encoded.get(object) ?? new Map<string, string>();
+  encoded.set(object, texts);
   let text = texts.get(version.name);
   if (text === undefined) {
     text = JSON.stringify({ ...object, apiVersion: apiVersionOf(resource.group, version.name) });

@@ -131,7 +131,9 @@ function validateEndpoint(
 }
 
 export const leaseStrategy: Strategy = {
-  complete: (object) => void ((object as Lease).spec ??= {}),
+  complete: (object) => {
+    object.spec ??= {};
+  },
   validate: (object, errors) => {
     const { spec } = object as Lease;
     if (spec.leaseDurationSeconds != null && spec.leaseDurationSeconds <= 0)

@@ -1,4 +1,4 @@
-import type { Condition, KubernetesObject, LabelSelector, ObjectMeta, OwnerReference } from '../object.ts';
+import type { Condition, KubernetesObject, LabelSelector, ObjectMeta } from '../object.ts';
 
 /** The kinds that the controllers and the kubelet work with, reduced to the fields they use. Other fields pass through. */
 
@@ -316,5 +316,3 @@ export interface ResourceTypes {
   'customresourcedefinitions.apiextensions.k8s.io': CustomResourceDefinition;
   [customResource: string]: KubernetesObject;
 }
-
-export type { Condition, OwnerReference };
