@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatPrefix, parseAddress, parsePrefix } from '@sluice/net';
+import { homelabNodes, nodeObject } from './builders.ts';
+import { deriveNodes, type Node } from './node.ts';
+
+const local = { name: 'k8s-cp1' };
+
+function byName(nodes: readonly Node[], name: string): Node {
+  const node = nodes.find((row) => row.name === name);
+  assert.ok(node, `no row for ${name}`);
+  return node;
+}
+
+test('other nodes get a tunnel over IPv4 and router addresses of both families, ours gets no tunnel', () => {
+  const nodes = deriveNodes(homelabNodes(), local);
+  const other = byName(nodes, 'k8s-cp2');
+  assert.deepEqual(other.tunnelEndpoint, '10.10.30.102');
+  assert.deepEqual(other.routerAddresses, ['10.244.1.1', 'fd00:10:244:1::1']);
+  assert.deepEqual([other.local, other.problems], [false, []]);
+  const own = byName(nodes, 'k8s-cp1');
+  assert.deepEqual([own.local, own.tunnelEndpoint, own.problems], [true, undefined, []]);
+});
+
+test('tunnel goes over IPv6 where that is what both nodes have', () => {
+  const nodes = deriveNodes(
+    [
+      nodeObject('k8s-cp1', ['fd00::1'], ['10.244.0.0/24']),
+      nodeObject('other', ['10.0.0.2', 'fd00::2'], ['10.244.1.0/24']),
+    ],
+    local,
+  );
+  assert.equal(byName(nodes, 'other').tunnelEndpoint, 'fd00::2');
+});
+
+test('node of another family only has no tunnel, and the row says why', () => {
+  const nodes = deriveNodes(
+    [nodeObject('k8s-cp1', ['10.0.0.1'], ['10.244.0.0/24']), nodeObject('other', ['fd00::2'], ['10.244.1.0/24'])],
+    local,
+  );
+  assert.equal(byName(nodes, 'other').tunnelEndpoint, undefined);
+  assert.match(byName(nodes, 'other').problems.join(), /no address of a family that this node has/);
+});
+
+test('pod CIDR that overlaps another node is refused on the later row only, naming both', () => {
+  const nodes = deriveNodes(
+    [...homelabNodes(), nodeObject('late', ['10.10.30.200'], ['10.244.1.128/25', 'fd00:10:244:9::/64'])],
+    local,
+  );
+  const late = byName(nodes, 'late');
+  assert.deepEqual(late.podCidrs.map(formatPrefix), ['fd00:10:244:9::/64']);
+  assert.deepEqual(late.problems, ['pod CIDR 10.244.1.128/25 overlaps 10.244.1.0/24 of node k8s-cp2']);
+  assert.deepEqual(byName(nodes, 'k8s-cp2').problems, []);
+});
+
+test('our own pod CIDR wins against a node that comes first by name', () => {
+  const thief = nodeObject('a-thief', ['10.10.30.200'], ['10.244.0.0/24']);
+  const nodes = deriveNodes([thief, ...homelabNodes()], local);
+  assert.deepEqual(byName(nodes, 'a-thief').podCidrs, []);
+  assert.equal(byName(nodes, 'k8s-cp1').podCidrs.length, 2);
+});
+
+test('address of two nodes belongs to the first, the second is refused it', () => {
+  const nodes = deriveNodes([...homelabNodes(), nodeObject('twin', ['10.10.30.102'], ['10.244.9.0/24'])], local);
+  const twin = byName(nodes, 'twin');
+  assert.deepEqual([twin.addresses, twin.tunnelEndpoint], [[], undefined]);
+  assert.deepEqual(twin.problems, [
+    'address 10.10.30.102 is that of node k8s-cp2',
+    'no InternalIP: nothing can be sent to it',
+  ]);
+});
+
+test('node without an address stays a row with its problem, the others go on', () => {
+  const nodes = deriveNodes([...homelabNodes(), nodeObject('bare', [], ['10.244.9.0/24'])], local);
+  assert.equal(nodes.length, 4);
+  assert.deepEqual(byName(nodes, 'bare').problems, ['no InternalIP: nothing can be sent to it']);
+});
+
+test("problems that the object's parser found are on the row", () => {
+  const [first] = homelabNodes();
+  assert.ok(first);
+  const nodes = deriveNodes([{ ...first, problems: ['spec.podCIDRs[1]: "x" is not a prefix'] }], local);
+  assert.deepEqual(byName(nodes, 'k8s-cp1').problems, ['spec.podCIDRs[1]: "x" is not a prefix']);
+});
+
+test('second pod CIDR of a family and one without room for a pod are refused', () => {
+  const nodes = deriveNodes(
+    [nodeObject('k8s-cp1', ['10.0.0.1'], ['10.1.0.0/24', '10.2.0.0/24', 'fd00::1/128'])],
+    local,
+  );
+  const node = byName(nodes, 'k8s-cp1');
+  assert.deepEqual(node.podCidrs.map(formatPrefix), ['10.1.0.0/24']);
+  assert.deepEqual(node.problems, [
+    'pod CIDR 10.2.0.0/24 is a second one of its family, 10.1.0.0/24 is used',
+    'pod CIDR fd00::1/128 is too small for a router and a pod',
+  ]);
+});
+
+test('while the API is away our own node is as it was last known', () => {
+  const lastKnown = { addresses: [parseAddress('10.0.0.1')], podCidrs: [parsePrefix('10.244.0.0/24')] };
+  const [node] = deriveNodes([], { ...local, lastKnown });
+  assert.deepEqual([node?.local, node?.addresses, node?.routerAddresses], [true, ['10.0.0.1'], ['10.244.0.1']]);
+});
+
+test('Node object that was made anew without pod CIDRs does not take those in use away', () => {
+  const lastKnown = { addresses: [parseAddress('10.0.0.1')], podCidrs: [parsePrefix('10.244.0.0/24')] };
+  const [node] = deriveNodes([nodeObject('k8s-cp1', ['10.0.0.7'], [])], { ...local, lastKnown });
+  assert.deepEqual([node?.addresses, node?.podCidrs.map(formatPrefix)], [['10.0.0.7'], ['10.244.0.0/24']]);
+});
+
+test('without objects and without a memory there are no rows', () => {
+  assert.deepEqual(deriveNodes([], local), []);
+});
