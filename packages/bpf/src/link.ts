@@ -1,5 +1,6 @@
-import { close, openFd } from '@sluice/ffi';
+import { close, Errno, openFd, SystemError } from '@sluice/ffi';
 import { Attributes } from './attributes.ts';
+import { requireFeatures } from './features.ts';
 import { Command, LinkType } from './kernel-constants.ts';
 import type { BpfMap } from './map.ts';
 import { openById, readObjectInfo } from './object-info.ts';
@@ -105,7 +106,11 @@ export function attachTcx(options: AttachTcxOptions): Link {
     .u32(12, flags)
     .u32(16, relativeTo?.fd ?? 0)
     .u64(24, options.expectedRevision ?? 0n);
-  return new Link(attributes.call(Command.linkCreate, `attach ${program.name} to ${hook} of device ${ifindex}`));
+  const result = attributes.attempt(Command.linkCreate);
+  if (result >= 0) return new Link(result);
+  // An older kernel takes the attach type for nonsense; so it does the rest: ask before blaming the kernel.
+  if (result === -Errno.EINVAL) requireFeatures('TCX link');
+  throw new SystemError('bpf', -result, `attach ${program.name} to ${hook} of device ${ifindex}`);
 }
 
 const PLACE_BEFORE = 1 << 3;
