@@ -1,5 +1,5 @@
 import { SystemError } from './errors.ts';
-import { lastErrno, libcFunction } from './libc.ts';
+import { libcFunction } from './libc.ts';
 
 const nativeSyscall = libcFunction('long syscall(long number, int command, void *attributes, uint size)');
 
@@ -11,11 +11,10 @@ const bpfNumbers: Partial<Record<NodeJS.Architecture, number>> = { x64: 321, arm
  * probes expect refusals, so an exception would be the wrong price.
  */
 export function bpf(command: number, attributes: Uint8Array): number {
-  const result = nativeSyscall(bpfNumber, command, attributes, attributes.byteLength);
-  return result < 0 ? -lastErrno() : result;
+  return nativeSyscall(BPF_NUMBER, command, attributes, attributes.byteLength);
 }
 
-const bpfNumber = bpfSyscallNumber();
+const BPF_NUMBER = bpfSyscallNumber();
 
 function bpfSyscallNumber(): number {
   const number = bpfNumbers[process.arch];

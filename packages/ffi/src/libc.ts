@@ -4,23 +4,26 @@ import { SystemError } from './errors.ts';
 // The node binary links libc itself: `null` is the process's own symbols, for glibc and musl alike.
 const library = koffi.load(null);
 
-type Native = (...args: (number | bigint | string | Uint8Array | null)[]) => number;
+type Argument = number | bigint | string | Uint8Array | null;
+
+/** Returns the call's result, or the negative errno, as the kernel itself does. */
+export type LibcFunction = (...args: Argument[]) => number;
 
 /** Declares a C function. Calls are always synchronous: an asynchronous one would occupy a thread of libuv's pool. */
-export function libcFunction(definition: string): Native {
+export function libcFunction(definition: string): LibcFunction {
   // koffi hands out `any`-typed functions; every definition here returns a number that a double holds exactly.
-  const native: Native = library.func(definition);
-  return native;
+  const native: LibcFunction = library.func(definition);
+  return (...args) => {
+    const result = native(...args);
+    // At once: whatever runs in between may change it.
+    return result < 0 ? -koffi.errno() : result;
+  };
 }
 
-/** Returns the result of a call, or throws its errno. */
+/** The result of a call, or its errno as an error. */
 export function checked(result: number, syscall: string, subject?: string): number {
-  if (result < 0) throw new SystemError(syscall, koffi.errno(), subject);
+  if (result < 0) throw new SystemError(syscall, -result, subject);
   return result;
-}
-
-export function lastErrno(): number {
-  return koffi.errno();
 }
 
 /**

@@ -1,6 +1,6 @@
 import koffi from 'koffi';
 import { SystemError } from './errors.ts';
-import { lastErrno, libcFunction } from './libc.ts';
+import { libcFunction } from './libc.ts';
 
 const library = koffi.load(null);
 // The address stays a bigint: MAP_FAILED is all ones and pointers may exceed 53 bits in principle.
@@ -24,7 +24,7 @@ export interface MappedMemory extends Disposable {
 export function mapMemory(options: { fd: number; length: number; offset?: number; writable?: boolean }): MappedMemory {
   const { fd, length, offset = 0, writable = false } = options;
   const address = nativeMmap(0, length, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, offset);
-  if (BigInt.asIntN(64, BigInt(address)) === -1n) throw new SystemError('mmap', lastErrno(), `of ${length} bytes`);
+  if (BigInt.asIntN(64, BigInt(address)) === -1n) throw new SystemError('mmap', koffi.errno(), `of ${length} bytes`);
   const buffer = koffi.view(BigInt(address), length);
   let mapped = true;
   return {

@@ -1,5 +1,5 @@
-import { SystemError } from './errors.ts';
-import { checked, lastErrno, libcFunction } from './libc.ts';
+import { Errno } from './errors.ts';
+import { checked, libcFunction } from './libc.ts';
 
 const nativeMount = libcFunction(
   'int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)',
@@ -20,8 +20,8 @@ export function bindMount(source: string, target: string): void {
 
 /** Detaches a mount at once, also while it is in use. */
 export function unmount(target: string, options: { missingIsSuccess?: boolean } = {}): void {
-  if (nativeUmount(target, MNT_DETACH) === 0) return;
-  const error = new SystemError('umount', lastErrno(), target);
-  const missing = error.code === 'EINVAL' || error.code === 'ENOENT';
-  if (!(missing && options.missingIsSuccess === true)) throw error;
+  const result = nativeUmount(target, MNT_DETACH);
+  const missing = result === -Errno.EINVAL || result === -Errno.ENOENT;
+  if (missing && options.missingIsSuccess === true) return;
+  checked(result, 'umount', target);
 }

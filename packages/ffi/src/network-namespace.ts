@@ -1,6 +1,6 @@
 import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { SystemError } from './errors.ts';
-import { checked, lastErrno, libcFunction } from './libc.ts';
+import { checked, libcFunction } from './libc.ts';
 import { bindMount, unmount } from './mount.ts';
 
 const nativeSetns = libcFunction('int setns(int fd, int type)');
@@ -47,7 +47,8 @@ function awayFromHome<Result>(leave: () => void, section: () => Result): Result 
       if (result instanceof Promise) throw new TypeError('a section in a network namespace must be synchronous');
       return result;
     } finally {
-      if (nativeSetns(home, CLONE_NEWNET) !== 0) abortAway(lastErrno());
+      const result = nativeSetns(home, CLONE_NEWNET);
+      if (result < 0) abortAway(-result);
     }
   } finally {
     closeSync(home);

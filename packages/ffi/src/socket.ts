@@ -1,5 +1,5 @@
-import { Errno, SystemError } from './errors.ts';
-import { checked, lastErrno, libcFunction } from './libc.ts';
+import { Errno } from './errors.ts';
+import { checked, libcFunction } from './libc.ts';
 
 const nativeSocket = libcFunction('int socket(int domain, int type, int protocol)');
 const nativeBind = libcFunction('int bind(int fd, const void *address, uint length)');
@@ -117,10 +117,7 @@ function nameOf(fd: number, call: typeof nativeGetsockname, syscall: string): Ui
 }
 
 function unlessAgain(result: number, syscall: string): number | undefined {
-  if (result >= 0) return result;
-  const errno = lastErrno();
-  if (errno === Errno.EAGAIN) return undefined;
-  throw new SystemError(syscall, errno);
+  return result === -Errno.EAGAIN ? undefined : checked(result, syscall);
 }
 
 // A socklen_t the kernel wrote, in the machine's order.
