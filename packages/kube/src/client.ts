@@ -223,11 +223,12 @@ export class KubeClient implements Disposable {
       if (value !== undefined && value !== '') url.searchParams.set(key, value);
     }
     const { connectMs, headerMs } = this.limits;
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     return exchange({
       method: request.method,
       url,
-      headers: this.#headers(request),
-      body: request.body === undefined ? undefined : JSON.stringify(request.body),
+      headers: this.#headers(request, body),
+      body,
       agent: this.#credentials.agentFor(url),
       serverName: this.#credentials.serverName,
       connectMs,
@@ -238,13 +239,14 @@ export class KubeClient implements Disposable {
     });
   }
 
-  #headers({ body, contentType = 'application/json' }: RawRequest): Record<string, string> {
+  #headers({ contentType = 'application/json' }: RawRequest, body: string | undefined): Record<string, string> {
     const authorization = this.#credentials.authorization();
     return {
       accept: 'application/json',
       'accept-encoding': 'gzip',
       'user-agent': this.#options.userAgent ?? 'sluice',
-      ...(body !== undefined && { 'content-type': contentType }),
+      // Node frames the body of a DELETE only when it is told the length.
+      ...(body !== undefined && { 'content-type': contentType, 'content-length': `${Buffer.byteLength(body)}` }),
       ...(authorization !== undefined && { authorization }),
     };
   }

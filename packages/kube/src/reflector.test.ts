@@ -1,0 +1,361 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { recordingLogger } from '@sluice/runtime';
+import { Table } from '@sluice/state';
+import {
+  createKubeClient,
+  type KubeLimits,
+  parseService,
+  type Reflector,
+  reflector,
+  resources,
+  type ServiceObject,
+} from './index.ts';
+import { FakeApi, FakeStore, sendStatus } from './testing/index.ts';
+
+interface Subject {
+  readonly api: FakeApi;
+  readonly table: Table<ServiceObject>;
+  readonly reflector: Reflector;
+  readonly lines: readonly { level: string; message: string; fields: object }[];
+  /** Resolves when the condition holds; looked at after each change and each lists or watches. */
+  until(condition: () => boolean): Promise<void>;
+}
+
+function serviceTable(): Table<ServiceObject> {
+  return new Table<ServiceObject>({
+    name: 'services',
+    key: ({ namespace, name }) => `${namespace}/${name}`,
+    columns: { Name: ({ name }) => name },
+    sources: ['services'],
+  });
+}
+
+function service(name: string, port: unknown = 80): Record<string, unknown> {
+  return { metadata: { name, namespace: 'default' }, spec: { clusterIP: '10.96.0.1', ports: [{ port }] } };
+}
+
+async function start(
+  t: TestContext,
+  options: { apis?: FakeApi[]; names?: string[]; limits?: Partial<KubeLimits> } = {},
+): Promise<Subject> {
+  const apis = options.apis ?? [await FakeApi.start()];
+  const [api] = apis;
+  assert.ok(api);
+  for (const name of options.names ?? []) api.store.put('services', service(name));
+  const log = recordingLogger();
+  const client = createKubeClient({
+    servers: apis.map(({ url }) => url),
+    log,
+    limits: { probeMs: 20, ...options.limits },
+  });
+  const table = serviceTable();
+  // The shortest of each delay, so that a test need not wait for jitter.
+  const subject = reflector({
+    client,
+    resource: resources.services,
+    parse: parseService,
+    table,
+    source: 'services',
+    log,
+    random: () => 0.999,
+    clock: impatientClock,
+  });
+  t.after(async () => {
+    await subject.stop();
+    client.close();
+    for (const each of apis) await each.stop();
+  });
+  subject.start();
+  return { api, table, reflector: subject, lines: log.lines, until: (condition) => eventually(condition) };
+}
+
+// Real time, but a hundredth of every pause.
+const impatientClock = {
+  now: () => Date.now(),
+  monotonicNs: () => process.hrtime.bigint() * 100n,
+  setTimeout(callback: () => void, delayMs: number) {
+    const handle = setTimeout(callback, delayMs / 100);
+    const cancel = () => clearTimeout(handle);
+    return { cancel, [Symbol.dispose]: cancel };
+  },
+};
+
+// The test runner's own limit ends what never comes.
+async function eventually(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+const names = (table: Table<ServiceObject>) =>
+  table
+    .list()
+    .map(({ name }) => name)
+    .sort()
+    .join(' ');
+
+test('the table is filled, then follows additions, changes and deletions', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a', 'b'] });
+  await reflector.synced();
+  assert.equal(names(table), 'a b');
+  assert.ok(table.initialized);
+  await api.watchesOpen();
+  api.store.put('services', service('c'));
+  api.store.put('services', service('a', 81));
+  api.store.remove('services', 'default/b');
+  await until(() => names(table) === 'a c' && table.get('default/a')?.ports[0]?.port === 81);
+  assert.equal(reflector.status().lists, 1);
+});
+
+test('a deletion while the connection is down is not lost', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a', 'b'] });
+  await reflector.synced();
+  await api.watchesOpen();
+  api.fault = (_, response) => {
+    response.destroy();
+    return true;
+  };
+  api.cut();
+  api.store.remove('services', 'default/b');
+  await until(() => reflector.status().failures >= 2);
+  api.fault = undefined;
+  await until(() => names(table) === 'a');
+  assert.equal(reflector.status().lists, 1, 'the watch was resumed, nothing was listed again');
+});
+
+test('a deletion during an outage that outlives the history is not lost either', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a', 'b', 'c'] });
+  await reflector.synced();
+  await api.watchesOpen();
+  const changes: number[] = [];
+  table.subscribe((each) => changes.push(each.length));
+  api.fault = (_, response) => {
+    response.destroy();
+    return true;
+  };
+  api.cut();
+  api.store.remove('services', 'default/a');
+  api.store.remove('services', 'default/b');
+  api.store.put('services', service('d'));
+  api.store.compact();
+  api.fault = undefined;
+  await until(() => names(table) === 'c d');
+  assert.deepEqual(changes, [3], 'the relist replaced the rows in one step');
+  assert.equal(reflector.status().lists, 2);
+});
+
+test('a connection cut in the middle of an event loses nothing', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a'] });
+  await reflector.synced();
+  await api.watchesOpen();
+  api.sendRaw('{"type":"ADDED","object":{"metadata":{"name":"half","namesp');
+  api.cut();
+  api.store.put('services', service('b'));
+  await until(() => names(table) === 'a b');
+});
+
+test('a watch that the server ends in good order goes on from the same version', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a'] });
+  await reflector.synced();
+  await api.watchesOpen();
+  api.store.put('services', service('b'));
+  await until(() => names(table) === 'a b');
+  api.endWatches();
+  await until(() => reflector.status().watches === 2);
+  await api.watchesOpen();
+  api.store.put('services', service('c'));
+  await until(() => names(table) === 'a b c');
+  assert.equal(reflector.status().failures, 0);
+  assert.equal(reflector.status().lists, 1);
+});
+
+test('a bookmark moves the version on, so that a quiet watch survives compaction', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a'] });
+  await reflector.synced();
+  await api.watchesOpen();
+  api.store.put('nodes', { metadata: { name: 'other' } });
+  api.bookmark();
+  api.store.compact();
+  api.endWatches();
+  await until(() => reflector.status().watches === 2);
+  await api.watchesOpen();
+  api.store.put('services', service('b'));
+  await until(() => names(table) === 'a b');
+  assert.equal(reflector.status().lists, 1);
+});
+
+test('a watch that falls silent is opened again', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a'], limits: { watchIdleMs: 20 } });
+  await reflector.synced();
+  await until(() => reflector.status().watches >= 3);
+  api.store.put('services', service('b'));
+  await until(() => names(table) === 'a b');
+  assert.equal(reflector.status().lists, 1);
+});
+
+test('a history that went back to before us is listed anew', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a', 'b'] });
+  await reflector.synced();
+  await api.watchesOpen();
+  api.fault = (request, response) => {
+    if (!request.watch || reflector.status().lists > 1) return false;
+    sendStatus(response, 504, 'Timeout', 'Too large resource version: 900, current: 100');
+    return true;
+  };
+  api.cut();
+  api.store.remove('services', 'default/b');
+  await until(() => names(table) === 'a');
+  assert.equal(reflector.status().lists, 2);
+});
+
+test('an event that is not JSON ends the watch, not the reflector', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a'] });
+  await reflector.synced();
+  await api.watchesOpen();
+  api.sendRaw('{"type":"ADDED",,}\n');
+  await until(() => reflector.status().failures === 1);
+  assert.match(reflector.status().lastError ?? '', /not JSON/);
+  api.store.put('services', service('b'));
+  await until(() => names(table) === 'a b');
+});
+
+test('an event that is too large is made up for by a list', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a'], limits: { watchEventBytes: 2_000 } });
+  await reflector.synced();
+  await api.watchesOpen();
+  const huge = service('huge');
+  api.store.put('services', { ...huge, status: { pad: 'x'.repeat(10_000) } });
+  await until(() => names(table) === 'a huge');
+  assert.equal(reflector.status().lists, 2);
+});
+
+test('a malformed object is named and the rest goes on', async (t) => {
+  const { api, table, reflector, lines, until } = await start(t, { names: ['a'] });
+  await reflector.synced();
+  await api.watchesOpen();
+  api.store.put('services', service('odd', 70_000));
+  api.store.put('services', { metadata: { name: 'nowhere', namespace: '' }, spec: {} });
+  api.store.put('services', service('b'));
+  await until(() => names(table) === 'a b odd');
+  assert.deepEqual(table.get('default/odd')?.problems, ['spec.ports[0].port: 70000 is not a port (1 to 65535)']);
+  assert.deepEqual([...reflector.status().problems.keys()].sort(), ['default/odd', 'nowhere']);
+  const warned = lines
+    .filter(({ level }) => level === 'warn')
+    .map(({ fields }) => (fields as { object: string }).object);
+  assert.deepEqual(warned.sort(), ['default/odd', 'nowhere']);
+  api.store.put('services', service('odd', 70));
+  api.store.remove('services', 'nowhere');
+  await until(() => reflector.status().problems.size === 0);
+});
+
+test('an object that becomes unreadable keeps its last good row, also through a relist, until it is deleted', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a'] });
+  await reflector.synced();
+  await api.watchesOpen();
+  api.store.put('services', { ...service('a'), kind: 'Pod' });
+  await until(() => reflector.status().problems.has('default/a'));
+  api.store.compact();
+  api.store.put('services', service('b'));
+  api.sendRaw('{"type":"ERROR","object":{"code":410,"reason":"Expired"}}\n');
+  await until(() => reflector.status().lists === 2);
+  assert.equal(names(table), 'a b');
+  assert.equal(table.get('default/a')?.ports[0]?.port, 80);
+  await api.watchesOpen();
+  api.store.remove('services', 'default/a');
+  await until(() => names(table) === 'b');
+});
+
+test('a server that fails (500) is asked again with growing delays, then all is well', async (t) => {
+  const store = new FakeStore();
+  store.put('services', service('a'));
+  const api = await FakeApi.start({ store });
+  api.fault = (_, response) => {
+    if (api.requests.length > 4) return false;
+    sendStatus(response, 500, 'InternalError', 'etcd is away');
+    return true;
+  };
+  const { table, reflector, until } = await start(t, { apis: [api] });
+  await until(() => reflector.status().failures > 0);
+  assert.equal(reflector.status().synced, false);
+  assert.equal(table.initialized, false, 'an empty table that nobody filled is not known');
+  await reflector.synced();
+  assert.equal(names(table), 'a');
+  assert.equal(reflector.status().lastError, undefined);
+});
+
+test('no server at start: it waits, and fills the table when one is there', async (t) => {
+  const gone = await FakeApi.start();
+  const { port, store } = gone;
+  await gone.stop();
+  store.put('services', service('a'));
+  const client = createKubeClient({ servers: [`http://127.0.0.1:${port}`] });
+  const table = serviceTable();
+  const subject = reflector({
+    client,
+    resource: resources.services,
+    parse: parseService,
+    table,
+    source: 'services',
+    clock: impatientClock,
+  });
+  subject.start();
+  await eventually(() => subject.status().failures >= 2);
+  assert.match(subject.status().lastError ?? '', /ECONNREFUSED/);
+  const api = await FakeApi.start({ port, store });
+  t.after(async () => {
+    await subject.stop();
+    client.close();
+    await api.stop();
+  });
+  await subject.synced();
+  assert.equal(names(table), 'a');
+});
+
+test('when a server dies the watch goes on at the next one', async (t) => {
+  const store = new FakeStore();
+  const first = await FakeApi.start({ store });
+  const second = await FakeApi.start({ store });
+  const { table, reflector, until } = await start(t, { apis: [first, second], names: ['a', 'b'] });
+  await reflector.synced();
+  await first.watchesOpen();
+  await first.stop();
+  store.remove('services', 'default/b');
+  store.put('services', service('c'));
+  await until(() => names(table) === 'a c');
+  assert.equal(second.watchCount, 1);
+  assert.equal(reflector.status().lists, 1);
+});
+
+test('rows of other sources survive a relist', async (t) => {
+  await using api = await FakeApi.start();
+  using client = createKubeClient({ servers: [api.url] });
+  const table = serviceTable();
+  table.upsert({ ...parseService(service('foreign')), labels: { source: 'file' } });
+  const subject = reflector({
+    client,
+    resource: resources.services,
+    parse: parseService,
+    table,
+    source: 'services',
+    owns: (row) => row.labels.source !== 'file',
+  });
+  t.after(() => subject.stop());
+  subject.start();
+  await subject.synced();
+  assert.equal(names(table), 'foreign');
+});
+
+test('stopping before the first list rejects who waits for it, and leaves no timer', async () => {
+  using client = createKubeClient({ servers: ['http://127.0.0.1:1'] });
+  const subject = reflector({
+    client,
+    resource: resources.services,
+    parse: parseService,
+    table: serviceTable(),
+    source: 'services',
+  });
+  subject.start();
+  const waiting = assert.rejects(subject.synced(), /stopped before its first list/);
+  await subject.stop();
+  await waiting;
+  assert.equal(subject.status().state, 'stopped');
+});
