@@ -44,11 +44,9 @@ class FakeMap<K, V> implements TypedMap<K, V> {
 
   update(key: K, value: V, mode: UpdateMode = 'any'): void {
     this.#fault('update', key);
-    const row = {
-      key: this.#identityOf(encode(this.descriptor.key, key)),
-      value: encode(this.descriptor.value, value),
-    };
-    const name = nameOf(row.key);
+    const bytes = encode(this.descriptor.key, key);
+    const row = { key: bytes, value: encode(this.descriptor.value, value) };
+    const name = nameOf(this.#identityOf(bytes));
     const present = this.#rows.has(name);
     if (isArrayType(this.descriptor.type)) this.#checkArrayUpdate(present, mode);
     if (present && mode === 'create') throw this.#error('EEXIST', 'update');
@@ -106,7 +104,7 @@ class FakeMap<K, V> implements TypedMap<K, V> {
     if (oldest.done !== true) this.#rows.delete(oldest.value);
   }
 
-  // A trie knows a key by the bits of its prefix; those behind it do not count.
+  // A trie knows a key by the bits of its prefix; those behind it do not count, but it keeps them as they were written.
   #identityOf(key: Uint8Array): Uint8Array {
     if (this.descriptor.type !== MapType.lpmTrie) return key;
     const bits = this.#prefixLength(key);
