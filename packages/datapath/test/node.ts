@@ -24,6 +24,7 @@ export interface TestNode extends Disposable, Place {
   readonly datapath: Datapath;
   readonly configuration: Configuration;
   readonly bpffs: string;
+  readonly cgroupPath: string;
   readonly addresses: Families;
   readonly router: Families;
   /** Another agent on the same pins. */
@@ -96,6 +97,7 @@ export function createTestNode(number: number): TestNode {
     datapath,
     configuration,
     bpffs,
+    cgroupPath: cgroup.path,
     addresses,
     router,
     openDatapath: open,

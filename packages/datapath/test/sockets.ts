@@ -8,6 +8,7 @@ import {
   getpeername,
   internetAddress,
   listen,
+  MessageFlag,
   parseInternetAddress,
   recv,
   recvfrom,
@@ -18,7 +19,15 @@ import {
   setsockopt,
   socket,
 } from '@sluice/ffi';
-import { type Address, addressFromWire, addressToBytes, addressToWire, familyOf, formatAddressPort } from '@sluice/net';
+import {
+  type Address,
+  addressFromBytes,
+  addressFromWire,
+  addressToBytes,
+  addressToWire,
+  familyOf,
+  formatAddressPort,
+} from '@sluice/net';
 
 /** Where a process lives: what decides which programs see its sockets. */
 export interface Place {
@@ -52,10 +61,19 @@ export class TestSocket implements Disposable {
     sendto(this.fd, Buffer.from(text), this.#sockaddr(address, port));
   }
 
-  /** Waits up to a second; throws EAGAIN as `undefined`. */
+  /** Waits up to a second; `undefined`: nothing came. */
   receive(): string | undefined {
+    return this.#receive(0);
+  }
+
+  /** What is there already. */
+  receiveNow(): string | undefined {
+    return this.#receive(MessageFlag.DONTWAIT);
+  }
+
+  #receive(flags: number): string | undefined {
     const buffer = new Uint8Array(2048);
-    const length = recv(this.fd, buffer);
+    const length = recv(this.fd, buffer, flags);
     return length === undefined ? undefined : Buffer.from(buffer.subarray(0, length)).toString();
   }
 
@@ -140,7 +158,9 @@ function withTimeout(opened: TestSocket): TestSocket {
   return opened;
 }
 
+// A socket of IPv6 names IPv4 peers by mapped addresses, which are the same 16 bytes as ours.
 function addressText(sockaddr: Uint8Array): string {
   const { address, port } = parseInternetAddress(sockaddr);
-  return formatAddressPort(addressFromWire(address), port);
+  const parsed = address.byteLength === 16 ? addressFromBytes(address) : addressFromWire(address);
+  return parsed === undefined ? '' : formatAddressPort(parsed, port);
 }

@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
+import { createTestNode, type TestNode, type TestPod } from '../test/node.ts';
+import { TCP, UDP, writeService } from '../test/services.ts';
+import { type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { DropReason } from './index.ts';
+
+const PORT = 80;
+const TARGET_PORT = 8080;
+const services = { ipv4: parseAddress('10.96.0.20'), ipv6: parseAddress('fd00:10:96::20') } as const;
+
+interface Scene extends Disposable {
+  readonly node: TestNode;
+  readonly client: TestPod;
+  readonly server: TestPod;
+}
+
+function scene(): Scene {
+  const node = createTestNode(1);
+  return {
+    node,
+    client: node.addPod(10, 1000),
+    server: node.addPod(11, 1001),
+    [Symbol.dispose]: () => node[Symbol.dispose](),
+  };
+}
+
+function serve(node: TestNode, protocol: number, address: Address, backends: readonly Address[]): void {
+  writeService(node.datapath.maps, {
+    id: protocol,
+    address,
+    port: PORT,
+    protocol,
+    backends: backends.map((backend, index) => ({ id: protocol * 100 + index, address: backend, port: TARGET_PORT })),
+  });
+}
+
+/** A process of the client pod that holds a connection until it is killed. */
+async function connectInProcess(it: Scene, address: Address, port: number): Promise<ChildProcess> {
+  const script = `echo $$ > ${it.node.cgroupPath}/cgroup.procs; exec 3<>/dev/tcp/${address}/${port}; echo ready; read`;
+  const process = spawn('nsenter', [`--net=${it.client.namespace.path}`, 'bash', '-c', script], { stdio: 'pipe' });
+  const [text] = await once(process.stdout, 'data');
+  assert.equal(String(text), 'ready\n');
+  return process;
+}
+
+function translationCount(node: TestNode): number {
+  return node.datapath.inspection().translations().length;
+}
+
+for (const family of ['ipv4', 'ipv6'] as const) {
+  const number = family === 'ipv4' ? 4 : 6;
+  const service = services[family];
+
+  test(`TCP to a service reaches its backend, and the peer's name is the service (${family})`, () => {
+    using it = scene();
+    serve(it.node, TCP, service, [it.server.addresses[family]]);
+    using server = tcpServer(it.server, it.server.addresses[family], TARGET_PORT);
+    using client = tcpSocket(it.client, number);
+    client.connect(service, PORT);
+    assert.equal(client.peer(), formatAddressPort(service, PORT));
+    using accepted = server.accept();
+    client.send('question');
+    assert.equal(accepted?.receive(), 'question');
+  });
+
+  test(`UDP to a service without connect() is answered by the service's address (${family})`, () => {
+    using it = scene();
+    serve(it.node, UDP, service, [it.server.addresses[family]]);
+    using server = udpServer(it.server, it.server.addresses[family], TARGET_PORT);
+    using client = udpSocket(it.client, number);
+    client.sendTo('question', service, PORT);
+    server.receiveFrom()?.reply('answer');
+    const answer = client.receiveFrom();
+    assert.equal(answer?.text, 'answer');
+    assert.equal(answer?.from, formatAddressPort(service, PORT));
+  });
+
+  test(`UDP to a service with connect() is answered, and the peer's name is the service (${family})`, () => {
+    using it = scene();
+    serve(it.node, UDP, service, [it.server.addresses[family]]);
+    using server = udpServer(it.server, it.server.addresses[family], TARGET_PORT);
+    using client = udpSocket(it.client, number);
+    client.connect(service, PORT);
+    client.send('question');
+    server.receiveFrom()?.reply('answer');
+    assert.equal(client.receiveFrom()?.from, formatAddressPort(service, PORT));
+    assert.equal(client.peer(), formatAddressPort(service, PORT));
+  });
+
+  test(`TCP to a service without backends is refused at once (${family})`, () => {
+    using it = scene();
+    serve(it.node, TCP, service, []);
+    for (const place of [it.client, it.node]) {
+      using client = tcpSocket(place, number);
+      assert.throws(() => client.connect(service, PORT), { code: 'ECONNREFUSED' });
+    }
+  });
+
+  test(`UDP to a service without backends gets its ICMP error, from a pod and from the node (${family})`, () => {
+    using it = scene();
+    serve(it.node, UDP, service, []);
+    for (const place of [it.client, it.node]) {
+      using client = udpSocket(place, number);
+      client.connect(service, PORT);
+      client.send('question');
+      assert.throws(() => client.receive(), { code: 'ECONNREFUSED' });
+    }
+    const key = { reason: DropReason.NoBackend, direction: 1 };
+    const counted = it.node.datapath.maps.counters.lookup(key)?.reduce((sum, { packets }) => sum + packets, 0n);
+    assert.equal(counted, 1n);
+  });
+
+  test(`a pod reaches itself through its service (${family})`, () => {
+    using it = scene();
+    serve(it.node, TCP, service, [it.server.addresses[family]]);
+    using server = tcpServer(it.server, it.server.addresses[family], TARGET_PORT);
+    using client = tcpSocket(it.server, number);
+    client.connect(service, PORT);
+    using accepted = server.accept();
+    assert.ok(accepted);
+  });
+
+  test(`the node's own processes reach a service (${family})`, () => {
+    using it = scene();
+    serve(it.node, TCP, service, [it.server.addresses[family]]);
+    using server = tcpServer(it.server, it.server.addresses[family], TARGET_PORT);
+    using client = tcpSocket(it.node, number);
+    client.connect(service, PORT);
+    using accepted = server.accept();
+    assert.ok(accepted);
+  });
+}
+
+test('an IPv6 socket reaches an IPv4 service by its mapped address, TCP and UDP', () => {
+  using it = scene();
+  serve(it.node, TCP, services.ipv4, [it.server.addresses.ipv4]);
+  serve(it.node, UDP, services.ipv4, [it.server.addresses.ipv4]);
+  using server = tcpServer(it.server, it.server.addresses.ipv4, TARGET_PORT);
+  using client = tcpSocket(it.client, 4, { mapped: true });
+  client.connect(services.ipv4, PORT);
+  assert.equal(client.peer(), formatAddressPort(services.ipv4, PORT));
+  using accepted = server.accept();
+  assert.ok(accepted);
+
+  using datagrams = udpServer(it.server, it.server.addresses.ipv4, TARGET_PORT);
+  using unconnected = udpSocket(it.client, 4, { mapped: true });
+  unconnected.sendTo('question', services.ipv4, PORT);
+  datagrams.receiveFrom()?.reply('answer');
+  assert.equal(unconnected.receiveFrom()?.from, formatAddressPort(services.ipv4, PORT));
+});
+
+test('a datagram to the backend itself is answered by the backend, also after one to the service', () => {
+  using it = scene();
+  const backend = it.server.addresses.ipv4;
+  serve(it.node, UDP, services.ipv4, [backend]);
+  using server = udpServer(it.server, backend, TARGET_PORT);
+  using client = udpSocket(it.client, 4);
+  client.sendTo('to the service', services.ipv4, PORT);
+  server.receiveFrom()?.reply('1');
+  assert.equal(client.receiveFrom()?.from, formatAddressPort(services.ipv4, PORT));
+  client.sendTo('to the backend', backend, TARGET_PORT);
+  server.receiveFrom()?.reply('2');
+  assert.equal(client.receiveFrom()?.from, formatAddressPort(backend, TARGET_PORT));
+});
+
+test('connect() of a UDP socket to another address forgets the service', () => {
+  using it = scene();
+  const backend = it.server.addresses.ipv4;
+  serve(it.node, UDP, services.ipv4, [backend]);
+  using client = udpSocket(it.client, 4);
+  client.connect(services.ipv4, PORT);
+  client.connect(backend, TARGET_PORT);
+  assert.equal(client.peer(), formatAddressPort(backend, TARGET_PORT));
+  assert.equal(translationCount(it.node), 0);
+});
+
+test('datagrams of one socket stay with their backend until it is gone', () => {
+  using it = scene();
+  const [first, second] = [it.server, it.node.addPod(12, 1002)];
+  serve(it.node, UDP, services.ipv4, [first.addresses.ipv4, second.addresses.ipv4]);
+  using one = udpServer(first, first.addresses.ipv4, TARGET_PORT);
+  using other = udpServer(second, second.addresses.ipv4, TARGET_PORT);
+  using client = udpSocket(it.client, 4);
+  const receivers = () => [one, other].map((server) => count(server));
+  for (let sent = 0; sent < 16; sent += 1) client.sendTo('x', services.ipv4, PORT);
+  const [toFirst = 0, toSecond = 0] = receivers();
+  assert.deepEqual([toFirst, toSecond].sort(), [0, 16]);
+  // The next generation has only the other backend.
+  const remaining = toFirst === 0 ? first : second;
+  writeService(it.node.datapath.maps, {
+    id: UDP,
+    generation: 2,
+    address: services.ipv4,
+    port: PORT,
+    protocol: UDP,
+    backends: [{ id: UDP * 100 + (remaining === first ? 0 : 1), address: remaining.addresses.ipv4, port: TARGET_PORT }],
+  });
+  client.sendTo('x', services.ipv4, PORT);
+  assert.deepEqual(receivers(), remaining === first ? [1, 0] : [0, 1]);
+});
+
+function count(server: TestSocket): number {
+  let received = 0;
+  while (server.receiveNow() !== undefined) received += 1;
+  return received;
+}
+
+test('a socket that talks to more services than it has places for forgets the one it sent by longest ago', () => {
+  using it = scene();
+  using server = udpServer(it.server, it.server.addresses.ipv4, TARGET_PORT);
+  using client = udpSocket(it.client, 4);
+  const addresses = Array.from({ length: 9 }, (_, index) => parseAddress(`10.96.0.${index + 1}`));
+  using others = new DisposableStack();
+  for (const [index, address] of addresses.entries()) {
+    const port = TARGET_PORT + index;
+    if (index > 0) others.use(udpServer(it.server, it.server.addresses.ipv4, port));
+    const backend = { id: 200 + index, address: it.server.addresses.ipv4, port };
+    writeService(it.node.datapath.maps, { id: 20 + index, address, port: PORT, protocol: UDP, backends: [backend] });
+    client.sendTo('x', address, PORT);
+  }
+  const remembered = it.node.datapath
+    .inspection()
+    .translations()
+    .map(({ translation }) => translation.frontend);
+  assert.deepEqual(remembered.sort(), addresses.slice(1).sort());
+  assert.ok(server.receiveNow() !== undefined);
+});
+
+test('affinity keeps a client with its backend for all its sockets, and clients apart', () => {
+  using it = scene();
+  const servers = [it.server, it.node.addPod(12, 1002), it.node.addPod(13, 1003)];
+  writeService(it.node.datapath.maps, {
+    id: 7,
+    address: services.ipv4,
+    port: PORT,
+    protocol: UDP,
+    affinitySeconds: 60,
+    backends: servers.map(({ addresses }, index) => ({ id: 100 + index, address: addresses.ipv4, port: TARGET_PORT })),
+  });
+  using stack = new DisposableStack();
+  const sockets = servers.map((pod) => stack.use(udpServer(pod, pod.addresses.ipv4, TARGET_PORT)));
+  for (let sent = 0; sent < 30; sent += 1) {
+    using client = udpSocket(it.client, 4);
+    client.sendTo('x', services.ipv4, PORT);
+  }
+  assert.deepEqual(sockets.map(count).sort(), [0, 0, 30]);
+});
+
+test('no translation outlives its socket: closed, aborted or killed', async () => {
+  using it = scene();
+  serve(it.node, TCP, services.ipv4, [it.server.addresses.ipv4]);
+  serve(it.node, UDP, services.ipv6, [it.server.addresses.ipv6]);
+  using server = tcpServer(it.server, it.server.addresses.ipv4, TARGET_PORT);
+  const accepted: Disposable[] = [];
+  for (let round = 0; round < 300; round += 1) {
+    const client = tcpSocket(it.client, 4);
+    client.connect(services.ipv4, PORT);
+    const other = server.accept();
+    if (other !== undefined) accepted.push(other);
+    if (round === 0) assert.equal(translationCount(it.node), 1);
+    if (round % 2 === 0) client.abort();
+    else client[Symbol.dispose]();
+    using datagram = udpSocket(it.client, 6);
+    datagram.sendTo('x', services.ipv6, PORT);
+  }
+  const process = await connectInProcess(it, services.ipv4, PORT);
+  assert.equal(translationCount(it.node), 1);
+  process.kill('SIGKILL');
+  await once(process, 'exit');
+  for (const other of accepted) other[Symbol.dispose]();
+  assert.equal(translationCount(it.node), 0);
+});

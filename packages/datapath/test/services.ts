@@ -1,0 +1,37 @@
+// Services in the maps, as the load balancer writes them.
+import type { Address } from '@sluice/net';
+import { BackendState, type DatapathMaps, FrontendFlag } from '../src/index.ts';
+
+export const TCP = 6;
+export const UDP = 17;
+
+export interface TestService {
+  readonly id: number;
+  readonly address: Address;
+  readonly port: number;
+  readonly protocol: number;
+  readonly backends: readonly { readonly id: number; readonly address: Address; readonly port: number }[];
+  readonly generation?: number;
+  readonly affinitySeconds?: number;
+}
+
+export function writeService(maps: DatapathMaps, service: TestService): void {
+  const { id, protocol, backends, generation = 1, affinitySeconds = 0 } = service;
+  for (const [slot, backend] of backends.entries()) {
+    const { address, port } = backend;
+    maps.backends.update(backend.id, { address, port, protocol, state: BackendState.Active });
+    maps.slots.update({ serviceId: id, generation, slot }, { backendId: backend.id });
+  }
+  const frontend = {
+    serviceId: id,
+    generation,
+    backendCount: backends.length,
+    revNatIndex: id,
+    affinitySeconds,
+    flags: affinitySeconds > 0 ? FrontendFlag.Affinity : 0,
+  };
+  const key = { address: service.address, port: service.port, protocol, scope: 0 };
+  maps.frontends.update(key, frontend);
+  // "This address has frontends": port 0, protocol 0.
+  maps.frontends.update({ ...key, port: 0, protocol: 0 }, { ...frontend, backendCount: 0 });
+}
