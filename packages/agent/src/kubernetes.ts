@@ -10,14 +10,17 @@ import {
   parseNode,
   parsePod,
   parseService,
+  parseServiceCidr,
   type Reflector,
   reflector,
   resources,
+  type ServiceCidrObject,
   type ServiceObject,
 } from '@sluice/kube';
+import { formatPrefix } from '@sluice/net';
 import type { Clock, Logger } from '@sluice/runtime';
 import { Table } from '@sluice/state';
-import type { NodeFacts } from './node-facts.ts';
+import type { OwnNode } from './own-node.ts';
 
 /** Everything that the agent knows from the API server. */
 export interface Kubernetes {
@@ -25,11 +28,12 @@ export interface Kubernetes {
   readonly services: Table<ServiceObject>;
   readonly endpointSlices: Table<EndpointSliceObject>;
   readonly nodes: Table<NodeObject>;
+  readonly serviceCidrs: Table<ServiceCidrObject>;
   /** Of this node only. */
   readonly pods: Table<PodObject>;
   readonly reflectors: readonly { readonly kind: string; readonly reflector: Reflector; readonly size: () => number }[];
   /** Our own node, as soon as the API has told of it with pod CIDRs. */
-  ownNode(): NodeFacts | undefined;
+  ownNode(): OwnNode | undefined;
   start(): void;
   stop(): Promise<void>;
 }
@@ -46,6 +50,7 @@ export function kubernetes({ configuration, nodeName, log, clock }: KubernetesOp
   const services = servicesTable();
   const endpointSlices = endpointSlicesTable();
   const nodes = nodesTable();
+  const serviceCidrs = serviceCidrsTable();
   const pods = podsTable();
   const common = { client, log, clock };
   const fieldSelector = `spec.nodeName=${nodeName}`;
@@ -78,6 +83,17 @@ export function kubernetes({ configuration, nodeName, log, clock }: KubernetesOp
       }),
     },
     {
+      kind: 'ServiceCIDR',
+      size: () => serviceCidrs.size,
+      reflector: reflector({
+        ...common,
+        resource: resources.serviceCidrs,
+        parse: parseServiceCidr,
+        table: serviceCidrs,
+        source: 'servicecidrs',
+      }),
+    },
+    {
       kind: 'Pod',
       size: () => pods.size,
       reflector: reflector({
@@ -95,6 +111,7 @@ export function kubernetes({ configuration, nodeName, log, clock }: KubernetesOp
     services,
     endpointSlices,
     nodes,
+    serviceCidrs,
     pods,
     reflectors,
     ownNode: () => factsOf(nodes.get(nodeName)),
@@ -108,7 +125,7 @@ export function kubernetes({ configuration, nodeName, log, clock }: KubernetesOp
   };
 }
 
-function factsOf(node: NodeObject | undefined): NodeFacts | undefined {
+function factsOf(node: NodeObject | undefined): OwnNode | undefined {
   if (!node || node.podCidrs.length === 0) return undefined;
   const addresses = node.addresses.filter(({ type }) => type === 'InternalIP').map(({ address }) => address);
   return { name: node.name, addresses, podCidrs: node.podCidrs };
@@ -155,6 +172,15 @@ function nodesTable(): Table<NodeObject> {
       Ready: (row) => String(row.ready),
       Problems: (row) => row.problems.join('; '),
     },
+  });
+}
+
+function serviceCidrsTable(): Table<ServiceCidrObject> {
+  return new Table<ServiceCidrObject>({
+    name: 'servicecidrs',
+    key: (row) => row.name,
+    sources: ['servicecidrs'],
+    columns: { Name: (row) => row.name, CIDRs: (row) => row.cidrs.map(formatPrefix).join(' ') },
   });
 }
 

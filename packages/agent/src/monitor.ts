@@ -1,15 +1,6 @@
-import {
-  type Direction,
-  type DropEvent,
-  type DropReason,
-  directionNames,
-  dropReasonText,
-  type TracePoint,
-  tracePointNames,
-} from '@sluice/datapath';
-import { identityName } from '@sluice/model';
-import { type Address, formatPacket, parsePacket } from '@sluice/net';
-import type { Clock } from '@sluice/runtime';
+import { dropReasonText, type PacketDrop, tracePointNames } from '@sluice/datapath';
+import { formatHostPort, identityName, protocolName } from '@sluice/model';
+import type { Address } from '@sluice/net';
 import type { MonitorEvent } from './report.ts';
 
 /** Who has an address, as far as this node knows: `namespace/pod`, `node NAME`, or empty. */
@@ -19,13 +10,12 @@ export interface Monitor {
   /** For `GET /monitor`. */
   follow(send: (event: MonitorEvent) => void): Disposable;
   /** For the datapath. */
-  readonly onDrop: (event: DropEvent) => void;
+  readonly onDrop: (drop: PacketDrop) => void;
 }
 
 export interface MonitorOptions {
   readonly nameOf: NameOf;
   readonly interfaceOf: (ifindex: number) => string;
-  readonly clock: Clock;
 }
 
 /** Turns the programs' events into something to read, for as long as somebody reads. */
@@ -44,34 +34,27 @@ export function createMonitor(options: MonitorOptions): Monitor {
   };
 }
 
-export function monitorEvent(event: DropEvent, { nameOf, interfaceOf, clock }: MonitorOptions): MonitorEvent {
-  const { text, hint } = dropReasonText[event.reason as DropReason] ?? {
-    text: `reason ${event.reason}`,
-    hint: 'the programs are newer than the agent',
-  };
+export function monitorEvent(drop: PacketDrop, { nameOf, interfaceOf }: MonitorOptions): MonitorEvent {
+  const { text, hint } = dropReasonText[drop.reason];
   return {
     type: 'drop',
-    // The event is less than a wake-up old; the kernel's clock counts from the machine's start.
-    at: clock.now(),
+    at: drop.at,
     reason: text,
     hint,
-    direction: directionNames[event.direction as Direction] === 'ingress' ? 'ingress' : 'egress',
-    tracePoint: tracePointNames[event.tracePoint as TracePoint] ?? String(event.tracePoint),
-    source: nameOf(event.tuple.source) || (event.tuple.source ?? ''),
-    destination: nameOf(event.tuple.destination) || (event.tuple.destination ?? ''),
-    sourceIdentity: identityName(event.sourceIdentity),
-    destinationIdentity: identityName(event.destinationIdentity),
-    interface: interfaceOf(event.ifindex),
-    packet: describePacket(event.packet.subarray(0, event.capturedLength)),
-    length: event.packetLength,
+    direction: drop.direction,
+    tracePoint: tracePointNames[drop.tracePoint],
+    source: nameOf(drop.source) || (drop.source ?? ''),
+    destination: nameOf(drop.destination) || (drop.destination ?? ''),
+    sourceIdentity: identityName(drop.sourceIdentity),
+    destinationIdentity: identityName(drop.destinationIdentity),
+    interface: interfaceOf(drop.ifindex),
+    packet: describePacket(drop),
+    length: drop.packetLength,
   };
 }
 
-// What was captured may end in the middle of a header: that is often why it was dropped.
-function describePacket(bytes: Uint8Array): string {
-  try {
-    return formatPacket(parsePacket(bytes));
-  } catch (error) {
-    return `${Buffer.from(bytes.subarray(0, 32)).toString('hex')} (${error instanceof Error ? error.message : String(error)})`;
-  }
+function describePacket({ protocol, source, destination, sourcePort, destinationPort }: PacketDrop): string {
+  const name = protocol === 0 ? 'unknown protocol' : protocolName(protocol);
+  if (source === undefined || destination === undefined) return name;
+  return `${name} ${formatHostPort(source, sourcePort)} > ${formatHostPort(destination, destinationPort)}`;
 }

@@ -66,6 +66,8 @@ export interface Endpoints extends CniHandler {
   statusOf(key: string): RowStatus | undefined;
   /** Labels of a pod were learned or have changed; without a name: of all. */
   labelsChanged(namespace?: string, name?: string): void;
+  /** Removes endpoints whose device is gone and devices without an endpoint; only what was so the last time, too. */
+  collectGarbage(): void;
   stop(): Promise<void>;
 }
 
@@ -73,6 +75,8 @@ export interface Endpoints extends CniHandler {
 export function startEndpoints(options: EndpointsOptions): Endpoints {
   return new LocalEndpoints(options);
 }
+
+const notReady = 'the node has no pod CIDR yet: the API server has not answered, or the operator gives none';
 
 class LocalEndpoints implements Endpoints {
   readonly table: EndpointTable;
@@ -85,6 +89,8 @@ class LocalEndpoints implements Endpoints {
   /** Attachments being made: from the request to its result. */
   readonly #inProgress = new Set<string>();
   readonly #statuses = new Map<string, RowStatus>();
+  /** What looked like garbage the last time. */
+  #suspects: ReadonlySet<string> = new Set();
   #lastId = 0;
 
   constructor(options: EndpointsOptions) {
@@ -171,9 +177,29 @@ class LocalEndpoints implements Endpoints {
 
   status(): void {
     const { addresses } = this.#options;
-    if (!addresses.ready) throw new CniError(CniCode.NotAvailable, this.#notReady());
+    if (!addresses.ready) throw new CniError(CniCode.NotAvailable, notReady);
     const exhausted = addresses.exhausted();
     if (exhausted) throw new CniError(CniCode.NotAvailable, exhausted.message);
+  }
+
+  collectGarbage(): void {
+    const owned = new Set(this.table.list().map((row) => row.hostName));
+    for (const key of this.#inProgress) owned.add(hostNameOf(keyOf(key)));
+    const lost = this.table.list().filter((row) => this.#devices.find(row.hostName)?.ifindex !== row.hostIfindex);
+    const leaked = this.#devices.list().filter((link) => !owned.has(link.name));
+    const suspects = new Set([...lost.map(endpointKey), ...leaked.map((link) => link.name)]);
+    for (const endpoint of lost.filter((row) => this.#suspects.has(endpointKey(row)))) {
+      this.#options.log.warn(
+        { attachment: endpointKey(endpoint), pod: podName(endpoint) },
+        'its device is gone, removed',
+      );
+      this.#remove(endpoint);
+    }
+    for (const { name } of leaked.filter((link) => this.#suspects.has(link.name))) {
+      this.#options.log.warn({ device: name }, 'belongs to no endpoint, removed');
+      this.#removeLeftover(name);
+    }
+    this.#suspects = suspects;
   }
 
   collect(request: GcRequest): void {
@@ -239,19 +265,13 @@ class LocalEndpoints implements Endpoints {
 
   #allocate(key: string): AddressPair {
     const { addresses } = this.#options;
-    if (!addresses.ready) throw new CniError(CniCode.TryAgain, this.#notReady());
+    if (!addresses.ready) throw new CniError(CniCode.TryAgain, notReady);
     try {
       return addresses.allocate(key);
     } catch (error) {
       if (error instanceof PoolExhaustedError) throw new CniError(CniCode.TryAgain, error.message, { cause: error });
       throw error;
     }
-  }
-
-  #notReady(): string {
-    const missing = this.#options.addresses.usage().filter((usage) => usage.prefixes.length === 0);
-    const families = missing.map((usage) => `IPv${usage.family}`).join(' and ');
-    return `the node has no ${families} pod CIDR yet: the API server has not answered, or the operator gives none`;
   }
 
   #attachment(key: AttachmentKey, { ipv4, ipv6 }: AddressPair): Attachment {
@@ -343,4 +363,9 @@ class LocalEndpoints implements Endpoints {
     if (!labels && endpoint.identity > 0) return endpoint;
     return { ...endpoint, identity: identityOf(pod?.namespace ?? '', labels) };
   }
+}
+
+function keyOf(text: string): AttachmentKey {
+  const slash = text.lastIndexOf('/');
+  return { containerId: text.slice(0, slash), ifname: text.slice(slash + 1) };
 }

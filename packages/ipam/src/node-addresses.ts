@@ -14,7 +14,7 @@ export interface NodeAddressesOptions {
   readonly cooldownMs?: number;
 }
 
-/** Both families of a node; a pod gets an address of each that is on, or none at all. */
+/** Both families of a node; a pod gets an address of each that is on and has a CIDR, or none at all. */
 export class NodeAddresses {
   readonly ipv4: AddressPool | undefined;
   readonly ipv6: AddressPool | undefined;
@@ -34,15 +34,16 @@ export class NodeAddresses {
     return prefixes.filter((prefix) => !large.includes(prefix)).map(formatPrefix);
   }
 
-  /** Families whose CIDR is known; ADD must wait until every family that is on has one. */
+  /** Whether a pod CIDR is known. A node gets those of all its families at once: one that is missing then is not used. */
   get ready(): boolean {
-    return [this.ipv4, this.ipv6].every((pool) => pool === undefined || pool.prefixes.length > 0);
+    return this.#pools().length > 0;
   }
 
   allocate(owner: string): AddressPair {
-    const ipv4 = this.ipv4?.allocate(owner);
+    if (!this.ready) throw new Error('the node has no pod CIDR');
+    const ipv4 = served(this.ipv4)?.allocate(owner);
     try {
-      const ipv6 = this.ipv6?.allocate(owner);
+      const ipv6 = served(this.ipv6)?.allocate(owner);
       return { ...(ipv4 && { ipv4 }), ...(ipv6 && { ipv6 }) };
     } catch (error) {
       if (ipv4) this.ipv4?.withdraw(ipv4);
@@ -67,7 +68,7 @@ export class NodeAddresses {
   }
 
   usage(): PoolUsage[] {
-    return [this.ipv4, this.ipv6].flatMap((pool) => (pool ? [pool.usage()] : []));
+    return this.#pools().map((pool) => pool.usage());
   }
 
   /** Why the next pod would get none; undefined when it would. */
@@ -75,6 +76,14 @@ export class NodeAddresses {
     const full = this.usage().find((usage) => BigInt(usage.allocated + usage.coolingDown) >= usage.capacity);
     return full && new PoolExhaustedError(full);
   }
+
+  #pools(): AddressPool[] {
+    return [served(this.ipv4), served(this.ipv6)].filter((pool) => pool !== undefined);
+  }
+}
+
+function served(pool: AddressPool | undefined): AddressPool | undefined {
+  return pool && pool.prefixes.length > 0 ? pool : undefined;
 }
 
 function samePrefixes(left: readonly Prefix[], right: readonly Prefix[]): boolean {

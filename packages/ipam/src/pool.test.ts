@@ -86,9 +86,11 @@ test('a pod gets an address of each family or none', () => {
   assert.match(addresses.exhausted()?.message ?? '', /IPv6/);
 });
 
-test('a node without a CIDR of a family that is on is not ready, and says so', () => {
+test('a node without any CIDR is not ready, one with a single family gives that one', () => {
   const addresses = new NodeAddresses({ ipv4: true, ipv6: true, clock: fakeClock() });
-  addresses.setPrefixes([parsePrefix('10.0.0.0/24')]);
   assert.equal(addresses.ready, false);
-  assert.throws(() => addresses.allocate('a'), /the node has no IPv6 pod CIDR/);
+  assert.throws(() => addresses.allocate('a'), /the node has no pod CIDR/);
+  addresses.setPrefixes([parsePrefix('10.0.0.0/24')]);
+  assert.equal(addresses.ready, true);
+  assert.deepEqual(addresses.allocate('a'), { ipv4: '10.0.0.2' });
 });

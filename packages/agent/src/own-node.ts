@@ -2,7 +2,7 @@ import { type Address, formatPrefix, type Prefix, parseAddress, parsePrefix } fr
 import { type Logger, readFileIfPresent, writeFileAtomic } from '@sluice/runtime';
 
 /** What of our own Node object the agent cannot start without. */
-export interface NodeFacts {
+export interface OwnNode {
   readonly name: string;
   /** InternalIPs, in the API's order. */
   readonly addresses: readonly Address[];
@@ -10,7 +10,7 @@ export interface NodeFacts {
 }
 
 /** The facts as they were last known, for a start while the API server is away. Never a reason not to start. */
-export class NodeFactsFile {
+export class OwnNodeFile {
   readonly #path: string;
   readonly #log: Logger;
 
@@ -20,7 +20,7 @@ export class NodeFactsFile {
   }
 
   /** Undefined: never written, or damaged, which is logged; the API server will tell. */
-  load(nodeName: string): NodeFacts | undefined {
+  load(nodeName: string): OwnNode | undefined {
     try {
       const text = readFileIfPresent(this.#path);
       const facts = text === undefined ? undefined : parseFacts(JSON.parse(text));
@@ -32,13 +32,13 @@ export class NodeFactsFile {
     return undefined;
   }
 
-  save(facts: NodeFacts): void {
+  save(facts: OwnNode): void {
     const text = `${JSON.stringify({ ...facts, podCidrs: facts.podCidrs.map(formatPrefix) }, null, 2)}\n`;
     if (readFileIfPresent(this.#path) !== text) writeFileAtomic(this.#path, text);
   }
 }
 
-function parseFacts(value: unknown): NodeFacts {
+function parseFacts(value: unknown): OwnNode {
   if (typeof value !== 'object' || value === null) throw new TypeError('it is not an object');
   const name: unknown = Reflect.get(value, 'name');
   if (typeof name !== 'string') throw new TypeError('name is not text');

@@ -1,0 +1,104 @@
+import type { LinkStatus } from '@sluice/datapath';
+import type { Agent } from './agent.ts';
+import type { StatusReport } from './report.ts';
+
+type ModuleReport = StatusReport['modules'][number];
+
+/** Each part of the agent: works, is off and why, or works only in part and why. */
+export function moduleReports(agent: Agent, links: readonly LinkStatus[]): ModuleReport[] {
+  return [
+    datapathModule(agent, links),
+    nodesModule(agent),
+    endpointsModule(agent),
+    servicesModule(agent),
+    conntrackModule(agent),
+    ...reconcilerModules(agent),
+    ...offModules(agent),
+  ];
+}
+
+function ok(name: string): ModuleReport {
+  return { name, state: 'ok', why: undefined };
+}
+
+function off(name: string, why: string): ModuleReport {
+  return { name, state: 'off', why };
+}
+
+/** Degraded when there is a reason. */
+function judged(name: string, why: string | undefined): ModuleReport {
+  return why ? { name, state: 'degraded', why } : ok(name);
+}
+
+function datapathModule({ datapath, nodes }: Agent, links: readonly LinkStatus[]): ModuleReport {
+  if (!datapath) return judged('datapath', nodes.problem ?? 'starting');
+  const dead = links.filter((link) => !link.attached).map((link) => `${link.name}: ${link.why ?? 'not attached'}`);
+  return judged('datapath', dead.join('; '));
+}
+
+function nodesModule({ nodes }: Agent): ModuleReport {
+  const problems = nodes.nodes.list().flatMap((node) => node.problems.map((problem) => `${node.name}: ${problem}`));
+  return judged('nodes', nodes.problem ?? problems.join('; '));
+}
+
+function endpointsModule({ endpoints, nodes }: Agent): ModuleReport {
+  if (!endpoints) return judged('endpoints', nodes.problem ?? 'starting');
+  const failing = endpoints.table
+    .list()
+    .map((row) => ({ row, status: endpoints.statusOf(endpoints.table.key(row)) }))
+    .filter(({ status }) => status?.state === 'error')
+    .map(({ row, status }) => `${row.hostName}: ${status?.error}`);
+  const damaged = endpoints.restored.damaged.map((file) => `${file.path} was damaged and is now ${file.movedTo}`);
+  return judged('endpoints', [...failing, ...damaged].join('; '));
+}
+
+function servicesModule({ loadBalancer, values, nodes }: Agent): ModuleReport {
+  if (!values.kubeProxyReplacement) return off('services', 'kubeProxyReplacement is false');
+  if (!loadBalancer) return judged('services', nodes.problem ?? 'starting');
+  const failing = loadBalancer.frontends.list().filter((row) => row.state === 'error');
+  return judged('services', failing.map((row) => `${row.key} of ${row.service}: ${row.reason}`).join('; '));
+}
+
+const fillMax = 0.9;
+
+function conntrackModule({ collection }: Agent): ModuleReport {
+  const isFull = collection && collection.fill > fillMax;
+  return judged('conntrack', isFull ? `${Math.round(collection.fill * 100)}% of the table are in use` : undefined);
+}
+
+function reconcilerModules({ endpoints, nodes, loadBalancer }: Agent): ModuleReport[] {
+  const all = [
+    ...nodes.reconcilers,
+    ...(endpoints?.reconcilers ?? []),
+    ...(loadBalancer ? [loadBalancer.reconciler] : []),
+  ];
+  return all.map((each) => {
+    const { name, errors, lastError } = each.summary();
+    return judged(`reconcile-${name}`, errors > 0 ? `${errors} rows fail: ${lastError}` : undefined);
+  });
+}
+
+function offModules({ values, storedKinds }: Agent): ModuleReport[] {
+  const stored = (kind: string) => {
+    const found = storedKinds.find((entry) => entry.kind === kind);
+    if (!found) return 'not known yet';
+    return found.count === undefined
+      ? `the kind ${kind} is not installed`
+      : `${found.count} ${kind} stored, nothing acts on them yet`;
+  };
+  return [
+    off('load-balancer-ipam', stored('CiliumLoadBalancerIPPool')),
+    off(
+      'l2-announcements',
+      values.l2announcements.enabled ? stored('CiliumL2AnnouncementPolicy') : 'l2announcements.enabled is false',
+    ),
+    off('node-ports', 'NodePort, LoadBalancer and external addresses are stored, nothing answers at them yet'),
+    off('network-policy', 'policies are stored, none is enforced yet'),
+    off(
+      'gateway-api',
+      values.gatewayAPI.enabled ? 'Gateways are stored, nothing acts on them yet' : 'gatewayAPI.enabled is false',
+    ),
+    off('l7-proxy', 'no proxy runs yet'),
+    off('hubble', 'flows are not served yet; `sluice monitor --type drop` shows drops'),
+  ];
+}

@@ -1,0 +1,32 @@
+import type { Address } from '@sluice/net';
+import type { Agent } from './agent.ts';
+import type { NameOf } from './monitor.ts';
+
+/** Pods of this node, nodes, and pods behind services of others: what an address is called. */
+export function nameAddresses(agent: Pick<Agent, 'endpoints' | 'nodes' | 'kubernetes'>): NameOf {
+  return (address) =>
+    address === undefined
+      ? ''
+      : (podName(agent, address) ?? nodeName(agent, address) ?? sliceName(agent, address) ?? '');
+}
+
+function podName({ endpoints }: Pick<Agent, 'endpoints'>, address: Address): string | undefined {
+  const [endpoint] = endpoints?.table.by('address', address) ?? [];
+  return endpoint?.pod && `${endpoint.pod.namespace}/${endpoint.pod.name}`;
+}
+
+function nodeName({ nodes }: Pick<Agent, 'nodes'>, address: Address): string | undefined {
+  const node = nodes.nodes
+    .list()
+    .find((row) => row.addresses.includes(address) || row.routerAddresses.includes(address));
+  return node && `node ${node.name}`;
+}
+
+function sliceName({ kubernetes }: Pick<Agent, 'kubernetes'>, address: Address): string | undefined {
+  for (const slice of kubernetes.endpointSlices.list()) {
+    const pod = slice.endpoints.find((endpoint) => endpoint.addresses.includes(address))?.pod;
+    if (pod) return `${pod.namespace}/${pod.name}`;
+  }
+  const service = kubernetes.services.list().find((row) => row.clusterIps.includes(address));
+  return service && `service ${service.namespace}/${service.name}`;
+}

@@ -1,0 +1,151 @@
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import { type Counter, DropReason, directionNames, dropReasonText } from '@sluice/datapath';
+import { formatPrefix } from '@sluice/net';
+import { installationRoot } from '@sluice/runtime';
+import type { Agent } from './agent.ts';
+import { foreignRules } from './foreign/foreign-rules.ts';
+import { moduleReports } from './modules.ts';
+import type { StatusReport } from './report.ts';
+
+/** Everything is looked at now: the kernel, the tables, the sockets. What is not there yet says so. */
+export function statusReport(agent: Agent): StatusReport {
+  const { options, nodes, datapath, endpoints, controllers } = agent;
+  const links = datapath?.links() ?? [];
+  const hooks = links
+    .filter((link) => link.name.startsWith('sock_'))
+    .map(({ name, attached, why }) => ({ name, attached, why }));
+  const proxied = hooks.length > 0 && hooks.every((hook) => hook.attached);
+  return {
+    node: options.nodeName,
+    version: agent.version,
+    startedAt: agent.startedAt,
+    kernel: release(),
+    kubernetes: kubernetesReport(agent),
+    kubeProxyReplacement: {
+      enabled: proxied,
+      why: proxied ? undefined : whyNotProxied(agent, hooks),
+      devices: nodes.devices
+        .list()
+        .filter((device) => device.selected)
+        .map(({ name, addresses, why }) => ({ name, addresses, why })),
+      hooks,
+    },
+    cni: {
+      state: endpoints ? 'ok' : 'degraded',
+      socket: agent.cniSocket,
+      configFile: options.cniConfig,
+      why: endpoints ? undefined : (nodes.problem ?? 'starting'),
+    },
+    ipam: ipamReport(agent),
+    routing: { network: 'Tunnel [vxlan]', host: 'BPF', mtu: nodes.facts?.mtu ?? 0 },
+    attachMode: 'TCX',
+    masquerading: { state: 'off', why: 'pods reach what is outside of the cluster with their own addresses for now' },
+    controllers: { total: controllers.total, healthy: controllers.healthy, list: controllers.list() },
+    modules: moduleReports(agent, links),
+    maps: datapath?.mapUsage() ?? [],
+    ...foreignRules({ procPath: options.proc }),
+    nodes: nodeReports(agent),
+    ...counterReport(agent),
+    eventsLost: Number(agent.drops?.lost() ?? 0n),
+    configurationWarnings: agent.warnings,
+  };
+}
+
+/** The version of the installation that runs. */
+export function installedVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(installationRoot(), 'package.json'), 'utf8'));
+  const version: unknown =
+    typeof manifest === 'object' && manifest !== null ? Reflect.get(manifest, 'version') : undefined;
+  return typeof version === 'string' ? version : 'unknown';
+}
+
+function kubernetesReport({ kubernetes, kubernetesVersion }: Agent): StatusReport['kubernetes'] {
+  const watches = kubernetes.reflectors.map(({ kind, reflector, size }) => {
+    const { synced, lastError, state } = reflector.status();
+    return { kind, synced, objects: size(), lastError, state };
+  });
+  const failing = watches.find((watch) => watch.lastError !== undefined);
+  const servers = kubernetes.client.servers();
+  return {
+    state: failing || watches.some((watch) => !watch.synced) ? 'degraded' : 'ok',
+    server: servers.find((server) => server.current)?.url ?? servers[0]?.url ?? '',
+    version: kubernetesVersion,
+    lastError: failing?.lastError,
+    watches: watches.map(({ kind, synced, objects }) => ({ kind, synced, objects })),
+  };
+}
+
+function whyNotProxied({ values, nodes }: Agent, hooks: StatusReport['kubeProxyReplacement']['hooks']): string {
+  if (!values.kubeProxyReplacement) return 'kubeProxyReplacement is false';
+  const missing = hooks.filter((hook) => !hook.attached).map((hook) => `${hook.name}: ${hook.why ?? 'not attached'}`);
+  return missing.length > 0 ? missing.join('; ') : (nodes.problem ?? 'the socket hooks are not attached yet');
+}
+
+function ipamReport({ addresses }: Agent): StatusReport['ipam'] {
+  return [addresses.ipv4, addresses.ipv6].flatMap((pool) => {
+    if (!pool || pool.prefixes.length === 0) return [];
+    const { family, allocated, capacity } = pool.usage();
+    const total = capacity <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(capacity) : undefined;
+    return [{ family, prefix: pool.prefixes.map(formatPrefix).join(', '), allocated, total }];
+  });
+}
+
+function nodeReports({ nodes, prober, probeTargets }: Agent): StatusReport['nodes'] {
+  return nodes.nodes.list().map((node) => {
+    const shown = { name: node.name, local: node.local, addresses: node.addresses };
+    if (node.local) return { ...shown, state: 'reachable' as const, why: undefined };
+    const targets = probeTargets(node).map((target) => ({
+      ...target,
+      ...(prober?.reachability(target.address) ?? unknown),
+    }));
+    const silent = targets.filter((target) => target.state === 'unreachable');
+    const why = [
+      ...node.problems,
+      ...silent.map((target) => `${target.address} (${target.what}) does not answer`),
+    ].join('; ');
+    const state =
+      silent.length > 0
+        ? 'unreachable'
+        : targets.some((target) => target.state === 'unknown')
+          ? 'unknown'
+          : 'reachable';
+    return { ...shown, state: targets.length === 0 ? ('unknown' as const) : state, why: why || undefined };
+  });
+}
+
+const unknown = { state: 'unknown' } as const;
+
+function counterReport({ datapath }: Agent): Pick<StatusReport, 'drops' | 'forwarded'> {
+  const rows = [...(datapath?.maps.counters.entries() ?? [])].map(([key, perCpu]) => ({
+    reason: dropReasonText[key.reason as DropReason],
+    isForwarded: key.reason === DropReason.Forwarded,
+    direction: directionNames[key.direction as 0 | 1] ?? String(key.direction),
+    ...sum(perCpu),
+  }));
+  return {
+    drops: rows
+      .filter((row) => !row.isForwarded && row.packets > 0)
+      .map(({ reason, direction, packets, bytes }) => ({
+        reason: reason?.text ?? 'unknown reason',
+        direction,
+        packets,
+        bytes,
+        hint: reason?.hint ?? 'the programs are newer than the agent',
+      })),
+    forwarded: rows
+      .filter((row) => row.isForwarded)
+      .map(({ direction, packets, bytes }) => ({ direction, packets, bytes })),
+  };
+}
+
+function sum(perCpu: readonly Counter[]): { packets: number; bytes: number } {
+  let packets = 0n;
+  let bytes = 0n;
+  for (const counter of perCpu) {
+    packets += counter.packets;
+    bytes += counter.bytes;
+  }
+  return { packets: Number(packets), bytes: Number(bytes) };
+}
