@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { mapCompliance } from '../test/map-compliance.ts';
 import { createFakeMap } from './fake-map.ts';
 import { MapType } from './kernel-constants.ts';
-import { mapCompliance } from './map-compliance.ts';
 import type { Codec } from './spec.ts';
 
 mapCompliance('fake map', (descriptor) => createFakeMap(descriptor));

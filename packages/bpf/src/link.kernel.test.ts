@@ -16,8 +16,8 @@ import {
   socket,
 } from '@sluice/ffi';
 import { leakCheck, temporaryBpffs, temporaryCgroup, temporaryNetworkNamespace } from '@sluice/testing';
+import { fixture, required } from '../test/fixture.ts';
 import { Attributes } from './attributes.ts';
-import { fixture, required } from './fixture.ts';
 import { readIterator } from './iterator.ts';
 import { Command, LinkType } from './kernel-constants.ts';
 import { attachCgroup, attachIterator, attachTcx, Link, queryTcx } from './link.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { leakCheck, temporaryDirectory } from '@sluice/testing';
-import { fixture, required } from './fixture.ts';
+import { fixture, required } from '../test/fixture.ts';
 import { MapType } from './kernel-constants.ts';
 import { layoutText } from './layout.ts';
 import { loadObject } from './load-object.ts';

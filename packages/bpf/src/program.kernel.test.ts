@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { temporaryBpffs } from '@sluice/testing';
-import { fixture, required } from './fixture.ts';
+import { fixture, required } from '../test/fixture.ts';
 import { loadObject } from './load-object.ts';
 import { enableStatistics, Program } from './program.ts';
 import { loadProgram } from './program-load.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { leakCheck } from '@sluice/testing';
-import { fixture, required } from './fixture.ts';
+import { fixture, required } from '../test/fixture.ts';
 import { type LoadedObject, loadObject } from './load-object.ts';
 import { perCpu } from './per-cpu.ts';
 import { openRingBuffer } from './ring-buffer.ts';

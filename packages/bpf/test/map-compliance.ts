@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MapFlag, MapType } from './kernel-constants.ts';
-import { perCpu, possibleCpus } from './per-cpu.ts';
-import type { Codec, MapDescriptor } from './spec.ts';
-import type { TypedMap } from './typed-map.ts';
+import { MapFlag, MapType } from '../src/kernel-constants.ts';
+import { perCpu, possibleCpus } from '../src/per-cpu.ts';
+import type { Codec, MapDescriptor } from '../src/spec.ts';
+import type { TypedMap } from '../src/typed-map.ts';
 
 /** Makes a map for the test that asks; the maker disposes of it when the test ends. */
 export type MakeMap = <K, V>(descriptor: MapDescriptor<K, V>) => TypedMap<K, V>;
