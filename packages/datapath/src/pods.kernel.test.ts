@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Address, familyOf } from '@sluice/net';
-import { connectNodes, createTestNode, type TestNode } from '../test/node.ts';
+import { connectNodes, createTestNode, dropsOf } from '../test/node.ts';
 import { type Place, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
-import { DropReason, dropReasonNames } from './index.ts';
 
 const PORT = 8080;
 
@@ -29,22 +28,12 @@ function assertReaches(from: Place & { readonly source: Address }, to: Place, ad
   assert.equal(sender.receive(), 'pong');
 }
 
-function drops(node: TestNode): Record<string, bigint> {
-  const counted: Record<string, bigint> = {};
-  for (const [key, counters] of node.datapath.maps.counters.entries()) {
-    if (key.reason === DropReason.Forwarded) continue;
-    const name = Object.entries(dropReasonNames).find(([reason]) => Number(reason) === key.reason)?.[1] ?? '?';
-    counted[name] = (counted[name] ?? 0n) + counters.reduce((sum, { packets }) => sum + packets, 0n);
-  }
-  return counted;
-}
-
 for (const family of ['ipv4', 'ipv6'] as const) {
   test(`pods of one node reach each other over ${family}`, () => {
     using node = createTestNode(1);
     const [one, other] = [node.addPod(10, 1000), node.addPod(11, 1001)];
     assertReaches({ ...one, source: one.addresses[family] }, other, other.addresses[family]);
-    assert.deepEqual(drops(node), {});
+    assert.deepEqual(dropsOf(node), {});
   });
 
   test(`pods of two nodes reach each other over ${family}`, () => {
@@ -53,7 +42,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
     connectNodes(one, other);
     const [client, server] = [one.addPod(10, 1000), other.addPod(10, 2000)];
     assertReaches({ ...client, source: client.addresses[family] }, server, server.addresses[family]);
-    assert.deepEqual([drops(one), drops(other)], [{}, {}]);
+    assert.deepEqual([dropsOf(one), dropsOf(other)], [{}, {}]);
   });
 
   test(`a node and its pods reach each other over ${family}`, () => {
@@ -61,7 +50,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
     const pod = node.addPod(10, 1000);
     assertReaches({ ...node, source: node.router[family] }, pod, pod.addresses[family]);
     assertReaches({ ...pod, source: pod.addresses[family] }, node, node.router[family]);
-    assert.deepEqual(drops(node), {});
+    assert.deepEqual(dropsOf(node), {});
   });
 
   test(`a node and the pods of another reach each other over ${family}`, () => {
@@ -71,6 +60,6 @@ for (const family of ['ipv4', 'ipv6'] as const) {
     const pod = other.addPod(10, 2000);
     assertReaches({ ...one, source: one.router[family] }, pod, pod.addresses[family]);
     assertReaches({ ...pod, source: pod.addresses[family] }, one, one.addresses[family]);
-    assert.deepEqual([drops(one), drops(other)], [{}, {}]);
+    assert.deepEqual([dropsOf(one), dropsOf(other)], [{}, {}]);
   });
 }

@@ -9,7 +9,14 @@ import {
   temporaryCgroup,
   temporaryNetworkNamespace,
 } from '@sluice/testing';
-import { type Configuration, type Datapath, EndpointFlag, openDatapath } from '../src/index.ts';
+import {
+  type Configuration,
+  type Datapath,
+  DropReason,
+  dropReasonNames,
+  EndpointFlag,
+  openDatapath,
+} from '../src/index.ts';
 import type { Place } from './sockets.ts';
 
 export const VXLAN_PORT = 8472;
@@ -129,6 +136,17 @@ export function connectNodes(one: TestNode, other: TestNode): void {
     node.netlink.addresses.add({ ifindex, address: node.addresses.ipv6, length: 64, noDad: true });
     learnNode(node, peer);
   }
+}
+
+/** Packets dropped so far by the names of the reasons. */
+export function dropsOf(node: TestNode): Record<string, number> {
+  const dropped: Record<string, number> = {};
+  for (const [{ reason }, counters] of node.datapath.maps.counters.entries()) {
+    if (reason === DropReason.Forwarded) continue;
+    const name = new Map(Object.entries(dropReasonNames)).get(String(reason)) ?? `reason ${reason}`;
+    dropped[name] = counters.reduce((sum, { packets }) => sum + Number(packets), dropped[name] ?? 0);
+  }
+  return dropped;
 }
 
 function learnNode(node: TestNode, peer: TestNode): void {

@@ -72,13 +72,13 @@ export class TestSocket implements Disposable {
   }
 
   #receive(flags: number): string | undefined {
-    const buffer = new Uint8Array(2048);
+    const buffer = new Uint8Array(65_536);
     const length = recv(this.fd, buffer, flags);
     return length === undefined ? undefined : Buffer.from(buffer.subarray(0, length)).toString();
   }
 
   receiveFrom(): { text: string; from: string; reply(text: string): void } | undefined {
-    const buffer = new Uint8Array(2048);
+    const buffer = new Uint8Array(65_536);
     const received = recvfrom(this.fd, buffer);
     if (received === undefined) return undefined;
     return {
