@@ -20,6 +20,37 @@ export {
 } from './address.ts';
 export { type Mac, macCodec, macFromBytes, macToBytes, parseMac } from './mac.ts';
 export {
+  type ArpFields,
+  type EthernetFields,
+  type IcmpFields,
+  type Ipv4Fields,
+  type Ipv6Fields,
+  type NeighbourFields,
+  type PacketBuilder,
+  packet,
+  type TcpFields,
+  type UdpFields,
+} from './packet/build.ts';
+export { checksum, pseudoHeader } from './packet/checksum.ts';
+export { formatPacket } from './packet/format.ts';
+export type {
+  Arp,
+  Ethernet,
+  Icmp,
+  Icmpv6,
+  Ipv4,
+  Ipv6,
+  Ipv6Extension,
+  Neighbour,
+  Packet,
+  PacketProblem,
+  Tcp,
+  Udp,
+  Vxlan,
+} from './packet/packet.ts';
+export { type ParseOptions, parsePacket } from './packet/parse.ts';
+export { EtherType, IcmpType, Icmpv6Type, Protocol } from './packet/protocol.ts';
+export {
   comparePrefixes,
   formatPrefix,
   hostPrefix,
