@@ -32,7 +32,7 @@ export function lifecycle({ log, clock = systemClock, stopTimeoutMs = 10_000 }: 
 
   async function start(): Promise<void> {
     for (const part of parts) {
-      if (stopping) return;
+      if (stopping) break;
       try {
         await part.start();
       } catch (cause) {

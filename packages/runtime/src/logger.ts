@@ -52,7 +52,11 @@ export interface RecordedLine {
 /** A logger for tests that keeps its lines. */
 export function recordingLogger(level: LogLevel = 'trace'): Logger & { readonly lines: readonly RecordedLine[] } {
   const lines: RecordedLine[] = [];
-  const logger: Logger = pinoTo({ write: (line) => lines.push(decodeLine(line)) }, 'test', level);
+  const record = (line: string) => {
+    const { level, message, fields } = decodeLine(line);
+    lines.push({ level, message, fields });
+  };
+  const logger: Logger = pinoTo({ write: record }, 'test', level);
   return Object.assign(logger, { lines });
 }
 
