@@ -1,0 +1,347 @@
+// Needs root, and the compiled objects in bpf/build for the last tests.
+import assert from 'node:assert/strict';
+import { closeSync, openSync } from 'node:fs';
+import { test } from 'node:test';
+import { type Datapath, openDatapath } from '@sluice/datapath';
+import {
+  AddressFamily,
+  bind,
+  close,
+  internetAddress,
+  parseInternetAddress,
+  recvfrom,
+  SocketLevel,
+  SocketOption,
+  SocketType,
+  sendto,
+  setsockopt,
+  socket,
+} from '@sluice/ffi';
+import type { NodeObject, ServiceCidrObject } from '@sluice/kube';
+import {
+  type Address,
+  addressFromWire,
+  addressToWire,
+  familyOf,
+  formatPrefix,
+  parseAddress,
+  parsePrefix,
+} from '@sluice/net';
+import { openNetlink, routeProtocol } from '@sluice/netlink';
+import { installationRoot, type Logger, silentLogger } from '@sluice/runtime';
+import { Table } from '@sluice/state';
+import {
+  type TemporaryNetworkNamespace,
+  temporaryBpffs,
+  temporaryCgroup,
+  temporaryDirectory,
+  temporaryNetworkNamespace,
+} from '@sluice/testing';
+import { homelabNodes, serviceCidr } from './builders.ts';
+import { deviceNames } from './device.ts';
+import type { NodeFacts } from './facts.ts';
+import { startNodes } from './nodes.ts';
+
+/** The API's tables, as the reflectors would fill them. */
+function api() {
+  const nodes = new Table<NodeObject>({ name: 'node-objects', key: (row) => row.name, columns: {} });
+  const serviceCidrs = new Table<ServiceCidrObject>({ name: 'service-cidrs', key: (row) => row.name, columns: {} });
+  const deliver = (objects: readonly NodeObject[] = homelabNodes()) => {
+    nodes.replaceAll(objects);
+    nodes.markInitialized('kubernetes');
+    serviceCidrs.replaceAll([serviceCidr('10.96.0.0/16', 'fd00:10:96::/112')]);
+    serviceCidrs.markInitialized('kubernetes');
+  };
+  return { nodes, serviceCidrs, deliver };
+}
+
+interface Underlay {
+  readonly namespace: TemporaryNetworkNamespace;
+  readonly number: number;
+}
+
+/** Gives eno1 the addresses of the homelab's n-th node. */
+function configure({ namespace, number }: Underlay): void {
+  using netlink = openNetlink({ namespace: namespace.path });
+  const eno1 = netlink.links.get('eno1');
+  assert.ok(eno1);
+  const { ifindex } = eno1;
+  netlink.links.set({ ifindex, up: true });
+  netlink.addresses.add({ ifindex, address: parseAddress(`10.10.30.10${number}`), length: 24 });
+  netlink.addresses.add({ ifindex, address: parseAddress(`fd00:10:10:30::10${number}`), length: 64, noDad: true });
+}
+
+/** Two nodes on one wire. */
+function cable(): { first: Underlay; second: Underlay; [Symbol.dispose](): void } {
+  const stack = new DisposableStack();
+  const first = { namespace: stack.use(temporaryNetworkNamespace()), number: 1 };
+  const second = { namespace: stack.use(temporaryNetworkNamespace()), number: 2 };
+  using netlink = openNetlink({ namespace: first.namespace.path });
+  const namespaceFd = openSync(second.namespace.path, 'r');
+  netlink.links.create({ kind: 'veth', name: 'eno1', peer: { name: 'eno1', namespaceFd } });
+  closeSync(namespaceFd);
+  for (const node of [first, second]) configure(node);
+  return { first, second, [Symbol.dispose]: () => stack.dispose() };
+}
+
+function start({ namespace, number }: Underlay, kubernetes: ReturnType<typeof api>, log: Logger = silentLogger) {
+  const stack = new DisposableStack();
+  const netlink = stack.use(openNetlink({ namespace: namespace.path }));
+  // Timers run in the test's own namespace, so the settings are an empty directory: none is there, none is written.
+  const proc = stack.use(temporaryDirectory()).path;
+  const feature = startNodes({
+    netlink,
+    nodeName: `k8s-cp${number}`,
+    nodeObjects: kubernetes.nodes,
+    serviceCidrs: kubernetes.serviceCidrs,
+    values: { devices: ['eno1'], mtu: 0, tunnelPort: 8472 },
+    log,
+    proc,
+  });
+  const routes = () =>
+    netlink.routes
+      .list({ protocol: routeProtocol.sluice })
+      .map((route) => formatPrefix(route.destination))
+      .sort();
+  return {
+    netlink,
+    feature,
+    routes,
+    async [Symbol.asyncDispose]() {
+      await feature.close();
+      stack.dispose();
+    },
+  };
+}
+
+const deadlineMs = 10_000;
+
+/** Looks again and again: the kernel's and the tables' events come in their own time. */
+async function eventually(what: string, holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + deadlineMs;
+  while (!holds()) {
+    if (Date.now() > deadline) assert.fail(`not within ${deadlineMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const allRoutes = [
+  '10.244.0.0/24',
+  '10.244.1.0/24',
+  '10.244.2.0/24',
+  '10.96.0.0/16',
+  'fd00:10:244:1::/64',
+  'fd00:10:244:2::/64',
+  'fd00:10:244::/64',
+  'fd00:10:96::/112',
+];
+
+test('node becomes ready with devices, facts and routes to all pods and services', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  await using node = start(wire.first, kubernetes);
+  assert.match(node.feature.problem ?? '', /waiting for the Node object k8s-cp1/);
+  kubernetes.deliver();
+  const facts = await node.feature.ready;
+  const host = node.netlink.links.get(deviceNames.host);
+  assert.deepEqual(
+    [facts.hostIfindex, facts.hostMac, facts.mtu, facts.gatewayIpv4, facts.gatewayIpv6, facts.nodeIpv4, facts.nodeIpv6],
+    [host?.ifindex, host?.mac, 1450, '10.244.0.1', 'fd00:10:244::1', '10.10.30.101', 'fd00:10:10:30::101'],
+  );
+  await eventually('routes', () => node.routes().length === allRoutes.length);
+  assert.deepEqual(node.routes(), allRoutes);
+  const [route] = node.netlink.routes.list({ protocol: routeProtocol.sluice });
+  assert.deepEqual([route?.ifindex, route?.source, route?.mtu], [host?.ifindex, '10.244.0.1', 1450]);
+  assert.equal(node.feature.problem, undefined);
+  assert.equal(node.feature.devices.get('eno1')?.why, 'named by devices: eno1');
+});
+
+test('node that disappears, and one whose CIDR is gone after a relist, lose their routes; others keep theirs', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  await using node = start(wire.first, kubernetes);
+  await eventually('routes', () => node.routes().length === allRoutes.length);
+  kubernetes.nodes.delete('k8s-cp3');
+  const withoutThird = allRoutes.filter((text) => !/244[.:]2/.test(text));
+  await eventually('third gone', () => node.routes().join() === withoutThird.join());
+  kubernetes.deliver(homelabNodes().slice(0, 1));
+  const withoutSecond = withoutThird.filter((text) => !/244[.:]1/.test(text));
+  await eventually('second gone', () => node.routes().join() === withoutSecond.join());
+});
+
+test("routes of others and of other protocols are not touched, a former process's go", async () => {
+  using wire = cable();
+  const kubernetes = api();
+  using netlink = openNetlink({ namespace: wire.first.namespace.path });
+  const ifindex = netlink.links.get('eno1')?.ifindex ?? 0;
+  netlink.routes.replace({ destination: parsePrefix('10.7.0.0/16'), ifindex, protocol: routeProtocol.static });
+  netlink.routes.replace({ destination: parsePrefix('10.8.0.0/16'), ifindex });
+  await using node = start(wire.first, kubernetes);
+  assert.deepEqual(node.routes(), ['10.8.0.0/16'], 'nothing is pruned before the API has told of all nodes');
+  kubernetes.deliver();
+  await eventually('only ours', () => node.routes().join() === allRoutes.join());
+  assert.equal(netlink.routes.list({ family: 4, protocol: routeProtocol.static }).length, 1);
+});
+
+test('route that somebody takes away comes back', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  await using node = start(wire.first, kubernetes);
+  await eventually('routes', () => node.routes().length === allRoutes.length);
+  node.netlink.routes.delete({ destination: parsePrefix('10.244.1.0/24') });
+  await eventually('back', () => node.routes().length === allRoutes.length);
+});
+
+test('device that somebody deletes comes back with its addresses and routes, and the facts change', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  await using node = start(wire.first, kubernetes);
+  const before = await node.feature.ready;
+  const changes: NodeFacts[] = [];
+  node.feature.onFactsChange((facts) => changes.push(facts));
+  node.netlink.links.delete(before.hostIfindex);
+  await eventually('facts', () => changes.length > 0);
+  await eventually('routes', () => node.routes().length === allRoutes.length);
+  assert.notEqual(changes[0]?.hostIfindex, before.hostIfindex);
+  assert.equal(changes[0]?.hostMac, before.hostMac);
+});
+
+test('MTU of the network device reaches pods and routes at run time', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  await using node = start(wire.first, kubernetes);
+  await node.feature.ready;
+  const ifindex = node.netlink.links.get('eno1')?.ifindex ?? 0;
+  node.netlink.links.set({ ifindex, mtu: 1400 });
+  await eventually('facts', () => node.feature.facts?.mtu === 1350);
+  const mtus = () => new Set(node.netlink.routes.list({ protocol: routeProtocol.sluice }).map((route) => route.mtu));
+  await eventually('routes', () => [...mtus()].join() === '1350');
+  assert.equal(node.netlink.links.get(deviceNames.overlay)?.mtu, 1350);
+});
+
+test('address that comes to and leaves a device is in the tables at once', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  await using node = start(wire.first, kubernetes);
+  await node.feature.ready;
+  const vip = {
+    ifindex: node.netlink.links.get('eno1')?.ifindex ?? 0,
+    address: parseAddress('10.10.30.10'),
+    length: 32,
+  };
+  const holdsVip = () => node.feature.devices.get('eno1')?.addresses.includes(vip.address) ?? false;
+  node.netlink.addresses.add(vip);
+  await eventually('added', holdsVip);
+  assert.equal(node.feature.addresses.has('eno1 10.10.30.10/32'), true);
+  node.netlink.addresses.delete(vip);
+  await eventually('removed', () => !holdsVip());
+});
+
+test('restart finds everything as it is and writes nothing', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  const first = start(wire.first, kubernetes);
+  const facts = await first.feature.ready;
+  await eventually('routes', () => first.routes().length === allRoutes.length);
+  await first[Symbol.asyncDispose]();
+  await using second = start(wire.first, kubernetes);
+  assert.deepEqual(await second.feature.ready, facts);
+  for (const each of second.feature.reconcilers) await each.flush();
+  assert.deepEqual(
+    second.feature.reconcilers.map((each) => each.summary().updates),
+    [0],
+  );
+});
+
+test('bad Node object is a row with its reason, the others work', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  const [own, other] = homelabNodes();
+  assert.ok(own && other);
+  kubernetes.deliver([own, { ...other, name: 'twin' }, other]);
+  await using node = start(wire.first, kubernetes);
+  await node.feature.ready;
+  const refused = node.feature.nodes.list().filter((row) => row.status.state === 'error');
+  assert.deepEqual(
+    refused.map((row) => row.name),
+    ['twin'],
+  );
+  assert.match(refused[0]?.status.error ?? '', /pod CIDR 10\.244\.1\.0\/24 overlaps 10\.244\.1\.0\/24 of node k8s-cp2/);
+});
+
+function program(facts: NodeFacts, namespace: TemporaryNetworkNamespace, stack: DisposableStack): Datapath {
+  const datapath = stack.use(
+    openDatapath({
+      bpffs: stack.use(temporaryBpffs()).path,
+      cgroupPath: stack.use(temporaryCgroup()).path,
+      objectsDirectory: `${installationRoot()}/bpf/build`,
+      configuration: { ...facts, dryRun: 0, ipv4Enabled: 1, ipv6Enabled: 1, nodeIdentity: 6 },
+      log: silentLogger,
+    }),
+  );
+  namespace.run(() => {
+    datapath.attachHost(facts.netIfindex);
+    datapath.attachOverlay(facts.overlayIfindex);
+  });
+  return datapath;
+}
+
+/** Sends a datagram and answers it; returns whom the receiver and then the asker saw. Blocks at most two seconds each. */
+function ping(from: TemporaryNetworkNamespace, to: TemporaryNetworkNamespace, target: Address): Address[] {
+  const domain = familyOf(target) === 4 ? AddressFamily.INET : AddressFamily.INET6;
+  const open = () => {
+    const fd = socket(domain, SocketType.DGRAM);
+    setsockopt(fd, SocketLevel.SOCKET, SocketOption.RCVTIMEO, new Uint8Array(BigInt64Array.of(2n, 0n).buffer));
+    return fd;
+  };
+  const client = from.run(open);
+  const server = to.run(open);
+  try {
+    bind(server, internetAddress(addressToWire(target), 7));
+    sendto(client, Buffer.from('ping'), internetAddress(addressToWire(target), 7));
+    const seen = recvfrom(server, new Uint8Array(16));
+    if (seen === undefined) return [];
+    sendto(server, Buffer.from('pong'), seen.address);
+    const answer = recvfrom(client, new Uint8Array(16));
+    return [seen, ...(answer ? [answer] : [])].map((each) =>
+      addressFromWire(parseInternetAddress(each.address).address),
+    );
+  } finally {
+    close(client);
+    close(server);
+  }
+}
+
+test('two nodes reach the router addresses of each other through the tunnel, in both families', async () => {
+  using stack = new DisposableStack();
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  await using first = start(wire.first, kubernetes);
+  await using second = start(wire.second, kubernetes);
+  for (const [node, underlay] of [
+    [first, wire.first],
+    [second, wire.second],
+  ] as const) {
+    const { maps } = program(await node.feature.ready, underlay.namespace, stack);
+    node.feature.serveMaps(maps);
+    for (const each of node.feature.reconcilers) await each.flush();
+    assert.deepEqual([maps.ipcache.count(), maps.ipcachePrefix.count(), maps.endpoints.count()], [8, 4, 4]);
+  }
+  const { namespace: from } = wire.first;
+  const { namespace: to } = wire.second;
+  assert.deepEqual(ping(from, to, parseAddress('10.244.1.1')), ['10.244.0.1', '10.244.1.1']);
+  assert.deepEqual(ping(from, to, parseAddress('fd00:10:244:1::1')), ['fd00:10:244::1', 'fd00:10:244:1::1']);
+  assert.deepEqual(ping(to, from, parseAddress('10.244.0.1')), ['10.244.1.1', '10.244.0.1']);
+  kubernetes.nodes.delete('k8s-cp2');
+  await eventually('rows gone', () => first.feature.nodes.size === 2);
+  for (const each of first.feature.reconcilers) await each.flush();
+  const unanswerable = () => ping(to, from, parseAddress('10.244.0.1'));
+  assert.throws(unanswerable, { code: 'ENETUNREACH' }, 'no way back to a node that is no more');
+});
