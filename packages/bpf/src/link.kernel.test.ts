@@ -22,6 +22,7 @@ import { readIterator } from './iterator.ts';
 import { Command, LinkType } from './kernel-constants.ts';
 import { attachCgroup, attachIterator, attachTcx, Link, queryTcx } from './link.ts';
 import { loadObject } from './load-object.ts';
+import { BpfMap } from './map.ts';
 import { AttachType } from './program-type.ts';
 
 const LOOPBACK = Uint8Array.of(127, 0, 0, 1);
@@ -76,6 +77,15 @@ test('pinned link goes on without its descriptor, and is updated by who opens it
     again.detach();
     assert.throws(() => again.update(program('drop')), { code: 'ENOLINK' });
   });
+});
+
+test('pin of another kind is refused, not misread', () => {
+  using bpffs = temporaryBpffs();
+  using _leaks = leakCheck();
+  const path = join(bpffs.path, 'drop');
+  program('drop').pin(path);
+  assert.throws(() => Link.openPinned(path), /is no link: anon_inode:bpf-prog/);
+  assert.throws(() => BpfMap.openPinned(path), /is no map/);
 });
 
 test('closing a link that nobody pinned detaches', () => {

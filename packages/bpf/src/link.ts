@@ -29,7 +29,7 @@ export class Link implements Disposable {
   }
 
   static openPinned(path: string): Link {
-    return new Link(openPin(path));
+    return new Link(openPin(path, 'link'));
   }
 
   static openById(id: number): Link {

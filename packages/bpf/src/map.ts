@@ -55,7 +55,7 @@ export class BpfMap implements Disposable {
   }
 
   static openPinned(path: string): BpfMap {
-    return new BpfMap(openPin(path));
+    return new BpfMap(openPin(path, 'map'));
   }
 
   static openById(id: number): BpfMap {

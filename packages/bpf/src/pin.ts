@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, readlinkSync, rmSync, statfsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { close } from '@sluice/ffi';
 import { Attributes } from './attributes.ts';
 import { Command } from './kernel-constants.ts';
 
@@ -16,9 +17,19 @@ export function pinObject(fd: number, path: string): void {
   new Attributes(12).text(0, path).u32(8, fd).call(Command.objPin, `pin ${path}`);
 }
 
-/** A new descriptor of what is pinned at the path; ENOENT when nothing is. */
-export function openPin(path: string): number {
-  return new Attributes(12).text(0, path).call(Command.objGet, `open pin ${path}`);
+export type PinnedKind = 'map' | 'program' | 'link';
+
+/** As the descriptor's link in /proc names it; links have two names, by how the descriptor was made. */
+const inodeNames: Record<PinnedKind, RegExp> = { map: /:bpf-map$/, program: /:bpf-prog$/, link: /:bpf[-_]link$/ };
+
+/** A new descriptor of what is pinned at the path. ENOENT when nothing is, TypeError when it is of another kind. */
+export function openPin(path: string, kind: PinnedKind): number {
+  const fd = new Attributes(12).text(0, path).call(Command.objGet, `open pin ${path}`);
+  // The kernel's infos of the three have the same beginning: a mix-up would go on for a while.
+  const inode = readlinkSync(`/proc/self/fd/${fd}`);
+  if (inodeNames[kind].test(inode)) return fd;
+  close(fd);
+  throw new TypeError(`pin ${path} is no ${kind}: ${inode}`);
 }
 
 export function isPinned(path: string): boolean {

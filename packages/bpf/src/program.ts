@@ -45,7 +45,7 @@ export class Program implements Disposable {
   }
 
   static openPinned(path: string): Program {
-    return programOf(openPin(path));
+    return programOf(openPin(path, 'program'));
   }
 
   static openById(id: number): Program {
