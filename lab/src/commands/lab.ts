@@ -1,15 +1,13 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { LabError } from '../error.ts';
 import type { LabContext } from './context.ts';
-import { demo } from './demo.ts';
-import { down } from './down.ts';
-import { exec, kubectl } from './exec.ts';
-import { status } from './status.ts';
-import { up } from './up.ts';
 
 const nameDefault = 'homelab';
 
-/** `sluice lab ...`. Failures end with `process.exitCode` set and their text on standard error. */
+/**
+ * `sluice lab ...`. Each command loads what it needs when it is run: most calls of `sluice` are not about a lab.
+ * Failures end with `process.exitCode` set and their text on standard error.
+ */
 export function labCommand(): Command {
   const context: LabContext = { print: (line) => console.log(line), environment: process.env };
   const lab = new Command('lab')
@@ -25,31 +23,36 @@ export function labCommand(): Command {
     .option('--demo', "the homelab's objects, a sample workload, the connectivity test")
     .action(({ demo: withDemo, ...options }) =>
       run(async () => {
+        const { up } = await import('./up.ts');
         const made = await up({ nodes: undefined, values: undefined, ...options }, context);
-        if (withDemo) return demo(made, context);
+        if (withDemo) return (await import('./demo.ts')).demo(made, context);
         context.print(`KUBECONFIG=${made.layout.kubeconfig}`);
         return 0;
       }),
     );
   command('down', 'Remove every process, namespace, cgroup, mount and file of the lab').action(({ name }) =>
     run(async () => {
-      await down(name, context);
+      await (await import('./down.ts')).down(name, context);
       return 0;
     }),
   );
   command('status', 'What is up; fails when something is not').action(({ name }) =>
     run(async () => {
-      await status(name, context);
+      await (await import('./status.ts')).status(name, context);
       return 0;
     }),
   );
   command('exec <node|pod> <command...>', 'Run a command on a node, or in a pod ([NAMESPACE/]NAME)')
     .passThroughOptions()
-    .action((where: string, words: string[], { name }) => run(() => exec(name, where, withoutSeparator(words), context)));
+    .action((where: string, words: string[], { name }) =>
+      run(async () => (await import('./exec.ts')).exec(name, where, withoutSeparator(words), context)),
+    );
   command('kubectl [arguments...]', 'Run kubectl against the lab')
     .passThroughOptions()
     .allowUnknownOption()
-    .action((words: string[], { name }) => run(() => kubectl(name, withoutSeparator(words), context)));
+    .action((words: string[], { name }) =>
+      run(async () => (await import('./exec.ts')).kubectl(name, withoutSeparator(words), context)),
+    );
   return lab;
 }
 

@@ -80,7 +80,7 @@ async function ensureNode(
     `address replace ${node.address4}/24 dev ${device}`,
     `address replace ${node.address6}/64 dev ${device} nodad`,
     `route replace default via ${router4} dev ${device}`,
-    `-6 route replace default via ${router6} dev ${device}`,
+    `route replace ::/0 via ${router6} dev ${device}`,
   ]);
   return [isNew ? node.name : `${node.name} (network repaired)`];
 }

@@ -1,5 +1,6 @@
+import { dirname } from 'node:path';
 import { LabError } from '../error.ts';
-import { runProgram, sluiceCni } from '../host/program.ts';
+import { labRun, runProgram, sluiceCni } from '../host/program.ts';
 import type { NodeLayout } from '../layout.ts';
 
 /** What the plugin is asked about: one pod's namespace. */
@@ -28,7 +29,7 @@ const version = '1.1.0';
 export function nodeCni(node: NodeLayout): Cni {
   const configuration = { cniVersion: version, name: 'sluice', type: 'sluice-cni', agentSocket: node.cniSocket };
   const call = (command: string, environment: Record<string, string>, extra: object = {}) =>
-    callPlugin(command, environment, { ...configuration, ...extra });
+    callPlugin(node.netns, { CNI_COMMAND: command, ...environment }, { ...configuration, ...extra });
   return {
     add: async (pod) => addressesOf(await call('ADD', podEnvironment(pod))),
     delete: async (pod) => {
@@ -55,19 +56,16 @@ function podEnvironment({ containerId, netns, namespace, name, uid }: CniPod): R
   return { CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: interfaceName, CNI_ARGS: words.join(';') };
 }
 
-async function callPlugin(
-  command: string,
-  environment: Record<string, string>,
-  configuration: object,
-): Promise<unknown> {
-  const path = sluiceCni.slice(0, sluiceCni.lastIndexOf('/'));
-  const { status, stdout, stderr } = await runProgram(sluiceCni, [], {
-    environment: { CNI_COMMAND: command, CNI_PATH: path, ...environment },
+/** In the node's network namespace, where the runtime of a real node lives: that is where the pod's other end comes to be. */
+async function callPlugin(netns: string, environment: Record<string, string>, configuration: object): Promise<unknown> {
+  const { status, stdout, stderr } = await runProgram(labRun, ['exec', '--net', netns, '--', sluiceCni], {
+    environment: { CNI_PATH: dirname(sluiceCni), ...environment },
     input: JSON.stringify(configuration),
   });
   const answer = parseAnswer(stdout);
   if (status === 0) return answer;
-  throw new LabError(`sluice-cni ${command}: ${errorText(answer) ?? (stderr.trim() || `exit status ${status}`)}`);
+  const why = errorText(answer) ?? (stderr.trim() || `exit status ${status}`);
+  throw new LabError(`sluice-cni ${environment.CNI_COMMAND}: ${why}`);
 }
 
 function parseAnswer(text: string): unknown {

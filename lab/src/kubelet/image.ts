@@ -52,7 +52,7 @@ export interface PodFacts {
 export function containerEnvironment(pod: Pod, container: Container, facts: PodFacts): Record<string, string> {
   const environment: Record<string, string> = {
     PATH: podPath,
-    HOSTNAME: pod.spec.hostname ?? pod.metadata.name,
+    HOSTNAME: pod.spec.hostNetwork ? facts.nodeName : (pod.spec.hostname ?? pod.metadata.name),
     NODE_NAME: facts.nodeName,
   };
   for (const { name, value, valueFrom } of container.env ?? []) {

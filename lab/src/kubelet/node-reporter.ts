@@ -7,7 +7,8 @@ import { readOsName } from './kubelet.ts';
 
 const leaseSeconds = 40;
 const leaseNamespace = 'kube-node-lease';
-const reportMs = { whileNotReady: 50, whenReady: 10_000 };
+// Eager at first, since people wait for the lab; patient with an agent that stays away.
+const reportMs = { notReadyFirst: 30, notReadyMost: 1_000, whenReady: 10_000 };
 const podsMax = '110';
 
 /** Registers the node, renews its lease, and says whether its network takes pods. */
@@ -15,6 +16,7 @@ export class NodeReporter implements Disposable {
   readonly #options: { node: LabNode; store: Store; cni: Cni; log: (message: string) => void };
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
+  #waitMs = reportMs.notReadyFirst;
   #notReady: string | undefined = 'the network plugin has not been asked yet';
 
   constructor(options: { node: LabNode; store: Store; cni: Cni; log: (message: string) => void }) {
@@ -44,7 +46,9 @@ export class NodeReporter implements Disposable {
     } catch (error) {
       this.#options.log(`report node ${this.#options.node.name}: ${messageOf(error)}`);
     }
-    this.#timer = setTimeout(() => void this.#report(), this.isReady ? reportMs.whenReady : reportMs.whileNotReady);
+    const waitMs = this.isReady ? reportMs.whenReady : this.#waitMs;
+    this.#waitMs = this.isReady ? reportMs.notReadyFirst : Math.min(1.2 * this.#waitMs, reportMs.notReadyMost);
+    this.#timer = setTimeout(() => void this.#report(), waitMs);
   }
 
   #register(): void {

@@ -88,8 +88,8 @@ export class PodWorker {
     if (!sandbox) return;
     this.#sandbox = sandbox;
     if (this.#stop.signal.aborted) return;
-    const hostname = this.#pod.spec.hostname ?? this.#pod.metadata.name;
-    const { dns, nodeResolvConf, prober } = this.#around;
+    const { dns, nodeName, nodeResolvConf, prober } = this.#around;
+    const hostname = sandbox.isHostNetwork ? nodeName : (this.#pod.spec.hostname ?? this.#pod.metadata.name);
     writeFileSync(join(sandbox.directory, 'resolv.conf'), podResolvConf(this.#pod, dns, nodeResolvConf));
     writeFileSync(join(sandbox.directory, 'hosts'), podHosts(this.#pod, sandbox.addresses, dns.domain));
     const { signal } = this.#stop;

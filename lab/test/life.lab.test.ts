@@ -1,0 +1,118 @@
+// Needs root and a kernel that Sluice runs on; each lab takes seconds.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { leftBehind, machineState } from './machine.ts';
+import { type TestLab, testLab } from './test-lab.ts';
+
+/** Name, process and restarts of each container that runs. */
+async function containers(lab: TestLab): Promise<string[]> {
+  const pods = JSON.parse(await lab.must('kubectl', 'get', 'pods', '-A', '-o', 'json'));
+  const restarts = pods.items.map(
+    (pod: { metadata: { name: string; uid: string }; status: { containerStatuses: { restartCount: number }[] } }) => [
+      pod.metadata.uid,
+      `${pod.metadata.name} restarts=${pod.status.containerStatuses[0]?.restartCount}`,
+    ],
+  );
+  return restarts.map(([uid, text]: [string, string]) => `${text} process=${processOf(lab, uid)}`).toSorted();
+}
+
+function processOf(lab: TestLab, uid: string): string {
+  const nodes = readdirSync(join(lab.layout.directory, 'nodes'));
+  const directory = nodes.map((node) => join(lab.layout.node(node).pods, uid)).find((path) => existsSync(path));
+  const file = directory && readdirSync(directory).find((name) => /^container-.*\.json$/.test(name));
+  return directory && file ? JSON.stringify(JSON.parse(readFileSync(join(directory, file), 'utf8')).process) : 'none';
+}
+
+function daemonOf(lab: TestLab): number {
+  return JSON.parse(readFileSync(lab.layout.pidFile, 'utf8')).pid;
+}
+
+test('down leaves nothing of a lab: no namespace, process, cgroup, mount, device, link or file', async () => {
+  const before = machineState();
+  await using lab = testLab();
+  await lab.must('up', '--nodes', '2');
+  const during = machineState();
+  assert.ok(
+    [...during.cgroups].some((path) => path.includes(lab.name)),
+    'the lab has processes in its cgroups',
+  );
+  assert.match(await lab.must('down'), /removed 1 daemon, \d+ processes, \d+ pins, \d+ mounts, \d+ cgroups, 1 folder/);
+  assert.deepEqual(leftBehind(before, during, machineState()), []);
+  assert.equal(existsSync(lab.layout.directory), false);
+  assert.match(await lab.must('down'), /nothing is there/);
+});
+
+test('up of what is up says so and touches nothing', async () => {
+  await using lab = testLab();
+  await lab.must('up', '--nodes', '2');
+  const [daemon, pods] = [daemonOf(lab), await containers(lab)];
+  assert.match(await lab.must('up'), /nothing to do: everything is up/);
+  assert.deepEqual([daemonOf(lab), await containers(lab)], [daemon, pods]);
+  await lab.must('status');
+});
+
+test('up with other nodes than the lab has is refused', async () => {
+  await using lab = testLab();
+  await lab.must('up', '--nodes', '1');
+  const { status, stderr } = await lab.run('up', '--nodes', '2');
+  assert.equal(status, 1);
+  assert.match(stderr, /is there with 1 nodes, not 2/);
+});
+
+for (const afterMs of [60, 150, 250, 400, 700, 1_200]) {
+  test(`up interrupted after ${afterMs} ms: up again completes it`, async () => {
+    await using lab = testLab();
+    await lab.interrupt('up', afterMs, '--nodes', '2');
+    await lab.must('up', '--nodes', '2');
+    await lab.must('status');
+  });
+
+  test(`up interrupted after ${afterMs} ms: down removes it`, async () => {
+    const before = machineState();
+    await using lab = testLab();
+    await lab.interrupt('up', afterMs, '--nodes', '2');
+    const during = machineState();
+    await lab.must('down');
+    assert.deepEqual(leftBehind(before, during, machineState()), []);
+  });
+}
+
+test('down interrupted: down again removes the rest', async () => {
+  const before = machineState();
+  await using lab = testLab();
+  await lab.must('up', '--nodes', '2');
+  const during = machineState();
+  await lab.interrupt('down', 250);
+  await lab.must('down');
+  assert.deepEqual(leftBehind(before, during, machineState()), []);
+});
+
+test('pods outlive a killed daemon, and the next one finds them again', async () => {
+  await using lab = testLab();
+  await lab.must('up', '--nodes', '2');
+  const pods = await containers(lab);
+  process.kill(daemonOf(lab), 'SIGKILL');
+  assert.match(await lab.must('up'), /API server and kubelets: started/);
+  assert.deepEqual(await containers(lab), pods);
+});
+
+test('a node whose network was taken away is repaired by up', async () => {
+  await using lab = testLab();
+  await lab.must('up', '--nodes', '2');
+  await lab.must('exec', 'k8s-cp2', '--', 'ip', 'link', 'delete', 'eno1');
+  assert.match(await lab.must('up'), /k8s-cp2 \(network repaired\)/);
+  assert.match(await lab.must('exec', 'k8s-cp2', '--', 'ip', 'address', 'show', 'eno1'), /10\.10\.30\.102\/24/);
+});
+
+test('two labs with the same addresses do not meet', async () => {
+  await using one = testLab();
+  await using other = testLab();
+  await Promise.all([one.must('up', '--nodes', '1'), other.must('up', '--nodes', '1')]);
+  await one.must('kubectl', 'create', 'namespace', 'only-here');
+  const { status } = await other.run('kubectl', 'get', 'namespace', 'only-here');
+  assert.equal(status, 1);
+  await one.must('down');
+  await other.must('status');
+});

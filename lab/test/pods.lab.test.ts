@@ -1,0 +1,134 @@
+// Needs root and a kernel that Sluice runs on. One lab of two nodes for all of these.
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { after, before, test } from 'node:test';
+import { lanName } from '../src/host/network.ts';
+import { testLab } from './test-lab.ts';
+
+const lab = testLab();
+before(() => lab.must('up', '--nodes', '2'));
+after(() => lab[Symbol.asyncDispose]());
+
+const kubectl = (...args: string[]) => lab.must('kubectl', ...args);
+const namespaces = () => readdirSync(dirname(lab.layout.netns(lanName))).filter((name) => name.startsWith('pod-'));
+
+async function runPod(name: string, image: string, ...args: string[]): Promise<void> {
+  const overrides = args.length > 0 ? ['--', ...args] : [];
+  await kubectl('run', name, `--image=sluice-lab/${image}`, ...overrides);
+  await kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=30s');
+}
+
+test('a pod has an address of each family, the name of its own as host name, and the cluster in its resolv.conf', async () => {
+  await runPod('whoami', 'client');
+  const pod = JSON.parse(await kubectl('get', 'pod', 'whoami', '-o', 'json'));
+  const addresses = pod.status.podIPs.map(({ ip }: { ip: string }) => ip);
+  assert.match(addresses.join(' '), /^10\.244\.\d+\.\d+ fd00:10:244:/);
+  const seen = await lab.must('exec', 'whoami', '--', 'ip', '-o', 'address', 'show', 'eth0');
+  for (const address of addresses) assert.ok(seen.includes(` ${address}/`), `${address} in ${seen}`);
+  assert.equal(await lab.must('exec', 'whoami', '--', 'hostname'), 'whoami\n');
+  const resolvConf = await kubectl('exec', 'whoami', '--', 'cat', '/etc/resolv.conf');
+  assert.match(resolvConf, /^nameserver 10\.96\.0\.10$/m);
+  assert.match(resolvConf, /^search default\.svc\.cluster\.local svc\.cluster\.local cluster\.local$/m);
+});
+
+test('names of services resolve in pods, short and long, forwards and backwards', async () => {
+  await runPod('asker', 'client');
+  const ask = (...args: string[]) => lab.must('exec', 'asker', '--', 'resolve', ...args);
+  assert.match(await ask('kubernetes'), /^10\.96\.0\.1$/m);
+  assert.match(await ask('kube-dns.kube-system.svc.cluster.local'), /^10\.96\.0\.10\nfd00:10:96::a$/m);
+  assert.equal(await ask('10.0.96.10.in-addr.arpa', 'PTR'), 'PTR kube-dns.kube-system.svc.cluster.local\n');
+  const { status, stderr } = await lab.run('exec', 'asker', '--', 'resolve', 'nobody.kube-system');
+  assert.equal(status, 1);
+  assert.match(stderr, /nobody\.kube-system: no such name/);
+});
+
+test('kubectl logs gives what the pod printed, and only its end when asked', async () => {
+  await runPod('talker', 'echo');
+  assert.equal(await kubectl('logs', 'talker'), 'listening on TCP port 8080\nlistening on UDP port 8080\n');
+  assert.equal(await kubectl('logs', 'talker', '--tail=1'), 'listening on UDP port 8080\n');
+});
+
+test('kubectl exec gives the exit status of the command', async () => {
+  await runPod('worker', 'client');
+  const { status } = await lab.run('kubectl', 'exec', 'worker', '--', 'sh', '-c', 'exit 7');
+  assert.equal(status, 7);
+});
+
+test('a pod with an unknown image says which there are and stays pending', async () => {
+  await kubectl('run', 'stranger', '--image=nginx');
+  await kubectl(
+    'wait',
+    'pod/stranger',
+    '--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=CreateContainerError',
+  );
+  const pod = JSON.parse(await kubectl('get', 'pod', 'stranger', '-o', 'json'));
+  assert.match(
+    pod.status.containerStatuses[0].state.waiting.message,
+    /nginx is not one of the lab's images: sluice-lab\/echo/,
+  );
+  assert.equal(pod.status.phase, 'Pending');
+});
+
+test('a container that fails is started again, and the pod tells how often', async () => {
+  await kubectl('run', 'crasher', '--image=sluice-lab/client', '--command', '--', 'sh', '-c', 'sleep 0.1; exit 3');
+  await kubectl('wait', 'pod/crasher', '--for=jsonpath={.status.containerStatuses[0].restartCount}=2', '--timeout=30s');
+  const pod = JSON.parse(await kubectl('get', 'pod', 'crasher', '-o', 'json'));
+  assert.equal(pod.status.containerStatuses[0].lastState.terminated.exitCode, 3);
+  await kubectl('delete', 'pod', 'crasher');
+});
+
+test('a pod that is deleted leaves no namespace, also when it does not want to end', async () => {
+  await kubectl(
+    'run',
+    'stubborn',
+    '--image=sluice-lab/client',
+    '--command',
+    '--',
+    'sh',
+    '-c',
+    "trap '' TERM; while :; do sleep 0.1; done",
+  );
+  await kubectl('wait', '--for=condition=Ready', 'pod/stubborn', '--timeout=30s');
+  const during = namespaces();
+  await kubectl('delete', 'pod', 'stubborn', '--grace-period=1');
+  assert.equal(namespaces().length, during.length - 1);
+});
+
+test('a readiness probe is asked from the node: a pod that listens is ready, one that does not is not', async () => {
+  const pod = (name: string, port: number) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: {
+      containers: [
+        {
+          name: 'c',
+          image: 'sluice-lab/echo',
+          args: ['--http', '8080'],
+          readinessProbe: { httpGet: { port }, periodSeconds: 1 },
+        },
+      ],
+    },
+  });
+  for (const [name, port] of [
+    ['listens', 8080],
+    ['elsewhere', 8081],
+  ] as const) {
+    await kubectl('create', 'namespace', name);
+    await kubectl('run', name, '-n', name, '--image=sluice-lab/echo', `--overrides=${JSON.stringify(pod(name, port))}`);
+  }
+  await kubectl('wait', '-n', 'listens', '--for=condition=Ready', 'pod/listens', '--timeout=30s');
+  await kubectl('wait', '-n', 'elsewhere', '--for=jsonpath={.status.phase}=Running', 'pod/elsewhere', '--timeout=30s');
+  await untilEvent('elsewhere', 'Unhealthy');
+  const unready = JSON.parse(await kubectl('get', 'pod', '-n', 'elsewhere', 'elsewhere', '-o', 'json'));
+  assert.equal(unready.status.conditions.find(({ type }: { type: string }) => type === 'Ready').status, 'False');
+});
+
+async function untilEvent(namespace: string, reason: string): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  while (performance.now() < deadline) {
+    if ((await kubectl('get', 'events', '-n', namespace)).includes(reason)) return;
+  }
+  assert.fail(`no event ${reason} in namespace ${namespace} after 30 s`);
+}
