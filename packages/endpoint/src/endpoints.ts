@@ -314,6 +314,7 @@ class LocalEndpoints implements Endpoints {
     });
     this.#lastId = endpoint.id;
     try {
+      this.#requireDevice(endpoint);
       this.#store.save(endpoint);
       this.#writeMaps(endpoint);
       this.#options.programs.attachPod(endpoint.hostName, endpoint.hostIfindex);
@@ -324,6 +325,14 @@ class LocalEndpoints implements Endpoints {
     }
     this.table.upsert(endpoint);
     return resultOf(endpoint);
+  }
+
+  #requireDevice({ hostName, hostIfindex }: Endpoint): void {
+    if (this.#devices.find(hostName)?.ifindex === hostIfindex) return;
+    const message = `sluice-cni made ${hostName} in another network namespace than the agent's`;
+    throw new CniError(CniCode.InvalidEnvironment, message, {
+      details: "the runtime must run plugins in the node's own",
+    });
   }
 
   #writeMaps(endpoint: Endpoint): void {
