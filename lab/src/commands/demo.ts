@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { installationRoot } from '@sluice/runtime';
 import { askDaemon } from '../daemon/control.ts';
 import { LabError } from '../error.ts';
-import { runOnTerminal } from '../host/program.ts';
+import { callProgram, runOnTerminal } from '../host/program.ts';
 import type { LabContext } from './context.ts';
-import { exec } from './exec.ts';
+import { exec, kubectlEnvironment, kubectlProgram } from './exec.ts';
 import { type ExistingReport, homelabDirectory, isReady, problemLines } from './up.ts';
 
 const patienceMs = 60_000;
@@ -15,11 +15,8 @@ const pollMs = 40;
 export async function demo({ layout, topology }: ExistingReport, context: LabContext): Promise<number> {
   const { print, environment } = context;
   const began = performance.now();
-  const paths = [
-    ...['lb-pool.yaml', 'l2-policy.yaml'].map((file) => join(homelabDirectory(), file)),
-    join(installationRoot(), 'examples/demo'),
-  ];
-  const applied = await askDaemon(layout.socket, '/apply', paths);
+  await applyHomelab(layout.kubeconfig);
+  const applied = await askDaemon(layout.socket, '/apply', [join(installationRoot(), 'examples/demo')]);
   if (!applied) throw new LabError("the lab's daemon does not answer", { hint: `its log: ${layout.logs}/daemon.log` });
   const elapsed = () => `${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s`;
   print(
@@ -38,6 +35,14 @@ export async function demo({ layout, topology }: ExistingReport, context: LabCon
   if (first) await exec(layout.name, first.name, [sluice, 'status'], context);
   for (const line of whatNext(layout.name, layout.kubeconfig)) print(line);
   return test;
+}
+
+/** As its operator would: with kubectl, the files unchanged. */
+async function applyHomelab(kubeconfig: string): Promise<void> {
+  const files = ['lb-pool.yaml', 'l2-policy.yaml'].flatMap((file) => ['-f', join(homelabDirectory(), file)]);
+  await callProgram(kubectlProgram(), ['apply', ...files], {
+    environment: { PATH: process.env.PATH ?? '', ...kubectlEnvironment(kubeconfig) },
+  });
 }
 
 async function untilPodsReady(socket: string, progress: (text: string) => void): Promise<void> {

@@ -96,11 +96,16 @@ function runningProcess(sandbox: Sandbox): number | undefined {
 /** kubectl against the lab, as its administrator. */
 export async function kubectl(name: string, args: readonly string[], { environment }: LabContext): Promise<number> {
   const { layout } = existingLab(name);
-  const own = readdirSync(programDirectory).includes('kubectl');
-  return runOnTerminal(own ? join(programDirectory, 'kubectl') : 'kubectl', args, {
-    ...environment,
-    KUBECONFIG: layout.kubeconfig,
-    // What it finds out about the server belongs to the lab, and goes with it.
-    KUBECACHEDIR: join(dirname(layout.kubeconfig), 'kubectl-cache'),
-  });
+  return runOnTerminal(kubectlProgram(), args, { ...environment, ...kubectlEnvironment(layout.kubeconfig) });
+}
+
+/** The one that came with the lab, of the version that it is tested with, or the machine's. */
+export function kubectlProgram(): string {
+  const own = join(programDirectory, 'kubectl');
+  return existsSync(own) ? own : 'kubectl';
+}
+
+export function kubectlEnvironment(kubeconfig: string): Record<string, string> {
+  // What it finds out about the server belongs to the lab, and goes with it.
+  return { KUBECONFIG: kubeconfig, KUBECACHEDIR: join(dirname(kubeconfig), 'kubectl-cache') };
 }

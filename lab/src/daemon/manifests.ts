@@ -38,8 +38,6 @@ const resources: Readonly<Record<string, string>> = {
   'apps/v1/DaemonSet': 'daemonsets.apps',
   'networking.k8s.io/v1/NetworkPolicy': 'networkpolicies.networking.k8s.io',
   'apiextensions.k8s.io/v1/CustomResourceDefinition': 'customresourcedefinitions.apiextensions.k8s.io',
-  'cilium.io/v2alpha1/CiliumLoadBalancerIPPool': 'ciliumloadbalancerippools.cilium.io',
-  'cilium.io/v2alpha1/CiliumL2AnnouncementPolicy': 'ciliuml2announcementpolicies.cilium.io',
 };
 
 /** Creates what is not there yet, namespaces and definitions first. Gives how many it created. */
@@ -75,12 +73,7 @@ function annotations(object: ManifestObject): Record<string, string> {
   return { ...own, 'kubectl.kubernetes.io/last-applied-configuration': `${JSON.stringify(applied)}\n` };
 }
 
-const clusterScoped = new Set([
-  'Namespace',
-  'CustomResourceDefinition',
-  'CiliumLoadBalancerIPPool',
-  'CiliumL2AnnouncementPolicy',
-]);
+const clusterScoped = new Set(['Namespace', 'CustomResourceDefinition']);
 
 function rank({ kind }: ManifestObject): number {
   return ['CustomResourceDefinition', 'Namespace', 'Service'].indexOf(kind) + 1 || 9;
