@@ -28,8 +28,8 @@ import {
   parsePrefix,
 } from '@sluice/net';
 import { openNetlink, routeProtocol } from '@sluice/netlink';
-import { installationRoot, type Logger, silentLogger } from '@sluice/runtime';
-import { Table } from '@sluice/state';
+import { installationRoot, silentLogger } from '@sluice/runtime';
+import { Controllers, Table } from '@sluice/state';
 import {
   type TemporaryNetworkNamespace,
   temporaryBpffs,
@@ -40,7 +40,7 @@ import {
 import { homelabNodes, serviceCidr } from './builders.ts';
 import { deviceNames } from './device.ts';
 import type { NodeFacts } from './facts.ts';
-import { startNodes } from './nodes.ts';
+import { type NodesOptions, startNodes } from './nodes.ts';
 
 /** The API's tables, as the reflectors would fill them. */
 function api() {
@@ -84,7 +84,7 @@ function cable(): { first: Underlay; second: Underlay; [Symbol.dispose](): void 
   return { first, second, [Symbol.dispose]: () => stack.dispose() };
 }
 
-function start({ namespace, number }: Underlay, kubernetes: ReturnType<typeof api>, log: Logger = silentLogger) {
+function start({ namespace, number }: Underlay, kubernetes: ReturnType<typeof api>, more: Partial<NodesOptions> = {}) {
   const stack = new DisposableStack();
   const netlink = stack.use(openNetlink({ namespace: namespace.path }));
   // Timers run in the test's own namespace, so the settings are an empty directory: none is there, none is written.
@@ -95,8 +95,9 @@ function start({ namespace, number }: Underlay, kubernetes: ReturnType<typeof ap
     nodeObjects: kubernetes.nodes,
     serviceCidrs: kubernetes.serviceCidrs,
     values: { devices: ['eno1'], mtu: 0, tunnelPort: 8472 },
-    log,
+    log: silentLogger,
     proc,
+    ...more,
   });
   const routes = () =>
     netlink.routes
@@ -273,6 +274,77 @@ test('bad Node object is a row with its reason, the others work', async () => {
     ['twin'],
   );
   assert.match(refused[0]?.status.error ?? '', /pod CIDR 10\.244\.1\.0\/24 overlaps 10\.244\.1\.0\/24 of node k8s-cp2/);
+});
+
+test('while the API server is away the node stands from its memory, and nothing of the others is removed', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  using netlink = openNetlink({ namespace: wire.first.namespace.path });
+  const ifindex = netlink.links.get('eno1')?.ifindex ?? 0;
+  netlink.routes.replace({ destination: parsePrefix('10.244.1.0/24'), ifindex });
+  const lastKnown = {
+    addresses: [parseAddress('10.10.30.101')],
+    podCidrs: [parsePrefix('10.244.0.0/24'), parsePrefix('fd00:10:244::/64')],
+  };
+  await using node = start(wire.first, kubernetes, { lastKnown });
+  assert.equal((await node.feature.ready).gatewayIpv6, 'fd00:10:244::1');
+  for (const each of node.feature.reconcilers) await each.flush();
+  assert.deepEqual(node.routes(), ['10.244.0.0/24', '10.244.1.0/24', 'fd00:10:244::/64']);
+});
+
+test('own Node object that is deleted takes nothing away from the node', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  await using node = start(wire.first, kubernetes);
+  await eventually('routes', () => node.routes().length === allRoutes.length);
+  kubernetes.deliver(homelabNodes().slice(1));
+  await eventually('seen', () => node.feature.nodes.get('k8s-cp1')?.labels['kubernetes.io/hostname'] === undefined);
+  for (const each of node.feature.reconcilers) await each.flush();
+  assert.deepEqual(node.routes(), allRoutes);
+});
+
+test('family that is switched off has neither router address nor routes', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  const values = { devices: [], mtu: 0, tunnelPort: 8472, ipv6: false };
+  await using node = start(wire.first, kubernetes, { values });
+  assert.equal((await node.feature.ready).gatewayIpv6, undefined);
+  await eventually('routes', () => node.routes().length === 4);
+  assert.deepEqual(node.routes(), allRoutes.slice(0, 4));
+});
+
+test('what stands in the way is told, counted and tried again until it is gone', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  using netlink = openNetlink({ namespace: wire.first.namespace.path });
+  const rival = netlink.links.create({ kind: 'vxlan', name: 'flannel.1', port: 8472, external: true });
+  const controllers = new Controllers();
+  await using node = start(wire.first, kubernetes, { controllers });
+  assert.match(node.feature.problem ?? '', /^device flannel\.1 has UDP port 8472/);
+  await eventually('counted', () => controllers.list().some((each) => each.failureCount > 0));
+  netlink.links.delete(rival.ifindex);
+  await node.feature.ready;
+  assert.equal(node.feature.problem, undefined);
+});
+
+test('listener that fails to take changed facts gets them again', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  await using node = start(wire.first, kubernetes);
+  await node.feature.ready;
+  const taken: number[] = [];
+  node.feature.onFactsChange(({ mtu }) => {
+    taken.push(mtu);
+    if (taken.length === 1) throw new Error('the verifier had a bad day');
+  });
+  const ifindex = node.netlink.links.get('eno1')?.ifindex ?? 0;
+  node.netlink.links.set({ ifindex, mtu: 1400 });
+  await eventually('twice', () => taken.length === 2);
+  assert.deepEqual(taken, [1350, 1350]);
 });
 
 function program(facts: NodeFacts, namespace: TemporaryNetworkNamespace, stack: DisposableStack): Datapath {

@@ -1,4 +1,5 @@
 import type { NodeObject, ServiceCidrObject } from '@sluice/kube';
+import { type Address, familyOf } from '@sluice/net';
 import type { Netlink } from '@sluice/netlink';
 import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
 import { Controllers, type ReadableTable, sameValue, type Table } from '@sluice/state';
@@ -37,6 +38,9 @@ export interface NodesOptions {
     /** Of the network under the tunnel; 0: as the device has it. */
     readonly mtu: number;
     readonly tunnelPort: number;
+    /** False: no pods, services or routes of the family, whatever the objects say. Default true. */
+    readonly ipv4?: boolean;
+    readonly ipv6?: boolean;
   };
   readonly log: Logger;
   /** Our own node as it last was, for a start while the API server is away. */
@@ -90,6 +94,8 @@ class Nodes implements NodesFeature {
   readonly #controller: ReturnType<Controllers['start']>;
   readonly #resolveReady: (facts: NodeFacts) => void;
   #facts: NodeFacts | undefined;
+  /** Facts that every listener has taken. */
+  #announced: NodeFacts | undefined;
   #routerAddresses: RouteTarget['routerAddresses'] = [];
   #problem: string | undefined = 'not started';
   #unmatched: readonly string[] = [];
@@ -221,14 +227,22 @@ class Nodes implements NodesFeature {
     const { nodeObjects, nodeName, lastKnown } = this.#options;
     // A Node object that went away does not take its node's network away: what we had stays.
     const own = this.nodes.get(nodeName) ?? lastKnown;
-    const rows = deriveNodes(nodeObjects.list(), { name: nodeName, lastKnown: own });
+    const known = { name: nodeName, lastKnown: own };
+    const rows = deriveNodes(nodeObjects.list(), known).map((node) => this.#enabledFamilies(node));
     const before = new Map(this.nodes.list().map((row) => [row.name, row]));
     this.nodes.replaceAll(rows.map((row) => withStatus(row, before.get(row.name), this.#clock.now())));
     for (const { name, problems } of rows) {
-      const known = before.get(name)?.problems ?? [];
-      for (const problem of problems) if (!known.includes(problem)) this.#log.warn({ node: name }, problem);
+      const told = before.get(name)?.problems ?? [];
+      for (const problem of problems) if (!told.includes(problem)) this.#log.warn({ node: name }, problem);
     }
     if (nodeObjects.initialized) this.nodes.markInitialized('kubernetes');
+  }
+
+  #enabledFamilies(node: Node): Node {
+    const { ipv4 = true, ipv6 = true } = this.#options.values;
+    const isEnabled = (address: Address): boolean => (familyOf(address) === 4 ? ipv4 : ipv6);
+    const podCidrs = node.podCidrs.filter((prefix) => isEnabled(prefix.address));
+    return { ...node, podCidrs, routerAddresses: node.routerAddresses.filter(isEnabled) };
   }
 
   #observe(): Device[] {
@@ -280,12 +294,21 @@ class Nodes implements NodesFeature {
   }
 
   #publish(facts: NodeFacts): void {
-    if (this.#facts !== undefined && sameValue(this.#facts, facts)) return;
     const first = this.#facts === undefined;
-    this.#facts = facts;
-    this.#log.info({ ...facts }, first ? 'node is ready' : 'node has changed');
+    if (first || !sameValue(this.#facts, facts)) {
+      this.#log.info({ ...facts }, first ? 'node is ready' : 'node has changed');
+      this.#facts = facts;
+    }
+    if (first) this.#announced = facts;
     this.#resolveReady(facts);
-    if (!first) for (const listener of this.#listeners) listener(facts);
+    this.#announce(this.#facts ?? facts);
+  }
+
+  /** A listener that fails is called again at the next look, so that no change is lost. */
+  #announce(facts: NodeFacts): void {
+    if (this.#announced === facts) return;
+    for (const listener of this.#listeners) listener(facts);
+    this.#announced = facts;
   }
 
   #hostEndpoints(host: HostEndpoint) {
