@@ -129,3 +129,16 @@ test('socket storage is created with the types that the kernel demands', () => {
   assert.equal(info.type, MapType.skStorage);
   assert.ok(info.btfId > 0);
 });
+
+test('what the kernel does not have is named, and nothing stays open', () => {
+  using _leaks = leakCheck();
+  const missing = fixture('missing');
+  assert.throws(() => loadObject(missing, { programs: ['calls_missing'] }), {
+    name: 'NotSupportedError',
+    feature: 'kernel function bpf_no_such_function, which calls_missing calls',
+  });
+  assert.throws(() => loadObject(missing, { programs: ['lists_missing'] }), {
+    name: 'NotSupportedError',
+    feature: 'attaching lists_missing to bpf_iter_no_such_target',
+  });
+});

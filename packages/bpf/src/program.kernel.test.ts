@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { temporaryBpffs } from '@sluice/testing';
+import { temporaryBpffs, temporaryDirectory } from '@sluice/testing';
 import { fixture, required } from '../test/fixture.ts';
+import { assemble, exit, load32, moveImmediate } from './assembler.ts';
 import { loadObject } from './load-object.ts';
 import { enableStatistics, Program } from './program.ts';
 import { loadProgram } from './program-load.ts';
 import { ProgramType } from './program-type.ts';
+import { VerifierError } from './verifier-error.ts';
 
 const XDP_PASS = 2;
 // sizeof(struct __sk_buff)
@@ -86,10 +89,26 @@ test('pinned program is the same one when opened again', () => {
   assert.equal(byId.name, 'drop');
 });
 
-test('log of a refused program grows until it holds all', () => {
-  // Each step costs a line of the log; the last instruction is missing.
-  const instructions = new Uint8Array(8 * 60_000);
-  for (let at = 0; at < instructions.byteLength; at += 8) instructions[at] = 0xb7;
-  const load = () => loadProgram({ name: 'endless', type: ProgramType.schedCls, instructions, license: 'GPL' });
-  assert.throws(load, /verifier refuses endless: (last insn is not an exit or jmp|.*) \(EINVAL/);
+test('log of a refused program grows until it holds all, from the first instruction to the reason', () => {
+  using directory = temporaryDirectory();
+  const steps = Array.from({ length: 60_000 }, () => moveImmediate(0, 0));
+  // Behind the end of the context.
+  const instructions = assemble(...steps, load32(0, 1, 10_000), exit());
+  const endless = { name: 'endless', type: ProgramType.schedCls, instructions, license: 'GPL' };
+  assert.throws(
+    () => loadProgram({ ...endless, logDirectory: directory.path }),
+    (error) => {
+      assert.ok(error instanceof VerifierError);
+      assert.match(error.message, /verifier refuses endless: invalid bpf_context access.* \(EACCES; log: /);
+      const log = readFileSync(error.logPath, 'utf8');
+      assert.match(log, /^0: /m);
+      assert.match(log, /^59999: /m);
+      return true;
+    },
+  );
+});
+
+test('program that the kernel does not even look at is a plain error', () => {
+  const nonsense = { name: 'nonsense', type: 9999, instructions: exit(), license: 'GPL' };
+  assert.throws(() => loadProgram(nonsense), { name: 'SystemError', message: 'bpf load program nonsense: EINVAL' });
 });

@@ -39,6 +39,8 @@ export function valueType(btf: Btf, typeId: number, declaration: string): ValueT
       if (type.name === '') throw refuse('an anonymous struct has no name to go by');
       return { kind: 'struct', size: type.size, struct: type };
     case 'array': {
+      // Also refuses an array that holds itself.
+      btf.sizeOf(typeId);
       const element = valueType(btf, type.elementTypeId, declaration);
       if (element.kind === 'array' || element.kind === 'bytes') throw refuse('arrays of arrays are not supported');
       const size = element.size * type.length;
