@@ -25,7 +25,8 @@ export function decodeObject(
     );
   if (unknownFields.length > 0) report(resource, version, unknownFields, options);
   const metadata = isObject(value.metadata) ? value.metadata : {};
-  return { ...value, apiVersion, kind: resource.kind, metadata: metadata as NewObject['metadata'] };
+  const { apiVersion: _a, kind: _k, metadata: _m, ...content } = value;
+  return { apiVersion, kind: resource.kind, metadata: metadata as NewObject['metadata'], ...content };
 }
 
 function checkKind(resource: Resource, apiVersion: string, body: JsonObject): void {

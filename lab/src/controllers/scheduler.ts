@@ -72,7 +72,8 @@ function schedule(
   const [best] = loads.sort((a, b) => a.load[0] - b.load[0] || a.load[1] - b.load[1] || (a.node < b.node ? -1 : 1));
   if (!best) {
     waiting.add(key);
-    return refuse(store, pod, all.length);
+    refuse(store, pod, all.length);
+    return;
   }
   const bound = store.modify('pods', pod.metadata, (draft) => {
     draft.spec.nodeName = best.node;

@@ -173,7 +173,7 @@ function printed(values: readonly unknown[], type: string): Cell {
 }
 
 /** GA before beta before alpha, then the higher number: v2 > v1 > v1beta1 > v1alpha1. */
-function versionRank(name: string): number {
+export function versionRank(name: string): number {
   const parsed = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(name);
   if (!parsed) return 0;
   const stage = parsed[2] === undefined ? 3 : parsed[2] === 'beta' ? 2 : 1;

@@ -21,12 +21,14 @@ export function validateStructural(
       errors.invalid(path, 'null', `${path} in body must be of type ${schema.type ?? 'object'}: "null"`);
     return;
   }
-  if (!hasType(schema, value))
-    return errors.invalid(
+  if (!hasType(schema, value)) {
+    errors.invalid(
       path,
       typeName(value),
       `${path} in body must be of type ${wantedType(schema)}: "${typeName(value)}"`,
     );
+    return;
+  }
   if (schema.enum && !schema.enum.some((allowed) => isDeepStrictEqual(allowed, value)))
     errors.notSupported(path, value, schema.enum.map(String));
   if (typeof value === 'string') validateString(schema, value, path, errors);
@@ -48,7 +50,6 @@ function hasType(schema: StructuralSchema, value: Json): boolean {
     case 'object':
       return isObject(value);
     default:
-      // biome-ignore lint/suspicious/useValidTypeof: the schema names the type.
       return typeof value === schema.type;
   }
 }

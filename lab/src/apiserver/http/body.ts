@@ -2,6 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { parse } from 'yaml';
 import { ApiError, badRequest, unsupportedMediaType } from '../api-error.ts';
 import type { Json } from '../object.ts';
+import { decodeProtobuf } from '../schema/protobuf.ts';
+import { typeSchemas } from '../schema/schema.ts';
 
 /** Bytes of a request body, the real server's limit. */
 const bodyBytesMax = 3 * 1024 * 1024;
@@ -23,9 +25,10 @@ export function mediaType(request: IncomingMessage): string {
   return (request.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
 }
 
-/** A body in JSON or YAML; an empty one is `undefined`. */
+/** A body in JSON, YAML or protobuf; an empty one is `undefined`. */
 export function parseBody(bytes: Buffer, type: string): Json | undefined {
   if (bytes.length === 0) return undefined;
+  if (type === 'application/vnd.kubernetes.protobuf') return decodeProtobuf(bytes, builtinType);
   const isYaml = type.endsWith('yaml');
   if (!isYaml && type !== '' && !type.endsWith('json'))
     throw unsupportedMediaType(type, ['application/json', 'application/yaml']);
@@ -37,4 +40,12 @@ export function parseBody(bytes: Buffer, type: string): Json | undefined {
       `the body of the request is not ${isYaml ? 'YAML' : 'JSON'}: ${error instanceof Error ? error.message : ''}`,
     );
   }
+}
+
+/** Options of a deletion come in the version of whatever is deleted, but are one type. */
+function builtinType(apiVersion: string, kind: string): string | undefined {
+  if (kind === 'DeleteOptions') return 'meta.v1.DeleteOptions';
+  const goPackage = apiVersion === 'v1' ? 'core' : apiVersion.slice(0, apiVersion.indexOf('/')).split('.')[0];
+  const type = `${goPackage}.v1.${kind}`;
+  return typeSchemas[type] ? type : undefined;
 }

@@ -1,3 +1,4 @@
+import { versionRank } from '../custom/definition.ts';
 import { apiVersionOf, type Registry, type Resource, type ResourceVersion } from '../resources.ts';
 
 /** The release whose API the lab speaks. */
@@ -47,7 +48,8 @@ export function groupNames(registry: Registry): string[] {
 
 export function versionsOf(registry: Registry, group: string): string[] {
   const resources = registry.all().filter((resource) => resource.group === group);
-  return [...new Set(resources.flatMap((resource) => resource.versions.map((version) => version.name)))];
+  const names = new Set(resources.flatMap((resource) => resource.versions.map((version) => version.name)));
+  return [...names].sort((a, b) => versionRank(b) - versionRank(a));
 }
 
 function apiGroup(registry: Registry, group: string): object {

@@ -18,7 +18,7 @@ import { apiVersionOf, type Resource, type ResourceVersion, versionNamed } from 
 import { isObject } from '../schema/decode.ts';
 import type { PodHooks } from '../server.ts';
 import type { DeleteOptions } from '../store.ts';
-import { answerReview } from './access-review.ts';
+import { answerReview, isReview } from './access-review.ts';
 import { mediaType, parseBody, readBody } from './body.ts';
 import { discovery, serverVersion } from './discovery.ts';
 import { listPage } from './list.ts';
@@ -83,12 +83,12 @@ async function answer(
   if (!user && !open.includes(path)) throw unauthorized();
   const route = parsePath(path);
   if (route.type === 'other') return answerFixed(cluster, path, request, response);
-  if (request.method === 'POST' && /^(selfsubject|subject|localsubject)/.test(route.plural)) {
-    return sendJson(
-      response,
-      answerReview(route.plural, parseBody(await readBody(request), mediaType(request)), user),
-      201,
-    );
+  if (request.method === 'POST' && isReview(route.plural)) {
+    // kubectl sends these in protobuf, but the answer does not depend on what was asked.
+    const type = mediaType(request);
+    const bytes = await readBody(request);
+    const body = type.endsWith('protobuf') ? undefined : parseBody(bytes, type);
+    return sendJson(response, answerReview(route, body, user), 201);
   }
   const resource = cluster.registry.find(route.group, route.version, route.plural);
   if (!resource) throw noSuchPath();
@@ -117,13 +117,19 @@ export function userOf(request: IncomingMessage): User | undefined {
 }
 
 function answerFixed(cluster: Cluster, path: string, request: IncomingMessage, response: ServerResponse): void {
-  if (path === '/version') return sendJson(response, serverVersion);
+  if (path === '/version') {
+    sendJson(response, serverVersion);
+    return;
+  }
   if (['/healthz', '/livez', '/readyz'].includes(path)) {
     response.writeHead(200, { 'content-type': 'text/plain' }).end('ok');
     return;
   }
   const found = discovery(cluster.registry, path, request.headers.accept);
-  if (found) return sendJson(response, found.body, 200, found.contentType);
+  if (found) {
+    sendJson(response, found.body, 200, found.contentType);
+    return;
+  }
   const schema = openApi(cluster.registry, path);
   if (!schema) throw noSuchPath();
   sendJson(response, schema);
@@ -178,8 +184,10 @@ function find(cluster: Cluster, { resource }: Exchange, target: Target): Kuberne
 
 function list(cluster: Cluster, { request, response, query, resource, version, namespace }: Exchange): void {
   const { objects, metadata } = listPage(cluster, resource, { namespace, query });
-  if (wantsTable(request.headers.accept))
-    return sendJson(response, toTable(version.columns, objects, metadata, rowContent(query.get('includeObject'))));
+  if (wantsTable(request.headers.accept)) {
+    sendJson(response, toTable(version.columns, objects, metadata, rowContent(query.get('includeObject'))));
+    return;
+  }
   const apiVersion = apiVersionOf(resource.group, version.name);
   const items = objects.map((object) => encodeObject(resource, version, object)).join(',');
   const head = JSON.stringify({ kind: resource.listKind, apiVersion, metadata }).slice(0, -1);
@@ -351,7 +359,7 @@ function sendObject(
 ): void {
   for (const warning of warnings) response.appendHeader('warning', `299 - ${JSON.stringify(warning)}`);
   if (wantsTable(request.headers.accept)) {
-    return sendJson(
+    sendJson(
       response,
       toTable(
         version.columns,
@@ -361,6 +369,7 @@ function sendObject(
       ),
       code,
     );
+    return;
   }
   sendJson(response, { ...object, apiVersion: apiVersionOf(resource.group, version.name) }, code);
 }

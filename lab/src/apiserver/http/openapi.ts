@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { StructuralSchema } from '../custom/structural.ts';
+import { patchMediaTypes } from '../patch/patch.ts';
 import { apiVersionOf, type Registry, type Resource, type ResourceVersion } from '../resources.ts';
 import { type FieldSchema, typeSchemas } from '../schema/schema.ts';
 import { groupNames, versionsOf } from './discovery.ts';
@@ -88,10 +89,20 @@ function operation(action: string, gvk: object, schemaName: string): Node {
   const content = { 'application/json': { schema: { $ref: reference(schemaName) } } };
   return {
     ...(isWrite && { parameters: writeParameters }),
+    ...(action === 'patch' && { requestBody: { content: patchContent(schemaName) } }),
     responses: { 200: { description: 'OK', content } },
     'x-kubernetes-action': action,
     'x-kubernetes-group-version-kind': gvk,
   };
+}
+
+/** kubectl merges strategically by these schemas where it finds the media type; custom resources know no such patch. */
+function patchContent(schemaName: string): Node {
+  const isBuiltin = schemaName.startsWith('io.k8s.api.');
+  const types = Object.entries(patchMediaTypes).flatMap(([media, type]) =>
+    type === 'strategic' && !isBuiltin ? [] : [media],
+  );
+  return Object.fromEntries(types.map((type) => [type, { schema: { type: 'object' } }]));
 }
 
 function addKind(schemas: Record<string, Node>, resource: Resource, { name, schema }: ResourceVersion): string {

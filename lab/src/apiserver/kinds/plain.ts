@@ -121,7 +121,10 @@ function validateEndpoint(
   path: string,
   errors: FieldErrors,
 ): void {
-  if (!addresses || addresses.length === 0) return errors.required(path, 'must contain at least 1 address');
+  if (!addresses || addresses.length === 0) {
+    errors.required(path, 'must contain at least 1 address');
+    return;
+  }
   if (addresses.length > 100) errors.invalid(path, addresses.length, 'must have at most 100 items');
   for (const [index, address] of addresses.entries()) {
     if (type === 'FQDN') continue;

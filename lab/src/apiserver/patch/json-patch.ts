@@ -42,16 +42,20 @@ function readOperation(value: unknown): Operation {
 function applyOperation(root: { document: Json }, { op, path, from, value }: Operation): void {
   switch (op) {
     case 'add':
-      return add(root, path, value ?? null);
+      add(root, path, value ?? null);
+      return;
     case 'remove':
       return void remove(root, path);
     case 'replace':
       remove(root, path);
-      return add(root, path, value ?? null);
+      add(root, path, value ?? null);
+      return;
     case 'move':
-      return add(root, path, remove(root, from ?? ''));
+      add(root, path, remove(root, from ?? ''));
+      return;
     case 'copy':
-      return add(root, path, structuredClone(get(root, from ?? '')));
+      add(root, path, structuredClone(get(root, from ?? '')));
+      return;
     case 'test':
       if (!isDeepStrictEqual(get(root, path), value ?? null)) throw unprocessable(`testing value ${path} failed`);
       return;

@@ -74,6 +74,7 @@ function main(moduleCache: string): void {
       const target = field.type.replace(/^(\[\]|map:)+/, '');
       if (target.includes('.')) pending.push(target);
     }
+    pending.push(...Object.values(schema.inlined ?? {}));
   }
   const sorted = Object.fromEntries(Object.entries(types).sort(([a], [b]) => (a < b ? -1 : 1)));
   const lines = Object.entries(sorted).map(([name, schema]) => `${JSON.stringify(name)}: ${JSON.stringify(schema)}`);
@@ -122,6 +123,7 @@ function toSchema(name: string, parsed: Record<string, GoType>): TypeSchema {
   const prefix = name.slice(0, name.lastIndexOf('.'));
   const fields: Record<string, FieldSchema> = {};
   const required: string[] = [];
+  const inlinedTypes: Record<number, string> = {};
   for (const field of go.fields) {
     const [jsonName = '', ...flags] = field.json.split(',');
     if (jsonName === '-') continue;
@@ -130,12 +132,24 @@ function toSchema(name: string, parsed: Record<string, GoType>): TypeSchema {
       if (inlined === 'meta.v1.TypeMeta') {
         fields.apiVersion = { type: 'string', doc: 'Version of the schema of this object.' };
         fields.kind = { type: 'string', doc: 'The kind of this object.' };
-      } else Object.assign(fields, toSchema(inlined, parsed).fields);
+      } else {
+        const inner = toSchema(inlined, parsed);
+        const number = protobufNumber(field.tag);
+        if (number !== undefined) inlinedTypes[number] = inlined;
+        // Numbers of inlined fields belong to the inner message.
+        for (const [innerName, innerField] of Object.entries(inner.fields)) {
+          const { number: _, ...rest } = innerField;
+          fields[innerName] = rest;
+        }
+      }
       continue;
     }
     const schema: FieldSchema = { type: fieldType(field.goType, prefix, parsed) };
     const doc = sentence(field.comment);
     if (doc) schema.doc = doc;
+    const number = protobufNumber(field.tag);
+    if (number !== undefined) schema.number = number;
+    if (field.goType.startsWith('*')) schema.pointer = true;
     const mergeKey = /patchMergeKey:"(\w+)"/.exec(field.tag)?.[1];
     if (/patchStrategy:"merge/.test(field.tag)) schema.merge = mergeKey ?? '';
     if (/patchStrategy:"[^"]*retainKeys/.test(field.tag)) schema.retainKeys = true;
@@ -149,7 +163,17 @@ function toSchema(name: string, parsed: Record<string, GoType>): TypeSchema {
     )
       required.push(jsonName);
   }
-  return { ...(go.doc && { doc: go.doc }), ...(required.length > 0 && { required }), fields };
+  return {
+    ...(go.doc && { doc: go.doc }),
+    ...(required.length > 0 && { required }),
+    fields,
+    ...(Object.keys(inlinedTypes).length > 0 && { inlined: inlinedTypes }),
+  };
+}
+
+function protobufNumber(tag: string): number | undefined {
+  const text = /protobuf:"\w+,(\d+)/.exec(tag)?.[1];
+  return text === undefined ? undefined : Number(text);
 }
 
 function fieldType(goType: string, prefix: string, parsed: Record<string, GoType>): string {
@@ -174,7 +198,7 @@ function typeName(goType: string, prefix: string): string {
 
 /** The first sentence, without markers for code generators. */
 function sentence(comment: readonly string[]): string {
-  const end = comment.findIndex((line) => line === '---');
+  const end = comment.indexOf('---');
   const text = (end < 0 ? comment : comment.slice(0, end))
     .filter((line) => !line.startsWith('+'))
     .join(' ')

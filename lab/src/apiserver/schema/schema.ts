@@ -9,6 +9,10 @@ export interface FieldSchema {
   /** Strategic merge: the key by which list elements are matched; empty for lists of scalars, which are united. */
   merge?: string;
   retainKeys?: boolean;
+  /** Field number in protobuf. */
+  number?: number;
+  /** A pointer in Go: a zero that was sent is meant. Others drop their zero values, as `omitempty` does. */
+  pointer?: true;
   /** Server-side apply: the keys that identify a list element. */
   listKeys?: string[];
 }
@@ -17,7 +21,10 @@ export interface TypeSchema {
   doc?: string;
   required?: string[];
   fields: Record<string, FieldSchema>;
+  /** Types whose fields lie among ours in JSON but in a message of their own in protobuf, by field number. */
+  inlined?: Record<string, string>;
 }
 
 /** Every type reachable from the built-in kinds, by short name, e.g. `core.v1.Pod`. */
-export const typeSchemas: Readonly<Record<string, TypeSchema>> = kinds;
+// The generator writes it as these types; TypeScript infers a union too narrow to see that.
+export const typeSchemas = kinds as unknown as Readonly<Record<string, TypeSchema>>;

@@ -13,7 +13,10 @@ interface Context {
 /** Settles ipFamilyPolicy, ipFamilies and clusterIPs as in KEP 563, then takes the addresses that are missing. */
 export function assignAddresses(service: Service, { old, allocations, errors }: Context): void {
   const { spec } = service;
-  if (spec.type === 'ExternalName') return dropAddresses(spec);
+  if (spec.type === 'ExternalName') {
+    dropAddresses(spec);
+    return;
+  }
   const before = old && old.spec.type !== 'ExternalName' ? old.spec : undefined;
   if (before) keepAllocated(spec, before);
   spec.clusterIPs ??= spec.clusterIP ? [spec.clusterIP] : [];
