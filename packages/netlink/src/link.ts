@@ -32,6 +32,8 @@ type NewPeer = Omit<NewLink, 'up'> & { readonly namespaceFd?: number };
 
 interface NewLink {
   readonly name: string;
+  /** Default: the kernel chooses. */
+  readonly ifindex?: number;
   readonly mac?: Mac;
   readonly mtu?: number;
   /** Bring it up at once; default false. */
@@ -162,7 +164,7 @@ function encodeVxlan(data: AttributeWriter, port: number): void {
 }
 
 function newLink(link: NewLink): AttributeWriter {
-  const writer = new AttributeWriter(linkHeader({ ...flags(link.up, link.arp) }));
+  const writer = new AttributeWriter(linkHeader({ ...flags(link.up, link.arp), ifindex: link.ifindex ?? 0 }));
   writer.string(attribute.name, link.name);
   if (link.mac !== undefined) writer.bytes(attribute.address, macToBytes(link.mac));
   if (link.mtu !== undefined) writer.u32(attribute.mtu, link.mtu);
