@@ -11,13 +11,22 @@ export class MalformedObjectError extends Error {
  */
 export class Field {
   readonly value: unknown;
-  readonly path: string;
+  readonly #parent: Field | undefined;
+  readonly #step: string | number;
   readonly #problems: string[];
 
-  constructor(value: unknown, path = '', problems: string[] = []) {
+  constructor(value: unknown, parent?: Field, step: string | number = '') {
     this.value = value ?? undefined;
-    this.path = path;
-    this.#problems = problems;
+    this.#parent = parent;
+    this.#step = step;
+    this.#problems = parent === undefined ? [] : parent.#problems;
+  }
+
+  /** `spec.ports[1].port`; put together only when there is a problem to tell. */
+  get path(): string {
+    const above = this.#parent?.path ?? '';
+    if (typeof this.#step === 'number') return `${above}[${this.#step}]`;
+    return above === '' ? this.#step : `${above}.${this.#step}`;
   }
 
   get problems(): readonly string[] {
@@ -34,7 +43,7 @@ export class Field {
 
   get(name: string): Field {
     const object = this.value === undefined ? {} : this.#object();
-    return new Field(object?.[name], this.path === '' ? name : `${this.path}.${name}`, this.#problems);
+    return new Field(object?.[name], this, name);
   }
 
   items(): Field[] {
@@ -43,7 +52,7 @@ export class Field {
       this.problem(`${show(this.value)} is not a list`);
       return [];
     }
-    return this.value.map((item, index) => new Field(item, `${this.path}[${index}]`, this.#problems));
+    return this.value.map((item, index) => new Field(item, this, index));
   }
 
   text(): string | undefined {
@@ -87,7 +96,7 @@ export class Field {
     const result: Record<string, string> = {};
     for (const [key, value] of Object.entries(this.#object() ?? {})) {
       if (!keep(key)) continue;
-      const text = new Field(value, `${this.path}[${JSON.stringify(key)}]`, this.#problems).text();
+      const text = new Field(value, this, key).text();
       if (text !== undefined) result[key] = text;
     }
     return result;

@@ -136,7 +136,8 @@ class Election implements LeaderElection {
 
   #stepDown(reason: string): void {
     if (!this.#leading) return;
-    this.#log.warn({ reason }, 'no longer leader');
+    if (this.#stopping.signal.aborted) this.#log.info({ reason }, 'no longer leader');
+    else this.#log.warn({ reason }, 'no longer leader');
     this.#leading.abort();
     this.#leading = undefined;
     this.#options.onStoppedLeading?.();

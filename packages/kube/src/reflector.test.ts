@@ -168,6 +168,18 @@ test('a watch that the server ends in good order goes on from the same version',
   assert.equal(reflector.status().lists, 1);
 });
 
+test('a server that calls every version too old is not listed without pause', async (t) => {
+  const { api, reflector, until } = await start(t, { names: ['a'] });
+  api.fault = (request, response) => {
+    if (request.watch) sendStatus(response, 410, 'Expired', 'too old');
+    return request.watch;
+  };
+  await reflector.synced();
+  api.cut();
+  await until(() => reflector.status().lists >= 4);
+  assert.ok(reflector.status().failures >= 2, 'there was a pause between all but the first two lists');
+});
+
 test('a bookmark moves the version on, so that a quiet watch survives compaction', async (t) => {
   const { api, table, reflector, until } = await start(t, { names: ['a'] });
   await reflector.synced();

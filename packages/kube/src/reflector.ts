@@ -89,6 +89,7 @@ class ListWatch<Row extends object> implements Reflector {
   #lastError: string | undefined;
   #resourceVersion = '';
   #watchFailures = 0;
+  #expired = false;
 
   constructor(options: ReflectorOptions<Row>) {
     this.name = `reflector-${options.source}`;
@@ -187,7 +188,7 @@ class ListWatch<Row extends object> implements Reflector {
     try {
       for await (const event of events) this.#apply(event);
     } finally {
-      if (this.#nowMs() - startedMs >= watchGoodMs) this.#delays.reset();
+      if (this.#nowMs() - startedMs >= watchGoodMs) this.#goesWell();
     }
     // The server ended it in good order: go on where we were.
     const lastedMs = this.#nowMs() - startedMs;
@@ -201,9 +202,14 @@ class ListWatch<Row extends object> implements Reflector {
       else this.#put(event.object);
     }
     if (event.resourceVersion !== '') this.#resourceVersion = event.resourceVersion;
-    this.#watchFailures = 0;
-    this.#delays.reset();
+    this.#goesWell();
     this.#contact();
+  }
+
+  #goesWell(): void {
+    this.#watchFailures = 0;
+    this.#expired = false;
+    this.#delays.reset();
   }
 
   #put(object: unknown): void {
@@ -253,12 +259,12 @@ class ListWatch<Row extends object> implements Reflector {
     this.#state = 'waiting';
     this.#lastError = error instanceof Error ? error.message : String(error);
     if (isExpired(error)) {
-      // Our version is gone from the history. The first time this is ordinary, and the list need not wait.
+      // Our version is gone from the history. That is ordinary after an outage, and the list need not wait for it;
+      // only when the next watch is told the same, something is wrong with the server.
       this.#resourceVersion = '';
-      if (!listing && this.#delays.attempts === 0) {
-        this.#delays.next();
-        return;
-      }
+      const first = !this.#expired;
+      this.#expired = true;
+      if (first && !listing) return;
     } else if (!listing && this.#mustRelist(error)) this.#resourceVersion = '';
     this.#counts.failures++;
     const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;

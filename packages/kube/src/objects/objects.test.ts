@@ -154,6 +154,27 @@ test('addresses that cannot be endpoints are left out', () => {
   assert.equal(row.problems[6], 'endpoints[7].addresses[0]: "x" is not an IP address');
 });
 
+test('what can be an endpoint is told from what cannot up to the last address', () => {
+  const kept = (addressType: string, addresses: string[]) =>
+    parseEndpointSlice({ metadata, addressType, endpoints: [{ addresses }] }).endpoints.flatMap(
+      (each) => each.addresses,
+    );
+  const good4 = [
+    '0.0.0.1',
+    '126.255.255.255',
+    '128.0.0.0',
+    '169.253.1.1',
+    '169.255.0.0',
+    '223.255.255.255',
+    '240.0.0.0',
+  ];
+  const bad4 = ['0.0.0.0', '127.255.255.255', '169.254.255.255', '224.0.0.0', '239.255.255.255', '255.255.255.255'];
+  assert.deepEqual(kept('IPv4', [...good4, ...bad4]), good4);
+  const good6 = ['::2', '::1:1', 'fe7f::1', 'fec0::1', 'fe8::1', 'ff::1', 'feff::1', '2001:db8::ff02'];
+  const bad6 = ['::', '::1', 'fe80::1', 'febf::1', 'ff00::', 'ff02::1', 'ffff::1'];
+  assert.deepEqual(kept('IPv6', [...good6, ...bad6]), good6);
+});
+
 test('a slice of an unknown family has no endpoints and says so', () => {
   const row = slice({ addressType: 'FQDN', endpoints: [{ addresses: ['example.org'] }] });
   assert.deepEqual([row.addressType, row.endpoints], [undefined, []]);
