@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { compileBpf } from '@sluice/testing';
+import { valueType } from './bindings/value-type.ts';
 import { type Btf, parseBtf } from './btf.ts';
-import { layoutText } from './layout.ts';
+import { BpfFormatError } from './format-error.ts';
+import { layoutsCompatible, layoutText } from './layout.ts';
 import { parseObject } from './object.ts';
 
 const fixtures = join(import.meta.dirname, '../test/fixtures');
@@ -87,4 +89,36 @@ test('a layout shows each member with offset, size and type, nested ones indente
       '  80    8   whole: __u64',
     ].join('\n'),
   );
+});
+
+describe('two layouts are compatible', () => {
+  const layout = (...lines: string[]) => ['struct row, 24 bytes', ...lines].join('\n');
+  const before = layout('   0    8 id: __u64', '   8   16 reserved: __u32[4]');
+
+  test('when a field has come into reserved room, in both directions', () => {
+    const after = layout('   0    8 id: __u64', '   8    4 flags: __u32', '  12   12 reserved: __u32[3]');
+    assert.equal(layoutsCompatible(before, after), true);
+    assert.equal(layoutsCompatible(after, before), true);
+  });
+
+  const different: readonly (readonly [string, string])[] = [
+    ['a field changed its type', layout('   0    8 id: __be64', '   8   16 reserved: __u32[4]')],
+    ['a field changed its name', layout('   0    8 number: __u64', '   8   16 reserved: __u32[4]')],
+    ['the struct has another name', before.replace('row', 'other')],
+    ['the size changed', before.replace('24 bytes', '32 bytes')],
+  ];
+  for (const [why, other] of different) {
+    test(`but not when ${why}`, () => assert.equal(layoutsCompatible(before, other), false));
+  }
+});
+
+test('an array of itself is an error, not a hang', () => {
+  // Header, record {name 0, kind 3} with {element 1, index 1, length 2}, strings "\0".
+  const bytes = new Uint8Array(24 + 24 + 1);
+  const view = new DataView(bytes.buffer);
+  [0xeb9f | (1 << 16), 24, 0, 24, 24, 1, 0, 3 << 24, 0, 1, 1, 2].forEach((word, index) => {
+    view.setUint32(index * 4, word, true);
+  });
+  assert.throws(() => layoutText(parseBtf(bytes, 'loop'), 1), BpfFormatError);
+  assert.throws(() => valueType(parseBtf(bytes, 'loop'), 1, 'x'), BpfFormatError);
 });

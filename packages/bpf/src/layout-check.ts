@@ -2,7 +2,7 @@ import { close } from '@sluice/ffi';
 import { Attributes } from './attributes.ts';
 import { type Btf, parseBtf } from './btf.ts';
 import { Command, isPerCpuType, mapTypeName } from './kernel-constants.ts';
-import { layoutText } from './layout.ts';
+import { layoutsCompatible, layoutText } from './layout.ts';
 import { LayoutMismatchError } from './layout-mismatch-error.ts';
 import type { BpfMap } from './map.ts';
 import { openById, readObjectInfo } from './object-info.ts';
@@ -12,7 +12,10 @@ import type { MapDescriptor, MapSpec, ObjectSpec } from './spec.ts';
 /** What of a descriptor is compared; a descriptor of any rows is one. */
 export type MapLayout = Omit<MapDescriptor<unknown, unknown>, 'key' | 'value'>;
 
-/** Compares a map in the kernel, also one that another version of us pinned, with what the descriptor says. */
+/**
+ * Compares a map in the kernel with what the descriptor says. Another version of us may have pinned it: fields may
+ * stand where this one has reserved room, and the other way round.
+ */
 export function checkMapLayout<K, V>(map: BpfMap, descriptor: MapDescriptor<K, V>): void {
   const { info } = map;
   compareShapes(info, descriptor);
@@ -26,7 +29,7 @@ export function checkMapLayout<K, V>(map: BpfMap, descriptor: MapDescriptor<K, V
     });
   }
   const btf = readMapBtf(map);
-  if (btf !== undefined) compareTexts(btf, info, descriptor);
+  if (btf !== undefined) compareTexts(btf, info, { ...descriptor, same: layoutsCompatible });
 }
 
 /** Compares a compiled object with what was generated from it, before anything is loaded. */
@@ -35,7 +38,7 @@ export function checkObjectLayout(spec: ObjectSpec, descriptors: Iterable<MapLay
     const map = spec.maps.find((candidate) => candidate.name === descriptor.name);
     if (map === undefined) continue;
     compareShapes(map, descriptor);
-    compareTexts(spec.btf, map, descriptor);
+    compareTexts(spec.btf, map, { ...descriptor, same: (left, right) => left === right });
   }
 }
 
@@ -66,20 +69,34 @@ interface TypeIds {
 }
 
 interface LayoutTexts {
+  readonly same: (left: string, right: string) => boolean;
   readonly name: string;
   readonly keyLayout: string;
   readonly valueLayout: string;
 }
 
 function compareTexts(btf: Btf, ids: TypeIds, descriptor: LayoutTexts): void {
-  compareText(btf, ids.keyTypeId, { map: `${descriptor.name} (key)`, expected: descriptor.keyLayout });
-  compareText(btf, ids.valueTypeId, { map: `${descriptor.name} (value)`, expected: descriptor.valueLayout });
+  compareText(btf, ids.keyTypeId, {
+    map: `${descriptor.name} (key)`,
+    expected: descriptor.keyLayout,
+    same: descriptor.same,
+  });
+  compareText(btf, ids.valueTypeId, {
+    map: `${descriptor.name} (value)`,
+    expected: descriptor.valueLayout,
+    same: descriptor.same,
+  });
 }
 
-function compareText(btf: Btf, typeId: number, subject: { map: string; expected: string }): void {
+function compareText(
+  btf: Btf,
+  typeId: number,
+  subject: { map: string; expected: string; same: LayoutTexts['same'] },
+): void {
   if (typeId === 0 || subject.expected === '') return;
   const actual = layoutText(btf, typeId);
-  if (actual !== subject.expected) throw new LayoutMismatchError({ ...subject, actual });
+  const { map, expected } = subject;
+  if (!subject.same(actual, expected)) throw new LayoutMismatchError({ map, expected, actual });
 }
 
 // The types that the map was created with, from the kernel's own copy.

@@ -38,6 +38,47 @@ function addMembers(btf: Btf, typeId: number, place: { lines: string[]; bitOffse
   }
 }
 
+/** Room for later versions: written as zeros and not part of the generated interface. */
+export function isReserved(name: string): boolean {
+  return /^(reserved|pad|padding)_?\d*$/.test(name);
+}
+
+/**
+ * Whether two versions can share rows: the same name and size, and where they differ one has reserved room. The one
+ * that does not know a field writes zeros there, which every field must take for "as before".
+ */
+export function layoutsCompatible(left: string, right: string): boolean {
+  if (left === right) return true;
+  const [leftLines, rightLines] = [readLayout(left), readLayout(right)];
+  return left.split('\n')[0] === right.split('\n')[0] && fits(leftLines, rightLines) && fits(rightLines, leftLines);
+}
+
+interface LayoutLine {
+  readonly text: string;
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+function readLayout(layout: string): LayoutLine[] {
+  return layout.split('\n').flatMap((text) => {
+    const [, offset, size, name] = /^ *(\d+) +(\d+) +(\S*):/.exec(text) ?? [];
+    if (name === undefined) return [];
+    return [{ text, name, start: Number(offset), end: Number(offset) + Number(size) }];
+  });
+}
+
+function fits(lines: readonly LayoutLine[], other: readonly LayoutLine[]): boolean {
+  const same = new Set(other.map(({ text }) => text));
+  const room = other.filter(({ name }) => isReserved(name));
+  return lines.every(
+    (line) =>
+      isReserved(line.name) ||
+      same.has(line.text) ||
+      room.some(({ start, end }) => start <= line.start && line.end <= end),
+  );
+}
+
 /** As it would stand in C, qualifiers left out. */
 export function typeName(btf: Btf, typeId: number): string {
   let suffix = '';

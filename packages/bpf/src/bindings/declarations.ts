@@ -1,10 +1,9 @@
 /** Collects what is to be bound from all objects, and refuses what differs between two of them. */
 import type { Btf } from '../btf.ts';
 import type { BtfComposite, BtfEnum } from '../btf-type.ts';
-import { layoutText } from '../layout.ts';
+import { isReserved, layoutText } from '../layout.ts';
 import type { MapSpec, ObjectSpec } from '../spec.ts';
 import { BindingError } from './binding-error.ts';
-import { isReserved } from './names.ts';
 import { type Externals, enumWithin, structWithin, type ValueType, valueType } from './value-type.ts';
 
 export interface Field {

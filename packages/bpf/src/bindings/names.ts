@@ -7,8 +7,3 @@ export function pascalCase(name: string): string {
   const camel = camelCase(name);
   return camel.charAt(0).toUpperCase() + camel.slice(1);
 }
-
-/** Room for later versions: written as zeros and not part of the interface. */
-export function isReserved(name: string): boolean {
-  return /^(reserved|pad|padding)_?\d*$/.test(name);
-}
