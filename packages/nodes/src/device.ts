@@ -34,10 +34,11 @@ export interface Observation {
   readonly routes: readonly Route[];
 }
 
-/** Every device with the decision about it, in the kernel's order. */
+/** Every device with the decision about it, in the kernel's order; those of pods are the endpoints' and not listed. */
 export function describeDevices(observed: Observation, selection: Selection): Device[] {
   const withDefault = defaultRouteIfindexes(observed.routes);
-  return observed.links.map((link) => {
+  const links = observed.links.filter((link) => !podDevice.test(link.name));
+  return links.map((link) => {
     const addresses = addressesOf(link, observed.addresses);
     const decision = decide(link, addresses, withDefault.has(link.ifindex), selection);
     const { name, ifindex, mtu, kind, up } = link;
@@ -54,7 +55,7 @@ type Decision = Pick<Device, 'selected' | 'why'>;
 
 function decide(link: Link, addresses: readonly Address[], hasDefault: boolean, selection: Selection): Decision {
   if (link.loopback) return no('loopback');
-  if (isOwn(link.name)) return no('made by Sluice');
+  if (isOurs(link.name)) return no('made by Sluice');
   if (selection.patterns.length > 0) {
     const pattern = selection.patterns.find((candidate) => matches(link.name, candidate));
     return pattern === undefined ? no('not named by devices') : yes(`named by devices: ${pattern}`);
@@ -73,8 +74,8 @@ function yes(why: string): Decision {
   return { selected: true, why };
 }
 
-export function isOwn(name: string): boolean {
-  return Object.values(deviceNames).some((own) => own === name) || podDevice.test(name);
+function isOurs(name: string): boolean {
+  return Object.values(deviceNames).some((ours) => ours === name);
 }
 
 function matches(name: string, pattern: string): boolean {
