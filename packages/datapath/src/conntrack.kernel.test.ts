@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { packet } from '@sluice/net';
+import { type Clock, systemClock } from '@sluice/runtime';
+import { type Bench, createBench, gateway, neighbour, pod, remotePod } from '../test/programs.ts';
+import { TCP, UDP } from '../test/services.ts';
+import { CtState, collectConnections, type Tuple } from './index.ts';
+
+const SECOND_NS = 1_000_000_000n;
+
+const tuple: Tuple = {
+  source: pod.ipv4,
+  destination: remotePod.ipv4,
+  sourcePort: 4711,
+  destinationPort: 80,
+  protocol: TCP,
+};
+
+const outward = packet()
+  .ethernet({ source: pod.mac, destination: gateway.mac })
+  .ipv4({ source: pod.ipv4, destination: remotePod.ipv4 });
+const inward = packet().ethernet().ipv4({ source: remotePod.ipv4, destination: pod.ipv4 });
+
+/** A segment of the connection: from the pod, or back; back it comes by the host, which needs no tunnel. */
+function segment(bench: Bench, way: 'out' | 'back', flags: string): void {
+  const ports = { sourcePort: 4711, destinationPort: 80 };
+  if (way === 'out') bench.run('pod_from_pod', outward.tcp({ ...ports, flags }).payload());
+  else bench.run('host_from_host', inward.tcp({ sourcePort: 80, destinationPort: 4711, flags }).payload());
+}
+
+function handshake(bench: Bench): void {
+  segment(bench, 'out', 'S');
+  segment(bench, 'back', 'SA');
+  segment(bench, 'out', 'A');
+}
+
+function secondsLeft(expiresNs: bigint): number {
+  return Math.round(Number(expiresNs - systemClock.monotonicNs()) / Number(SECOND_NS));
+}
+
+function assertNear(actual: number, expected: number): void {
+  assert.ok(Math.abs(actual - expected) <= 5, `${actual} s, not about ${expected} s`);
+}
+
+test('a TCP connection moves to the safe table when its handshake is done', () => {
+  using bench = createBench();
+  const { conntrack, conntrackNew } = bench.maps;
+  segment(bench, 'out', 'S');
+  segment(bench, 'back', 'SA');
+  assert.equal(conntrack.count(), 0);
+  const fresh = conntrackNew.lookup(tuple);
+  assert.equal(fresh?.state, CtState.New);
+  assertNear(secondsLeft(fresh?.expiresNs ?? 0n), 60);
+  segment(bench, 'out', 'A');
+  assert.equal(conntrackNew.count(), 0);
+  const established = conntrack.lookup(tuple);
+  assert.equal(established?.state, CtState.Established);
+  assertNear(secondsLeft(established?.expiresNs ?? 0n), 8000);
+  assert.deepEqual(established?.packets, [2n, 1n]);
+  assert.equal(established?.sourceIdentity, pod.identity);
+});
+
+test('FINs of both sides, or a reset, end a connection within seconds', () => {
+  for (const [ending, state] of [
+    [[['out', 'FA']], CtState.Closing],
+    [
+      [
+        ['out', 'FA'],
+        ['back', 'FA'],
+      ],
+      CtState.Closed,
+    ],
+    [[['back', 'R']], CtState.Closed],
+  ] as const) {
+    using bench = createBench();
+    handshake(bench);
+    for (const [way, flags] of ending) segment(bench, way, flags);
+    const connection = bench.maps.conntrack.lookup(tuple);
+    assert.equal(connection?.state, state);
+    assertNear(secondsLeft(connection?.expiresNs ?? 0n), 10);
+  }
+});
+
+test('a SYN on a closed connection begins a new one', () => {
+  using bench = createBench();
+  handshake(bench);
+  segment(bench, 'out', 'R');
+  segment(bench, 'out', 'S');
+  assert.equal(bench.maps.conntrack.lookup(tuple), undefined);
+  assert.deepEqual(bench.maps.conntrackNew.lookup(tuple)?.packets, [1n, 0n]);
+});
+
+test('UDP and ICMP echo move to the safe table with the first reply', () => {
+  using bench = createBench();
+  const { conntrack, conntrackNew } = bench.maps;
+  const ports = { sourcePort: 4711, destinationPort: 53 };
+  bench.run('pod_from_pod', outward.udp(ports).payload());
+  bench.run('pod_from_pod', outward.icmp({ identifier: 7 }).payload());
+  assert.deepEqual([conntrackNew.count(), conntrack.count()], [2, 0]);
+  bench.run('host_from_host', inward.udp({ sourcePort: 53, destinationPort: 4711 }).payload());
+  bench.run('host_from_host', inward.icmp({ type: 0, identifier: 7 }).payload());
+  assert.deepEqual([conntrackNew.count(), conntrack.count()], [0, 2]);
+  const datagrams = conntrack.lookup({ ...tuple, protocol: UDP, destinationPort: 53 });
+  assertNear(secondsLeft(datagrams?.expiresNs ?? 0n), 60);
+});
+
+test('an ICMP error belongs to the connection that it is about', () => {
+  using bench = createBench();
+  handshake(bench);
+  const quoted = outward.tcp({ sourcePort: 4711, destinationPort: 80, flags: 'A' }).payload().slice(14);
+  const error = inward.icmp({ type: 3, code: 4 }).payload(quoted);
+  assert.equal(bench.run('host_from_host', error).action, 'redirect');
+  assert.deepEqual(bench.maps.conntrack.lookup(tuple)?.packets, [2n, 2n]);
+  assert.equal(bench.maps.conntrackNew.count(), 0);
+});
+
+test('an established connection survives a flood of new ones', () => {
+  using bench = createBench();
+  handshake(bench);
+  const { conntrack, conntrackNew } = bench.maps;
+  const flood = conntrackNew.descriptor.maxEntries + 2000;
+  const bytes = outward.tcp({ flags: 'S' }).payload();
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  for (let number = 0; number < flood; number += 1) {
+    view.setUint16(34, 1024 + (number % 60_000));
+    view.setUint16(36, 1 + Math.floor(number / 60_000));
+    bench.program('pod_from_pod').testRun({ data: bytes });
+  }
+  assert.ok(conntrackNew.count() > conntrackNew.descriptor.maxEntries / 2);
+  assert.equal(conntrack.lookup(tuple)?.state, CtState.Established);
+});
+
+test('fragments without ports are tracked by their addresses', () => {
+  using bench = createBench();
+  const fragment = packet()
+    .ethernet({ source: pod.mac, destination: gateway.mac })
+    .ipv4({ source: pod.ipv4, destination: neighbour.ipv4, fragmentOffset: 64, protocol: UDP });
+  assert.equal(bench.run('pod_from_pod', fragment.payload('later part')).action, 'redirect');
+  const key = { source: pod.ipv4, destination: neighbour.ipv4, sourcePort: 0, destinationPort: 0, protocol: UDP };
+  assert.deepEqual(bench.maps.conntrackNew.lookup(key)?.packets, [1n, 0n]);
+});
+
+test('an expired connection counts as absent for the next packet', () => {
+  using bench = createBench();
+  handshake(bench);
+  const connection = bench.maps.conntrack.lookup(tuple);
+  assert.ok(connection);
+  bench.maps.conntrack.update(tuple, { ...connection, expiresNs: 1n });
+  segment(bench, 'out', 'A');
+  assert.equal(bench.maps.conntrack.lookup(tuple), undefined);
+  assert.deepEqual(bench.maps.conntrackNew.lookup(tuple)?.packets, [1n, 0n]);
+});
+
+test('collection in the kernel removes what has expired, keeps the rest, and tells the fill', async () => {
+  using bench = createBench();
+  handshake(bench);
+  for (let port = 1; port <= 500; port += 1) {
+    bench.run('pod_from_pod', outward.tcp({ sourcePort: port }).payload());
+  }
+  const later: Clock = { ...systemClock, monotonicNs: () => systemClock.monotonicNs() + 100n * SECOND_NS };
+  const before = await collectConnections(bench.maps, systemClock, { batch: 64 });
+  assert.deepEqual([before.scanned, before.deleted, before.alive, before.established], [501, 0, 501, 1]);
+  const counts = await collectConnections(bench.maps, later, { batch: 64 });
+  assert.deepEqual([counts.scanned, counts.deleted, counts.alive, counts.established], [501, 500, 1, 1]);
+  assert.equal(counts.fill, 1 / bench.maps.conntrack.descriptor.maxEntries);
+  assert.ok(bench.maps.conntrack.lookup(tuple));
+});

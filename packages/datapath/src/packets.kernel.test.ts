@@ -1,0 +1,461 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { type PacketBuilder, packet, parseAddress, parseMac } from '@sluice/net';
+import { configuration, createBench, gateway, neighbour, pod, remotePod } from '../test/programs.ts';
+import { TCP, UDP, writeService } from '../test/services.ts';
+import { DropReason, dropReasonNames } from './index.ts';
+
+const service = { ipv4: parseAddress('10.96.0.20'), ipv6: parseAddress('fd00:10:96::20') } as const;
+const world = { ipv4: '192.0.2.1', ipv6: '2001:db8::1' } as const;
+const families = ['ipv4', 'ipv6'] as const;
+type Family = (typeof families)[number];
+
+const bench = createBench();
+after(() => bench[Symbol.dispose]());
+for (const family of families) {
+  const [address, backend] = [service[family], { id: 1, address: neighbour[family], port: 8080 }];
+  writeService(bench.maps, { id: 1, address, port: 80, protocol: TCP, backends: [] });
+  writeService(bench.maps, { id: 2, address, port: 80, protocol: UDP, backends: [] });
+  writeService(bench.maps, { id: 3, address, port: 443, protocol: TCP, backends: [backend] });
+}
+
+const frame = packet().ethernet({ source: pod.mac, destination: gateway.mac });
+
+/** From the pod, unless told otherwise. */
+function ip(family: Family, fields: { source?: string; destination: string; ttl?: number }): PacketBuilder {
+  const { source = pod[family], destination, ttl = 64 } = fields;
+  if (family === 'ipv4') return frame.ipv4({ source, destination, ttl });
+  return frame.ipv6({ source, destination, hopLimit: ttl });
+}
+
+function patched(bytes: Uint8Array, offset: number, value: number): Uint8Array {
+  const copy = Uint8Array.from(bytes);
+  copy[offset] = value;
+  return copy;
+}
+
+interface DropCase {
+  readonly reason: DropReason;
+  readonly what: string;
+  readonly packet: Uint8Array;
+  readonly program?: string;
+}
+
+const toNeighbour = frame.ipv4({ source: pod.ipv4, destination: neighbour.ipv4 });
+const toNeighbour6 = frame.ipv6({ source: pod.ipv6, destination: neighbour.ipv6 });
+const extension = { kind: 'destinationOptions', data: new Uint8Array(6) } as const;
+
+const dropCases: readonly DropCase[] = [
+  {
+    reason: DropReason.InvalidPacket,
+    what: 'UDP header cut off',
+    packet: frame.ipv4({ source: pod.ipv4, destination: neighbour.ipv4, totalLength: 24 }).udp().payload(),
+  },
+  {
+    reason: DropReason.InvalidPacket,
+    what: 'IPv4 length beyond the packet',
+    packet: frame.ipv4({ source: pod.ipv4, destination: neighbour.ipv4, totalLength: 400 }).udp().payload('x'),
+  },
+  {
+    reason: DropReason.InvalidPacket,
+    what: 'IPv4 header length of 4',
+    packet: patched(toNeighbour.udp().payload(), 14, 0x41),
+  },
+  {
+    reason: DropReason.InvalidPacket,
+    what: 'IPv6 length beyond the packet',
+    packet: frame.ipv6({ source: pod.ipv6, destination: neighbour.ipv6, payloadLength: 400 }).udp().payload('x'),
+  },
+  {
+    reason: DropReason.InvalidPacket,
+    what: 'IPv6 extension header beyond the packet',
+    packet: patched(
+      frame
+        .ipv6({ source: pod.ipv6, destination: neighbour.ipv6, extensions: [extension] })
+        .udp()
+        .payload(),
+      55,
+      200,
+    ),
+  },
+  {
+    reason: DropReason.InvalidPacket,
+    what: 'UDP length beyond the packet',
+    packet: toNeighbour.udp({ length: 100 }).payload(),
+  },
+  {
+    reason: DropReason.InvalidPacket,
+    what: 'TCP header longer than the packet',
+    packet: patched(toNeighbour.tcp().payload(), 46, 0xf0),
+  },
+  {
+    reason: DropReason.UnknownEthertype,
+    what: 'LLDP',
+    packet: packet().ethernet({ source: pod.mac, etherType: 0x88cc }).payload('xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'),
+  },
+  {
+    reason: DropReason.UnknownProtocol,
+    what: 'seven extension headers',
+    packet: frame
+      .ipv6({ source: pod.ipv6, destination: neighbour.ipv6, extensions: Array.from({ length: 7 }, () => extension) })
+      .udp()
+      .payload(),
+  },
+  {
+    reason: DropReason.InvalidSourceAddress,
+    what: "the neighbour's address",
+    packet: ip('ipv4', { source: neighbour.ipv4, destination: remotePod.ipv4 }).udp().payload(),
+  },
+  {
+    reason: DropReason.InvalidSourceAddress,
+    what: "the node's address",
+    packet: ip('ipv6', { source: gateway.ipv6, destination: remotePod.ipv6 }).udp().payload(),
+  },
+  {
+    reason: DropReason.InvalidSourceAddress,
+    what: 'a link-local address beyond the link',
+    packet: ip('ipv6', { source: 'fe80::1', destination: remotePod.ipv6 }).udp().payload(),
+  },
+  {
+    reason: DropReason.InvalidSourceAddress,
+    what: "ARP with the neighbour's address",
+    packet: frame.arp({ senderMac: pod.mac, senderAddress: neighbour.ipv4, targetAddress: gateway.ipv4 }).payload(),
+  },
+  {
+    reason: DropReason.InvalidSourceMac,
+    what: 'another MAC',
+    packet: packet()
+      .ethernet({ source: neighbour.mac, destination: gateway.mac })
+      .ipv4({ source: pod.ipv4, destination: remotePod.ipv4 })
+      .udp()
+      .payload(),
+  },
+  {
+    reason: DropReason.InvalidSourceMac,
+    what: 'ARP that claims another MAC',
+    packet: frame.arp({ senderMac: neighbour.mac, senderAddress: pod.ipv4, targetAddress: gateway.ipv4 }).payload(),
+  },
+  {
+    reason: DropReason.MappedAddress,
+    what: 'mapped destination on the wire',
+    packet: frame.ipv6({ source: pod.ipv6, destination: '::ffff:10.244.1.11' }).udp().payload(),
+  },
+  {
+    reason: DropReason.MappedAddress,
+    what: 'mapped source on the wire',
+    packet: frame.ipv6({ source: '::ffff:10.244.1.10', destination: neighbour.ipv6 }).udp().payload(),
+  },
+  ...['', 'SF', 'SR', 'F', 'FPU', 'SRFPAU'].map((flags) => ({
+    reason: DropReason.InvalidTcpFlags,
+    what: `TCP flags "${flags}"`,
+    packet: toNeighbour.tcp({ flags }).payload(),
+  })),
+  {
+    reason: DropReason.StaleOrUnroutable,
+    what: 'from the host to an address that no pod has',
+    program: 'host_from_host',
+    packet: packet().ethernet().ipv4({ source: gateway.ipv4, destination: '10.244.1.99' }).udp().payload(),
+  },
+  {
+    reason: DropReason.NoTunnelKey,
+    what: 'from the overlay without metadata',
+    program: 'overlay_from_overlay',
+    packet: toNeighbour.udp().payload(),
+  },
+  ...families.map((family) => ({
+    reason: DropReason.TtlExceeded,
+    what: `the last hop over ${family}`,
+    packet: ip(family, { destination: neighbour[family], ttl: 1 }).udp().payload(),
+  })),
+  ...families.map((family) => ({
+    reason: DropReason.NoBackend,
+    what: `a service without backends over ${family}`,
+    packet: ip(family, { destination: service[family] }).tcp({ destinationPort: 80 }).payload(),
+  })),
+  ...families.map((family) => ({
+    reason: DropReason.NoBackend,
+    what: `a port that the service does not have over ${family}`,
+    packet: ip(family, { destination: service[family] }).tcp({ destinationPort: 81 }).payload(),
+  })),
+  ...families.map((family) => ({
+    reason: DropReason.ServiceNotTranslated,
+    what: `a service with backends over ${family}`,
+    packet: ip(family, { destination: service[family] }).tcp({ destinationPort: 443 }).payload(),
+  })),
+  {
+    reason: DropReason.InvalidNeighbourRequest,
+    what: 'ARP for the neighbour',
+    packet: frame.arp({ senderMac: pod.mac, senderAddress: pod.ipv4, targetAddress: neighbour.ipv4 }).payload(),
+  },
+  {
+    reason: DropReason.InvalidNeighbourRequest,
+    what: 'NDP for the neighbour',
+    packet: frame
+      .ipv6({ source: pod.ipv6, destination: 'ff02::1:ff00:11', hopLimit: 255 })
+      .neighbourSolicitation({ target: neighbour.ipv6 })
+      .payload(),
+  },
+  {
+    reason: DropReason.InvalidNeighbourRequest,
+    what: 'NDP from beyond the link',
+    packet: frame
+      .ipv6({ source: pod.ipv6, destination: gateway.ipv6, hopLimit: 64 })
+      .neighbourSolicitation({ target: gateway.ipv6 })
+      .payload(),
+  },
+];
+
+for (const { reason, what, packet: bytes, program = 'pod_from_pod' } of dropCases) {
+  test(`${dropReasonNames[reason]}: ${what}`, () => {
+    const key = { reason, direction: program === 'pod_from_pod' ? 1 : 0 };
+    const counted = () => bench.maps.counters.lookup(key)?.reduce((sum, { packets }) => sum + packets, 0n) ?? 0n;
+    const before = counted();
+    const { drops } = bench.run(program, bytes);
+    assert.deepEqual(
+      drops.map((drop) => dropReasonNames[drop.reason]),
+      [dropReasonNames[reason]],
+    );
+    assert.equal(drops[0]?.packetLength, bytes.byteLength);
+    assert.deepEqual(drops[0]?.packet, bytes.slice(0, 96));
+    assert.equal(counted() - before, 1n);
+  });
+}
+
+test('invalid_identity: a pod without one does not get into the tunnel', () => {
+  const { maps } = bench;
+  const row = maps.endpoints.lookup(pod.ipv4);
+  assert.ok(row);
+  maps.endpoints.update(pod.ipv4, { ...row, identity: 0 });
+  const { drops } = bench.run('pod_from_pod', ip('ipv4', { destination: remotePod.ipv4 }).udp().payload());
+  maps.endpoints.update(pod.ipv4, row);
+  assert.deepEqual(
+    drops.map((drop) => drop.reason),
+    [DropReason.InvalidIdentity],
+  );
+});
+
+test('every drop reason is met by a packet here, or it is known why not', () => {
+  const elsewhere = new Map<DropReason, string>([
+    [DropReason.Forwarded, 'no drop'],
+    [DropReason.InvalidIdentity, 'in a test of its own'],
+    [DropReason.TooBig, 'needs the tunnel: overlay.kernel.test.ts'],
+    [DropReason.EncapFailed, 'only without memory'],
+    [DropReason.WriteFailed, 'only without memory'],
+    [DropReason.CtCreateFailed, 'not in use'],
+    [DropReason.FragmentUnsupported, 'not in use'],
+  ]);
+  const met = new Set(dropCases.map(({ reason }) => reason));
+  const missing = Object.values(DropReason).filter((reason) => !met.has(reason) && !elsewhere.has(reason));
+  assert.deepEqual(
+    missing.map((reason) => dropReasonNames[reason]),
+    [],
+  );
+});
+
+test('a drop event tells who and what', () => {
+  const bytes = ip('ipv6', { destination: service.ipv6 }).tcp({ sourcePort: 4711, destinationPort: 80 }).payload();
+  const [drop] = bench.run('pod_from_pod', bytes).drops;
+  assert.equal(drop?.source, pod.ipv6);
+  assert.equal(drop?.destination, service.ipv6);
+  assert.deepEqual([drop?.sourcePort, drop?.destinationPort, drop?.protocol], [4711, 80, TCP]);
+  assert.deepEqual([drop?.sourceIdentity, drop?.endpointId], [pod.identity, 1]);
+  assert.equal(drop?.direction, 'egress');
+  assert.ok(Math.abs((drop?.at ?? 0) - Date.now()) < 60_000);
+});
+
+test('ARP for the gateway is answered with its MAC', () => {
+  const question = frame.arp({ senderMac: pod.mac, senderAddress: pod.ipv4, targetAddress: gateway.ipv4 });
+  const { action, packet: answer } = bench.run('pod_from_pod', question.payload());
+  assert.equal(action, 'redirect');
+  assert.equal(answer.ethernet?.destination, pod.mac);
+  assert.deepEqual(answer.arp, {
+    operation: 2,
+    senderMac: gateway.mac,
+    senderAddress: gateway.ipv4,
+    targetMac: pod.mac,
+    targetAddress: pod.ipv4,
+  });
+});
+
+test('a neighbour solicitation for the gateway is answered with its MAC', () => {
+  const question = frame
+    .ipv6({ source: pod.ipv6, destination: 'ff02::1:ff00:1', hopLimit: 255 })
+    .neighbourSolicitation({ target: gateway.ipv6, sourceMac: pod.mac });
+  const { action, packet: answer } = bench.run('pod_from_pod', question.payload());
+  assert.equal(action, 'redirect');
+  assert.equal(answer.ethernet?.destination, pod.mac);
+  assert.deepEqual([answer.ipv6?.source, answer.ipv6?.destination], [gateway.ipv6, pod.ipv6]);
+  assert.equal(answer.ipv6?.hopLimit, 255);
+  assert.equal(answer.icmpv6?.checksumValid, true);
+  assert.deepEqual(answer.icmpv6?.neighbour, {
+    target: gateway.ipv6,
+    router: true,
+    solicited: true,
+    override: true,
+    targetMac: gateway.mac,
+  });
+});
+
+test("duplicate detection of the gateway's address is answered to all nodes", () => {
+  const question = frame
+    .ipv6({ source: '::', destination: 'ff02::1:ff00:1', hopLimit: 255 })
+    .neighbourSolicitation({ target: gateway.ipv6 });
+  const { packet: answer } = bench.run('pod_from_pod', question.payload());
+  assert.equal(answer.ipv6?.destination, 'ff02::1');
+  assert.equal(answer.icmpv6?.neighbour?.solicited, false);
+  assert.equal(answer.icmpv6?.checksumValid, true);
+});
+
+for (const [what, bytes] of [
+  ['a router solicitation', frame.ipv6({ source: '::', destination: 'ff02::2', hopLimit: 255 }).icmpv6({ type: 133 })],
+  ['an MLD report', frame.ipv6({ source: 'fe80::1', destination: 'ff02::16', hopLimit: 1 }).icmpv6({ type: 143 })],
+  [
+    'duplicate detection of its own address',
+    frame
+      .ipv6({ source: '::', destination: 'ff02::1:ff00:10', hopLimit: 255 })
+      .neighbourSolicitation({ target: pod.ipv6 }),
+  ],
+  ['multicast DNS', frame.ipv4({ source: pod.ipv4, destination: '224.0.0.251', ttl: 255 }).udp()],
+  ['an ARP announcement', frame.arp({ senderMac: pod.mac, senderAddress: pod.ipv4, targetAddress: pod.ipv4 })],
+] as const) {
+  test(`${what} of a pod goes to the host's stack and is no drop`, () => {
+    const { action, drops } = bench.run('pod_from_pod', bytes.payload());
+    assert.deepEqual([action, drops], ['ok', []]);
+  });
+}
+
+for (const family of families) {
+  test(`TCP to a service without backends gets a reset that the client believes (${family})`, () => {
+    const segment = ip(family, { destination: service[family] }).tcp({ sourcePort: 4711, sequence: 1000, flags: 'S' });
+    const { action, packet: answer } = bench.run('pod_from_pod', segment.payload());
+    assert.equal(action, 'redirect');
+    assert.deepEqual([answer[family]?.source, answer[family]?.destination], [service[family], pod[family]]);
+    assert.equal(answer.ethernet?.destination, pod.mac);
+    assert.deepEqual([answer.tcp?.sourcePort, answer.tcp?.destinationPort], [80, 4711]);
+    assert.deepEqual([answer.tcp?.flags, answer.tcp?.acknowledgement], ['RA', 1001]);
+    assert.equal(answer.tcp?.checksumValid, true);
+    if (family === 'ipv4') assert.equal(answer.ipv4?.checksumValid, true);
+  });
+
+  test(`a segment of an old connection to such a service gets a reset with its number (${family})`, () => {
+    const segment = ip(family, { destination: service[family] }).tcp({ acknowledgement: 77, flags: 'PA' });
+    const { packet: answer } = bench.run('pod_from_pod', segment.payload('data'));
+    assert.deepEqual([answer.tcp?.flags, answer.tcp?.sequence], ['R', 77]);
+    assert.equal(answer.tcp?.checksumValid, true);
+  });
+
+  test(`a reset to a service without backends is not answered (${family})`, () => {
+    const segment = ip(family, { destination: service[family] }).tcp({ flags: 'R' });
+    assert.equal(bench.run('pod_from_pod', segment.payload()).action, 'drop');
+  });
+
+  for (const length of [0, 1, 33, 200]) {
+    test(`UDP of ${length} bytes to a service without backends gets port unreachable (${family})`, () => {
+      const datagram = ip(family, { destination: service[family] }).udp({ sourcePort: 4711, destinationPort: 80 });
+      const { action, packet: answer } = bench.run('pod_from_pod', datagram.payload('x'.repeat(length)));
+      assert.equal(action, 'redirect');
+      const icmp = family === 'ipv4' ? answer.icmp : answer.icmpv6;
+      assert.deepEqual([icmp?.type, icmp?.code], family === 'ipv4' ? [3, 3] : [1, 4]);
+      assert.equal(icmp?.checksumValid, true);
+      assert.equal(answer[family]?.source, service[family]);
+      assert.equal(icmp?.embedded?.[family]?.destination, service[family]);
+      assert.equal(icmp?.embedded?.udp?.sourcePort, 4711);
+      if (family === 'ipv4') assert.equal(answer.ipv4?.checksumValid, true);
+    });
+  }
+
+  test(`a packet on its last hop gets time exceeded from the gateway (${family})`, () => {
+    const datagram = ip(family, { destination: neighbour[family], ttl: 1 }).udp({ sourcePort: 33434 });
+    const { action, packet: answer } = bench.run('pod_from_pod', datagram.payload('traceroute'));
+    assert.equal(action, 'redirect');
+    const icmp = family === 'ipv4' ? answer.icmp : answer.icmpv6;
+    assert.deepEqual([icmp?.type, icmp?.code], family === 'ipv4' ? [11, 0] : [3, 0]);
+    assert.equal(answer[family]?.source, gateway[family]);
+    assert.equal(icmp?.checksumValid, true);
+    assert.equal(icmp?.embedded?.udp?.sourcePort, 33434);
+  });
+
+  test(`a packet to a pod of this node has its MACs and one hop less (${family})`, () => {
+    const { action, packet: sent } = bench.run(
+      'pod_from_pod',
+      ip(family, { destination: neighbour[family] }).udp().payload(),
+    );
+    assert.equal(action, 'redirect');
+    assert.deepEqual([sent.ethernet?.source, sent.ethernet?.destination], [gateway.mac, neighbour.mac]);
+    assert.equal(family === 'ipv4' ? sent.ipv4?.ttl : sent.ipv6?.hopLimit, 63);
+    if (family === 'ipv4') assert.equal(sent.ipv4?.checksumValid, true);
+  });
+
+  test(`a packet into the world goes to the host's stack with all its hops (${family})`, () => {
+    const { action, packet: sent } = bench.run(
+      'pod_from_pod',
+      ip(family, { destination: world[family] }).udp().payload(),
+    );
+    assert.equal(action, 'redirect');
+    assert.equal(sent.ethernet?.destination, gateway.mac);
+    assert.equal(family === 'ipv4' ? sent.ipv4?.ttl : sent.ipv6?.hopLimit, 64);
+  });
+
+  test(`the host's question for any pod is answered (${family})`, () => {
+    const asker = packet().ethernet({ source: parseMac('02:00:00:00:00:99') });
+    const question =
+      family === 'ipv4'
+        ? asker.arp({
+            senderMac: parseMac('02:00:00:00:00:99'),
+            senderAddress: gateway.ipv4,
+            targetAddress: remotePod.ipv4,
+          })
+        : asker
+            .ipv6({ source: gateway.ipv6, destination: 'ff02::1:ff00:10', hopLimit: 255 })
+            .neighbourSolicitation({ target: remotePod.ipv6 });
+    const { packet: answer } = bench.run('host_from_host', question.payload());
+    const mac = family === 'ipv4' ? answer.arp?.senderMac : answer.icmpv6?.neighbour?.targetMac;
+    assert.equal(mac, gateway.mac);
+  });
+}
+
+test('IPv4 options and IPv6 extension headers pass', () => {
+  const options = new Uint8Array(8).fill(1);
+  const withOptions = frame.ipv4({ source: pod.ipv4, destination: neighbour.ipv4, options }).tcp();
+  const withExtensions = frame
+    .ipv6({ source: pod.ipv6, destination: neighbour.ipv6, extensions: [extension, extension] })
+    .tcp();
+  for (const builder of [withOptions, withExtensions]) {
+    const { action, drops } = bench.run('pod_from_pod', builder.payload());
+    assert.deepEqual([action, drops], ['redirect', []]);
+  }
+});
+
+test('protocols without ports pass between pods by their addresses', () => {
+  for (const protocol of [47, 50, 132]) {
+    const bytes = frame
+      .ipv4({ source: pod.ipv4, destination: neighbour.ipv4, protocol })
+      .payload('sixteen bytes at least');
+    assert.equal(bench.run('pod_from_pod', bytes).action, 'redirect');
+  }
+});
+
+test('a fragment without ports is never answered', () => {
+  const bytes = frame
+    .ipv4({ source: pod.ipv4, destination: service.ipv4, fragmentOffset: 64, protocol: UDP })
+    .payload('later part');
+  assert.equal(bench.run('pod_from_pod', bytes).action, 'drop');
+});
+
+test('a family that is switched off is dropped as unknown', () => {
+  using off = createBench({ ...configuration, ipv6Enabled: 0 });
+  const { drops } = off.run('pod_from_pod', toNeighbour6.udp().payload());
+  assert.deepEqual(
+    drops.map((drop) => drop.reason),
+    [DropReason.UnknownEthertype],
+  );
+  assert.equal(off.run('pod_from_pod', toNeighbour.udp().payload()).action, 'redirect');
+});
+
+test('a dry run decides alike and leaves no trace', () => {
+  using dry = createBench({ ...configuration, dryRun: 1 });
+  assert.equal(dry.run('pod_from_pod', toNeighbour.udp().payload()).action, 'redirect');
+  const refused = dry.run('pod_from_pod', toNeighbour.tcp({ flags: '' }).payload());
+  assert.deepEqual([refused.action, refused.drops], ['drop', []]);
+  assert.equal(dry.maps.counters.count() + dry.maps.conntrackNew.count() + dry.maps.conntrack.count(), 0);
+});

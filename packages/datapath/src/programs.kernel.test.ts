@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { installationRoot } from '@sluice/runtime';
+import { configuration, createBench } from '../test/programs.ts';
+import { hookObjects, readObject } from './objects.ts';
+
+const BUDGET = 100_000;
+
+const names = hookObjects.flatMap((object) =>
+  readObject(`${installationRoot()}/bpf/build`, object).programs.map(({ name }) => name),
+);
+
+/** Each switch that removes code, in each position. */
+function* configurations() {
+  for (const ipv4Enabled of [0, 1]) {
+    for (const ipv6Enabled of [0, 1]) {
+      for (const dryRun of [0, 1]) {
+        for (const hostIfindex of [0, 7]) {
+          yield { ...configuration, ipv4Enabled, ipv6Enabled, dryRun, hostIfindex, overlayIfindex: hostIfindex };
+        }
+      }
+    }
+  }
+}
+
+test('every program verifies under every configuration, far below the limit of a million instructions', (context) => {
+  const most = new Map<string, number>();
+  let count = 0;
+  for (const chosen of configurations()) {
+    count += 1;
+    using bench = createBench(chosen);
+    for (const name of names) {
+      const { verifiedInstructions } = bench.program(name).info();
+      most.set(name, Math.max(most.get(name) ?? 0, verifiedInstructions));
+    }
+  }
+  using bench = createBench();
+  context.diagnostic(`${count} configurations; instructions that run / most that the verifier walked:`);
+  for (const name of names) {
+    context.diagnostic(`${name.padEnd(22)} ${bench.program(name).info().instructions} / ${most.get(name)}`);
+  }
+  assert.equal(count, 16);
+  for (const [name, verified] of most) assert.ok(verified < BUDGET, `${name}: ${verified}`);
+});

@@ -1,0 +1,118 @@
+// Programs for test runs: loaded on maps of the test's own, attached to nothing, run on built packets.
+import { type BpfMap, openRingBuffer, type Program } from '@sluice/bpf';
+import { type Address, type Packet, parseAddress, parseMac, parsePacket } from '@sluice/net';
+import { installationRoot } from '@sluice/runtime';
+import { temporaryBpffs } from '@sluice/testing';
+import { decodeDrop, type PacketDrop } from '../src/drops.ts';
+import { type Configuration, EndpointFlag } from '../src/index.ts';
+import { type DatapathMaps, openMaps, openPinnedMaps } from '../src/maps.ts';
+import { hookObjects, loadPrograms, readObject } from '../src/objects.ts';
+import { pathsOn } from '../src/paths.ts';
+
+/** Test runs have the loopback device: packets come in by ifindex 1, so the pod lives there. */
+export const IFINDEX = 1;
+
+export const pod = {
+  ipv4: parseAddress('10.244.1.10'),
+  ipv6: parseAddress('fd00:10:244:1::10'),
+  mac: parseMac('02:00:00:00:00:10'),
+  identity: 1000,
+} as const;
+export const neighbour = {
+  ipv4: parseAddress('10.244.1.11'),
+  ipv6: parseAddress('fd00:10:244:1::11'),
+  mac: parseMac('02:00:00:00:00:11'),
+  identity: 1001,
+} as const;
+export const remotePod = { ipv4: parseAddress('10.244.2.10'), ipv6: parseAddress('fd00:10:244:2::10') } as const;
+export const gateway = {
+  ipv4: parseAddress('10.244.1.1'),
+  ipv6: parseAddress('fd00:10:244:1::1'),
+  mac: parseMac('02:00:00:00:00:01'),
+} as const;
+
+export const configuration: Configuration = {
+  dryRun: 0,
+  gatewayIpv4: gateway.ipv4,
+  gatewayIpv6: gateway.ipv6,
+  hostIfindex: IFINDEX,
+  hostMac: gateway.mac,
+  ipv4Enabled: 1,
+  ipv6Enabled: 1,
+  nodeIdentity: 6,
+  overlayIfindex: IFINDEX,
+};
+
+export interface Bench extends Disposable {
+  readonly maps: DatapathMaps;
+  /** Runs a program on one packet. */
+  run(program: string, packet: Uint8Array): Outcome;
+  program(name: string): Program;
+}
+
+export interface Outcome {
+  readonly action: 'ok' | 'drop' | 'redirect' | number;
+  /** The packet as the program left it. */
+  readonly packet: Packet;
+  readonly bytes: Uint8Array;
+  readonly drops: readonly PacketDrop[];
+}
+
+const actions = new Map([
+  [0, 'ok'],
+  [2, 'drop'],
+  [7, 'redirect'],
+] as const);
+
+export function createBench(chosen: Configuration = configuration): Bench {
+  using stack = new DisposableStack();
+  const paths = pathsOn(stack.use(temporaryBpffs()).path);
+  const directory = `${installationRoot()}/bpf/build`;
+  const pinned = openPinnedMaps(readObject(directory, 'contract'), paths, stack);
+  const maps = openMaps(pinned);
+  const programs = stack.use(loadPrograms({ directory, names: hookObjects, maps: pinned, configuration: chosen }));
+  const seen: PacketDrop[] = [];
+  const ring = stack.use(
+    openRingBuffer(ringOf(pinned), (record) => {
+      seen.push(decodeDrop(record, { now: Date.now(), monotonicNs: process.hrtime.bigint() }));
+    }),
+  );
+  writeRows(maps);
+  const owned = stack.move();
+  return {
+    maps,
+    program: (name) => programs.get(name),
+    run(program, packet) {
+      const { returnValue, data } = programs.get(program).testRun({ data: packet });
+      ring.drain();
+      const bytes = data ?? new Uint8Array();
+      const action = actions.get(returnValue as 0) ?? returnValue;
+      return { action, bytes, packet: parsePacket(bytes), drops: seen.splice(0) };
+    },
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+function ringOf(maps: ReadonlyMap<string, BpfMap>): BpfMap {
+  const ring = maps.get('events');
+  if (ring === undefined) throw new Error('no map events');
+  return ring;
+}
+
+function writeRows(maps: DatapathMaps): void {
+  for (const [id, { ipv4, ipv6, mac, identity }, ifindex] of [
+    [1, pod, IFINDEX],
+    [2, neighbour, IFINDEX + 1],
+  ] as const) {
+    const row = { id, ifindex, identity, flags: 0, mac, nodeMac: gateway.mac };
+    for (const address of [ipv4, ipv6]) maps.endpoints.update(address, row);
+  }
+  const host = { id: 0, ifindex: 0, identity: 1, flags: EndpointFlag.Host, mac: gateway.mac, nodeMac: gateway.mac };
+  for (const address of [gateway.ipv4, gateway.ipv6]) maps.endpoints.update(address, host);
+  writeRemote(maps, remotePod.ipv4, 2000);
+  writeRemote(maps, remotePod.ipv6, 2000);
+}
+
+export function writeRemote(maps: DatapathMaps, address: Address, identity: number): void {
+  maps.ipcache.update(address, { tunnelEndpoint: parseAddress('10.10.30.2'), identity, flags: 0 });
+}
