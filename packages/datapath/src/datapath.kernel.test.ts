@@ -1,33 +1,168 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { parseAddress, parseMac } from '@sluice/net';
+import { Worker } from 'node:worker_threads';
+import { BpfMap, LayoutMismatchError, MapType, queryTcx } from '@sluice/bpf';
+import { SocketLevel, setsockopt } from '@sluice/ffi';
+import { parseAddress } from '@sluice/net';
 import { installationRoot, silentLogger } from '@sluice/runtime';
-import { temporaryBpffs, temporaryCgroup } from '@sluice/testing';
-import { openDatapath } from './datapath.ts';
+import { leakCheck, temporaryBpffs, temporaryCgroup } from '@sluice/testing';
+import { createTestNode, dropsOf, type TestNode } from '../test/node.ts';
+import { configuration } from '../test/programs.ts';
+import { tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { DropReason, openDatapath, type PacketDrop } from './index.ts';
 
-test('opens', () => {
+function programIds(node: TestNode): Map<string, number> {
+  return new Map(node.datapath.links().map(({ name, programId }) => [name, programId]));
+}
+
+test('opening again finds the maps as they were and puts new programs into the same links', () => {
+  using node = createTestNode(1);
+  node.addPod(10, 1000);
+  const before = programIds(node);
+  const attached = node.namespace.run(() => queryTcx(node.netlink.links.get('slc10')?.ifindex ?? 0, 'ingress'));
+  using again = node.openDatapath();
+  assert.equal(again.maps.endpoints.count(), node.datapath.maps.endpoints.count());
+  const after = programIds(node);
+  assert.deepEqual([...after.keys()], [...before.keys()]);
+  for (const [name, id] of after) assert.notEqual(id, before.get(name), name);
+  const attachedAfter = node.namespace.run(() => queryTcx(node.netlink.links.get('slc10')?.ifindex ?? 0, 'ingress'));
+  assert.equal(attachedAfter.programs[0]?.linkId, attached.programs[0]?.linkId);
+});
+
+test('closing detaches nothing: traffic goes on without a process', () => {
+  using node = createTestNode(1);
+  const [client, server] = [node.addPod(10, 1000), node.addPod(11, 1001)];
+  using listening = tcpServer(server, server.addresses.ipv4, 8080);
+  using connected = tcpSocket(client, 4);
+  connected.connect(server.addresses.ipv4, 8080);
+  using accepted = listening.accept();
+  node.datapath[Symbol.dispose]();
+  connected.send('still here');
+  assert.equal(accepted?.receive(), 'still here');
+  using fresh = tcpSocket(client, 4);
+  fresh.connect(server.addresses.ipv4, 8080);
+});
+
+test('programs are replaced under traffic, and every packet meets one', async () => {
+  using node = createTestNode(1);
+  const [client, server] = [node.addPod(10, 1000), node.addPod(11, 1001)];
+  using receiver = udpServer(server, server.addresses.ipv4, 8080);
+  const SO_RCVBUFFORCE = 33;
+  setsockopt(receiver.fd, SocketLevel.SOCKET, SO_RCVBUFFORCE, 64 * 1024 * 1024);
+  using sender = udpSocket(client, 4);
+  sender.connect(server.addresses.ipv4, 8080);
+  const count = 50_000;
+  const worker = new Worker(new URL('../test/sender.ts', import.meta.url), { workerData: { fd: sender.fd, count } });
+  let replacements = 0;
+  let sending = true;
+  const done = once(worker, 'message').then(() => {
+    sending = false;
+  });
+  while (sending) {
+    node.namespace.run(() => node.datapath.reconfigure({ ...node.configuration }));
+    replacements += 1;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await done;
+  await worker.terminate();
+  let received = 0;
+  while (receiver.receiveNow() !== undefined) received += 1;
+  assert.ok(replacements > 1, `${replacements} replacements`);
+  assert.equal(received, count);
+  assert.deepEqual(dropsOf(node), {});
+  const forwarded = node.datapath.maps.counters.lookup({ reason: DropReason.Forwarded, direction: 1 });
+  const packets = forwarded?.reduce((sum, counter) => sum + Number(counter.packets), 0) ?? 0;
+  assert.ok(packets >= count, `${packets} of ${count} packets met a program`);
+});
+
+test('a link whose device is gone is removed on opening and made anew for a new device of the name', () => {
+  using node = createTestNode(1);
+  const pod = node.addPod(10, 1000);
+  node.netlink.links.delete(pod.ifindex);
+  const dead = node.datapath.links().find(({ name }) => name === 'pod_slc10');
+  assert.deepEqual([dead?.attached, dead?.why], [false, 'its device is gone']);
+  node.netlink.links.create({ kind: 'veth', name: pod.device, peer: { name: 'peer10' } });
+  const ifindex = node.netlink.links.get(pod.device)?.ifindex ?? 0;
+  node.namespace.run(() => node.datapath.attachPod(pod.device, ifindex));
+  assert.equal(node.datapath.links().find(({ name }) => name === 'pod_slc10')?.ifindex, ifindex);
+  node.netlink.links.delete(ifindex);
+  using again = node.openDatapath();
+  assert.deepEqual(again.listPodLinks(), []);
+});
+
+test('detaching a pod twice is one success and one nothing', () => {
+  using node = createTestNode(1);
+  const pod = node.addPod(10, 1000);
+  assert.deepEqual(node.datapath.listPodLinks(), [pod.device]);
+  node.datapath.detachPod(pod.device);
+  node.datapath.detachPod(pod.device);
+  assert.deepEqual(node.datapath.listPodLinks(), []);
+  assert.deepEqual(node.namespace.run(() => queryTcx(pod.ifindex, 'ingress')).programs, []);
+});
+
+test('a drop is an event for who listens', async () => {
+  using node = createTestNode(1);
+  const pod = node.addPod(10, 1000);
+  const seen: PacketDrop[] = [];
+  using events = node.datapath.events((drop) => seen.push(drop));
+  using client = tcpSocket(pod, 4);
+  const nobody = parseAddress('10.96.0.77');
+  node.datapath.maps.frontends.update(
+    { address: nobody, port: 0, protocol: 0, scope: 0 },
+    { serviceId: 1, generation: 1, backendCount: 0, revNatIndex: 1, affinitySeconds: 0, flags: 0 },
+  );
+  assert.throws(() => client.connect(nobody, 80), { code: 'ECONNREFUSED' });
+  while (seen.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([seen[0]?.reason, seen[0]?.destination], [DropReason.NoBackend, nobody]);
+  assert.equal(events.lost(), 0n);
+});
+
+test('usage tells what the kernel has', () => {
+  using node = createTestNode(1);
+  const pod = node.addPod(10, 1000);
+  const maps = new Map(node.datapath.mapUsage().map((usage) => [usage.name, usage]));
+  // Router and node addresses of both families, and the pod's two.
+  assert.equal(maps.get('endpoints')?.entries, 6);
+  assert.equal(maps.get('endpoints')?.maxEntries, 65_536);
+  assert.ok((maps.get('slots')?.bytes ?? 0) > 0);
+  assert.equal(maps.get('translations')?.entries, 0);
+  const programs = new Map(node.datapath.programUsage().map((usage) => [usage.name, usage]));
+  assert.deepEqual(programs.get('pod_from_pod')?.attachedTo, [`pod_${pod.device}`]);
+  assert.ok((programs.get('sock_connect4')?.instructions ?? 0) > 100);
+});
+
+test('uninstall leaves no pin and no program', () => {
+  using node = createTestNode(1);
+  const pod = node.addPod(10, 1000);
+  node.datapath.uninstall();
+  assert.equal(existsSync(`${node.bpffs}/sluice`), false);
+  assert.deepEqual(node.namespace.run(() => queryTcx(pod.ifindex, 'ingress')).programs, []);
+});
+
+test('a pinned map of another layout is refused with both layouts, and stays', () => {
   using bpffs = temporaryBpffs();
   using cgroup = temporaryCgroup();
-  using datapath = openDatapath({
-    bpffs: bpffs.path,
-    cgroupPath: cgroup.path,
-    objectsDirectory: `${installationRoot()}/bpf/build`,
-    configuration: {
-      dryRun: 0,
-      gatewayIpv4: parseAddress('10.244.0.1'),
-      gatewayIpv6: parseAddress('fd00:10:244::1'),
-      hostIfindex: 1,
-      hostMac: parseMac('02:00:00:00:00:01'),
-      ipv4Enabled: 1,
-      ipv6Enabled: 1,
-      nodeIdentity: 6,
-      overlayIfindex: 1,
-    },
-    log: silentLogger,
-  });
-  datapath.attachSock();
-  console.table(datapath.programUsage());
-  console.table(datapath.mapUsage());
-  console.table(datapath.links());
-  assert.ok(true);
+  {
+    using foreign = BpfMap.create({ name: 'endpoints', type: MapType.hash, keySize: 4, valueSize: 8, maxEntries: 16 });
+    foreign.pin(`${bpffs.path}/sluice/maps/endpoints`);
+  }
+  const open = () =>
+    openDatapath({
+      bpffs: bpffs.path,
+      cgroupPath: cgroup.path,
+      objectsDirectory: `${installationRoot()}/bpf/build`,
+      configuration,
+      log: silentLogger,
+    });
+  assert.throws(open, LayoutMismatchError);
+  assert.ok(readdirSync(`${bpffs.path}/sluice/maps`).includes('endpoints'));
+});
+
+test('opening and closing leaves no descriptor behind', () => {
+  using node = createTestNode(1);
+  using _leaks = leakCheck();
+  using again = node.openDatapath();
+  again.mapUsage();
 });
