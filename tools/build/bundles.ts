@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, relative, resolve } from 'node:path';
 import type { Freshness } from './freshness.ts';
 
@@ -56,9 +56,13 @@ function writeReplacing(path: string, contents: Uint8Array): void {
   renameSync(`${path}.tmp`, path);
 }
 
+/** A process that is running may still import a chunk of its own build. */
 function removeOldChunks(current: readonly string[]): void {
   if (!existsSync('dist/chunks')) return;
   for (const name of readdirSync('dist/chunks')) {
-    if (!current.includes(name)) rmSync(`dist/chunks/${name}`);
+    const path = `dist/chunks/${name}`;
+    if (!current.includes(name) && Date.now() - statSync(path).mtimeMs > dayMs) rmSync(path);
   }
 }
+
+const dayMs = 24 * 3600 * 1000;

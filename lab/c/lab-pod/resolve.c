@@ -239,8 +239,10 @@ int resolve_main(int argc, char **argv)
 	if (count < 1)
 		fail("%s: %s", argv[1], problem);
 	for (int i = 0; i < count; i++) {
-		address_text(&found[i], text);
-		text[strlen(text) - 2] = '\0'; /* the port, which is 0 */
+		if (found[i].ss_family == AF_INET)
+			inet_ntop(AF_INET, &((struct sockaddr_in *)&found[i])->sin_addr, text, sizeof(text));
+		else
+			inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&found[i])->sin6_addr, text, sizeof(text));
 		printf("%s\n", text);
 	}
 	return 0;

@@ -23,7 +23,7 @@ export async function down(name: string, { print }: LabContext): Promise<void> {
     for (const [step, what] of steps(layout, cgroup)) {
       try {
         const count = await step();
-        if (count > 0) counts.push(`${count} ${what}${count === 1 ? '' : 's'}`);
+        if (count > 0) counts.push(`${count} ${count === 1 ? what : plural(what)}`);
       } catch (error) {
         failures.push(messageOf(error));
       }
@@ -47,6 +47,10 @@ function steps(layout: LabLayout, cgroup: string): [step: () => Promise<number>,
     [() => removeCgroup(cgroup), 'cgroup'],
     [async () => removeDirectory(layout.directory), 'folder'],
   ];
+}
+
+function plural(noun: string): string {
+  return noun.endsWith('s') ? `${noun}es` : `${noun}s`;
 }
 
 async function stopDaemon(layout: LabLayout): Promise<number> {

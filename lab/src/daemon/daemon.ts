@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { recommendedNodeFlags } from '@sluice/agent';
 import { installationRoot, writeFileAtomic } from '@sluice/runtime';
 import { type ApiServer, type Listener, type Store, startApiServer } from '../apiserver/index.ts';
 import { startControllers } from '../controllers/index.ts';
@@ -123,7 +124,8 @@ function startAgent({ layout, topology, api, log }: Cluster, node: LabNode): Sup
     netns: folders.netns,
     hostname: node.name,
     command: [
-      ...[process.execPath, processEntry('agent.js', 'packages/agent/src/main.ts'), '--node-name', node.name],
+      ...[process.execPath, ...recommendedNodeFlags, processEntry('agent.js', 'packages/agent/src/main.ts')],
+      ...['--node-name', node.name],
       ...['--config', layout.valuesFile, '--kubeconfig', folders.kubeconfig],
       ...['--state-dir', folders.stateDirectory, '--run-dir', folders.runDirectory],
       ...['--cgroup-root', cgroup, '--bpffs', folders.bpffs, '--proc', '/proc', '--sys', '/sys'],

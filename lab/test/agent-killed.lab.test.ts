@@ -1,0 +1,163 @@
+// Needs root and a kernel that Sluice runs on.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BpfMap, openMap } from '@sluice/bpf';
+import {
+  backendsMap,
+  endpointsMap,
+  frontendsMap,
+  ipcacheMap,
+  ipcachePrefixMap,
+  netnsEndpointsMap,
+  reverseNatsMap,
+  slotsMap,
+} from '@sluice/datapath';
+import type { NodeLayout } from '@sluice/lab';
+import { installationRoot } from '@sluice/runtime';
+import { type TestLab, testLab } from './test-lab.ts';
+
+const sluice = join(installationRoot(), 'bin/sluice');
+const nodeNames = ['k8s-cp1', 'k8s-cp2', 'k8s-cp3'];
+/** Times three nodes: 21 kills. */
+const rounds = 7;
+const readyTimeoutMs = 30_000;
+
+/** What must be the same after a restart; connection tables simply go on. */
+const configurationMaps = [
+  backendsMap,
+  endpointsMap,
+  frontendsMap,
+  ipcacheMap,
+  ipcachePrefixMap,
+  netnsEndpointsMap,
+  reverseNatsMap,
+  slotsMap,
+] as const;
+
+test('agents killed with -9 at any moment: no connection breaks, no new one fails, the maps are equal', async () => {
+  await using lab = testLab();
+  await lab.must('up');
+  await lab.must('kubectl', 'create', '-f', join(import.meta.dirname, 'agent-killed.yaml'));
+  await lab.must('kubectl', 'wait', '--for=condition=Available', 'deployment/web', '--timeout=30s');
+  await lab.must('kubectl', 'wait', '--for=condition=Ready', 'pod/near', 'pod/far', '--timeout=30s');
+  const addresses = await lab.must('kubectl', 'get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIPs[*]}');
+  const [web4 = '', web6 = ''] = addresses.split(' ');
+  const nodes = nodeNames.map((name) => lab.layout.node(name));
+  await Promise.all(nodes.map((node) => untilReady(node)));
+  const before = nodes.map(dump);
+  const clients = [
+    ask(lab, 'near', 'tcp', web4, '--stream'),
+    ask(lab, 'far', 'tcp', web6, '--stream'),
+    ask(lab, 'far', 'tcp', web4),
+    ask(lab, 'near', 'tcp', web6),
+    ask(lab, 'far', 'udp', web4, '--unconnected'),
+    ask(lab, 'near', 'udp', web6),
+  ];
+  for (let round = 0; round < rounds; round += 1) {
+    for (const node of nodes) {
+      await delay(Math.random() * 200);
+      const killed = await untilAgent(node);
+      process.kill(killed, 'SIGKILL');
+      // In the middle of its start as often as when it is done.
+      await (round % 2 === 0 ? untilAgent(node, killed) : untilReady(node, killed));
+    }
+  }
+  await Promise.all(nodes.map((node) => untilReady(node)));
+  for (const client of clients) {
+    const text = await client.end();
+    assert.match(text, /sent=(\d{2,}) answered=\1 failed=0/, client.what);
+  }
+  for (const [index, node] of nodes.entries()) assert.deepEqual(dump(node), before[index], node.name);
+});
+
+/** A client that goes on until it is ended; then its output, the summary last. */
+function ask(lab: TestLab, podName: string, ...words: [protocol: string, address: string, ...options: string[]]) {
+  const [protocol, address, ...options] = words;
+  const command = ['client', protocol, address, '80', '--count', '0', '--interval', '5', '--quiet', ...options];
+  const args = ['lab', 'exec', '--name', lab.name, podName, '--', ...command];
+  const child = spawn(sluice, args, { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.setEncoding('utf8');
+  child.stdout.on('data', (chunk: string) => {
+    text += chunk;
+  });
+  const closed = new Promise<void>((resolve) => child.stdout.once('close', resolve));
+  return {
+    what: `${podName}: ${command.join(' ')}`,
+    async end(): Promise<string> {
+      // The whole group: the command line, and the client in the pod.
+      if (child.pid) process.kill(-child.pid, 'SIGINT');
+      await closed;
+      return text;
+    },
+  };
+}
+
+function agentPid(node: NodeLayout): number | undefined {
+  try {
+    const pid = Number(readFileSync(join(node.runDirectory, 'agent.pid'), 'utf8'));
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('agent.js') ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The process id of the node's agent, when it is another one than `killed`. */
+function untilAgent(node: NodeLayout, killed?: number): Promise<number> {
+  return until(`an agent on ${node.name}`, async () => {
+    const pid = agentPid(node);
+    return pid === killed ? undefined : pid;
+  });
+}
+
+function untilReady(node: NodeLayout, killed?: number): Promise<number> {
+  return until(`the agent of ${node.name} is ready`, async () => {
+    const pid = agentPid(node);
+    return pid !== undefined && pid !== killed && (await isReady(node)) ? pid : undefined;
+  });
+}
+
+async function until<Value>(what: string, look: () => Promise<Value | undefined>): Promise<Value> {
+  const deadline = performance.now() + readyTimeoutMs;
+  while (performance.now() < deadline) {
+    const value = await look();
+    if (value !== undefined) return value;
+    await delay(10);
+  }
+  return assert.fail(`${what}: not after ${readyTimeoutMs} ms`);
+}
+
+function isReady(node: NodeLayout): Promise<boolean> {
+  return new Promise((resolve) => {
+    const asked = request({ socketPath: node.agentSocket, path: '/healthz' }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve(text.includes('"ready":true')));
+    });
+    asked.on('error', () => resolve(false));
+    asked.end();
+  });
+}
+
+/** Every row of the configuration maps as text, sorted. */
+function dump(node: NodeLayout): Record<string, string[]> {
+  return Object.fromEntries(
+    configurationMaps.map((descriptor) => {
+      using map = BpfMap.openPinned(join(node.bpffs, 'sluice/maps', descriptor.name));
+      const rows = [...openMap<unknown, unknown>(map, descriptor as never).entries()];
+      return [descriptor.name, rows.map((row) => JSON.stringify(row, plain)).sort()];
+    }),
+  );
+}
+
+function plain(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
+}
