@@ -64,6 +64,15 @@ enum socket_result {
 	SOCKET_NO_BACKEND = 2,
 };
 
+/*
+ * The kernel (udpv6_sendmsg) turns a send on an IPv6 socket that is connected to a mapped address into one with the
+ * address written out: the hook then sees the backend that connect() was given, and must keep the way back.
+ */
+static __always_inline bool socket_is_connected(const struct bpf_sock_addr *call)
+{
+	return call->sk && call->sk->state == BPF_TCP_ESTABLISHED;
+}
+
 /* A datagram follows the ones before it to the same service, as conntrack would have it. */
 static __always_inline bool socket_choose_again(struct socket_translations *translations,
 						const struct frontend *frontend, const struct service_request *request,
@@ -92,7 +101,7 @@ static __always_inline enum socket_result socket_translate(struct bpf_sock_addr 
 		translations = socket_translations_of(call, 0);
 		if (translations && is_connect)
 			translations_clear(translations);
-		else if (translations)
+		else if (translations && !socket_is_connected(call))
 			translation_forget_backend(translations, peer);
 		return SOCKET_UNCHANGED;
 	}

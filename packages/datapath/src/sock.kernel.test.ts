@@ -151,6 +151,13 @@ test('an IPv6 socket reaches an IPv4 service by its mapped address, TCP and UDP'
   unconnected.sendTo('question', services.ipv4, PORT);
   datagrams.receiveFrom()?.reply('answer');
   assert.equal(unconnected.receiveFrom()?.from, formatAddressPort(services.ipv4, PORT));
+
+  using connected = udpSocket(it.client, 4, { mapped: true });
+  connected.connect(services.ipv4, PORT);
+  connected.send('question');
+  datagrams.receiveFrom()?.reply('answer');
+  assert.equal(connected.receiveFrom()?.from, formatAddressPort(services.ipv4, PORT));
+  assert.equal(connected.peer(), formatAddressPort(services.ipv4, PORT));
 });
 
 test('a datagram to the backend itself is answered by the backend, also after one to the service', () => {
