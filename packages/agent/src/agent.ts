@@ -29,6 +29,7 @@ import { Controllers } from '@sluice/state';
 import { countStoredKinds, type StoredKind } from './custom-resources.ts';
 import { type Kubernetes, kubernetes } from './kubernetes.ts';
 import { startLocalApi } from './local-api.ts';
+import { mapUsage } from './map-usage.ts';
 import { createMonitor } from './monitor.ts';
 import { nameAddresses } from './names.ts';
 import type { AgentOptions } from './options.ts';
@@ -175,7 +176,7 @@ export class Agent {
             healthz: () => ({ ready: this.endpoints !== undefined, why: this.nodes.problem }),
             status: () => statusReport(this),
             tables: (url) => this.#tableAnswer(url),
-            maps: () => this.datapath?.mapUsage() ?? [],
+            maps: () => mapUsage(this.datapath),
             programs: () => this.datapath?.programUsage() ?? [],
             config: () => ({ values: this.values, warnings: this.warnings }),
             version: () => ({ version: this.version }),

@@ -6,6 +6,7 @@ import { formatPrefix } from '@sluice/net';
 import { installationRoot } from '@sluice/runtime';
 import type { Agent } from './agent.ts';
 import { foreignRules } from './foreign/foreign-rules.ts';
+import { mapUsage } from './map-usage.ts';
 import { moduleReports } from './modules.ts';
 import type { StatusReport } from './report.ts';
 
@@ -44,7 +45,7 @@ export function statusReport(agent: Agent): StatusReport {
     masquerading: { state: 'off', why: 'pods reach what is outside of the cluster with their own addresses for now' },
     controllers: { total: controllers.total, healthy: controllers.healthy, list: controllers.list() },
     modules: moduleReports(agent, links),
-    maps: datapath?.mapUsage() ?? [],
+    maps: mapUsage(datapath),
     ...foreignRules({ procPath: options.proc }),
     nodes: nodeReports(agent),
     ...counterReport(agent),

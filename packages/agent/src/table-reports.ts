@@ -19,12 +19,13 @@ export function shownTable<Row extends object>(table: Table<Row>): ShownTable {
 }
 
 export function tableReport<Row extends object>(table: Table<Row>): TableReport {
+  const columns = Object.keys(table.columns);
+  const first = table.columns[columns[0] ?? ''];
   const rows = table
     .list()
-    .map((row) => ({ key: table.key(row), row }))
+    .map((row) => ({ key: `${first?.(row) ?? ''} ${table.key(row)}`, row }))
     .sort((left, right) => compareNaturally(left.key, right.key))
     .map(({ row }) => row);
-  const columns = Object.keys(table.columns);
   return {
     name: table.name,
     revision: table.revision,

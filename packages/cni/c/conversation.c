@@ -28,7 +28,15 @@ bool conversation_open(struct conversation *conversation, const char *path)
 		return false;
 	setsockopt(conversation->socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	setsockopt(conversation->socket, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	conversation->start = conversation->end = 0;
 	return connect(conversation->socket, (struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
+void conversation_close(struct conversation *conversation)
+{
+	if (conversation->socket >= 0)
+		close(conversation->socket);
+	conversation->socket = -1;
 }
 
 static bool send_all(int socket, const char *data, size_t length)

@@ -30,6 +30,7 @@ struct conversation {
 
 /* errno says why not. */
 bool conversation_open(struct conversation *conversation, const char *path);
+void conversation_close(struct conversation *conversation);
 
 bool field_send(struct conversation *conversation, const char *key, const char *value, size_t length);
 __attribute__((format(printf, 3, 4))) bool field_print(struct conversation *conversation, const char *key,

@@ -1,11 +1,10 @@
-#define _GNU_SOURCE
 #include "pod.h"
 #include "netlink.h"
+#include "netns.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -67,27 +66,37 @@ static void visit_route(struct nlmsghdr *message, void *context)
 	inspection->sent &= field_print(inspection->conversation, "gateway", "%s", text);
 }
 
-bool pod_inspect(int netns, const char *pod_name, struct conversation *conversation, struct failure *failure)
+static bool inspect_inside(struct inspection *inspection, const char *pod_name, struct failure *failure)
 {
-	struct inspection inspection = {.conversation = conversation, .sent = true};
 	int socket;
 	int error;
 
-	if (setns(netns, CLONE_NEWNET))
-		return fail(failure, CNI_IO, "enter the pod's network namespace: %s", strerror(errno));
-	inspection.ifindex = if_nametoindex(pod_name);
-	if (!inspection.ifindex)
+	inspection->ifindex = if_nametoindex(pod_name);
+	/* No device: the agent sees that by its absence. */
+	if (!inspection->ifindex)
 		return true;
 	socket = netlink_open();
 	if (socket < 0)
 		return fail(failure, CNI_IO, "open netlink in the pod's namespace: %s", strerror(errno));
-	error = netlink_dump(socket, RTM_GETLINK, AF_UNSPEC, visit_link, &inspection);
+	error = netlink_dump(socket, RTM_GETLINK, AF_UNSPEC, visit_link, inspection);
 	if (!error)
-		error = netlink_dump(socket, RTM_GETADDR, AF_UNSPEC, visit_address, &inspection);
+		error = netlink_dump(socket, RTM_GETADDR, AF_UNSPEC, visit_address, inspection);
 	if (!error)
-		error = netlink_dump(socket, RTM_GETROUTE, AF_UNSPEC, visit_route, &inspection);
+		error = netlink_dump(socket, RTM_GETROUTE, AF_UNSPEC, visit_route, inspection);
 	close(socket);
 	if (error)
 		return fail(failure, CNI_IO, "read the pod's network: %s", strerror(error));
-	return inspection.sent || fail(failure, CNI_TRY_AGAIN, "the agent went away");
+	return inspection->sent || fail(failure, CNI_TRY_AGAIN, "the agent went away");
+}
+
+bool pod_inspect(int netns, const char *pod_name, struct conversation *conversation, struct failure *failure)
+{
+	struct inspection inspection = {.conversation = conversation, .sent = true};
+	bool inspected;
+
+	if (!netns_enter(netns, failure))
+		return false;
+	inspected = inspect_inside(&inspection, pod_name, failure);
+	netns_leave();
+	return inspected;
 }

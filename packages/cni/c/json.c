@@ -114,7 +114,7 @@ enum json_answer json_top_level_string(const char *text, size_t length, const ch
 	do {
 		if (!take_string(&cursor, name, sizeof(name)) || !take(&cursor, ':'))
 			return JSON_MALFORMED;
-		if (!strcmp(name, key) && peek(&cursor, '"')) {
+		if (out && !strcmp(name, key) && peek(&cursor, '"')) {
 			if (!take_string(&cursor, out, size))
 				return JSON_MALFORMED;
 			answer = JSON_FOUND;

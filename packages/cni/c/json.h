@@ -11,5 +11,8 @@ enum json_answer {
 	JSON_MALFORMED,
 };
 
-/* Walks the whole object, so that a damaged end is noticed, too. `out` is terminated; too long a value is malformed. */
+/*
+ * Walks the whole object, so that a damaged end is noticed, too. `out` is terminated; too long a value is malformed.
+ * Without `out` it only walks.
+ */
 enum json_answer json_top_level_string(const char *text, size_t length, const char *key, char *out, size_t size);

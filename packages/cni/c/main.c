@@ -7,6 +7,7 @@
 #include "conversation.h"
 #include "failure.h"
 #include "json.h"
+#include "netns.h"
 #include "pod.h"
 
 #include <errno.h>
@@ -14,11 +15,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CONFIGURATION_MAX (1 << 20)
 #define DEFAULT_SOCKET "/run/sluice/cni.sock"
 #define NEWEST_VERSION "1.1.0"
+/*
+ * An agent that is restarted is back in a second or two. Meanwhile STATUS must not say that the network is away: the
+ * kubelet would call its node NotReady, and the node's pods would leave their services.
+ */
+#define AGENT_WAIT_SECONDS_DEFAULT 10
+#define AGENT_POLL_MS 50
 
 static const char *const environment[] = {"CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS",
 					  "CNI_IFNAME",	 "CNI_ARGS",	    "CNI_PATH"};
@@ -28,6 +36,7 @@ static char configuration[CONFIGURATION_MAX + 1];
 static size_t configuration_length;
 static char version[32] = NEWEST_VERSION;
 static char socket_path[512] = DEFAULT_SOCKET;
+static long agent_wait_seconds = AGENT_WAIT_SECONDS_DEFAULT;
 
 static bool read_configuration(struct failure *failure)
 {
@@ -48,21 +57,32 @@ static bool read_configuration(struct failure *failure)
 	}
 }
 
-static bool parse_configuration(struct failure *failure)
+/* False: it is there and is no text that fits. */
+static bool read_text(const char *key, char *value, size_t size, struct failure *failure)
 {
-	char given[sizeof(version)];
-	enum json_answer answer =
-	    json_top_level_string(configuration, configuration_length, "cniVersion", given, sizeof(given));
+	enum json_answer answer = json_top_level_string(configuration, configuration_length, key, value, size);
 
 	if (answer == JSON_MALFORMED)
+		return fail(failure, CNI_INVALID_CONFIG, "%s in the configuration is too long", key);
+	return true;
+}
+
+static bool parse_configuration(struct failure *failure)
+{
+	char given[sizeof(version)] = "";
+	char wait[16] = "";
+
+	if (json_top_level_string(configuration, configuration_length, "", NULL, 0) == JSON_MALFORMED)
 		return fail(failure, CNI_DECODE, "the configuration on standard input is not a JSON object");
-	for (size_t index = 0; answer == JSON_FOUND && index < sizeof(supported_versions) / sizeof(*supported_versions);
-	     index++)
+	if (!read_text("cniVersion", given, sizeof(given), failure) ||
+	    !read_text("agentSocket", socket_path, sizeof(socket_path), failure) ||
+	    !read_text("agentWaitSeconds", wait, sizeof(wait), failure))
+		return false;
+	for (size_t index = 0; index < sizeof(supported_versions) / sizeof(*supported_versions); index++)
 		if (!strcmp(given, supported_versions[index]))
 			strcpy(version, given);
-	if (json_top_level_string(configuration, configuration_length, "agentSocket", socket_path,
-				  sizeof(socket_path)) == JSON_MALFORMED)
-		return fail(failure, CNI_INVALID_CONFIG, "agentSocket in the configuration is not a path");
+	if (*wait)
+		agent_wait_seconds = strtol(wait, NULL, 10);
 	return true;
 }
 
@@ -126,6 +146,8 @@ static bool configure(struct conversation *conversation, struct message *message
 	if (attachment_parse(message, attachment, &local))
 		netns = netns_open(path ? path : "", &local);
 	*created = netns >= 0 && pod_configure(netns, attachment, &facts, &local);
+	if (netns >= 0)
+		close(netns);
 	if (*created ? report_facts(conversation, &facts) : report_failure(conversation, &local))
 		return true;
 	return agent_gone(failure, "ADD", "connection closed");
@@ -137,43 +159,45 @@ static bool inspect(struct conversation *conversation, struct message *message, 
 	const char *pod_name = message_value(message, "pod_name");
 	struct failure local = {0};
 	int netns = netns_open(path ? path : "", &local);
+	bool inspected;
 
 	if (netns < 0)
 		return report_failure(conversation, &local) || agent_gone(failure, "CHECK", "connection closed");
 	if (!field_send(conversation, "kind", "inspected", strlen("inspected")))
 		return agent_gone(failure, "CHECK", "connection closed");
-	return pod_inspect(netns, pod_name ? pod_name : "", conversation, failure) && message_end(conversation);
+	inspected = pod_inspect(netns, pod_name ? pod_name : "", conversation, failure);
+	close(netns);
+	return inspected && message_end(conversation);
 }
 
-/* The exit status, or -1 with a failure of our own. */
-static int converse(const char *command, struct failure *failure)
+/* The exit status, or -1 when the agent is not there or went away. */
+static int converse(struct conversation *conversation, const char *command, struct failure *failure)
 {
-	static struct conversation conversation;
 	static struct message message;
 	struct attachment attachment;
 	bool created = false;
 
-	if (!conversation_open(&conversation, socket_path)) {
+	if (!conversation_open(conversation, socket_path)) {
 		agent_gone(failure, command, strerror(errno));
 		return -1;
 	}
-	if (!send_request(&conversation)) {
+	if (!send_request(conversation)) {
 		agent_gone(failure, command, "connection closed");
 		return -1;
 	}
 	for (;;) {
 		const char *kind;
 
-		if (!message_receive(&conversation, &message)) {
+		if (!message_receive(conversation, &message)) {
 			agent_gone(failure, command, "connection closed before the answer");
 			break;
 		}
 		kind = message_value(&message, "kind");
 		if (kind && !strcmp(kind, "configure")) {
-			if (!configure(&conversation, &message, failure, &created, &attachment))
+			if (!configure(conversation, &message, failure, &created, &attachment))
 				break;
 		} else if (kind && !strcmp(kind, "inspect")) {
-			if (!inspect(&conversation, &message, failure))
+			if (!inspect(conversation, &message, failure))
 				break;
 		} else {
 			const char *body = message_value(&message, "body");
@@ -191,6 +215,31 @@ static int converse(const char *command, struct failure *failure)
 	return -1;
 }
 
+static long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* Every command may be asked again from its beginning: what an ADD had made is undone before. */
+static int converse_patiently(const char *command, struct failure *failure)
+{
+	const struct timespec poll = {.tv_nsec = AGENT_POLL_MS * 1000000L};
+	static struct conversation conversation;
+	long long deadline_ms = now_ms() + agent_wait_seconds * 1000LL;
+	int status;
+
+	for (;;) {
+		status = converse(&conversation, command, failure);
+		conversation_close(&conversation);
+		if (status >= 0 || now_ms() >= deadline_ms)
+			return status;
+		nanosleep(&poll, NULL);
+	}
+}
+
 int main(void)
 {
 	const char *command = getenv("CNI_COMMAND");
@@ -202,7 +251,7 @@ int main(void)
 		fail(&failure, CNI_INVALID_ENVIRONMENT,
 		     "CNI_COMMAND is not set: this program is run by a container runtime");
 	else if (read_configuration(&failure) && parse_configuration(&failure))
-		status = strcmp(command, "VERSION") ? converse(command, &failure) : print_versions();
+		status = strcmp(command, "VERSION") ? converse_patiently(command, &failure) : print_versions();
 	if (status >= 0)
 		return status;
 	failure_print(

@@ -1,29 +1,24 @@
 #define _GNU_SOURCE
 #include "pod.h"
 #include "netlink.h"
+#include "netns.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
-#include <linux/magic.h>
 #include <linux/veth.h>
 #include <net/if.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
-#endif
-#ifndef NSFS_MAGIC
-#define NSFS_MAGIC 0x6e736673
 #endif
 
 static int host_socket = -1;
@@ -74,31 +69,6 @@ bool attachment_parse(const struct message *message, struct attachment *attachme
 		return fail(failure, CNI_DECODE,
 			    "the agent's answer cannot be read: sluice-cni and the agent differ in version");
 	return true;
-}
-
-int netns_open(const char *path, struct failure *failure)
-{
-	struct statfs filesystem;
-	struct stat theirs;
-	struct stat ours;
-	int netns = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (netns < 0) {
-		fail(failure, errno == ENOENT ? CNI_UNKNOWN_CONTAINER : CNI_IO,
-		     "open network namespace %s (CNI_NETNS): %s", path, strerror(errno));
-		return -1;
-	}
-	if (fstatfs(netns, &filesystem) || filesystem.f_type != NSFS_MAGIC) {
-		fail(failure, CNI_INVALID_ENVIRONMENT, "%s (CNI_NETNS) is not a network namespace", path);
-		close(netns);
-		return -1;
-	}
-	if (!fstat(netns, &theirs) && !stat("/proc/self/ns/net", &ours) && theirs.st_ino == ours.st_ino) {
-		fail(failure, CNI_INVALID_ENVIRONMENT, "%s (CNI_NETNS) is the node's own network namespace", path);
-		close(netns);
-		return -1;
-	}
-	return netns;
 }
 
 /* The host's side stays down: the agent brings it up when its programs stand. */
@@ -269,6 +239,8 @@ static bool create_pair(int netns, const struct attachment *attachment, struct f
 	const char *action;
 	int error;
 
+	if (host_socket >= 0)
+		close(host_socket);
 	host_socket = netlink_open();
 	if (host_socket < 0)
 		return fail(failure, CNI_IO, "open netlink: %s", strerror(errno));
@@ -285,17 +257,19 @@ static bool create_pair(int netns, const struct attachment *attachment, struct f
 bool pod_configure(int netns, const struct attachment *attachment, struct pod_facts *facts, struct failure *failure)
 {
 	struct stat status;
+	bool configured = false;
 
 	if (!create_pair(netns, attachment, failure))
 		return false;
 	facts->host_ifindex = if_nametoindex(attachment->host_name);
 	facts->netns_inode = fstat(netns, &status) ? 0 : status.st_ino;
-	if (setns(netns, CLONE_NEWNET))
-		fail(failure, CNI_IO, "enter the pod's network namespace: %s", strerror(errno));
-	else if (configure_inside(attachment, facts, failure))
-		return true;
-	pod_undo(attachment);
-	return false;
+	if (netns_enter(netns, failure)) {
+		configured = configure_inside(attachment, facts, failure);
+		netns_leave();
+	}
+	if (!configured)
+		pod_undo(attachment);
+	return configured;
 }
 
 /* By the socket that was opened outside: it stays in the node's namespace. Both ends go. */

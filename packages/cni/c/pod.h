@@ -35,9 +35,6 @@ struct pod_facts {
 
 bool attachment_parse(const struct message *message, struct attachment *attachment, struct failure *failure);
 
-/* An open descriptor of a network namespace that is not our own, or -1. */
-int netns_open(const char *path, struct failure *failure);
-
 /* Creates the pair and configures the pod's side. Nothing is left behind when it fails. */
 bool pod_configure(int netns, const struct attachment *attachment, struct pod_facts *facts, struct failure *failure);
 void pod_undo(const struct attachment *attachment);

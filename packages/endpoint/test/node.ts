@@ -88,6 +88,7 @@ export async function startNode(options: { prefixes?: string[] } = {}): Promise<
       name: 'sluice',
       type: 'sluice-cni',
       agentSocket: `${directory.path}/cni.sock`,
+      agentWaitSeconds: '0',
     };
     const startedNs = process.hrtime.bigint();
     const { status, stdout } = spawnSync('nsenter', [`--net=${namespace.path}`, executable], {
