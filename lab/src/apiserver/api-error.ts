@@ -125,3 +125,7 @@ export function unsupportedMediaType(given: string, accepted: readonly string[])
 export function unauthorized(): ApiError {
   return new ApiError(401, 'Unauthorized', 'Unauthorized');
 }
+
+export function internalError(what: string): ApiError {
+  return new ApiError(500, 'InternalError', `Internal error occurred: ${what}`, {});
+}

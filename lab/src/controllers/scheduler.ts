@@ -11,8 +11,7 @@ export function startScheduler(store: Store, log: (message: string) => void): Di
   const waiting = new Set<string>();
   const loop = new Loop('scheduler', (key) => schedule(store, { key, placements, waiting }), log);
   const pods = store.watch('pods', ({ type, object, previous }) => {
-    if (previous) placements.remove(previous);
-    if (type !== 'DELETED') placements.add(object);
+    placements.observe(object, type === 'DELETED');
     const isUnplaced = type !== 'DELETED' && !object.spec.nodeName;
     if (!isUnplaced) waiting.delete(keyOf(object));
     else if (!previous || !waiting.has(keyOf(object))) loop.mark(keyOf(object));
@@ -24,16 +23,20 @@ export function startScheduler(store: Store, log: (message: string) => void): Di
   return stopAll([loop, pods, nodes]);
 }
 
-/** Pods per node, and of each owner per node, kept up to date with every event. */
+/** Pods per node, and of each owner per node. A pod just given a node counts at once, before its event comes. */
 class Placements {
   readonly #counts = new Map<string, number>();
+  readonly #keysOf = new Map<string, readonly string[]>();
 
-  add(pod: Pod): void {
-    this.#change(pod, 1);
-  }
-
-  remove(pod: Pod): void {
-    this.#change(pod, -1);
+  observe(pod: Pod, isGone = false): void {
+    const { uid } = pod.metadata;
+    for (const key of this.#keysOf.get(uid) ?? []) this.#change(key, -1);
+    this.#keysOf.delete(uid);
+    const node = pod.spec.nodeName;
+    if (isGone || !node || isPodOver(pod)) return;
+    const keys = [node, `${node}/${ownerUid(pod)}`];
+    this.#keysOf.set(uid, keys);
+    for (const key of keys) this.#change(key, 1);
   }
 
   /** The order in which nodes are preferred, the lowest first. */
@@ -41,14 +44,10 @@ class Placements {
     return [this.#counts.get(`${node}/${ownerUid(pod)}`) ?? 0, this.#counts.get(node) ?? 0];
   }
 
-  #change(pod: Pod, difference: number): void {
-    const node = pod.spec.nodeName;
-    if (!node || isPodOver(pod)) return;
-    for (const key of [node, `${node}/${ownerUid(pod)}`]) {
-      const count = (this.#counts.get(key) ?? 0) + difference;
-      if (count === 0) this.#counts.delete(key);
-      else this.#counts.set(key, count);
-    }
+  #change(key: string, difference: number): void {
+    const count = (this.#counts.get(key) ?? 0) + difference;
+    if (count === 0) this.#counts.delete(key);
+    else this.#counts.set(key, count);
   }
 }
 
@@ -79,6 +78,7 @@ function schedule(
     draft.spec.nodeName = best.node;
   });
   if (!bound) return;
+  placements.observe(bound);
   const condition = { type: 'PodScheduled', status: 'True' as const };
   store.modify(
     'pods',

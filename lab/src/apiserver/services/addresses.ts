@@ -1,8 +1,8 @@
 import { isAddress, parseAddress } from '@sluice/net';
+import { internalError } from '../api-error.ts';
 import type { FieldErrors } from '../field-errors.ts';
 import type { IpFamily, Service, ServiceSpec } from '../kinds/types.ts';
 import { type Allocations, familyName } from './allocations.ts';
-import { outOf } from './strategy.ts';
 
 interface Context {
   old: Service | undefined;
@@ -18,7 +18,6 @@ export function assignAddresses(service: Service, { old, allocations, errors }: 
     return;
   }
   const before = old && old.spec.type !== 'ExternalName' ? old.spec : undefined;
-  if (before) keepAllocated(spec, before);
   spec.clusterIPs ??= spec.clusterIP ? [spec.clusterIP] : [];
   if (spec.clusterIPs.length === 0 && spec.clusterIP) spec.clusterIPs = [spec.clusterIP];
   settleFamilies(spec, errors);
@@ -36,7 +35,7 @@ function dropAddresses(spec: ServiceSpec): void {
 }
 
 /** A client that sends no addresses means "as they are"; one that goes back to one family drops the second address. */
-function keepAllocated(spec: ServiceSpec, before: ServiceSpec): void {
+export function keepAddresses(spec: ServiceSpec, before: ServiceSpec): void {
   const named = spec.clusterIP || spec.clusterIPs?.[0];
   if (!named) {
     if (before.clusterIP !== undefined) spec.clusterIP = before.clusterIP;
@@ -90,7 +89,7 @@ function takeAddresses(
       else addresses.push(parseAddress(wanted));
     } else {
       const address = wanted || allocations.freeAddress(family);
-      if (!address) throw outOf(`failed to allocate a serviceIP: range is full`);
+      if (!address) throw internalError('failed to allocate a serviceIP: range is full');
       addresses.push(address);
     }
   }

@@ -1,7 +1,7 @@
+import { internalError } from '../api-error.ts';
 import type { FieldErrors } from '../field-errors.ts';
 import type { Service, ServicePort, ServiceSpec } from '../kinds/types.ts';
 import type { Allocations } from './allocations.ts';
-import { outOf } from './strategy.ts';
 
 interface Context {
   old: Service | undefined;
@@ -44,7 +44,7 @@ function sharedNodePort(spec: ServiceSpec, port: ServicePort): number | undefine
 
 function take(allocations: Allocations, taken: Set<number>, shared: number | undefined): number {
   const port = shared ?? allocations.freeNodePort(taken);
-  if (port === undefined) throw outOf('failed to allocate a nodePort: range is full');
+  if (port === undefined) throw internalError('failed to allocate a nodePort: range is full');
   taken.add(port);
   return port;
 }

@@ -1,10 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ApiError } from '../api-error.ts';
 import { FieldErrors } from '../field-errors.ts';
 import type { Service } from '../kinds/types.ts';
 import { serviceNameProblem } from '../names.ts';
 import type { Resource, Strategy } from '../resources.ts';
-import { assignAddresses } from './addresses.ts';
+import { assignAddresses, keepAddresses } from './addresses.ts';
 import type { Allocations } from './allocations.ts';
 import { assignNodePorts } from './node-ports.ts';
 import { validateService } from './validate.ts';
@@ -24,6 +23,8 @@ export function serviceStrategy(
       const service = object as Service;
       const old = oldObject as Service | undefined;
       completeService(service, old);
+      if (old && old.spec.type !== 'ExternalName' && service.spec.type !== 'ExternalName')
+        keepAddresses(service.spec, old.spec);
       const errors = new FieldErrors();
       validateService(service, errors, old);
       assignAddresses(service, { old, allocations, errors });
@@ -32,9 +33,6 @@ export function serviceStrategy(
     },
   };
 }
-
-export const outOf = (what: string): ApiError =>
-  new ApiError(500, 'InternalError', `Internal error occurred: ${what}`, {});
 
 function completeService(service: Service, old: Service | undefined): void {
   service.spec ??= {};
