@@ -16,9 +16,7 @@ static __always_inline verdict_t host_pass_multicast(const struct packet *packet
 /* The node's own traffic, or what it forwards from outside. Other nodes know our node by its own identity. */
 static __always_inline verdict_t host_identify_source(struct packet *packet)
 {
-	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.source);
-
-	packet->source_identity = endpoint ? endpoint->identity : identity_of(&packet->tuple.source);
+	packet->source_identity = identity_of(&packet->tuple.source);
 	return VERDICT_CONTINUE;
 }
 

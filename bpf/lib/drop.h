@@ -132,8 +132,8 @@ __noinline int drop_report(struct __sk_buff *skb, const struct packet *packet, v
 {
 	if (!packet || config_dry_run)
 		return 0;
-	counter_add(skb, packet, (enum drop_reason) - verdict);
-	event_send(skb, packet, (enum drop_reason) - verdict);
+	counter_add(skb, packet, verdict_reason(verdict));
+	event_send(skb, packet, verdict_reason(verdict));
 	return 0;
 }
 

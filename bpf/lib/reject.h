@@ -41,8 +41,17 @@ static __always_inline bool reject_is_allowed(const struct packet *packet)
 	       !address_is_zero(&packet->tuple.source);
 }
 
-static __always_inline bool reject_write_ipv4(struct __sk_buff *skb, const struct packet *packet, __be32 source,
-					      __u16 payload_length)
+/* What goes back to the packet's source. */
+struct reject_reply {
+	struct address source;
+	__u8 protocol;
+	__u8 reserved;
+	/* Behind the IP header. */
+	__u16 length;
+};
+
+static __always_inline bool reject_write_ipv4(struct __sk_buff *skb, const struct packet *packet,
+					      const struct reject_reply *reply)
 {
 	struct mac mac = config_host_mac;
 	struct reject_ipv4 header = {
@@ -51,13 +60,11 @@ static __always_inline bool reject_write_ipv4(struct __sk_buff *skb, const struc
 	    .ethertype = packet->ethertype,
 	    .ipv4 = {.version = 4,
 		     .ihl = sizeof(struct iphdr) / 4,
-		     .tot_len = bpf_htons(sizeof(struct iphdr) + payload_length),
+		     .tot_len = bpf_htons(sizeof(struct iphdr) + reply->length),
 		     .frag_off = bpf_htons(IPV4_DONT_FRAGMENT),
 		     .ttl = REJECT_TTL,
-		     .protocol = packet->tuple.protocol == IPPROTO_TCP && payload_length == sizeof(struct tcphdr)
-				     ? IPPROTO_TCP
-				     : IPPROTO_ICMP,
-		     .saddr = source,
+		     .protocol = reply->protocol,
+		     .saddr = reply->source.words[3],
 		     .daddr = packet->tuple.source.words[3]},
 	};
 
@@ -66,7 +73,7 @@ static __always_inline bool reject_write_ipv4(struct __sk_buff *skb, const struc
 }
 
 static __always_inline bool reject_write_ipv6(struct __sk_buff *skb, const struct packet *packet,
-					      const struct address *source, __u16 payload_length)
+					      const struct reject_reply *reply)
 {
 	struct mac mac = config_host_mac;
 	struct reject_ipv6 header = {
@@ -74,36 +81,39 @@ static __always_inline bool reject_write_ipv6(struct __sk_buff *skb, const struc
 	    .source_mac = mac,
 	    .ethertype = packet->ethertype,
 	    .ipv6 = {.version = 6,
-		     .payload_len = bpf_htons(payload_length),
-		     .nexthdr = packet->tuple.protocol == IPPROTO_TCP && payload_length == sizeof(struct tcphdr)
-				    ? IPPROTO_TCP
-				    : IPPROTO_ICMPV6,
+		     .payload_len = bpf_htons(reply->length),
+		     .nexthdr = reply->protocol,
 		     .hop_limit = REJECT_TTL},
 	};
 
-	__builtin_memcpy(&header.ipv6.saddr, source, sizeof(*source));
+	__builtin_memcpy(&header.ipv6.saddr, &reply->source, sizeof(struct address));
 	__builtin_memcpy(&header.ipv6.daddr, &packet->tuple.source, sizeof(struct address));
 	return bpf_skb_store_bytes(skb, 0, &header, sizeof(header), 0) == 0;
 }
 
-/* The sum of the pseudo header of a reply; the IPv4 one has the same sum when written as mapped addresses less marks.
- */
-static __always_inline __u32 reject_pseudo_sum(const struct packet *packet, const struct address *source, __u8 protocol,
-					       __u32 length)
+static __always_inline bool reject_write(struct __sk_buff *skb, const struct packet *packet,
+					 const struct reject_reply *reply)
 {
-	if (packet_is_ipv4(packet)) {
-		__be32 words[4] = {source->words[3], packet->tuple.source.words[3], bpf_htonl(protocol),
-				   bpf_htonl(length)};
+	return packet_is_ipv4(packet) ? reject_write_ipv4(skb, packet, reply) : reject_write_ipv6(skb, packet, reply);
+}
 
-		return checksum_add(words, sizeof(words), 0);
-	} else {
-		struct ipv6_pseudo_header pseudo = {.source = *source,
-						    .destination = packet->tuple.source,
-						    .length = bpf_htonl(length),
-						    .protocol = bpf_htonl(protocol)};
+static __always_inline __u32 reject_network_length(const struct packet *packet)
+{
+	return packet_is_ipv4(packet) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+}
 
-		return checksum_add(&pseudo, sizeof(pseudo), 0);
-	}
+/* The sum of the reply's pseudo header (RFC 9293 3.1, RFC 8200 8.1). */
+static __always_inline __u32 reject_pseudo_sum(const struct packet *packet, const struct reject_reply *reply)
+{
+	struct ipv6_pseudo_header pseudo = {
+	    .source = reply->source,
+	    .destination = packet->tuple.source,
+	    .length = bpf_htonl(reply->length),
+	    .protocol = bpf_htonl(reply->protocol),
+	};
+
+	/* IPv4 sums the same words, but for the two marks of the mapped addresses: 0xffff, which is 0 in this sum. */
+	return checksum_add(&pseudo, sizeof(pseudo), 0);
 }
 
 static __always_inline verdict_t reject_redirect(struct __sk_buff *skb)
@@ -133,19 +143,20 @@ static __always_inline struct tcphdr reject_reset_of(const struct packet *packet
 
 static __always_inline verdict_t reject_with_reset(struct __sk_buff *skb, const struct packet *packet)
 {
-	__u32 network_length = packet_is_ipv4(packet) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-	__u32 offset = NETWORK_OFFSET + network_length;
+	__u32 offset = NETWORK_OFFSET + reject_network_length(packet);
+	struct reject_reply reply = {
+	    .source = packet->tuple.destination,
+	    .protocol = IPPROTO_TCP,
+	    .length = sizeof(struct tcphdr),
+	};
 	struct tcphdr segment, reset;
 
 	if ((packet->tcp_flags & TCP_FLAG_RST) ||
 	    !packet_load(skb, packet->transport_offset, &segment, sizeof(segment)))
 		return TC_ACT_SHOT;
 	reset = reject_reset_of(packet, &segment);
-	reset.check = checksum_fold(checksum_add(
-	    &reset, sizeof(reset), reject_pseudo_sum(packet, &packet->tuple.destination, IPPROTO_TCP, sizeof(reset))));
-	if (bpf_skb_change_tail(skb, offset + sizeof(reset), 0) != 0 ||
-	    !(packet_is_ipv4(packet) ? reject_write_ipv4(skb, packet, packet->tuple.destination.words[3], sizeof(reset))
-				     : reject_write_ipv6(skb, packet, &packet->tuple.destination, sizeof(reset))) ||
+	reset.check = checksum_fold(checksum_add(&reset, sizeof(reset), reject_pseudo_sum(packet, &reply)));
+	if (bpf_skb_change_tail(skb, offset + sizeof(reset), 0) != 0 || !reject_write(skb, packet, &reply) ||
 	    bpf_skb_store_bytes(skb, offset, &reset, sizeof(reset), 0) != 0)
 		return TC_ACT_SHOT;
 	return reject_redirect(skb);
@@ -155,25 +166,27 @@ static __always_inline verdict_t reject_with_reset(struct __sk_buff *skb, const 
 static __always_inline verdict_t reject_with_icmp(struct __sk_buff *skb, const struct packet *packet,
 						  struct reject_icmp icmp, const struct address *source)
 {
-	bool is_ipv4 = packet_is_ipv4(packet);
-	__u32 network_length = is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-	__u32 quote_length = packet->end_offset - NETWORK_OFFSET, icmp_length, sum = 0;
+	struct reject_reply reply = {
+	    .source = *source,
+	    .protocol = packet_is_ipv4(packet) ? IPPROTO_ICMP : IPPROTO_ICMPV6,
+	};
+	__u32 network_length = reject_network_length(packet), sum = 0;
+	__u32 quote_length = packet->end_offset - NETWORK_OFFSET;
 	__u8 quote[REJECT_QUOTE_MAX] = {};
 
 	if (quote_length > sizeof(quote))
 		quote_length = sizeof(quote);
 	if (quote_length == 0 || !packet_load(skb, NETWORK_OFFSET, quote, quote_length))
 		return TC_ACT_SHOT;
-	icmp_length = sizeof(icmp) + quote_length;
-	if (!is_ipv4)
-		sum = reject_pseudo_sum(packet, source, IPPROTO_ICMPV6, icmp_length);
+	reply.length = sizeof(icmp) + quote_length;
+	/* ICMP of IPv4 sums no pseudo header. */
+	if (!packet_is_ipv4(packet))
+		sum = reject_pseudo_sum(packet, &reply);
 	sum = checksum_add(&icmp, sizeof(icmp), sum);
 	icmp.checksum = checksum_fold(checksum_add(quote, sizeof(quote), sum));
 
 	if (bpf_skb_change_tail(skb, NETWORK_OFFSET + quote_length, 0) != 0 ||
-	    bpf_skb_change_head(skb, network_length + sizeof(icmp), 0) != 0 ||
-	    !(is_ipv4 ? reject_write_ipv4(skb, packet, source->words[3], icmp_length)
-		      : reject_write_ipv6(skb, packet, source, icmp_length)) ||
+	    bpf_skb_change_head(skb, network_length + sizeof(icmp), 0) != 0 || !reject_write(skb, packet, &reply) ||
 	    bpf_skb_store_bytes(skb, NETWORK_OFFSET + network_length, &icmp, sizeof(icmp), 0) != 0)
 		return TC_ACT_SHOT;
 	return reject_redirect(skb);

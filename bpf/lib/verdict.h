@@ -71,3 +71,8 @@ static __always_inline bool verdict_is_drop(verdict_t verdict)
 {
 	return verdict < 0;
 }
+
+static __always_inline enum drop_reason verdict_reason(verdict_t verdict)
+{
+	return (enum drop_reason)(-verdict);
+}

@@ -10,6 +10,7 @@ import {
   ensureLink,
   type LinkStatus,
   listLinks,
+  removeLink,
   replaceProgram,
   tcxTarget,
 } from './links.ts';
@@ -110,7 +111,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
     attachOverlay: (ifindex) => ensureTcx('overlay', 'overlay_from_overlay', ifindex),
     attachHost: (netIfindex) => ensureTcx('host', 'host_from_host', netIfindex),
     attachPod: (device, ifindex) => ensureTcx(`${POD_PREFIX}${device}`, 'pod_from_pod', ifindex),
-    detachPod: (device) => unpin(paths.link(`${POD_PREFIX}${device}`)),
+    detachPod: (device) => removeLink(paths.link(`${POD_PREFIX}${device}`)),
     listPodLinks: () =>
       paths.links().flatMap((name) => (name.startsWith(POD_PREFIX) ? [name.slice(POD_PREFIX.length)] : [])),
     links: () => listLinks(paths),
@@ -124,7 +125,10 @@ export function openDatapath(options: DatapathOptions): Datapath {
     mapUsage: () => inspect().mapUsage(),
     programUsage: () => readProgramUsage(programs.list(), listLinks(paths)),
     inspection: inspect,
-    uninstall: () => rmSync(paths.root, { recursive: true, force: true }),
+    uninstall() {
+      for (const name of paths.links()) removeLink(paths.link(name));
+      rmSync(paths.root, { recursive: true, force: true });
+    },
     [Symbol.dispose]: () => owned.dispose(),
   };
 }

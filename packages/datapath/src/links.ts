@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { attachCgroup, attachTcx, Link, type LinkInfo, type Program, unpin } from '@sluice/bpf';
+import { attachCgroup, attachTcx, isPinned, Link, type LinkInfo, type Program, unpin } from '@sluice/bpf';
 import { SystemError } from '@sluice/ffi';
 import type { Paths } from './paths.ts';
 
@@ -50,6 +50,7 @@ export function ensureLink(paths: Paths, target: Target): Attachment {
   if (paths.isPinned(path)) {
     using link = Link.openPinned(path);
     if (target.matches(link.info()) && replaceProgram(link, target.program)) return 'replaced';
+    link.detach();
     unpin(path);
   }
   using link = target.attach();
@@ -66,6 +67,14 @@ export function replaceProgram(link: Link, program: Program): boolean {
     if (error instanceof SystemError && error.code === 'ENOLINK') return false;
     throw error;
   }
+}
+
+/** Detaches and unpins; a missing link is success. The last unpin alone would detach some time later, in a worker. */
+export function removeLink(path: string): void {
+  if (!isPinned(path)) return;
+  using link = Link.openPinned(path);
+  link.detach();
+  unpin(path);
 }
 
 /** What the kernel says of every pinned link. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { familyOf } from '@sluice/net';
+import { familyOf, type PacketBuilder, packet } from '@sluice/net';
 import { connectNodes, createTestNode, dropsOf, VXLAN_PORT } from '../test/node.ts';
 import { tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { capture } from '../test/wire.ts';
@@ -88,4 +88,28 @@ test('TCP through the tunnel learns its MTU', () => {
       received += part.length;
     }
   }
+});
+
+test('what comes by the tunnel for nobody, from nobody, or malformed is dropped with its reason', () => {
+  using one = createTestNode(1);
+  using other = createTestNode(2);
+  connectNodes(one, other);
+  const pod = one.addPod(10, 1000);
+  using sending = udpSocket(other, 4);
+  const send = (vni: number, frame: PacketBuilder) =>
+    sending.sendBytes(packet().vxlan({ vni }).payload(frame.payload('x')), one.addresses.ipv4, VXLAN_PORT);
+  const inner = packet().ethernet();
+  send(2000, inner.ipv4({ source: '10.244.2.10', destination: '10.244.1.99' }).udp());
+  assert.deepEqual(dropsOf(one), { stale_or_unroutable: 1 });
+  send(0, inner.ipv4({ source: '10.244.2.10', destination: pod.addresses.ipv4 }).udp());
+  send(2000, inner.arp({ senderAddress: '10.244.2.10', targetAddress: pod.addresses.ipv4 }));
+  send(2000, inner.ipv6({ source: 'fd00:10:244:2::10', destination: `::ffff:${pod.addresses.ipv4}` }).udp());
+  send(2000, inner.ipv4({ source: '10.244.2.10', destination: pod.addresses.ipv4, ttl: 1 }).udp());
+  assert.deepEqual(dropsOf(one), {
+    stale_or_unroutable: 1,
+    invalid_identity: 1,
+    unknown_ethertype: 1,
+    mapped_address: 1,
+    ttl_exceeded: 1,
+  });
 });

@@ -58,7 +58,11 @@ export class TestSocket implements Disposable {
   }
 
   sendTo(text: string, address: Address, port: number): void {
-    sendto(this.fd, Buffer.from(text), this.#sockaddr(address, port));
+    this.sendBytes(Buffer.from(text), address, port);
+  }
+
+  sendBytes(bytes: Uint8Array, address: Address, port: number): void {
+    sendto(this.fd, bytes, this.#sockaddr(address, port));
   }
 
   /** Waits up to a second; `undefined`: nothing came. */
