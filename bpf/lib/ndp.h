@@ -159,6 +159,9 @@ __noinline verdict_t ndp_answer_pod(struct __sk_buff *skb, struct packet *packet
 		 !address_is_link_local(&packet->tuple.destination) &&
 		 !address_equal(&packet->tuple.destination, &gateway))
 		return drop(packet, DROP_REASON_INVALID_SOURCE_ADDRESS);
+	/* A pod is no router: its advertisement could make the node send everything to it (CVE-2020-10749). */
+	if (packet->icmp_type == NDP_ROUTER_ADVERTISEMENT)
+		return drop(packet, DROP_REASON_INVALID_NEIGHBOUR_REQUEST);
 	if (packet->icmp_type != NDP_NEIGHBOUR_SOLICITATION)
 		return TC_ACT_OK;
 	STEP(ndp_load(skb, packet, &solicitation));

@@ -160,7 +160,7 @@ static __always_inline verdict_t packet_parse_ipv6_extensions(struct __sk_buff *
 	struct ipv6_extension extension;
 	__u8 protocol = packet->tuple.protocol;
 
-	for (int i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
+	for (int i = 0; i <= IPV6_EXTENSIONS_MAX; i++) {
 		if (!ipv6_is_extension(protocol) || packet->fragment == FRAGMENT_LATER) {
 			packet->tuple.protocol = protocol;
 			return VERDICT_CONTINUE;
@@ -272,7 +272,7 @@ static __always_inline verdict_t packet_parse_udp(struct __sk_buff *skb, struct 
 	return VERDICT_CONTINUE;
 }
 
-/* SCTP and DCCP-like protocols have their ports where TCP has them; nothing else of SCTP concerns us. */
+/* Ports where TCP has them, then tag and checksum; nothing else of SCTP concerns us. */
 static __always_inline verdict_t packet_parse_sctp(struct __sk_buff *skb, struct packet *packet)
 {
 	__be16 ports[2];

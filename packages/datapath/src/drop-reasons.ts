@@ -68,7 +68,7 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   [DropReason.FragmentUnsupported]: { text: 'fragment not supported', hint: 'not in use: fragments are forwarded' },
   [DropReason.InvalidNeighbourRequest]: {
     text: 'invalid neighbour request',
-    hint: 'ARP or NDP for an address other than the gateway, or malformed: pods reach each other through the gateway',
+    hint: 'ARP or NDP for another address than the gateway (pods reach each other through it), malformed, or a router advertisement',
   },
   [DropReason.TooBig]: {
     text: 'packet too big for the tunnel',

@@ -197,6 +197,11 @@ const dropCases: readonly DropCase[] = [
   },
   {
     reason: DropReason.InvalidNeighbourRequest,
+    what: 'a router advertisement of a pod (CVE-2020-10749)',
+    packet: frame.ipv6({ source: 'fe80::1', destination: 'ff02::1', hopLimit: 255 }).icmpv6({ type: 134 }).payload('x'),
+  },
+  {
+    reason: DropReason.InvalidNeighbourRequest,
     what: 'NDP from beyond the link',
     packet: frame
       .ipv6({ source: pod.ipv6, destination: gateway.ipv6, hopLimit: 64 })
@@ -418,7 +423,7 @@ test('IPv4 options and IPv6 extension headers pass', () => {
   const options = new Uint8Array(8).fill(1);
   const withOptions = frame.ipv4({ source: pod.ipv4, destination: neighbour.ipv4, options }).tcp();
   const withExtensions = frame
-    .ipv6({ source: pod.ipv6, destination: neighbour.ipv6, extensions: [extension, extension] })
+    .ipv6({ source: pod.ipv6, destination: neighbour.ipv6, extensions: Array.from({ length: 6 }, () => extension) })
     .tcp();
   for (const builder of [withOptions, withExtensions]) {
     const { action, drops } = bench.run('pod_from_pod', builder.payload());
