@@ -76,10 +76,10 @@ test('the old generation is whole until its grace has passed, then it is gone', 
   const { maps, time, services } = kernel();
   services.update(frontend(5, [backend(2), backend(3)]));
   services.update(frontend(5, [backend(4)]));
-  assert.deepEqual(counts(maps), [1, 3, 3, 1]);
+  assert.deepEqual(counts(maps), [2, 3, 3, 1]);
   time.ms = GRACE_MS;
   assert.equal(services.collect(), undefined);
-  assert.deepEqual(counts(maps), [1, 1, 1, 1]);
+  assert.deepEqual(counts(maps), [2, 1, 1, 1]);
   assert.deepEqual(walk(maps, 5), ['10.244.1.4']);
 });
 
@@ -95,6 +95,20 @@ test('a backend that two frontends share stays until the second is gone', () => 
   time.ms = 2 * GRACE_MS;
   services.collect();
   assert.deepEqual(counts(maps), [0, 0, 0, 0]);
+});
+
+test('an address is known to belong to services as long as a frontend stands there', () => {
+  const { maps, services } = kernel();
+  const mark = { address: parseAddress('10.96.0.5'), port: 0, protocol: 0, scope: 0 };
+  services.update(frontend(5, []));
+  services.update(frontend(5, [], { key: '10.96.0.5:81/TCP', port: 81 }));
+  services.delete('10.96.0.5:80/TCP');
+  assert.ok(maps.frontends.lookup(mark));
+  maps.frontends.delete(mark);
+  assert.equal(services.compare().count, 1);
+  assert.ok(maps.frontends.lookup(mark));
+  services.delete('10.96.0.5:81/TCP');
+  assert.equal(maps.frontends.count(), 0);
 });
 
 test('a frontend without backends is there and has none', () => {

@@ -18,6 +18,7 @@ import { formatHostPort, type Protocol, protocolName, protocolNumbers } from '@s
 import type { Address } from '@sluice/net';
 import type { DesiredFrontend } from './frontend.ts';
 import { IdPool } from './id-pool.ts';
+import { AddressTable } from './kernel-addresses.ts';
 import { BackendTable } from './kernel-backends.ts';
 
 export interface ServiceMaps {
@@ -71,6 +72,7 @@ export class KernelServices {
   readonly #ids = new IdPool();
   readonly #frontends = new Map<string, ActualFrontend>();
   readonly #backends: BackendTable;
+  readonly #addresses: AddressTable;
   #retired: Retired[] = [];
 
   constructor(options: KernelServicesOptions) {
@@ -78,6 +80,7 @@ export class KernelServices {
     this.#nowMs = options.nowMs;
     this.#graceMs = options.graceMs ?? 1000;
     this.#backends = new BackendTable(options.maps.backends);
+    this.#addresses = new AddressTable(options.maps.frontends);
     this.#read();
   }
 
@@ -103,6 +106,7 @@ export class KernelServices {
     if (actual === undefined) return;
     this.#maps.frontends.delete(actual.key);
     this.#frontends.delete(key);
+    if (actual.key.address !== undefined) this.#addresses.release(actual.key.address);
     this.#retire({ slots: [slotsOf(actual)], backendIds: actual.backendIds, id: actual.id });
   }
 
@@ -138,6 +142,7 @@ export class KernelServices {
       );
       this.#maps.reverseNats.update(id, { address: desired.address, port: desired.port, protocol: key.protocol });
       this.#maps.frontends.update(key, frontendValue(desired, { id, generation, count: backendIds.length }));
+      if (actual === undefined) this.#addresses.acquire(desired.address);
     } catch (error) {
       this.#bury({ slots: [{ serviceId: id, generation, count: backendIds.length }], backendIds, id: actual ? 0 : id });
       throw error;
@@ -168,8 +173,15 @@ export class KernelServices {
   /** What is there before anything is written: ids, generations and backends of an earlier agent stay as they are. */
   #read(): void {
     this.#backends.read();
+    this.#addresses.clear();
     this.#frontends.clear();
     for (const [key, value] of this.#maps.frontends.entries()) {
+      if (key.address === undefined) continue;
+      if (AddressTable.isMark(key)) {
+        this.#addresses.found(key.address);
+        continue;
+      }
+      this.#addresses.hold(key.address);
       const backendIds = this.#readSlots(value);
       this.#backends.hold(backendIds);
       this.#ids.claim(value.serviceId);
@@ -205,7 +217,7 @@ export class KernelServices {
     const reverse = [...this.#maps.reverseNats.entries()].map(([id]) => id).filter((id) => !ids.has(id));
     this.#maps.slots.deleteBatch(slots);
     this.#maps.reverseNats.deleteBatch(reverse);
-    return slots.length + reverse.length + this.#backends.removeUnused();
+    return slots.length + reverse.length + this.#backends.removeUnused() + this.#addresses.repair();
   }
 }
 

@@ -101,10 +101,8 @@ test('a service that was deleted while nobody looked is gone after the list', as
   await using balancer = startLoadBalancer(restarted);
   await fill(restarted, { services: [service('other', '10.96.0.6')], slices: [] });
   await balancer.reconciler.flush();
-  assert.deepEqual(
-    [...world.maps.frontends.entries()].map(([key]) => key.address),
-    ['10.96.0.6'],
-  );
+  const addresses = new Set([...world.maps.frontends.entries()].map(([key]) => key.address));
+  assert.deepEqual([...addresses], ['10.96.0.6']);
 });
 
 test('of two services with one address the older is served and the younger is told whose it is', async () => {
@@ -144,7 +142,7 @@ test('what is asked for and not served yet stands in the table with the reason',
 
 test('a full map is an error on the row of the service that found it full', async () => {
   const world = { ...cluster() };
-  const maps = { ...world.maps, frontends: createFakeMap({ ...frontendsMap, maxEntries: 1 }) };
+  const maps = { ...world.maps, frontends: createFakeMap({ ...frontendsMap, maxEntries: 3 }) };
   await using balancer = startLoadBalancer({ ...world, maps });
   await fill(world, { services: [service('a', '10.96.0.5'), service('b', '10.96.0.6')], slices: [] });
   await balancer.reconciler.flush();

@@ -76,6 +76,10 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     onStatus: show,
   });
   const unserved = showUnserved(options.services, desired.conflicts, rows);
+  const whole = desired.frontends.subscribe(() => {
+    if (desired.frontends.initialized) rows.markInitialized('kubernetes');
+  });
+  if (desired.frontends.initialized) rows.markInitialized('kubernetes');
   reconcile.start();
   return {
     frontends: rows,
@@ -88,6 +92,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     [Symbol.asyncDispose]: async () => {
       desired[Symbol.dispose]();
       unserved[Symbol.dispose]();
+      whole[Symbol.dispose]();
       await reconcile.stop();
       collector[Symbol.dispose]();
     },
