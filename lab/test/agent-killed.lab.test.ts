@@ -6,7 +6,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { BpfMap, openMap } from '@sluice/bpf';
+import { BpfMap, type MapDescriptor, openMap } from '@sluice/bpf';
 import {
   backendsMap,
   endpointsMap,
@@ -28,7 +28,7 @@ const rounds = 7;
 const readyTimeoutMs = 30_000;
 
 /** What must be the same after a restart; connection tables simply go on. */
-const configurationMaps = [
+const wholeMaps = [
   backendsMap,
   endpointsMap,
   frontendsMap,
@@ -36,7 +36,6 @@ const configurationMaps = [
   ipcachePrefixMap,
   netnsEndpointsMap,
   reverseNatsMap,
-  slotsMap,
 ] as const;
 
 test('agents killed with -9 at any moment: no connection breaks, no new one fails, the maps are equal', async () => {
@@ -147,15 +146,23 @@ function isReady(node: NodeLayout): Promise<boolean> {
   });
 }
 
-/** Every row of the configuration maps as text, sorted. */
+/** Every row of the configuration maps as text, sorted; of the slots those in use, not those in their grace. */
 function dump(node: NodeLayout): Record<string, string[]> {
-  return Object.fromEntries(
-    configurationMaps.map((descriptor) => {
-      using map = BpfMap.openPinned(join(node.bpffs, 'sluice/maps', descriptor.name));
-      const rows = [...openMap<unknown, unknown>(map, descriptor as never).entries()];
-      return [descriptor.name, rows.map((row) => JSON.stringify(row, plain)).sort()];
-    }),
-  );
+  const inUse = new Set(read(node, frontendsMap).map(([, { serviceId, generation }]) => `${serviceId}.${generation}`));
+  const slots = read(node, slotsMap).filter(([key]) => inUse.has(`${key.serviceId}.${key.generation}`));
+  return {
+    slots: textOf(slots),
+    ...Object.fromEntries(wholeMaps.map((descriptor) => [descriptor.name, textOf(read(node, descriptor as never))])),
+  };
+}
+
+function read<Key, Value>(node: NodeLayout, descriptor: MapDescriptor<Key, Value>): [Key, Value][] {
+  using map = BpfMap.openPinned(join(node.bpffs, 'sluice/maps', descriptor.name));
+  return [...openMap(map, descriptor).entries()];
+}
+
+function textOf(rows: readonly unknown[]): string[] {
+  return rows.map((row) => JSON.stringify(row, plain)).sort();
 }
 
 function plain(_: string, value: unknown): unknown {

@@ -24,7 +24,7 @@ export interface Supervised {
   stop(): Promise<void>;
 }
 
-const restartMs = { first: 200, most: 5_000, forgottenAfter: 10_000 };
+const restartMs = { first: 200, most: 1_000, forgottenAfter: 10_000 };
 const graceMs = 3_000;
 
 export function supervise(options: SupervisedOptions): Supervised {
