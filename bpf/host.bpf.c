@@ -59,7 +59,7 @@ int host_from_host(struct __sk_buff *skb)
 	    .trace_point = TRACE_POINT_FROM_HOST,
 	};
 
-	return entry_settle(skb, &packet, host_steps(skb, &packet));
+	return entry_settle_and_answer(skb, &packet, host_steps(skb, &packet));
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

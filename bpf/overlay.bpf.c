@@ -25,7 +25,7 @@ int overlay_from_overlay(struct __sk_buff *skb)
 	    .trace_point = TRACE_POINT_FROM_OVERLAY,
 	};
 
-	return entry_settle_silently(skb, &packet, overlay_steps(skb, &packet));
+	return entry_settle(skb, &packet, overlay_steps(skb, &packet));
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -32,7 +32,7 @@ int pod_from_pod(struct __sk_buff *skb)
 	    .trace_point = TRACE_POINT_FROM_POD,
 	};
 
-	return entry_settle(skb, &packet, pod_steps(skb, &packet));
+	return entry_settle_and_answer(skb, &packet, pod_steps(skb, &packet));
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,27 +1,25 @@
-/* What every entry program does before and after its steps. */
+/* What every entry program does after its steps: the only place that turns a verdict into what the kernel does. */
 #pragma once
 #include "drop.h"
 #include "packet.h"
 #include "reject.h"
 
-/* The only place that turns a verdict into what the kernel does. */
+/* Counts and reports. A drop is silent for its sender. */
 static __always_inline int entry_settle(struct __sk_buff *skb, const struct packet *packet, verdict_t verdict)
 {
-	if (!verdict_is_drop(verdict)) {
-		forward_report(skb, packet);
-		return verdict;
+	if (verdict_is_drop(verdict)) {
+		drop_report(skb, packet, verdict);
+		return TC_ACT_SHOT;
 	}
-	drop_report(skb, packet, verdict);
-	return reject_answer(skb, packet, verdict);
+	forward_report(skb, packet);
+	return verdict;
 }
 
-/* As entry_settle, where a sender cannot be answered by the device that its packet came in by. */
-static __always_inline int entry_settle_silently(struct __sk_buff *skb, const struct packet *packet, verdict_t verdict)
+/* The same, where the sender is reached by the device that its packet came in by: it is told when it waits for that. */
+static __always_inline int entry_settle_and_answer(struct __sk_buff *skb, const struct packet *packet,
+						   verdict_t verdict)
 {
-	if (!verdict_is_drop(verdict)) {
-		forward_report(skb, packet);
-		return verdict;
-	}
-	drop_report(skb, packet, verdict);
-	return TC_ACT_SHOT;
+	int action = entry_settle(skb, packet, verdict);
+
+	return verdict_is_drop(verdict) ? reject_answer(skb, packet, verdict) : action;
 }

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { getsockopt, SocketLevel } from '@sluice/ffi';
 import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
 import { createTestNode, type TestNode, type TestPod } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
-import { type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { type Place, type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { DropReason } from './index.ts';
 
 const PORT = 80;
@@ -195,7 +196,7 @@ test('datagrams of one socket stay with their backend until it is gone', () => {
   const receivers = () => [one, other].map((server) => count(server));
   for (let sent = 0; sent < 16; sent += 1) client.sendTo('x', services.ipv4, PORT);
   const [toFirst = 0, toSecond = 0] = receivers();
-  assert.deepEqual([toFirst, toSecond].sort(), [0, 16]);
+  assert.deepEqual([toFirst, toSecond].sort(numerically), [0, 16]);
   // The next generation has only the other backend.
   const remaining = toFirst === 0 ? first : second;
   writeService(it.node.datapath.maps, {
@@ -237,25 +238,79 @@ test('a socket that talks to more services than it has places for forgets the on
   assert.ok(server.receiveNow() !== undefined);
 });
 
-test('affinity keeps a client with its backend for all its sockets, and clients apart', () => {
+test('affinity keeps a client with its backend for all its sockets; the client is the pod, or the node', () => {
+  using it = scene();
+  const { affinities, netnsEndpoints } = it.node.datapath.maps;
+  const servers = [it.server, it.node.addPod(12, 1002), it.node.addPod(13, 1003)];
+  const { ipv4, ipv6 } = it.client.addresses;
+  netnsEndpoints.update(namespaceCookie(it.client), { endpointId: 10, identity: it.client.identity, ipv4, ipv6 });
+  serveSticky(it.node, 1, servers);
+  using stack = new DisposableStack();
+  const sockets = servers.map((pod) => stack.use(udpServer(pod, pod.addresses.ipv4, TARGET_PORT)));
+  for (const place of [it.client, it.node]) {
+    sendFromNewSockets(place, 30);
+    assert.deepEqual(sockets.map(count).sort(numerically), [0, 0, 30]);
+  }
+  const clients = [...affinities.entries()].map(([{ client }]) => client);
+  assert.deepEqual(clients.sort(), [ipv4, it.node.router.ipv4].sort());
+});
+
+test('affinity follows the service: a backend that stays keeps its clients, one that goes loses them', () => {
   using it = scene();
   const servers = [it.server, it.node.addPod(12, 1002), it.node.addPod(13, 1003)];
-  writeService(it.node.datapath.maps, {
+  serveSticky(it.node, 1, servers);
+  using stack = new DisposableStack();
+  const sockets = servers.map((pod) => stack.use(udpServer(pod, pod.addresses.ipv4, TARGET_PORT)));
+  sendFromNewSockets(it.client, 1);
+  const chosen = sockets.map(count).indexOf(1);
+  const another = (chosen + 1) % servers.length;
+  serveSticky(it.node, 2, servers, (index) => index === chosen || index === another);
+  sendFromNewSockets(it.client, 20);
+  assert.equal(sockets.map(count)[chosen], 20);
+  serveSticky(it.node, 3, servers, (index) => index === another);
+  sendFromNewSockets(it.client, 20);
+  assert.equal(sockets.map(count)[another], 20);
+});
+
+function serveSticky(
+  node: TestNode,
+  generation: number,
+  servers: readonly TestPod[],
+  isBackend: (index: number) => boolean = () => true,
+): void {
+  const backends = servers.map(({ addresses }, index) => ({
+    id: 100 + index,
+    address: addresses.ipv4,
+    port: TARGET_PORT,
+  }));
+  writeService(node.datapath.maps, {
     id: 7,
+    generation,
     address: services.ipv4,
     port: PORT,
     protocol: UDP,
     affinitySeconds: 60,
-    backends: servers.map(({ addresses }, index) => ({ id: 100 + index, address: addresses.ipv4, port: TARGET_PORT })),
+    backends: backends.filter((_, index) => isBackend(index)),
   });
-  using stack = new DisposableStack();
-  const sockets = servers.map((pod) => stack.use(udpServer(pod, pod.addresses.ipv4, TARGET_PORT)));
-  for (let sent = 0; sent < 30; sent += 1) {
-    using client = udpSocket(it.client, 4);
+}
+
+function sendFromNewSockets(place: Place, times: number): void {
+  for (let sent = 0; sent < times; sent += 1) {
+    using client = udpSocket(place, 4);
     client.sendTo('x', services.ipv4, PORT);
   }
-  assert.deepEqual(sockets.map(count).sort(), [0, 0, 30]);
-});
+}
+
+function namespaceCookie(place: Place): bigint {
+  const SO_NETNS_COOKIE = 71;
+  using anySocket = udpSocket(place, 4);
+  const bytes = getsockopt(anySocket.fd, SocketLevel.SOCKET, SO_NETNS_COOKIE, 8);
+  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+}
+
+function numerically(a: number, b: number): number {
+  return a - b;
+}
 
 test('no translation outlives its socket: closed, aborted or killed', async () => {
   using it = scene();
