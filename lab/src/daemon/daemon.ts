@@ -32,7 +32,7 @@ export async function runDaemon(layout: LabLayout, log: (message: string) => voi
   const supervised: Supervised[] = [];
   const state: { stage: string; store: Store | undefined } = { stage: 'starting the API server', store: undefined };
   const control = await startControl(layout.socket, {
-    report: () => labReport({ stage: state.stage, layout, topology, store: state.store, supervised }),
+    report: () => labReport({ stage: state.stage, layout, topology, store: state.store, kubelets, supervised }),
     apply: (paths) => {
       if (!state.store) throw new LabError('the API server is not there yet');
       return createMissing(state.store, paths.flatMap(readManifests));

@@ -1,4 +1,5 @@
 import type { Pod, Store } from '../apiserver/index.ts';
+import type { Kubelet } from '../kubelet/kubelet.ts';
 import type { LabLayout } from '../layout.ts';
 import type { LabTopology } from '../topology.ts';
 import type { LabReport, NodeReport } from './control.ts';
@@ -11,18 +12,19 @@ export interface ReportSources {
   readonly layout: LabLayout;
   readonly topology: LabTopology;
   readonly store: Store | undefined;
+  readonly kubelets: ReadonlyMap<string, Kubelet>;
   readonly supervised: readonly Supervised[];
 }
 
 /** What there is at this moment, from the cluster's objects. */
-export function labReport({ stage, layout, topology, store, supervised }: ReportSources): LabReport {
+export function labReport({ stage, layout, topology, store, kubelets, supervised }: ReportSources): LabReport {
   const pods = store?.list('pods') ?? [];
   const current = pods.filter(({ metadata, status }) => !metadata.deletionTimestamp && status?.phase !== 'Succeeded');
   const notReady = current.filter((pod) => !isReady(pod));
   return {
     stage,
     kubeconfig: layout.kubeconfig,
-    nodes: topology.nodes.map(({ name }) => nodeReport(name, store, pods)),
+    nodes: topology.nodes.map(({ name }) => nodeReport(name, store, kubelets.get(name), pods)),
     pods: {
       total: current.length,
       ready: current.length - notReady.length,
@@ -34,16 +36,23 @@ export function labReport({ stage, layout, topology, store, supervised }: Report
   };
 }
 
-function nodeReport(name: string, store: Store | undefined, pods: readonly Pod[]): NodeReport {
+function nodeReport(
+  name: string,
+  store: Store | undefined,
+  kubelet: Kubelet | undefined,
+  pods: readonly Pod[],
+): NodeReport {
   const node = store?.get('nodes', name);
   const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
+  const isReady = ready?.status === 'True';
+  const why = isReady ? kubelet?.problem : (ready?.message ?? 'it has not registered yet');
   return {
     name,
     addresses: node?.status?.addresses?.filter(({ type }) => type === 'InternalIP').map(({ address }) => address) ?? [],
     podCidrs: node?.spec?.podCIDRs ?? [],
     pods: pods.filter(({ spec }) => spec.nodeName === name).length,
-    ready: ready?.status === 'True',
-    why: ready?.status === 'True' ? undefined : (ready?.message ?? 'it has not registered yet'),
+    ready: why === undefined,
+    why,
   };
 }
 

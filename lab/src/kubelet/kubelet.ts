@@ -59,14 +59,20 @@ export class Kubelet implements Disposable {
       event,
       removed: (pod) => this.#removed(pod),
     };
-    this.#reporter = new NodeReporter({ node, store, cni, log: options.log });
+    this.#reporter = new NodeReporter({
+      ...{ node, store, cni, log: options.log },
+      recovered: () => {
+        for (const worker of this.#workers.values()) worker.reportStatus();
+      },
+    });
     this.#watch = store.watch('pods', (event) => this.#onPod(event));
     // After the watch's first pass: it has told which pods there are.
     void this.#collectLeftovers(this.#around.place);
   }
 
-  get isReady(): boolean {
-    return this.#reporter.isReady;
+  /** Why the node's network plugin takes no pods; undefined when it does. */
+  get problem(): string | undefined {
+    return this.#reporter.problem;
   }
 
   worker(pod: Pod): PodWorker | undefined {
@@ -131,17 +137,11 @@ export class Kubelet implements Disposable {
 
   /** Takes away what earlier daemons left of pods that are no more, and lets the network plugin do the same. */
   async #collectLeftovers(place: SandboxPlace): Promise<void> {
-    const leftovers = readdirSync(place.pods).filter((uid) => !this.#workers.has(uid));
-    while (!this.#reporter.isReady) {
+    const leftovers = new Set(readdirSync(place.pods).filter((uid) => !this.#workers.has(uid)));
+    while (leftovers.size > 0 || this.#reporter.problem) {
       if (this.#stop.signal.aborted) return;
-      await delay(50, undefined, { ref: false });
-    }
-    for (const uid of leftovers) {
-      try {
-        await removeSandbox(place, uid);
-      } catch (error) {
-        this.#options.log(`take away what is left of pod ${uid}: ${messageOf(error)}`);
-      }
+      if (!this.#reporter.problem) await this.#removeLeftovers(place, leftovers);
+      await delay(leftoverPauseMs, undefined, { ref: false });
     }
     const known = readdirSync(place.pods).map((uid) => readSandbox(place, uid)?.id);
     try {
@@ -150,7 +150,21 @@ export class Kubelet implements Disposable {
       this.#options.log(messageOf(error));
     }
   }
+
+  /** Those that cannot be removed now stay for the next time. */
+  async #removeLeftovers(place: SandboxPlace, leftovers: Set<string>): Promise<void> {
+    for (const uid of leftovers) {
+      try {
+        await removeSandbox(place, uid);
+        leftovers.delete(uid);
+      } catch (error) {
+        this.#options.log(`take away what is left of pod ${uid}: ${messageOf(error)}`);
+      }
+    }
+  }
 }
+
+const leftoverPauseMs = 100;
 
 /** The machine's facts that a Node object shows. */
 export function readOsName(): string {

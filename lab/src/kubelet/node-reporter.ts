@@ -10,23 +10,50 @@ const leaseNamespace = 'kube-node-lease';
 // Eager at first, since people wait for the lab; patient with an agent that stays away.
 const reportMs = { notReadyFirst: 30, notReadyMost: 1_000, whenReady: 10_000 };
 const podsMax = '110';
+// An agent that is replaced is away for a second, and pods go on without it: their node must not be taken for broken.
+const absenceMs = 30_000;
+
+export interface NodeReporterOptions {
+  readonly node: LabNode;
+  readonly store: Store;
+  readonly cni: Cni;
+  /** The node is ready again: what others wrote into its pods' statuses meanwhile is to be corrected. */
+  readonly recovered: () => void;
+  readonly log: (message: string) => void;
+}
 
 /** Registers the node, renews its lease, and says whether its network takes pods. */
 export class NodeReporter implements Disposable {
-  readonly #options: { node: LabNode; store: Store; cni: Cni; log: (message: string) => void };
+  readonly #options: NodeReporterOptions;
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
   #waitMs = reportMs.notReadyFirst;
-  #notReady: string | undefined = 'the network plugin has not been asked yet';
+  #answeredAt = Number.NEGATIVE_INFINITY;
+  #problem: string | undefined = 'the network plugin has not been asked yet';
 
-  constructor(options: { node: LabNode; store: Store; cni: Cni; log: (message: string) => void }) {
+  constructor(options: NodeReporterOptions) {
     this.#options = options;
+    // The lab was up before: its agents start again together with us.
+    if (this.#storedReady()?.status === 'True') this.#answeredAt = performance.now();
     this.#register();
+    // The plugin answers when its agent runs, which waits for this node's addresses: so its addresses come first.
+    this.#writeStatus();
     void this.#report();
   }
 
-  get isReady(): boolean {
-    return this.#notReady === undefined;
+  /** Why the network plugin took no pods when it was last asked; undefined when it did. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** What the Node object says: a short absence of the plugin does not count. */
+  get #notReady(): string | undefined {
+    return performance.now() - this.#answeredAt < absenceMs ? undefined : this.#problem;
+  }
+
+  #storedReady(): Condition | undefined {
+    const { store, node } = this.#options;
+    return store.get('nodes', node.name)?.status?.conditions?.find(({ type }) => type === 'Ready');
   }
 
   [Symbol.dispose](): void {
@@ -35,10 +62,11 @@ export class NodeReporter implements Disposable {
   }
 
   async #report(): Promise<void> {
-    this.#notReady = await this.#options.cni.status().then(
+    this.#problem = await this.#options.cni.status().then(
       () => undefined,
       (error: unknown) => messageOf(error),
     );
+    if (this.#problem === undefined) this.#answeredAt = performance.now();
     if (this.#isStopped) return;
     try {
       this.#writeStatus();
@@ -46,8 +74,9 @@ export class NodeReporter implements Disposable {
     } catch (error) {
       this.#options.log(`report node ${this.#options.node.name}: ${messageOf(error)}`);
     }
-    const waitMs = this.isReady ? reportMs.whenReady : this.#waitMs;
-    this.#waitMs = this.isReady ? reportMs.notReadyFirst : Math.min(1.2 * this.#waitMs, reportMs.notReadyMost);
+    const answers = this.#problem === undefined;
+    const waitMs = answers ? reportMs.whenReady : this.#waitMs;
+    this.#waitMs = answers ? reportMs.notReadyFirst : Math.min(1.2 * this.#waitMs, reportMs.notReadyMost);
     this.#timer = setTimeout(() => void this.#report(), waitMs);
   }
 
@@ -68,8 +97,10 @@ export class NodeReporter implements Disposable {
   }
 
   #writeStatus(): void {
-    const { store, node } = this.#options;
+    const { store, node, recovered } = this.#options;
+    const before = this.#storedReady();
     store.modify('nodes', { name: node.name }, (draft) => this.#fill(draft), { subresource: 'status' });
+    if (!this.#notReady && before && before.status !== 'True') recovered();
   }
 
   #fill(draft: Node): void {

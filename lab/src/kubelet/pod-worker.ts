@@ -135,7 +135,7 @@ export class PodWorker {
       restartPolicy: this.#pod.spec.restartPolicy ?? 'Always',
       hooks: {
         start,
-        changed: () => this.#scheduleStatus(),
+        changed: () => this.reportStatus(),
         event: (type, reason, message) => this.#event(type, reason, message),
       },
     });
@@ -144,7 +144,7 @@ export class PodWorker {
 
   async #remove(graceMs: number): Promise<void> {
     this.#stop.abort();
-    this.#scheduleStatus();
+    this.reportStatus();
     await Promise.all(this.#containers.map((container) => container.stop(graceMs)));
     await this.#running;
     for (let waitMs = retryMs.first; ; waitMs = Math.min(2 * waitMs, retryMs.most)) {
@@ -159,8 +159,8 @@ export class PodWorker {
     this.#around.removed(this.#pod);
   }
 
-  /** Several changes of one turn are one write. */
-  #scheduleStatus(): void {
+  /** Writes what is observed; several changes of one turn are one write. */
+  reportStatus(): void {
     if (this.#isStatusDue) return;
     this.#isStatusDue = true;
     queueMicrotask(() => {
