@@ -107,13 +107,19 @@ async function answer(
   });
 }
 
-/** Who speaks: the subject of a client certificate that our authority signed. */
+const users = new WeakMap<TLSSocket, User>();
+
+/** Who speaks: the subject of a client certificate that our authority signed. Read once per connection. */
 export function userOf(request: IncomingMessage): User | undefined {
   const socket = request.socket as TLSSocket;
   if (!socket.authorized) return undefined;
+  const known = users.get(socket);
+  if (known) return known;
   const subject = socket.getPeerCertificate().subject as { CN?: string; O?: string | string[] } | undefined;
   if (!subject?.CN) return undefined;
-  return { name: subject.CN, groups: [subject.O ?? []].flat() };
+  const user = { name: subject.CN, groups: [subject.O ?? []].flat() };
+  users.set(socket, user);
+  return user;
 }
 
 function answerFixed(cluster: Cluster, path: string, request: IncomingMessage, response: ServerResponse): void {
