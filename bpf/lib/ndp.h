@@ -41,12 +41,11 @@ struct ndp_advertisement {
 	struct mac target_mac;
 };
 
-struct ndp_reply {
+struct ndp_header {
 	struct mac destination_mac;
 	struct mac source_mac;
 	__be16 ethertype;
 	struct ipv6hdr ipv6;
-	struct ndp_advertisement advertisement;
 } __attribute__((packed));
 
 struct ipv6_pseudo_header {
@@ -123,7 +122,7 @@ static __always_inline verdict_t ndp_reply(struct __sk_buff *skb, struct packet 
 	    .option_length = 1,
 	    .target_mac = mac,
 	};
-	struct ndp_reply reply = {
+	struct ndp_header header = {
 	    .destination_mac = packet->source_mac,
 	    .source_mac = mac,
 	    .ethertype = bpf_htons(ETH_P_IPV6),
@@ -133,12 +132,12 @@ static __always_inline verdict_t ndp_reply(struct __sk_buff *skb, struct packet 
 		     .hop_limit = NDP_HOP_LIMIT},
 	};
 
-	__builtin_memcpy(&reply.ipv6.saddr, target, sizeof(*target));
-	__builtin_memcpy(&reply.ipv6.daddr, &destination, sizeof(destination));
+	__builtin_memcpy(&header.ipv6.saddr, target, sizeof(*target));
+	__builtin_memcpy(&header.ipv6.daddr, &destination, sizeof(destination));
 	advertisement.checksum = ndp_checksum(&advertisement, target, &destination);
-	reply.advertisement = advertisement;
-	if (bpf_skb_change_tail(skb, sizeof(reply), 0) != 0 ||
-	    bpf_skb_store_bytes(skb, 0, &reply, sizeof(reply), 0) != 0)
+	if (bpf_skb_change_tail(skb, sizeof(header) + sizeof(advertisement), 0) != 0 ||
+	    bpf_skb_store_bytes(skb, 0, &header, sizeof(header), 0) != 0 ||
+	    bpf_skb_store_bytes(skb, sizeof(header), &advertisement, sizeof(advertisement), 0) != 0)
 		return drop(packet, DROP_REASON_WRITE_FAILED);
 	return bpf_redirect(skb->ifindex, 0);
 }
