@@ -78,12 +78,8 @@ static __always_inline bool socket_choose_again(struct socket_translations *tran
 						const struct frontend *frontend, const struct service_request *request,
 						const struct peer *peer, struct service_choice *choice)
 {
-	struct translation *entry = translation_by_frontend(translations, peer);
-
-	if (!entry)
+	if (!translation_recall(translations, peer, choice))
 		return false;
-	choice->backend_id = entry->backend_id;
-	choice->generation = entry->generation;
 	return service_choice_holds(frontend, request, choice);
 }
 
@@ -136,11 +132,6 @@ static __always_inline int socket_refuse(const struct bpf_sock_addr *call)
 static __always_inline bool socket_translate_back(struct bpf_sock_addr *call, struct peer *peer)
 {
 	struct socket_translations *translations = socket_translations_of(call, 0);
-	struct translation *entry = translations ? translation_by_backend(translations, peer) : NULL;
 
-	if (!entry)
-		return false;
-	peer->address = entry->frontend;
-	peer->port = entry->frontend_port;
-	return true;
+	return translations && translation_reverse(translations, peer);
 }

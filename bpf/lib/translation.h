@@ -25,6 +25,8 @@ struct translation {
 };
 
 struct socket_translations {
+	/* Threads may send and receive on one socket at once. Held for memory accesses only. */
+	struct bpf_spin_lock lock;
 	/* Counts up with every translated send. */
 	__u32 uses;
 	struct translation entries[SOCKET_TRANSLATIONS_MAX];
@@ -56,7 +58,10 @@ static __always_inline bool translation_is_to_frontend(const struct translation 
 
 static __always_inline void translations_clear(struct socket_translations *translations)
 {
-	__builtin_memset(translations, 0, sizeof(*translations));
+	bpf_spin_lock(&translations->lock);
+	translations->uses = 0;
+	__builtin_memset(translations->entries, 0, sizeof(translations->entries));
+	bpf_spin_unlock(&translations->lock);
 }
 
 static __always_inline struct translation *translation_by_backend(struct socket_translations *translations,
@@ -93,19 +98,24 @@ static __always_inline struct translation *translation_oldest(struct socket_tran
 static __always_inline void translation_forget_backend(struct socket_translations *translations,
 						       const struct peer *peer)
 {
-	struct translation *entry = translation_by_backend(translations, peer);
+	struct translation *entry;
 
+	bpf_spin_lock(&translations->lock);
+	entry = translation_by_backend(translations, peer);
 	if (entry)
 		__builtin_memset(entry, 0, sizeof(*entry));
+	bpf_spin_unlock(&translations->lock);
 }
 
 static __always_inline void translation_store(struct socket_translations *translations, const struct peer *frontend,
 					      const struct service_choice *choice, __u32 rev_nat_index)
 {
 	struct peer backend = {.address = choice->backend->address, .port = choice->backend->port};
-	/* One backend behind two services: the reply belongs to the service that was asked last. */
-	struct translation *entry = translation_by_backend(translations, &backend);
+	struct translation *entry;
 
+	bpf_spin_lock(&translations->lock);
+	/* One backend behind two services: the reply belongs to the service that was asked last. */
+	entry = translation_by_backend(translations, &backend);
 	if (!entry)
 		entry = translation_by_frontend(translations, frontend);
 	if (!entry)
@@ -118,4 +128,36 @@ static __always_inline void translation_store(struct socket_translations *transl
 	entry->backend_id = choice->backend_id;
 	entry->generation = choice->generation;
 	entry->last_use = ++translations->uses;
+	bpf_spin_unlock(&translations->lock);
+}
+
+/* The backend that datagrams to this frontend went to. False: none did. */
+static __always_inline bool translation_recall(struct socket_translations *translations, const struct peer *frontend,
+					       struct service_choice *choice)
+{
+	struct translation *entry;
+
+	bpf_spin_lock(&translations->lock);
+	entry = translation_by_frontend(translations, frontend);
+	if (entry) {
+		choice->backend_id = entry->backend_id;
+		choice->generation = entry->generation;
+	}
+	bpf_spin_unlock(&translations->lock);
+	return entry != NULL;
+}
+
+/* True: *peer was a backend and is the frontend now. */
+static __always_inline bool translation_reverse(struct socket_translations *translations, struct peer *peer)
+{
+	struct translation *entry;
+
+	bpf_spin_lock(&translations->lock);
+	entry = translation_by_backend(translations, peer);
+	if (entry) {
+		peer->address = entry->frontend;
+		peer->port = entry->frontend_port;
+	}
+	bpf_spin_unlock(&translations->lock);
+	return entry != NULL;
 }

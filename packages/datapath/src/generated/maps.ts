@@ -295,25 +295,27 @@ export const translationsMap: MapDescriptor<number, SocketTranslations> = {
   name: 'translations',
   type: 24,
   keySize: 4,
-  valueSize: 420,
+  valueSize: 424,
   maxEntries: 0,
   flags: 1,
   key: i32Codec,
   value: socketTranslationsCodec,
   keyLayout: 'int, 4 bytes',
-  valueLayout: `struct socket_translations, 420 bytes
-   0    4 uses: __u32
-   4  416 entries: struct translation[8]
-   4   16   frontend: struct address
-   4   16     words: __be32[4]
-  20   16   backend: struct address
-  20   16     words: __be32[4]
-  36    2   frontend_port: __be16
-  38    2   backend_port: __be16
-  40    4   rev_nat_index: __u32
-  44    4   backend_id: __u32
-  48    4   generation: __u32
-  52    4   last_use: __u32`,
+  valueLayout: `struct socket_translations, 424 bytes
+   0    4 lock: struct bpf_spin_lock
+   0    4   val: __u32
+   4    4 uses: __u32
+   8  416 entries: struct translation[8]
+   8   16   frontend: struct address
+   8   16     words: __be32[4]
+  24   16   backend: struct address
+  24   16     words: __be32[4]
+  40    2   frontend_port: __be16
+  42    2   backend_port: __be16
+  44    4   rev_nat_index: __u32
+  48    4   backend_id: __u32
+  52    4   generation: __u32
+  56    4   last_use: __u32`,
 };
 
 /** All of them, by the name in C. */

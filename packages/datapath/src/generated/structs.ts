@@ -418,6 +418,23 @@ export const affinityCodec: Codec<Affinity> = {
   },
 };
 
+/** struct bpf_spin_lock */
+export interface BpfSpinLock {
+  readonly val: number;
+}
+
+export const bpfSpinLockCodec: Codec<BpfSpinLock> = {
+  size: 4,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.val, true);
+  },
+  decode(view, offset) {
+    return {
+      val: view.getUint32(offset, true),
+    };
+  },
+};
+
 /** struct translation */
 export interface Translation {
   readonly frontend: Address | undefined;
@@ -458,6 +475,7 @@ export const translationCodec: Codec<Translation> = {
 
 /** struct socket_translations */
 export interface SocketTranslations {
+  readonly lock: BpfSpinLock;
   readonly uses: number;
   readonly entries: readonly Translation[];
 }
@@ -465,15 +483,17 @@ export interface SocketTranslations {
 const socketTranslationsEntriesCodec = arrayCodec(translationCodec, 8);
 
 export const socketTranslationsCodec: Codec<SocketTranslations> = {
-  size: 420,
+  size: 424,
   encode(value, view, offset) {
-    view.setUint32(offset, value.uses, true);
-    socketTranslationsEntriesCodec.encode(value.entries, view, offset + 4);
+    bpfSpinLockCodec.encode(value.lock, view, offset);
+    view.setUint32(offset + 4, value.uses, true);
+    socketTranslationsEntriesCodec.encode(value.entries, view, offset + 8);
   },
   decode(view, offset) {
     return {
-      uses: view.getUint32(offset, true),
-      entries: socketTranslationsEntriesCodec.decode(view, offset + 4),
+      lock: bpfSpinLockCodec.decode(view, offset),
+      uses: view.getUint32(offset + 4, true),
+      entries: socketTranslationsEntriesCodec.decode(view, offset + 8),
     };
   },
 };
