@@ -170,6 +170,17 @@ static bool inspect(struct conversation *conversation, struct message *message, 
 	return inspected && message_end(conversation);
 }
 
+static bool remove_device(struct conversation *conversation, struct message *message, struct failure *failure)
+{
+	struct attachment attachment = {.host_name = message_value(message, "host_name")};
+
+	/* What is gone already is removed as well; the agent looks itself. */
+	if (attachment.host_name)
+		pod_remove(&attachment);
+	return (field_send(conversation, "kind", "removed", strlen("removed")) && message_end(conversation)) ||
+	       agent_gone(failure, "DEL", "connection closed");
+}
+
 /* The exit status, or -1 when the agent is not there or went away. */
 static int converse(struct conversation *conversation, const char *command, struct failure *failure)
 {
@@ -196,6 +207,9 @@ static int converse(struct conversation *conversation, const char *command, stru
 		if (kind && !strcmp(kind, "configure")) {
 			if (!configure(conversation, &message, failure, &created, &attachment))
 				break;
+		} else if (kind && !strcmp(kind, "remove")) {
+			if (!remove_device(conversation, &message, failure))
+				break;
 		} else if (kind && !strcmp(kind, "inspect")) {
 			if (!inspect(conversation, &message, failure))
 				break;
@@ -204,14 +218,14 @@ static int converse(struct conversation *conversation, const char *command, stru
 			bool succeeded = kind && !strcmp(kind, "result");
 
 			if (created && !succeeded)
-				pod_undo(&attachment);
+				pod_remove(&attachment);
 			if (body)
 				fputs(body, stdout);
 			return succeeded ? 0 : 1;
 		}
 	}
 	if (created)
-		pod_undo(&attachment);
+		pod_remove(&attachment);
 	return -1;
 }
 

@@ -268,17 +268,19 @@ bool pod_configure(int netns, const struct attachment *attachment, struct pod_fa
 		netns_leave();
 	}
 	if (!configured)
-		pod_undo(attachment);
+		pod_remove(attachment);
 	return configured;
 }
 
-/* By the socket that was opened outside: it stays in the node's namespace. Both ends go. */
-void pod_undo(const struct attachment *attachment)
+/* By a socket that was opened outside: it stays in the node's namespace. Both ends go. */
+void pod_remove(const struct attachment *attachment)
 {
 	struct requests requests = {0};
 	struct ifinfomsg link = {.ifi_family = AF_UNSPEC};
 	const char *action;
 
+	if (host_socket < 0)
+		host_socket = netlink_open();
 	request_begin(&requests, "delete the veth pair", RTM_DELLINK, 0, &link, sizeof(link));
 	attribute_add_text(&requests, IFLA_IFNAME, attachment->host_name);
 	requests_send(host_socket, &requests, &action);

@@ -37,7 +37,8 @@ bool attachment_parse(const struct message *message, struct attachment *attachme
 
 /* Creates the pair and configures the pod's side. Nothing is left behind when it fails. */
 bool pod_configure(int netns, const struct attachment *attachment, struct pod_facts *facts, struct failure *failure);
-void pod_undo(const struct attachment *attachment);
+/* Both ends of the pair; a missing one is success. */
+void pod_remove(const struct attachment *attachment);
 
 /* Sends one field for the device, each address and each route inside. */
 bool pod_inspect(int netns, const char *pod_name, struct conversation *conversation, struct failure *failure);

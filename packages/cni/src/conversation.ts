@@ -1,6 +1,6 @@
 import type { Address } from '@sluice/net';
 import { CniCode, CniError } from './error.ts';
-import type { Addition, Attachment, Check, CniHandler, InspectedPod, PodFacts } from './handler.ts';
+import type { Addition, Attachment, Check, CniHandler, InspectedPod, PodFacts, Removal } from './handler.ts';
 import type { Field, Message } from './message.ts';
 import { type CniRequest, type JsonObject, parseRequest, versionOf } from './request.ts';
 import { type CniResult, formatResult } from './result.ts';
@@ -54,7 +54,7 @@ async function answer(request: CniRequest, peer: Peer, handler: CniHandler): Pro
       await inspect(handler.check(request), peer);
       return undefined;
     case 'DEL':
-      handler.remove(request);
+      await remove(handler.remove(request), peer);
       return undefined;
     case 'STATUS':
       handler.status();
@@ -77,6 +77,19 @@ async function configure(addition: Addition, peer: Peer): Promise<CniResult> {
     throw thrown;
   }
   return addition.complete(facts);
+}
+
+async function remove(removal: Removal, peer: Peer): Promise<void> {
+  try {
+    if (removal.hostName === undefined) return;
+    peer.send([
+      ['kind', 'remove'],
+      ['host_name', removal.hostName],
+    ]);
+    expect(await peer.receive(), 'removed');
+  } finally {
+    removal.complete();
+  }
 }
 
 async function inspect(check: Check, peer: Peer): Promise<CniResult> {

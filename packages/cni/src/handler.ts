@@ -57,12 +57,22 @@ export interface Check {
   verify(pod: InspectedPod): CniResult;
 }
 
+/**
+ * DEL is answered in two steps, too: deleting a device waits for all CPUs (RCU, some 30 ms), and the agent does not wait
+ * with them. `complete` is called exactly once, also when the program went away; then it deletes the device itself.
+ */
+export interface Removal {
+  /** The device that `sluice-cni` deletes; undefined: there is none. */
+  readonly hostName: string | undefined;
+  complete(): void;
+}
+
 /** What the endpoint package does for a container runtime. Everything throws `CniError` to refuse. */
 export interface CniHandler {
   add(request: AddRequest): Addition | Check;
   check(request: CheckRequest): Check;
   /** Succeeds when there is nothing to remove. */
-  remove(request: DelRequest): void;
+  remove(request: DelRequest): Removal;
   /** Throws 50 or 51 when an ADD would fail now. */
   status(): void;
   /** Removes what is not in the list. */

@@ -9,7 +9,7 @@
 
 export { cniConfiguration, writeCniConfiguration } from './configuration.ts';
 export { CniCode, CniError } from './error.ts';
-export type { Addition, Attachment, Check, CniHandler, InspectedPod, PodFacts } from './handler.ts';
+export type { Addition, Attachment, Check, CniHandler, InspectedPod, PodFacts, Removal } from './handler.ts';
 export {
   type AddRequest,
   type AttachmentKey,

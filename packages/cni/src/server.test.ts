@@ -49,11 +49,9 @@ function ask(path: string, bytes: string): Promise<string> {
 }
 
 const mac = parseMac('02:00:00:00:00:01');
-const isRoot = process.getuid?.() === 0;
+const skip = process.getuid?.() !== 0 && 'only root may ask';
 
-test('an exception of the handler is an answer, and the next request is served', {
-  skip: !isRoot && 'only root may ask',
-}, async () => {
+test('an exception of the handler is an answer, and the next request is served', { skip }, async () => {
   using directory = temporaryDirectory();
   const path = join(directory.path, 'cni.sock');
   let calls = 0;
@@ -69,9 +67,7 @@ test('an exception of the handler is an answer, and the next request is served',
   await server.close();
 });
 
-test('a program that goes away in the middle of ADD has its addition given up', {
-  skip: !isRoot && 'only root may ask',
-}, async () => {
+test('a program that goes away in the middle of ADD has its addition given up', { skip }, async () => {
   using directory = temporaryDirectory();
   const path = join(directory.path, 'cni.sock');
   const abandoned = Promise.withResolvers<string>();
@@ -86,9 +82,7 @@ test('a program that goes away in the middle of ADD has its addition given up', 
   await server.close();
 });
 
-test('a program that is silent in the middle of ADD is given up after the time-out', {
-  skip: !isRoot && 'only root may ask',
-}, async () => {
+test('a program that is silent in the middle of ADD is given up after the time-out', { skip }, async () => {
   using directory = temporaryDirectory();
   const path = join(directory.path, 'cni.sock');
   const clock = fakeClock();
@@ -107,7 +101,19 @@ test('a program that is silent in the middle of ADD is given up after the time-o
   await server.close();
 });
 
-test('more requests than may wait are told to try again', { skip: !isRoot && 'only root may ask' }, async () => {
+test('a DEL is completed also when the program goes away before it removed the device', { skip }, async () => {
+  using directory = temporaryDirectory();
+  const path = join(directory.path, 'cni.sock');
+  const completed = Promise.withResolvers<void>();
+  const remove = () => ({ hostName: 'slc0123456789', complete: completed.resolve });
+  const server = await startCniServer({ path, log: silentLogger, handler: handler({ remove }) });
+  const socket = createConnection(path, () => socket.write(add.replace('3\nADD', '3\nDEL')));
+  socket.once('data', () => socket.destroy());
+  await completed.promise;
+  await server.close();
+});
+
+test('more requests than may wait are told to try again', { skip }, async () => {
   using directory = temporaryDirectory();
   const path = join(directory.path, 'cni.sock');
   const server = await startCniServer({
@@ -124,7 +130,7 @@ test('more requests than may wait are told to try again', { skip: !isRoot && 'on
   await server.close();
 });
 
-test('a wrong answer of the program is an error of its own', { skip: !isRoot && 'only root may ask' }, async () => {
+test('a wrong answer of the program is an error of its own', { skip }, async () => {
   using directory = temporaryDirectory();
   const path = join(directory.path, 'cni.sock');
   const server = await startCniServer({

@@ -174,6 +174,7 @@ class SocketPeer implements Peer {
 
   /** Goes on reading what still comes: closing with unread bytes would reset the answer away. */
   end(): void {
+    if (this.#socket.destroyed) return;
     this.#socket.resume();
     this.#socket.end();
     const timer = this.#clock.setTimeout(() => this.#socket.destroy(), this.#timeoutMs);

@@ -157,6 +157,18 @@ test(
   },
 );
 
+test('an agent that is back within the wait answers what was asked while it was away', options, async () => {
+  await using node = await startNode();
+  using netns = temporaryNetworkNamespace();
+  await node.kill();
+  const added = node.cniLater({ command: 'ADD', containerId: 'patient', netns: netns.path, waitSeconds: 20 });
+  const status = node.cniLater({ command: 'STATUS', waitSeconds: 20 });
+  await node.start();
+  assert.equal((await added).status, 0);
+  assert.equal((await status).status, 0);
+  assert.match(inside(netns.path, 'ip', '-o', 'address', 'show', 'eth0'), /10\.244\.7\.2/);
+});
+
 test('after kill -9 the next agent has the same endpoints, and reports a damaged file by name', options, async () => {
   await using node = await startNode();
   using kept = temporaryNetworkNamespace();

@@ -12,6 +12,7 @@ import {
   type DelRequest,
   type GcRequest,
   type PodFacts,
+  type Removal,
 } from '@sluice/cni';
 import { type AddressPair, type NodeAddresses, PoolExhaustedError } from '@sluice/ipam';
 import type { Mac } from '@sluice/net';
@@ -133,7 +134,7 @@ class LocalEndpoints implements Endpoints {
     const existing = this.table.get(key);
     if (existing) return this.#addAgain(existing, request);
     if (this.#inProgress.has(key)) {
-      throw new CniError(CniCode.TryAgain, `${key} is being added by another request`);
+      throw new CniError(CniCode.TryAgain, `${key} is being added or removed by another request`);
     }
     this.#removeLeftover(hostNameOf(request));
     const addresses = this.#allocate(key);
@@ -168,11 +169,22 @@ class LocalEndpoints implements Endpoints {
     return this.#lookInside(endpoint);
   }
 
-  remove(request: DelRequest): void {
+  remove(request: DelRequest): Removal {
+    const key = endpointKey(request);
     // A salvaged endpoint does not know its container.
-    const endpoint = this.table.get(endpointKey(request)) ?? this.table.by('device', hostNameOf(request))[0];
-    if (endpoint) this.#remove(endpoint);
-    else if (!this.#inProgress.has(endpointKey(request))) this.#removeLeftover(hostNameOf(request));
+    const endpoint = this.table.get(key) ?? this.table.by('device', hostNameOf(request))[0];
+    const hostName = hostNameOf(request);
+    if (this.#inProgress.has(key)) return { hostName: undefined, complete: () => undefined };
+    this.#inProgress.add(key);
+    if (endpoint) this.#withdraw(endpoint);
+    return {
+      hostName: this.#devices.find(hostName) && hostName,
+      complete: () => {
+        this.#inProgress.delete(key);
+        if (endpoint) this.#discard(endpoint);
+        else this.#removeLeftover(hostName);
+      },
+    };
   }
 
   status(): void {
@@ -344,7 +356,13 @@ class LocalEndpoints implements Endpoints {
 
   /** The kernel first, the file last: a removal that is cut short is found again. */
   #remove(endpoint: Endpoint): void {
-    const { maps, programs, addresses } = this.#options;
+    this.#withdraw(endpoint);
+    this.#discard(endpoint);
+  }
+
+  /** Nobody finds the endpoint any more. */
+  #withdraw(endpoint: Endpoint): void {
+    const { maps } = this.#options;
     this.table.delete(endpointKey(endpoint));
     this.#statuses.delete(endpointKey(endpoint));
     for (const address of addressesOf(endpoint)) {
@@ -353,16 +371,19 @@ class LocalEndpoints implements Endpoints {
     if (maps.netnsEndpoints.lookup(endpoint.netnsCookie)?.endpointId === endpoint.id) {
       maps.netnsEndpoints.delete(endpoint.netnsCookie);
     }
-    programs.detachPod(endpoint.hostName);
-    this.#devices.remove(endpoint.hostName);
-    addresses.release(endpoint);
+  }
+
+  #discard(endpoint: Endpoint): void {
+    this.#removeLeftover(endpoint.hostName);
+    this.#options.addresses.release(endpoint);
     this.#store.remove(endpoint);
   }
 
   /** A device of ours that no endpoint owns: of an ADD that died between two steps. */
   #removeLeftover(hostName: string): void {
-    this.#options.programs.detachPod(hostName);
+    // The device takes its link with it: the other way round the kernel would wait twice.
     this.#devices.remove(hostName);
+    this.#options.programs.detachPod(hostName);
   }
 
   #withIdentity(endpoint: Endpoint): Endpoint {

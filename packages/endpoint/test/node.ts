@@ -9,7 +9,6 @@ import { temporaryDirectory, temporaryNetworkNamespace } from '@sluice/testing';
 export interface CniAnswer {
   readonly status: number | null;
   readonly body: Record<string, unknown>;
-  readonly milliseconds: number;
 }
 
 export interface CniOptions {
@@ -21,6 +20,8 @@ export interface CniOptions {
   readonly version?: string;
   /** Instead of our configuration. */
   readonly stdin?: string;
+  /** How long the executable waits for the agent; default not at all. */
+  readonly waitSeconds?: number;
   /** Added to the configuration. */
   readonly extra?: Record<string, unknown>;
 }
@@ -31,6 +32,8 @@ export interface TestNode extends AsyncDisposable {
   readonly netns: string;
   readonly pid: number;
   cni(options: CniOptions): CniAnswer;
+  /** Started, not awaited: for what happens meanwhile. */
+  cniLater(options: CniOptions): Promise<CniAnswer>;
   endpoints(): Promise<Record<string, unknown>[]>;
   /** As a crash would: no handler runs. */
   kill(): Promise<void>;
@@ -73,26 +76,16 @@ export async function startNode(options: { prefixes?: string[] } = {}): Promise<
     await ended;
   }
 
-  function cni({
-    command,
-    containerId,
-    ifname = 'eth0',
-    netns,
-    args,
-    version = '1.1.0',
-    stdin,
-    extra,
-  }: CniOptions): CniAnswer {
+  function invocation({ command, containerId, ifname = 'eth0', netns, args, version = '1.1.0', ...more }: CniOptions) {
     const configuration = {
       cniVersion: version,
       name: 'sluice',
       type: 'sluice-cni',
       agentSocket: `${directory.path}/cni.sock`,
-      agentWaitSeconds: '0',
+      agentWaitSeconds: String(more.waitSeconds ?? 0),
     };
-    const startedNs = process.hrtime.bigint();
-    const { status, stdout } = spawnSync('nsenter', [`--net=${namespace.path}`, executable], {
-      input: stdin ?? JSON.stringify({ ...configuration, ...extra }),
+    return {
+      input: more.stdin ?? JSON.stringify({ ...configuration, ...more.extra }),
       env: {
         CNI_COMMAND: command,
         ...(containerId !== undefined && { CNI_CONTAINERID: containerId }),
@@ -101,10 +94,24 @@ export async function startNode(options: { prefixes?: string[] } = {}): Promise<
         ...(args !== undefined && { CNI_ARGS: args }),
         CNI_PATH: '/opt/cni/bin',
       },
-      encoding: 'utf8',
-    });
-    const milliseconds = Number(process.hrtime.bigint() - startedNs) / 1e6;
-    return { status, body: stdout === '' ? {} : JSON.parse(stdout), milliseconds };
+    };
+  }
+
+  const onNode = [`--net=${namespace.path}`, executable];
+
+  function cni(options: CniOptions): CniAnswer {
+    const { status, stdout } = spawnSync('nsenter', onNode, { ...invocation(options), encoding: 'utf8' });
+    return { status, body: stdout === '' ? {} : JSON.parse(stdout) };
+  }
+
+  async function cniLater(options: CniOptions): Promise<CniAnswer> {
+    const { input, env } = invocation(options);
+    const program = spawn('nsenter', onNode, { env, stdio: ['pipe', 'pipe', 'inherit'] });
+    program.stdin.end(input);
+    const exited = new Promise<number | null>((resolve) => program.once('exit', resolve));
+    let text = '';
+    for await (const chunk of program.stdout.setEncoding('utf8')) text += chunk;
+    return { status: await exited, body: text === '' ? {} : JSON.parse(text) };
   }
 
   await start();
@@ -115,6 +122,7 @@ export async function startNode(options: { prefixes?: string[] } = {}): Promise<
       return child?.pid ?? 0;
     },
     cni,
+    cniLater,
     start,
     kill,
     async endpoints() {
