@@ -32,7 +32,7 @@ export async function demo({ layout, topology }: ExistingReport, context: LabCon
   const test = await runOnTerminal(sluice, ['connectivity', 'test'], { ...environment, KUBECONFIG: layout.kubeconfig });
   print('');
   const [first] = topology.nodes;
-  if (first) await exec(layout.name, first.name, [sluice, 'status'], context);
+  if (first) await exec(layout.name, first.name, [sluice, 'status', '--wait'], context);
   for (const line of whatNext(layout.name, layout.kubeconfig)) print(line);
   return test;
 }
