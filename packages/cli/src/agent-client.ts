@@ -9,29 +9,39 @@ export interface AgentClient {
   readonly socket: string;
   /** JSON of an endpoint such as `/status`; throws CommandError that says what to do. */
   get(path: string): Promise<unknown>;
-  /** One parsed value a line, until the agent or the signal ends it. */
-  stream(path: string, signal: AbortSignal): AsyncIterable<unknown>;
+  /** One parsed value a line, until the reader has enough, or the signal ends it; throws when the agent does. */
+  stream(path: string): AsyncIterable<unknown>;
 }
 
-export function agentClient(socket: string): AgentClient {
+export function agentClient(socket: string, signal: AbortSignal): AgentClient {
   return {
     socket,
     get: async (path) => {
-      const response = await send(socket, path, AbortSignal.timeout(TIMEOUT_MS));
-      return parse(await text(response), path);
+      const response = await send(socket, path, AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]));
+      return parse(await text(socket, response), path);
     },
-    stream: (path, signal) => lines(socket, path, signal),
+    stream: (path) => lines(socket, path, signal),
   };
 }
 
 async function* lines(socket: string, path: string, signal: AbortSignal): AsyncIterable<unknown> {
   const response = await send(socket, path, signal);
   let rest = '';
-  response.setEncoding('utf8');
-  for await (const chunk of response) {
-    const parts = (rest + String(chunk)).split('\n');
+  for await (const chunk of chunksOf(socket, response)) {
+    const parts = (rest + chunk).split('\n');
     rest = parts.pop() ?? '';
     for (const part of parts) if (part !== '') yield parse(part, path);
+  }
+  if (!signal.aborted) throw new CommandError(`agent at ${socket}: ended the answer; it may have been restarted`);
+}
+
+/** Throws CommandError when the agent goes away in the middle of its answer. */
+async function* chunksOf(socket: string, response: IncomingMessage): AsyncIterable<string> {
+  response.setEncoding('utf8');
+  try {
+    for await (const chunk of response) yield String(chunk);
+  } catch (error) {
+    throw unreachable(socket, error as NodeJS.ErrnoException);
   }
 }
 
@@ -42,7 +52,7 @@ async function send(socket: string, path: string, signal: AbortSignal): Promise<
     sent.end();
   });
   if (response.statusCode === 200) return response;
-  const body = await text(response);
+  const body = await text(socket, response);
   throw new CommandError(`agent answers ${response.statusCode ?? '?'} to ${path}: ${messageOf(body)}`);
 }
 
@@ -51,6 +61,7 @@ function unreachable(socket: string, error: NodeJS.ErrnoException): CommandError
     ENOENT:
       'no agent runs here; on a lab: `sluice lab exec NODE -- sluice …`; elsewhere give --socket or SLUICE_SOCKET',
     ECONNREFUSED: 'the agent has ended or is being started; see its log',
+    ECONNRESET: 'the agent ended while it answered; see its log',
     EACCES: 'only root may ask the agent',
   };
   const hint =
@@ -58,10 +69,10 @@ function unreachable(socket: string, error: NodeJS.ErrnoException): CommandError
   return new CommandError(`agent at ${socket}: ${hint}`, { cause: error });
 }
 
-async function text(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks).toString('utf8');
+async function text(socket: string, response: IncomingMessage): Promise<string> {
+  let body = '';
+  for await (const chunk of chunksOf(socket, response)) body += chunk;
+  return body;
 }
 
 function parse(body: string, path: string): unknown {

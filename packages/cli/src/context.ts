@@ -28,5 +28,5 @@ export function globalOptions(command: Command, context: Context): GlobalOptions
 }
 
 export function agentOf(command: Command, context: Context): AgentClient {
-  return agentClient(globalOptions(command, context).socket);
+  return agentClient(globalOptions(command, context).socket, context.signal);
 }

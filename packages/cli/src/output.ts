@@ -6,15 +6,15 @@ export interface TextTable {
   readonly rows: readonly (readonly string[])[];
 }
 
-/** Data as JSON or YAML, or the table that people read. */
-export async function show(
+/** Data as JSON or YAML, or the text that people read. */
+export function show(
   context: Context,
   format: OutputFormat,
-  view: { readonly data: unknown; readonly table: () => TextTable },
-): Promise<void> {
+  view: { readonly data: unknown; readonly text: () => string },
+): void {
   if (format === 'json') context.out.write(`${JSON.stringify(view.data, undefined, 2)}\n`);
   else if (format === 'yaml') context.out.write(stringify(view.data));
-  else context.out.write(alignTable(view.table()));
+  else context.out.write(view.text());
 }
 
 /** Columns three spaces apart, as kubectl prints them; empty cells stay empty, trailing blanks are cut. */

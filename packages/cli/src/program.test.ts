@@ -151,7 +151,11 @@ test('an unknown output format or command is refused with status 2 or 1, and hel
 test('every command has help with an example', async () => {
   for (const command of [
     ['status'],
+    ['table'],
+    ['version'],
     ['service', 'list'],
+    ['endpoint', 'list'],
+    ['node', 'list'],
     ['map', 'list'],
     ['program', 'list'],
     ['monitor'],
@@ -187,4 +191,30 @@ test('monitor prints one event a line and ends after the count', async () => {
     /^12:00:00\.000 xx drop \(No backend\) shop\/client -> unknown, slc0123456789 egress, identity 4711->world: /,
   );
   assert.equal(out.split('\n').filter((line) => line.includes('xx drop')).length, 1);
+});
+
+test('monitor says how many events were left out, and that the agent has gone', async () => {
+  using server = await agent({ '/monitor?type=drop': '{"type":"lost","count":12}\n' });
+  const { out, err, exitCode } = await sluice(['monitor', '--socket', server.socket]);
+  assert.equal(out, '12 events left out: more came than could be shown\n');
+  assert.match(err, /ended the answer; it may have been restarted/);
+  assert.equal(exitCode, 1);
+});
+
+test('a number that is none is refused before anything is asked', async () => {
+  for (const args of [
+    ['status', '--wait', '--wait-duration', 'long'],
+    ['monitor', '--count', '0'],
+    ['connectivity', 'test', '--wait-seconds', '-1'],
+  ]) {
+    const { err, exitCode } = await sluice([...args, '--socket', '/nonexistent']);
+    assert.notEqual(exitCode, 0);
+    assert.match(err, /a whole number from [01] on, such as 10/, args.join(' '));
+  }
+});
+
+test('the connectivity test without a cluster says how to name one', async () => {
+  const { err, exitCode } = await sluice(['connectivity', 'test']);
+  assert.equal(exitCode, 2);
+  assert.match(err, /no cluster: give --kubeconfig FILE or set KUBECONFIG; that of a lab is \/run\/sluice-lab\//);
 });

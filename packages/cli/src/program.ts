@@ -7,6 +7,17 @@ import { tableCommands } from './commands/tables.ts';
 import { versionCommand } from './commands/version.ts';
 import type { Context } from './context.ts';
 
+const BEGIN = `
+Begin with:
+  sluice status                     what this node does, and what does not work
+  sluice service list               where services are served, and by which pods
+  sluice monitor --type drop        what is dropped, with reason and hint
+  sluice lab up --demo              a cluster on this machine to try it all (root)
+  sluice lab exec k8s-cp1 -- sluice status
+
+Environment: SLUICE_SOCKET the agent's socket, KUBECONFIG the cluster of the connectivity test.
+By symptom: docs/operations.md`;
+
 /** The whole command line; `extra` are commands of packages that only some installations have, such as the lab. */
 export function createProgram(context: Context, extra: readonly Command[] = []): Command {
   const program = new Command('sluice')
@@ -14,6 +25,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     .option('-o, --output <format>', 'table, wide, json or yaml')
     .option('--socket <path>', 'unix socket of the agent; default SLUICE_SOCKET or /run/sluice/sluice.sock')
     .enablePositionalOptions()
+    .addHelpText('after', BEGIN)
     .showHelpAfterError('(see --help)');
   for (const command of [
     statusCommand(context),
@@ -39,7 +51,10 @@ function acceptGlobals(command: Command): Command {
   return command;
 }
 
-/** Runs one command line; returns the exit status. Errors become one line, programmer errors keep their stack. */
+/**
+ * Runs one command line; returns the exit status. Errors become one line, programmer errors keep their stack; an
+ * interrupted command ends with 130, as shells have it.
+ */
 export async function runProgram(program: Command, args: readonly string[], context: Context): Promise<number> {
   quiet(program, context);
   try {
@@ -47,6 +62,7 @@ export async function runProgram(program: Command, args: readonly string[], cont
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
+    if (context.signal.aborted) return 130;
     if (error instanceof CommandError) {
       context.err.write(`sluice: ${error.message}\n`);
       return error.exitCode;

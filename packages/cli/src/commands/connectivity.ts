@@ -1,9 +1,12 @@
+import { systemClock } from '@sluice/runtime';
 import { Command } from 'commander';
 import { CommandError } from '../command-error.ts';
 import { kubernetesCluster } from '../connectivity/kubernetes-cluster.ts';
 import { type CaseResult, runConnectivityTest } from '../connectivity/run.ts';
 import { NAMESPACE_DEFAULT } from '../connectivity/workload.ts';
 import { type Context, globalOptions } from '../context.ts';
+import { wholeNumber } from '../number-option.ts';
+import { show } from '../output.ts';
 
 interface Options {
   readonly kubeconfig?: string;
@@ -22,7 +25,7 @@ export function connectivityCommand(context: Context): Command {
       .option('-n, --namespace <name>', 'namespace of the test pods', NAMESPACE_DEFAULT)
       .option('--image <name>', 'image of the test pods', 'sluice-lab/echo')
       .option('--test <regex>', 'only cases whose name matches')
-      .option('--wait-seconds <n>', 'how long pods may take to become ready', Number, 60)
+      .option('--wait-seconds <n>', 'how long pods may take to become ready', wholeNumber(0), 60)
       .option('--cleanup', 'delete the namespace afterwards')
       .addHelpText(
         'after',
@@ -33,29 +36,35 @@ export function connectivityCommand(context: Context): Command {
 }
 
 async function test(options: Options, command: Command, context: Context): Promise<void> {
-  const path = options.kubeconfig ?? context.environment.KUBECONFIG;
-  if (path === undefined) throw new CommandError('no cluster: give --kubeconfig or set KUBECONFIG', { exitCode: 2 });
   const { output } = globalOptions(command, context);
-  const json = output === 'json' || output === 'yaml';
-  const cluster = await kubernetesCluster(path);
-  const print = (text: string): void => void (json || context.out.write(`${text}\n`));
+  const print = (text: string): void => {
+    if (output === 'table' || output === 'wide') context.out.write(`${text}\n`);
+  };
+  const only = options.test === undefined ? undefined : regularExpression(options.test);
+  const cluster = await kubernetesCluster(kubeconfigOf(options, context));
   const results = await runConnectivityTest(cluster, {
     namespace: options.namespace,
     image: options.image,
-    only: options.test === undefined ? undefined : regularExpression(options.test),
+    only,
     waitSeconds: options.waitSeconds,
+    clock: systemClock,
     signal: context.signal,
     onStep: (text) => print(`-- ${text}`),
     onResult: (result) => print(resultLine(result, context.out.isTTY === true)),
-  });
-  if (options.cleanup) await cluster.deleteNamespace(options.namespace);
-  if (json) context.out.write(`${JSON.stringify(results, undefined, 2)}\n`);
-  const failed = results.filter((result) => result.failure !== undefined);
-  print(`${results.length - failed.length} passed, ${failed.length} failed`);
-  if (failed.length > 0)
-    throw new CommandError(
-      `${failed.length} of ${results.length} cases failed; sluice monitor --type drop on the nodes concerned tells more`,
-    );
+  }).finally(() => (options.cleanup ? cluster.deleteNamespace(options.namespace) : undefined));
+  const failed = results.filter((result) => result.failure !== undefined).length;
+  show(context, output, { data: results, text: () => `${results.length - failed} passed, ${failed} failed\n` });
+  if (failed > 0) {
+    const next = 'sluice monitor --type drop on the nodes concerned tells more';
+    throw new CommandError(`${failed} of ${results.length} cases failed; ${next}`);
+  }
+}
+
+function kubeconfigOf(options: Options, context: Context): string {
+  const path = options.kubeconfig ?? context.environment.KUBECONFIG;
+  if (path !== undefined) return path;
+  const next = 'give --kubeconfig FILE or set KUBECONFIG; that of a lab is /run/sluice-lab/homelab/kubeconfig';
+  throw new CommandError(`no cluster: ${next}`, { exitCode: 2 });
 }
 
 function resultLine(result: CaseResult, colour: boolean): string {

@@ -1,38 +1,48 @@
 import type { MonitorEvent } from '@sluice/agent';
 import { Command, Option } from 'commander';
 import { agentOf, type Context, globalOptions } from '../context.ts';
+import { wholeNumber } from '../number-option.ts';
+
+/** What the agent streams: events, and how many it had to leave out because this side read too slowly. */
+type MonitorLine = MonitorEvent | { readonly type: 'lost'; readonly count: number };
+
+interface Options {
+  readonly type: string;
+  readonly count?: number;
+}
 
 export function monitorCommand(context: Context): Command {
   return new Command('monitor')
     .description('Follow what the programs report, as it happens')
     .addOption(new Option('--type <type>', 'kind of event').choices(['drop']).default('drop'))
-    .option('--count <n>', 'end after so many events', (text) => Number.parseInt(text, 10))
+    .option('--count <n>', 'end after so many events', wholeNumber(1))
     .addHelpText('after', '\nExamples:\n  sluice monitor --type drop\n  sluice monitor --type drop -o json --count 1')
-    .action(async (options: { type: string; count?: number }, command: Command) => {
-      const json = globalOptions(command, context).output === 'json';
-      let seen = 0;
-      const ended = new AbortController();
-      const events = agentOf(command, context).stream(
-        `/monitor?type=${options.type}`,
-        AbortSignal.any([context.signal, ended.signal]),
-      );
-      if (!json) context.err.write('Listening for drops; end with Ctrl-C.\n');
-      try {
-        for await (const event of events) {
-          context.out.write(`${json ? JSON.stringify(event) : eventLine(event as MonitorEvent)}\n`);
-          seen += 1;
-          if (options.count !== undefined && seen >= options.count) break;
-        }
-      } catch (error) {
-        if (!context.signal.aborted) throw error;
-      } finally {
-        ended.abort();
-      }
-    });
+    .action((options: Options, command: Command) => monitor(options, command, context));
+}
+
+async function monitor({ type, count = Infinity }: Options, command: Command, context: Context): Promise<void> {
+  const { output } = globalOptions(command, context);
+  const forPeople = output === 'table' || output === 'wide';
+  if (forPeople) context.err.write('Listening for drops; end with Ctrl-C.\n');
+  let seen = 0;
+  try {
+    for await (const value of agentOf(command, context).stream(`/monitor?type=${type}`)) {
+      const line = value as MonitorLine;
+      context.out.write(`${forPeople ? textOf(line) : JSON.stringify(line)}\n`);
+      if (line.type !== 'lost') seen += 1;
+      if (seen >= count) break;
+    }
+  } catch (error) {
+    if (!context.signal.aborted) throw error;
+  }
+}
+
+function textOf(line: MonitorLine): string {
+  return line.type === 'lost' ? `${line.count} events left out: more came than could be shown` : eventLine(line);
 }
 
 /** `12:01:02.345 xx drop (No backend) gitlab/web-0 -> 10.96.3.4:80 tcp SYN, …: hint`. */
-export function eventLine(event: MonitorEvent): string {
+function eventLine(event: MonitorEvent): string {
   const at = new Date(event.at).toISOString().slice(11, 23);
   const names = [event.source, event.destination].map((name) => (name === '' ? 'unknown' : name)).join(' -> ');
   const identities = `identity ${event.sourceIdentity}->${event.destinationIdentity}`;

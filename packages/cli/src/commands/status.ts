@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import type { AgentClient } from '../agent-client.ts';
 import { CommandError } from '../command-error.ts';
 import { agentOf, type Context, globalOptions } from '../context.ts';
+import { wholeNumber } from '../number-option.ts';
 import { show } from '../output.ts';
 import { isHealthy, statusText } from './status-text.ts';
 
@@ -13,8 +14,8 @@ export function statusCommand(context: Context): Command {
   return new Command('status')
     .description("Show what this node's agent and kernel do, as they are now")
     .option('--verbose', 'controllers, modules, maps and drops one by one')
-    .option('--wait', `wait up to ${WAIT_SECONDS} s until everything that is on works`)
-    .option('--wait-duration <seconds>', 'how long to wait', Number, WAIT_SECONDS)
+    .option('--wait', 'wait until everything that is on works; exit status 1 when it does not')
+    .option('--wait-duration <seconds>', 'how long --wait waits', wholeNumber(0), WAIT_SECONDS)
     .addHelpText('after', '\nExamples:\n  sluice status\n  sluice status --verbose\n  sluice status --wait -o json')
     .action(async (options: { verbose?: boolean; wait?: boolean; waitDuration: number }, command: Command) => {
       const agent = agentOf(command, context);
@@ -22,9 +23,10 @@ export function statusCommand(context: Context): Command {
         ? await healthyStatus(agent, options.waitDuration, context.signal)
         : ((await agent.get('/status')) as StatusReport);
       const { output } = globalOptions(command, context);
-      if (output === 'table' || output === 'wide')
-        context.out.write(statusText(report, { verbose: options.verbose ?? false, now: Date.now() }));
-      else await show(context, output, { data: report, table: () => ({ columns: [], rows: [] }) });
+      show(context, output, {
+        data: report,
+        text: () => statusText(report, { verbose: options.verbose ?? false, now: Date.now() }),
+      });
       if (!isHealthy(report))
         throw new CommandError('something that is on does not work; the lines above name it', { exitCode: 1 });
     });

@@ -1,23 +1,13 @@
 import type { MapUsage, ProgramUsage, TableReport } from '@sluice/agent';
 import { Command } from 'commander';
 import { agentOf, type Context, globalOptions } from '../context.ts';
-import { show, type TextTable } from '../output.ts';
+import { alignTable, show, type TextTable } from '../output.ts';
 
 /** Commands that print one of the agent's tables: noun, table, sentence. */
-const LISTS: readonly {
-  readonly noun: string;
-  readonly table: string;
-  readonly text: string;
-  readonly example: string;
-}[] = [
-  {
-    noun: 'service',
-    table: 'frontends',
-    text: 'frontends of services with their backends',
-    example: 'service list -o json',
-  },
-  { noun: 'endpoint', table: 'endpoints', text: 'pods of this node that Sluice connects', example: 'endpoint list' },
-  { noun: 'node', table: 'nodes', text: 'nodes of the cluster as this one knows them', example: 'node list -o yaml' },
+const LISTS: readonly { readonly noun: string; readonly table: string; readonly text: string }[] = [
+  { noun: 'service', table: 'frontends', text: 'frontends of services with their backends' },
+  { noun: 'endpoint', table: 'endpoints', text: 'pods of this node that Sluice connects' },
+  { noun: 'node', table: 'nodes', text: 'nodes of the cluster as this one knows them' },
 ];
 
 export function tableCommands(context: Context): Command[] {
@@ -34,7 +24,7 @@ function listCommand(list: (typeof LISTS)[number], context: Context): Command {
     new Command('list')
       .alias('ls')
       .description(`List ${list.text}`)
-      .addHelpText('after', `\nExamples:\n  sluice ${list.example}\n  sluice ${list.noun} list`)
+      .addHelpText('after', `\nExamples:\n  sluice ${list.noun} list\n  sluice ${list.noun} list -o json`)
       .action((_options: unknown, command: Command) => showTable(command, context, list.table)),
   );
 }
@@ -51,9 +41,9 @@ function anyTable(context: Context): Command {
 
 async function showTable(command: Command, context: Context, name: string): Promise<void> {
   const report = (await agentOf(command, context).get(`/tables/${encodeURIComponent(name)}`)) as TableReport;
-  await show(context, globalOptions(command, context).output, {
+  show(context, globalOptions(command, context).output, {
     data: report.rows,
-    table: () => ({ columns: report.columns.map((column) => column.toUpperCase()), rows: report.cells }),
+    text: () => alignTable({ columns: report.columns.map((column) => column.toUpperCase()), rows: report.cells }),
   });
   if (!report.initialized)
     context.err.write(`table ${name} is not complete yet: a source has not delivered its first list\n`);
@@ -61,9 +51,10 @@ async function showTable(command: Command, context: Context, name: string): Prom
 
 async function showTableNames(command: Command, context: Context): Promise<void> {
   const tables = (await agentOf(command, context).get('/tables')) as readonly { name: string; rows: number }[];
-  await show(context, globalOptions(command, context).output, {
+  show(context, globalOptions(command, context).output, {
     data: tables,
-    table: () => ({ columns: ['NAME', 'ROWS'], rows: tables.map((table) => [table.name, String(table.rows)]) }),
+    text: () =>
+      alignTable({ columns: ['NAME', 'ROWS'], rows: tables.map((table) => [table.name, String(table.rows)]) }),
   });
 }
 
@@ -75,7 +66,7 @@ function mapCommand(context: Context): Command {
       .addHelpText('after', '\nExamples:\n  sluice map list\n  sluice map list -o json')
       .action(async (_options: unknown, command: Command) => {
         const maps = (await agentOf(command, context).get('/maps')) as readonly MapUsage[];
-        await show(context, globalOptions(command, context).output, { data: maps, table: () => mapTable(maps) });
+        show(context, globalOptions(command, context).output, { data: maps, text: () => alignTable(mapTable(maps)) });
       }),
   );
 }
@@ -105,9 +96,9 @@ function programCommand(context: Context): Command {
       )
       .action(async (_options: unknown, command: Command) => {
         const programs = (await agentOf(command, context).get('/programs')) as readonly ProgramUsage[];
-        await show(context, globalOptions(command, context).output, {
+        show(context, globalOptions(command, context).output, {
           data: programs,
-          table: () => programTable(programs),
+          text: () => alignTable(programTable(programs)),
         });
       }),
   );

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { agentOf, type Context, globalOptions } from '../context.ts';
-import { show } from '../output.ts';
+import { alignTable, show } from '../output.ts';
 import { VERSION } from '../version.ts';
 
 export function versionCommand(context: Context): Command {
@@ -13,9 +13,9 @@ export function versionCommand(context: Context): Command {
         ['client', VERSION],
         ['agent', agent],
       ];
-      await show(context, globalOptions(command, context).output, {
+      show(context, globalOptions(command, context).output, {
         data: { client: VERSION, agent },
-        table: () => ({ columns: ['PROGRAM', 'VERSION'], rows }),
+        text: () => alignTable({ columns: ['PROGRAM', 'VERSION'], rows }),
       });
     });
 }

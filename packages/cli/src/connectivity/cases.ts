@@ -1,8 +1,9 @@
 /** What is tried, from where, and what must come back. Each case is one run of the client inside a pod. */
+import { type Address, formatAddressPort } from '@sluice/net';
 import { HOST_PORT, PORT } from './workload.ts';
 
 /** Addresses by family, as the cluster gave them; a family that the cluster has not is absent. */
-export type Addresses = Readonly<Partial<Record<4 | 6, string>>>;
+export type Addresses = Readonly<Partial<Record<4 | 6, Address>>>;
 
 export interface Surroundings {
   readonly namespace: string;
@@ -165,7 +166,7 @@ function answered(around: Surroundings, attempt: Attempt): Case | undefined {
       outcome: 'answered',
       by: identity(by, around),
       seen: fromHost ? undefined : around.pods[from]?.[family],
-      peer: hostPort(target, port),
+      peer: formatAddressPort(target, port),
     },
   };
 }
@@ -200,6 +201,3 @@ function identity(pod: string, { nodes: [near, far] }: Surroundings): string {
   if (pod === 'host-near') return `node=${near}`;
   return pod === 'host-far' ? `node=${far}` : `host=${pod}`;
 }
-
-const hostPort = (address: string, port: number): string =>
-  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;

@@ -55,7 +55,7 @@ export function execInPod(configuration: KubeConfiguration, target: ExecTarget):
     socket.once('error', (error) => fail(error.message));
     socket.once('close', () => {
       clearTimeout(timer);
-      if (exitCode === undefined) fail('the connection ended before the command did');
+      if (exitCode === undefined) fail("the connection ended without the command's exit status");
       else resolve({ exitCode, stdout: output[STDOUT], stderr: output[STDERR] });
     });
   });
@@ -90,11 +90,19 @@ function tlsOptions(configuration: KubeConfiguration): object {
   };
 }
 
-function exitCodeOf(text: string): number {
-  const status = JSON.parse(text) as {
-    readonly status?: string;
-    readonly details?: { readonly causes?: readonly { readonly reason?: string; readonly message?: string }[] };
-  };
+interface ExecStatus {
+  readonly status?: string;
+  readonly details?: { readonly causes?: readonly { readonly reason?: string; readonly message?: string }[] };
+}
+
+/** Undefined for text that is no Status; 255 for one that does not tell how the command ended. */
+function exitCodeOf(text: string): number | undefined {
+  let status: ExecStatus;
+  try {
+    status = JSON.parse(text) as ExecStatus;
+  } catch {
+    return undefined;
+  }
   if (status.status === 'Success') return 0;
   const code = status.details?.causes?.find((cause) => cause.reason === 'ExitCode')?.message;
   return code === undefined ? 255 : Number(code);

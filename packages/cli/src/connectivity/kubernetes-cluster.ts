@@ -10,7 +10,7 @@ import {
   readKubeconfig,
   resources,
 } from '@sluice/kube';
-import { familyOf, isAddress, parseAddress } from '@sluice/net';
+import { type Address, familyOf, tryParseAddress } from '@sluice/net';
 import { CommandError } from '../command-error.ts';
 import type { Addresses } from './cases.ts';
 import type { Cluster, PodState } from './cluster.ts';
@@ -102,9 +102,10 @@ function podState(object: unknown): PodState {
 }
 
 function byFamily(texts: readonly (string | undefined)[]): Addresses {
-  const addresses: Partial<Record<4 | 6, string>> = {};
+  const addresses: Partial<Record<4 | 6, Address>> = {};
   for (const text of texts) {
-    if (text !== undefined && isAddress(text)) addresses[familyOf(parseAddress(text))] ??= text;
+    const address = text === undefined ? undefined : tryParseAddress(text);
+    if (address !== undefined) addresses[familyOf(address)] ??= address;
   }
   return addresses;
 }

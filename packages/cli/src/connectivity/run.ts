@@ -1,5 +1,5 @@
 /** Sets the workload up, tries every case and tells of each as soon as it is known. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { type Clock, sleep } from '@sluice/runtime';
 import { CommandError } from '../command-error.ts';
 import { type Addresses, type Case, casesOf, type Surroundings } from './cases.ts';
 import type { Cluster } from './cluster.ts';
@@ -11,6 +11,7 @@ export interface RunOptions {
   readonly image: string;
   readonly only: RegExp | undefined;
   readonly waitSeconds: number;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onStep: (text: string) => void;
   readonly onResult: (result: CaseResult) => void;
@@ -56,10 +57,10 @@ async function chooseNodes(cluster: Cluster): Promise<[string, string]> {
 
 async function waitForWorkload(cluster: Cluster, placement: Placement, options: RunOptions): Promise<Surroundings> {
   const { namespace } = placement;
-  const end = performance.now() + options.waitSeconds * 1000;
+  const wait = patience(options);
   const pods: Record<string, Addresses> = {};
   for (const { name } of podPlans(placement)) {
-    pods[name] = await until(end, options.signal, `pod ${namespace}/${name} is not ready`, async () => {
+    pods[name] = await wait(`pod ${namespace}/${name} is not ready`, async () => {
       const state = await cluster.podState(namespace, name);
       return state.ready ? { value: state.addresses } : { why: state.why };
     });
@@ -67,7 +68,7 @@ async function waitForWorkload(cluster: Cluster, placement: Placement, options: 
   const services: Record<string, Addresses> = {};
   for (const name of SERVICES) {
     if (name !== 'nobody') {
-      await until(end, options.signal, `service ${namespace}/${name} has no endpoint`, async () =>
+      await wait(`service ${namespace}/${name} has no endpoint`, async () =>
         (await cluster.readyEndpoints(namespace, name)) > 0 ? { value: true } : { why: 'its EndpointSlices are empty' },
       );
     }
@@ -76,28 +77,42 @@ async function waitForWorkload(cluster: Cluster, placement: Placement, options: 
   return { namespace, nodes: placement.nodes, pods, services };
 }
 
-async function until<Value>(
-  end: number,
-  signal: AbortSignal,
-  failure: string,
-  look: () => Promise<{ readonly value: Value } | { readonly why: string }>,
-): Promise<Value> {
-  for (;;) {
-    const found = await look();
-    if ('value' in found) return found.value;
-    if (performance.now() > end) throw new CommandError(`${failure}: ${found.why}`);
-    await sleep(RETRY_MS, undefined, { signal });
+type Look<Value> = () => Promise<{ readonly value: Value } | { readonly why: string }>;
+
+/** Looks again and again for one thing after another, until the time for all of them together is over. */
+function patience({ clock, signal, waitSeconds }: RunOptions) {
+  const end = nowMs(clock) + waitSeconds * 1000;
+  return async <Value>(failure: string, look: Look<Value>): Promise<Value> => {
+    for (;;) {
+      signal.throwIfAborted();
+      const found = await look();
+      if ('value' in found) return found.value;
+      if (nowMs(clock) > end) throw new CommandError(`${failure} after ${waitSeconds} s: ${found.why}`);
+      await sleep(clock, RETRY_MS, signal);
+    }
+  };
+}
+
+const nowMs = (clock: Clock): number => Number(clock.monotonicNs()) / 1e6;
+
+/** Why the case failed. An exec that breaks fails this case and not the whole test. */
+async function attempt(cluster: Cluster, namespace: string, entry: Case): Promise<string | undefined> {
+  try {
+    return failureOf(entry.expected, await cluster.exec(namespace, entry.from, entry.command));
+  } catch (error) {
+    if (error instanceof CommandError) return error.message;
+    throw error;
   }
 }
 
 async function tryCase(cluster: Cluster, options: RunOptions, entry: Case): Promise<CaseResult> {
-  const started = performance.now();
+  const { clock, signal } = options;
+  const started = nowMs(clock);
   for (let tries = 1; ; tries += 1) {
-    options.signal.throwIfAborted();
-    const attempted = performance.now();
-    const outcome = await cluster.exec(options.namespace, entry.from, entry.command);
-    const failure = failureOf(entry.expected, outcome);
-    const ended = performance.now();
+    signal.throwIfAborted();
+    const attempted = nowMs(clock);
+    const failure = await attempt(cluster, options.namespace, entry);
+    const ended = nowMs(clock);
     if (failure === undefined || ended - started > PROPAGATION_MS) {
       return {
         name: entry.name,
@@ -108,6 +123,6 @@ async function tryCase(cluster: Cluster, options: RunOptions, entry: Case): Prom
         tries,
       };
     }
-    await sleep(RETRY_MS, undefined, { signal: options.signal });
+    await sleep(clock, RETRY_MS, signal);
   }
 }
