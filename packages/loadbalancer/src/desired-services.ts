@@ -39,6 +39,7 @@ export function deriveServices({ services, endpointSlices }: ServiceSources): De
   const conflicts = new Table<FrontendConflict>({
     name: 'frontend-conflicts',
     key: (row) => `${row.frontend} ${row.service}`,
+    indexes: { frontend: (row) => [row.frontend] },
     columns: { Frontend: (row) => row.frontend, Service: (row) => row.service, Owner: (row) => row.owner },
   });
   const claims = new Claims();
@@ -93,12 +94,7 @@ function settle(
     const [owner, ...losers] = claims.of(key);
     if (owner === undefined) tables.frontends.delete(key);
     else tables.frontends.upsert(owner.frontend);
-    const stale = new Set(
-      tables.conflicts
-        .list()
-        .filter((row) => row.frontend === key)
-        .map((row) => row.service),
-    );
+    const stale = new Set(tables.conflicts.by('frontend', key).map((row) => row.service));
     for (const loser of losers) {
       stale.delete(loser.frontend.service);
       tables.conflicts.upsert({

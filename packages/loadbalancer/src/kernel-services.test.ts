@@ -78,7 +78,8 @@ test('the old generation is whole until its grace has passed, then it is gone', 
   services.update(frontend(5, [backend(4)]));
   assert.deepEqual(counts(maps), [2, 3, 3, 1]);
   time.ms = GRACE_MS;
-  assert.equal(services.collect(), undefined);
+  services.collect();
+  assert.equal(services.nextCollectionMs, undefined);
   assert.deepEqual(counts(maps), [2, 1, 1, 1]);
   assert.deepEqual(walk(maps, 5), ['10.244.1.4']);
 });
@@ -161,4 +162,33 @@ test('a full map refuses the new service with an error and leaves the others who
   assert.deepEqual([walk(maps, 5), walk(maps, 6)], [['10.244.1.2'], undefined]);
   services.update(frontend(6, [backend(3)]));
   assert.deepEqual(walk(maps, 6), ['10.244.1.3']);
+});
+
+test('a frontend for whose address there is no room leaves nothing behind', () => {
+  for (const maxEntries of [2, 3]) {
+    const maps = { ...kernel().maps, frontends: createFakeMap({ ...frontendsMap, maxEntries }) };
+    const services = new KernelServices({ maps, nowMs: () => 0 });
+    services.update(frontend(5, [backend(2)]));
+    const before = counts(maps);
+    assert.throws(() => services.update(frontend(6, [backend(3)])), /E2BIG/);
+    assert.deepEqual(counts(maps), before, `with room for ${maxEntries} rows`);
+  }
+});
+
+test('what could not be deleted after its grace is removed by the comparison', () => {
+  const failing = { now: false };
+  const slots = createFakeMap(slotsMap, {
+    faults: (operation) => (failing.now && operation === 'delete' ? 'ENOMEM' : undefined),
+  });
+  const maps = { ...kernel().maps, slots };
+  const time = { ms: 0 };
+  const services = new KernelServices({ maps, nowMs: () => time.ms, graceMs: GRACE_MS });
+  services.update(frontend(5, [backend(2)]));
+  services.update(frontend(5, [backend(3)]));
+  [time.ms, failing.now] = [GRACE_MS, true];
+  assert.throws(() => services.collect(), /ENOMEM/);
+  failing.now = false;
+  assert.deepEqual(counts(maps), [2, 2, 2, 1]);
+  services.compare();
+  assert.deepEqual([counts(maps), walk(maps, 5)], [[2, 1, 1, 1], ['10.244.1.3']]);
 });

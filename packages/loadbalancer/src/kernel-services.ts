@@ -73,7 +73,8 @@ export class KernelServices {
   readonly #frontends = new Map<string, ActualFrontend>();
   readonly #backends: BackendTable;
   readonly #addresses: AddressTable;
-  #retired: Retired[] = [];
+  /** In the order in which they fall due. */
+  readonly #retired: Retired[] = [];
 
   constructor(options: KernelServicesOptions) {
     this.#maps = options.maps;
@@ -110,14 +111,19 @@ export class KernelServices {
     this.#retire({ slots: [slotsOf(actual)], backendIds: actual.backendIds, id: actual.id });
   }
 
-  /** Deletes what retired long enough ago; returns the milliseconds until there is more to do, if there is. */
-  collect(): number | undefined {
+  /** Deletes what retired long enough ago. When that fails it throws, and `compare` removes what has stayed. */
+  collect(): void {
     const now = this.#nowMs();
-    const due = this.#retired.filter((retired) => retired.dueMs <= now);
-    this.#retired = this.#retired.filter((retired) => retired.dueMs > now);
-    for (const retired of due) this.#bury(retired);
-    const next = this.#retired[0];
-    return next === undefined ? undefined : next.dueMs - now;
+    for (let first = this.#retired[0]; first !== undefined && first.dueMs <= now; first = this.#retired[0]) {
+      this.#retired.shift();
+      this.#bury(first);
+    }
+  }
+
+  /** Milliseconds until there is something to collect; undefined: there is nothing. */
+  get nextCollectionMs(): number | undefined {
+    const first = this.#retired[0];
+    return first === undefined ? undefined : Math.max(0, first.dueMs - this.#nowMs());
   }
 
   /** Reads the maps again and removes what belongs to no frontend; differences to our belief are counted. */
@@ -136,14 +142,18 @@ export class KernelServices {
     const id = actual?.id ?? this.#ids.take();
     const generation = nextGeneration(actual?.generation);
     const key = frontendKey(desired);
+    let marked = false;
     try {
       this.#maps.slots.updateBatch(
         backendIds.map((backendId, slot) => [{ serviceId: id, generation, slot }, { backendId }] as const),
       );
       this.#maps.reverseNats.update(id, { address: desired.address, port: desired.port, protocol: key.protocol });
-      this.#maps.frontends.update(key, frontendValue(desired, { id, generation, count: backendIds.length }));
+      // Before the frontend: when there is no room for the mark, no frontend stays behind whose slots are gone.
       if (actual === undefined) this.#addresses.acquire(desired.address);
+      marked = actual === undefined;
+      this.#maps.frontends.update(key, frontendValue(desired, { id, generation, count: backendIds.length }));
     } catch (error) {
+      if (marked) this.#addresses.release(desired.address);
       this.#bury({ slots: [{ serviceId: id, generation, count: backendIds.length }], backendIds, id: actual ? 0 : id });
       throw error;
     }

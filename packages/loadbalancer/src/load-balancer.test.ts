@@ -9,7 +9,7 @@ import {
   parseService,
   type ServiceObject,
 } from '@sluice/kube';
-import { silentLogger } from '@sluice/runtime';
+import { fakeClock, recordingLogger, silentLogger } from '@sluice/runtime';
 import { Table } from '@sluice/state';
 import { startLoadBalancer } from './load-balancer.ts';
 
@@ -151,4 +151,18 @@ test('a full map is an error on the row of the service that found it full', asyn
     .map((row) => row.state)
     .sort();
   assert.deepEqual(states, ['done', 'error']);
+});
+
+test('an old generation that cannot be deleted is logged and breaks nothing', async () => {
+  const world = cluster();
+  const slots = createFakeMap(slotsMap, { faults: (operation) => (operation === 'delete' ? 'ENOMEM' : undefined) });
+  const [clock, log] = [fakeClock(), recordingLogger('warn')];
+  await using balancer = startLoadBalancer({ ...world, maps: { ...world.maps, slots }, clock, log });
+  await fill(world, { services: [service('web', '10.96.0.5')], slices: [slice('web', ['10.244.1.2'])] });
+  await balancer.reconciler.flush();
+  world.endpointSlices.upsert(slice('web', ['10.244.1.3']));
+  await balancer.reconciler.flush();
+  await clock.advanceAsync(2_000);
+  assert.match(log.lines[0]?.message ?? '', /old generation of a service.*left to the next comparison/);
+  assert.equal(balancer.frontends.get('10.96.0.5:80/TCP')?.state, 'done');
 });

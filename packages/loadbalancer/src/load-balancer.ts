@@ -1,7 +1,7 @@
 import type { ServiceObject } from '@sluice/kube';
 import { formatHostPort } from '@sluice/model';
-import { type Clock, type Logger, systemClock } from '@sluice/runtime';
-import { type Controllers, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
+import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
+import { type Controllers, type Operations, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
 import { deriveServices, type FrontendConflict, type ServiceSources } from './desired-services.ts';
 import type { DesiredFrontend, FrontendType } from './frontend.ts';
 import { KernelServices, type ServiceMaps } from './kernel-services.ts';
@@ -39,41 +39,20 @@ export interface LoadBalancer extends AsyncDisposable {
 export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   const { clock = systemClock, log } = options;
   const desired = deriveServices(options);
-  const nowMs = (): number => Number(clock.monotonicNs() / 1_000_000n);
-  const kernel = new KernelServices({ maps: options.maps, nowMs });
-  const ids = new Map<string, number>();
+  const kernel = new KernelServices({ maps: options.maps, nowMs: () => Number(clock.monotonicNs() / 1_000_000n) });
   const rows = frontendTable();
-  const collector = graceTimer(clock, () => kernel.collect());
-  const show = (key: string, status: RowStatus): void => {
-    const frontend = desired.frontends.get(key);
-    if (frontend !== undefined) rows.upsert(servedRow(frontend, ids.get(key) ?? 0, status));
-  };
+  const kept = keepFrontends(kernel, graceTimer({ clock, log, kernel }), rows);
   const reconcile = reconciler<DesiredFrontend>({
     name: 'frontends',
     desired: desired.frontends,
     clock,
     log,
     ...(options.controllers && { controllers: options.controllers }),
-    operations: {
-      update: (row) => {
-        ids.set(row.key, kernel.update(row));
-        collector.schedule(kernel.collect());
-      },
-      delete: (key) => {
-        kernel.delete(key);
-        ids.delete(key);
-        rows.delete(key);
-        collector.schedule(kernel.collect());
-      },
-      prune: (wanted) => {
-        const { count } = kernel.compare();
-        const foreign = kernel.keys().filter((key) => !wanted.has(key));
-        for (const key of foreign) kernel.delete(key);
-        collector.schedule(kernel.collect());
-        return count + foreign.length;
-      },
+    operations: kept.operations,
+    onStatus: (key, status) => {
+      const frontend = desired.frontends.get(key);
+      if (frontend !== undefined) rows.upsert(servedRow(frontend, kept.idOf(key), status));
     },
-    onStatus: show,
   });
   const unserved = showUnserved(options.services, desired.conflicts, rows);
   const whole = desired.frontends.subscribe(() => {
@@ -94,8 +73,42 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
       unserved[Symbol.dispose]();
       whole[Symbol.dispose]();
       await reconcile.stop();
-      collector[Symbol.dispose]();
+      kept[Symbol.dispose]();
     },
+  };
+}
+
+interface KeptFrontends extends Disposable {
+  readonly operations: Operations<DesiredFrontend>;
+  /** 0 while the kernel does not have the frontend. */
+  idOf(key: string): number;
+}
+
+/** What the reconciler does to the kernel; after each change the timer looks when the old generation may go. */
+function keepFrontends(kernel: KernelServices, timer: GraceTimer, rows: Table<FrontendRow>): KeptFrontends {
+  const ids = new Map<string, number>();
+  return {
+    idOf: (key) => ids.get(key) ?? 0,
+    operations: {
+      update: (row) => {
+        ids.set(row.key, kernel.update(row));
+        timer.arm();
+      },
+      delete: (key) => {
+        kernel.delete(key);
+        ids.delete(key);
+        rows.delete(key);
+        timer.arm();
+      },
+      prune: (wanted) => {
+        const { count } = kernel.compare();
+        const foreign = kernel.keys().filter((key) => !wanted.has(key));
+        for (const key of foreign) kernel.delete(key);
+        timer.arm();
+        return count + foreign.length;
+      },
+    },
+    [Symbol.dispose]: () => timer[Symbol.dispose](),
   };
 }
 
@@ -190,15 +203,33 @@ function offRow(service: string, portName: string, type: FrontendType): Frontend
   return { key: '', id: 0, type, service, portName, backends: [], state: 'off', reason };
 }
 
-/** One timer for all that waits for its grace to pass. */
-function graceTimer(
-  clock: Clock,
-  collect: () => number | undefined,
-): Disposable & { schedule(ms: number | undefined): void } {
-  let timer: { cancel(): void } | undefined;
-  const schedule = (ms: number | undefined): void => {
+interface GraceTimer extends Disposable {
+  /** Sees to it that the timer fires when the next old generation falls due. */
+  arm(): void;
+}
+
+const COLLECT_INTERVAL_MS = 10;
+
+/** One timer for all that waits for its grace to pass. A failure is logged: the next comparison removes what stayed. */
+function graceTimer(parts: {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly kernel: KernelServices;
+}): GraceTimer {
+  const { clock, log, kernel } = parts;
+  let timer: Timer | undefined;
+  const arm = (): void => {
     timer?.cancel();
-    timer = ms === undefined ? undefined : clock.setTimeout(() => schedule(collect()), Math.max(ms, 10));
+    const dueMs = kernel.nextCollectionMs;
+    timer = dueMs === undefined ? undefined : clock.setTimeout(collect, Math.max(dueMs, COLLECT_INTERVAL_MS));
   };
-  return { schedule, [Symbol.dispose]: () => timer?.cancel() };
+  const collect = (): void => {
+    try {
+      kernel.collect();
+    } catch (error) {
+      log.warn({ error }, 'delete what an old generation of a service used: failed, left to the next comparison');
+    }
+    arm();
+  };
+  return { arm, [Symbol.dispose]: () => timer?.cancel() };
 }
