@@ -19,6 +19,7 @@ enum trace_point contract_trace_point;
 enum event_type contract_event_type;
 enum ct_state contract_ct_state;
 enum endpoint_flag contract_endpoint_flag;
+enum ipcache_flag contract_ipcache_flag;
 enum frontend_flag contract_frontend_flag;
 enum backend_state contract_backend_state;
 

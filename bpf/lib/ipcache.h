@@ -1,9 +1,16 @@
-/* ipcache: address or prefix -> identity and the node to tunnel to. Exact first, longest prefix for what is not there.
- */
+/* ipcache: address or prefix -> identity and node to tunnel to. Exact first, longest prefix for what is not there. */
 #pragma once
 #include "address.h"
 #include "limits.h"
 #include "map.h"
+
+enum ipcache_flag {
+	/*
+	 * Who has an address of this prefix, a pod of this node or a service, has a row of its own: nobody is at the
+	 * others. Handed to the host they would come back by sluice_host, with an ICMP redirect to the sender.
+	 */
+	IPCACHE_FLAG_UNROUTABLE = 1,
+};
 
 struct ipcache_entry {
 	/* Node to encapsulate to; all zero: reachable without the tunnel. */

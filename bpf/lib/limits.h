@@ -1,14 +1,20 @@
-/* Sizes and limits, in one place. */
+/*
+ * Sizes and limits, in one place. A hash costs 16 bytes a row of its size from the start, empty as it may be, an LRU all
+ * of its rows: together they stay below 24 MiB a node.
+ */
 #pragma once
 
-#define ENDPOINTS_MAX 65536
-#define IPCACHE_MAX 262144
+/* This node's own pods, two addresses each. */
+#define ENDPOINTS_MAX 8192
+#define IPCACHE_MAX 65536
 #define IPCACHE_PREFIX_MAX 65536
 #define FRONTENDS_MAX 65536
-#define SLOTS_MAX 1048576
+/* Every backend twice: in two families, or in two generations. */
+#define SLOTS_MAX 524288
 #define BACKENDS_MAX 262144
 #define AFFINITIES_MAX 16384
-#define CONNTRACK_MAX 262144
+/* What kube-proxy gives a node at least. */
+#define CONNTRACK_MAX 131072
 #define CONNTRACK_NEW_MAX 16384
 #define EVENTS_BYTES (1 << 20)
 #define COUNTERS_MAX 256

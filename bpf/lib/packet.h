@@ -70,7 +70,9 @@ struct packet {
 	/* An ICMP error speaks of another packet, whose beginning it carries. */
 	__u8 is_icmp_error;
 	__u8 dont_fragment;
-	__u8 reserved[5];
+	/* IPCACHE_FLAG_UNROUTABLE of the destination. */
+	__u8 is_unroutable;
+	__u8 reserved[4];
 };
 
 static __always_inline bool packet_is_ipv4(const struct packet *packet)

@@ -26,6 +26,7 @@ static __always_inline verdict_t route_tunnel(struct __sk_buff *skb, struct pack
 	if (!entry)
 		return VERDICT_CONTINUE;
 	packet->destination_identity = entry->identity;
+	packet->is_unroutable = (entry->flags & IPCACHE_FLAG_UNROUTABLE) != 0;
 	if (address_is_zero(&entry->tunnel_endpoint))
 		return VERDICT_CONTINUE;
 	if (is_routed)
@@ -56,5 +57,7 @@ static __always_inline verdict_t route_service(struct packet *packet)
 
 static __always_inline verdict_t route_world(struct __sk_buff *skb, struct packet *packet)
 {
+	if (packet->is_unroutable)
+		return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
 	return deliver_host(skb, packet, packet->destination_identity ? packet->destination_identity : IDENTITY_WORLD);
 }

@@ -157,6 +157,11 @@ const dropCases: readonly DropCase[] = [
     packet: packet().ethernet().ipv4({ source: gateway.ipv4, destination: '10.244.1.99' }).udp().payload(),
   },
   {
+    reason: DropReason.StaleOrUnroutable,
+    what: "from a pod to an address of its node's CIDR that no pod has",
+    packet: ip('ipv4', { source: pod.ipv4, destination: '10.244.1.99' }).udp().payload(),
+  },
+  {
     reason: DropReason.NoTunnelKey,
     what: 'from the overlay without metadata',
     program: 'overlay_from_overlay',

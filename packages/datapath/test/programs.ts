@@ -4,7 +4,7 @@ import { type Address, type Packet, parseAddress, parseMac, parsePacket } from '
 import { installationRoot } from '@sluice/runtime';
 import { temporaryBpffs } from '@sluice/testing';
 import { decodeDrop, type PacketDrop } from '../src/drops.ts';
-import { type Configuration, EndpointFlag } from '../src/index.ts';
+import { type Configuration, EndpointFlag, IpcacheFlag } from '../src/index.ts';
 import { type DatapathMaps, openMaps, openPinnedMaps } from '../src/maps.ts';
 import { hookObjects, loadPrograms, readObject } from '../src/objects.ts';
 import { pathsOn } from '../src/paths.ts';
@@ -109,6 +109,9 @@ function writeRows(maps: DatapathMaps): void {
   }
   const host = { id: 0, ifindex: 0, identity: 1, flags: EndpointFlag.Host, mac: gateway.mac, nodeMac: gateway.mac };
   for (const address of [gateway.ipv4, gateway.ipv6]) maps.endpoints.update(address, host);
+  // The node's own pod CIDR: 10.244.1.0/24, in bits of the mapped address.
+  const ownPods = { prefixLength: 96 + 24, address: parseAddress('10.244.1.0') };
+  maps.ipcachePrefix.update(ownPods, { tunnelEndpoint: undefined, identity: 3, flags: IpcacheFlag.Unroutable });
   writeRemote(maps, remotePod.ipv4, 2000);
   writeRemote(maps, remotePod.ipv6, 2000);
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { IpcacheFlag } from '@sluice/datapath';
 import { parseAddress, parseMac } from '@sluice/net';
 import { homelabNodes, nodeObject, serviceCidr } from './builders.ts';
 import { desiredHostEndpoints, desiredIpcache, desiredIpcachePrefixes, desiredRoutes } from './desired.ts';
@@ -49,11 +50,16 @@ test('other nodes are behind the tunnel with all their addresses, as remote node
   assert.deepEqual(rows.get('fd00:10:244:1::1'), { tunnelEndpoint: '10.10.30.102', identity: 6, flags: 0 });
 });
 
-test('pods of other nodes are behind the tunnel by prefix, ours and unreachable ones are not', () => {
+test('pods of other nodes are behind the tunnel by prefix; what else our pods and services could be is nowhere', () => {
   const unreachable = nodeObject('no-address', [], ['10.244.9.0/24']);
-  const rows = desiredIpcachePrefixes(deriveNodes([...homelabNodes(), unreachable], { name: 'k8s-cp1' }));
+  const services = serviceCidr('10.96.0.0/16');
+  const rows = desiredIpcachePrefixes(deriveNodes([...homelabNodes(), unreachable], { name: 'k8s-cp1' }), [services]);
   assert.deepEqual(
-    [...rows].map(([key, row]) => [key, row.tunnelEndpoint]),
+    [...rows].filter(([, row]) => row.flags === IpcacheFlag.Unroutable).map(([key]) => key),
+    ['10.96.0.0/16', '10.244.0.0/24', 'fd00:10:244::/64', '10.244.9.0/24'],
+  );
+  assert.deepEqual(
+    [...rows].filter(([, row]) => row.flags === 0).map(([key, row]) => [key, row.tunnelEndpoint]),
     [
       ['10.244.1.0/24', '10.10.30.102'],
       ['fd00:10:244:1::/64', '10.10.30.102'],

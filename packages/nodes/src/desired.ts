@@ -1,3 +1,4 @@
+import { IpcacheFlag } from '@sluice/datapath';
 import type { ServiceCidrObject } from '@sluice/kube';
 import { reservedIdentities } from '@sluice/model';
 import { type Address, familyOf, formatPrefix, type Mac, type Prefix } from '@sluice/net';
@@ -54,12 +55,20 @@ export function desiredIpcache(nodes: Iterable<Node>): Map<string, IpcacheValue>
   return rows;
 }
 
-/** By prefix: the pods of the other nodes. Whose they are comes with each packet, in the tunnel's header. */
-export function desiredIpcachePrefixes(nodes: Iterable<Node>): Map<string, IpcacheValue> {
+/**
+ * By prefix: the pods of the other nodes, whose identity comes with each packet in the tunnel's header. Of our own pods and
+ * of the services each has a row of its own elsewhere: what else lies in their prefixes is nowhere.
+ */
+export function desiredIpcachePrefixes(
+  nodes: Iterable<Node>,
+  serviceCidrs: Iterable<ServiceCidrObject>,
+): Map<string, IpcacheValue> {
   const rows = new Map<string, IpcacheValue>();
+  const identity = reservedIdentities.unmanaged;
+  const nowhere = { tunnelEndpoint: undefined, identity, flags: IpcacheFlag.Unroutable };
+  for (const { cidrs } of serviceCidrs) for (const prefix of cidrs) rows.set(formatPrefix(prefix), nowhere);
   for (const { local, tunnelEndpoint, podCidrs } of nodes) {
-    if (local || tunnelEndpoint === undefined) continue;
-    const row = { tunnelEndpoint, identity: reservedIdentities.unmanaged, flags: 0 };
+    const row = local || tunnelEndpoint === undefined ? nowhere : { tunnelEndpoint, identity, flags: 0 };
     for (const prefix of podCidrs) rows.set(formatPrefix(prefix), row);
   }
   return rows;

@@ -404,7 +404,7 @@ test('two nodes reach the router addresses of each other through the tunnel, in 
     const { maps } = program(await node.feature.ready, underlay.namespace, stack);
     node.feature.serveMaps(maps);
     for (const each of node.feature.reconcilers) await each.flush();
-    assert.deepEqual([maps.ipcache.count(), maps.ipcachePrefix.count(), maps.endpoints.count()], [8, 4, 4]);
+    assert.deepEqual([maps.ipcache.count(), maps.ipcachePrefix.count(), maps.endpoints.count()], [8, 8, 4]);
   }
   const { namespace: from } = wire.first;
   const { namespace: to } = wire.second;

@@ -129,7 +129,7 @@ class Nodes implements NodesFeature {
   }
 
   serveMaps(maps: NodeMaps): void {
-    const { nodeObjects } = this.#options;
+    const { nodeObjects, serviceCidrs } = this.#options;
     const common = this.#common();
     const initialized = (): boolean => nodeObjects.initialized;
     const perNodes = <Row>(derive: (nodes: Node[]) => ReadonlyMap<string, Row>) => ({
@@ -137,7 +137,11 @@ class Nodes implements NodesFeature {
       initialized,
     });
     this.#add(ipcacheReconciler(maps.ipcache, perNodes(desiredIpcache), common));
-    this.#add(ipcachePrefixReconciler(maps.ipcachePrefix, perNodes(desiredIpcachePrefixes), common));
+    const prefixes = {
+      desired: () => desiredIpcachePrefixes(this.nodes.list(), serviceCidrs.list()),
+      initialized: () => nodeObjects.initialized && serviceCidrs.initialized,
+    };
+    this.#add(ipcachePrefixReconciler(maps.ipcachePrefix, prefixes, common));
     const desired = () => (this.#facts ? this.#hostEndpoints(this.#facts) : new Map());
     const known = (): boolean => this.#facts !== undefined;
     this.#add(hostEndpointReconciler(maps.endpoints, { desired, initialized: known }, common));

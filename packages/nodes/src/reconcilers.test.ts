@@ -30,7 +30,11 @@ function laboratory(options: { initialized: boolean }) {
   const local = (nodes: Node[]) => nodes.find((node) => node.local);
   const all = [
     ipcacheReconciler(maps.ipcache, wanted(desiredIpcache), common),
-    ipcachePrefixReconciler(maps.ipcachePrefix, wanted(desiredIpcachePrefixes), common),
+    ipcachePrefixReconciler(
+      maps.ipcachePrefix,
+      wanted((nodes) => desiredIpcachePrefixes(nodes, [])),
+      common,
+    ),
     hostEndpointReconciler(
       maps.endpoints,
       wanted((nodes) => desiredHostEndpoints(local(nodes), [], { hostIfindex: 7, hostMac: mac })),
@@ -54,7 +58,7 @@ function laboratory(options: { initialized: boolean }) {
 test('maps get the rows of all nodes, found again by address and by longest prefix', async () => {
   const lab = laboratory({ initialized: true });
   await lab.settle();
-  assert.deepEqual([lab.maps.ipcache.count(), lab.maps.ipcachePrefix.count(), lab.maps.endpoints.count()], [8, 4, 4]);
+  assert.deepEqual([lab.maps.ipcache.count(), lab.maps.ipcachePrefix.count(), lab.maps.endpoints.count()], [8, 6, 4]);
   const remotePod = { prefixLength: 128, address: parseAddress('10.244.2.77') };
   assert.equal(lab.maps.ipcachePrefix.lookup(remotePod)?.tunnelEndpoint, '10.10.30.103');
   const remotePod6 = { prefixLength: 128, address: parseAddress('fd00:10:244:1::77') };
@@ -66,7 +70,7 @@ test("node that disappears takes its rows along, and nobody else's", async () =>
   await lab.settle();
   lab.state.nodes = deriveNodes(homelabNodes().slice(0, 2), { name: 'k8s-cp1' });
   await lab.settle();
-  assert.deepEqual([lab.maps.ipcache.count(), lab.maps.ipcachePrefix.count(), lab.maps.endpoints.count()], [4, 2, 4]);
+  assert.deepEqual([lab.maps.ipcache.count(), lab.maps.ipcachePrefix.count(), lab.maps.endpoints.count()], [4, 4, 4]);
   assert.equal(lab.maps.ipcache.lookup(parseAddress('10.10.30.103')), undefined);
 });
 
@@ -76,7 +80,7 @@ test('rows of an earlier process go when all nodes are known, not before', async
   lab.maps.ipcache.update(parseAddress('10.10.30.250'), stale);
   lab.maps.ipcachePrefix.update({ prefixLength: 0, address: undefined }, stale);
   await lab.settle();
-  assert.deepEqual([lab.maps.ipcache.count(), lab.maps.ipcachePrefix.count()], [9, 5]);
+  assert.deepEqual([lab.maps.ipcache.count(), lab.maps.ipcachePrefix.count()], [9, 7]);
   lab.state.initialized = true;
   await lab.settle();
   assert.deepEqual([lab.maps.ipcache.count(), lab.maps.ipcachePrefix.count()], [8, 4]);

@@ -122,6 +122,16 @@ export const frontendFlagNames: Readonly<Record<FrontendFlag, string>> = {
   1: 'affinity',
 };
 
+/** enum ipcache_flag */
+export const IpcacheFlag = {
+  Unroutable: 1,
+} as const;
+export type IpcacheFlag = (typeof IpcacheFlag)[keyof typeof IpcacheFlag];
+
+export const ipcacheFlagNames: Readonly<Record<IpcacheFlag, string>> = {
+  1: 'unroutable',
+};
+
 /** enum trace_point */
 export const TracePoint = {
   FromPod: 0,
