@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { BpfMap, openMap } from '@sluice/bpf';
+import { endpointsMap } from '@sluice/datapath';
+import { installationRoot } from '@sluice/runtime';
+import { temporaryNetworkNamespace } from '@sluice/testing';
+import { agentNode } from '../test/agent-process.ts';
+import type { StatusReport, TableReport } from './report.ts';
+
+const needed = ['dist/bin/sluice-cni', 'bpf/build/pod.o'].filter((path) => !existsSync(join(installationRoot(), path)));
+const options = { skip: needed.length > 0 && `not built: ${needed.join(', ')}; npm run build makes it` };
+
+test('an agent comes up from its last state while the API server is away, and pods can be added', options, async () => {
+  await using node = agentNode();
+  using pod = temporaryNetworkNamespace();
+  await node.start();
+  const { status, body } = node.cni('ADD', 'c1', pod.path);
+  assert.equal(status, 0, JSON.stringify(body));
+  const report = (await node.get('/status')) as StatusReport;
+  assert.equal(report.kubernetes.state, 'degraded');
+  assert.match(report.kubernetes.lastError ?? '', /127\.0\.0\.1:6443|ECONNREFUSED/);
+  assert.equal(report.kubeProxyReplacement.enabled, true);
+  assert.deepEqual(
+    report.kubeProxyReplacement.devices.map((device) => device.name),
+    ['eno1'],
+  );
+  assert.deepEqual(
+    report.ipam.map((pool) => [pool.family, pool.allocated]),
+    [
+      [4, 1],
+      [6, 1],
+    ],
+  );
+  assert.deepEqual(report.foreignRules, []);
+  assert.deepEqual(
+    report.modules.filter((module) => module.state === 'degraded'),
+    [],
+  );
+});
+
+test('after kill -9 the maps hold the same endpoints, also when nobody could tell of them', options, async () => {
+  await using node = agentNode();
+  using pod = temporaryNetworkNamespace();
+  await node.start();
+  const first = node.cni('ADD', 'kept', pod.path);
+  const before = endpointRows(node.bpffs);
+  await node.kill();
+  assert.deepEqual(endpointRows(node.bpffs), before);
+  await node.start();
+  assert.deepEqual(endpointRows(node.bpffs), before);
+  assert.deepEqual(node.cni('ADD', 'kept', pod.path).body, first.body);
+  const { rows } = (await node.get('/tables/endpoints')) as TableReport;
+  assert.equal(rows.length, 1);
+});
+
+test('a second agent on the node is refused and the first is not disturbed', options, async () => {
+  await using node = agentNode();
+  await node.start();
+  const { status, stderr } = node.startAnother();
+  assert.equal(status, 1);
+  assert.match(stderr, /another agent answers at .*sock/);
+  await node.get('/version');
+});
+
+test(
+  'kept facts that are damaged do not stop the start: the agent waits for the API and says so',
+  options,
+  async () => {
+    await using node = agentNode();
+    writeFileSync(join(node.stateDir, 'node.json'), '{"name": 7');
+    const starting = node.start();
+    const report = await untilAnswer(() => node.get('/status') as Promise<StatusReport>);
+    assert.match(report.cni.why ?? '', /waiting for the Node object k8s-cp1/);
+    await node.kill();
+    await assert.rejects(starting, /the agent ended/);
+  },
+);
+
+test('the local API names what it does not have', options, async () => {
+  await using node = agentNode();
+  await node.start();
+  assert.match(JSON.stringify(await node.get('/nonsense')), /there is no \/nonsense; there are \/healthz/);
+  assert.match(JSON.stringify(await node.get('/tables/nonsense')), /there is no such thing/);
+  assert.ok(((await node.get('/maps')) as unknown[]).length > 10);
+  assert.ok(((await node.get('/programs')) as unknown[]).length > 10);
+});
+
+function endpointRows(bpffs: string): string[] {
+  using map = BpfMap.openPinned(join(bpffs, 'sluice/maps/endpoints'));
+  return [...openMap(map, endpointsMap).entries()].map((row) => JSON.stringify(row)).sort();
+}
+
+async function untilAnswer<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { parseAddress } from '@sluice/net';
+import { openNetlink } from '@sluice/netlink';
+import { installationRoot } from '@sluice/runtime';
+import { temporaryBpffs, temporaryCgroup, temporaryDirectory, temporaryNetworkNamespace } from '@sluice/testing';
+
+/** A node of its own namespace, cgroup and bpffs with a real agent; no API server answers it. */
+export interface AgentNode extends AsyncDisposable {
+  readonly stateDir: string;
+  readonly bpffs: string;
+  readonly netns: string;
+  /** Starts the agent and waits until it is ready. */
+  start(): Promise<void>;
+  kill(): Promise<void>;
+  /** Starts another one beside it; its exit status and what it said. */
+  startAnother(): { status: number | null; stderr: string };
+  get(path: string): Promise<unknown>;
+  cni(command: string, containerId: string, netns: string): { status: number | null; body: Record<string, unknown> };
+  residentMib(): number;
+}
+
+const root = installationRoot();
+const main = join(root, 'packages/agent/src/main.ts');
+
+export const ownNode = {
+  name: 'k8s-cp1',
+  addresses: ['10.10.30.101', 'fd00:10:10:30::101'],
+  podCidrs: ['10.244.0.0/24', 'fd00:10:244::/64'],
+};
+
+export function agentNode(): AgentNode {
+  const stack = new DisposableStack();
+  const directory = stack.use(temporaryDirectory());
+  const namespace = stack.use(temporaryNetworkNamespace());
+  const bpffs = stack.use(temporaryBpffs());
+  const cgroup = stack.use(temporaryCgroup());
+  const [stateDir, runDir] = [join(directory.path, 'state'), join(directory.path, 'run')];
+  const kubeconfig = join(directory.path, 'kubeconfig');
+  let child: ChildProcess | undefined;
+  mkdirSync(stateDir);
+  writeFileSync(join(stateDir, 'node.json'), JSON.stringify(ownNode));
+  writeFileSync(kubeconfig, unreachableKubeconfig);
+  namespace.run(addLan);
+  const paths = ['--state-dir', stateDir, '--run-dir', runDir, '--bpffs', bpffs.path, '--cgroup-root', cgroup.path];
+  const args = [main, '--node-name', ownNode.name, '--kubeconfig', kubeconfig, ...paths, '--log-level', 'error'];
+  const command = [`--net=${namespace.path}`, process.execPath, ...args];
+
+  async function start(): Promise<void> {
+    const started = spawn('nsenter', command, { stdio: ['ignore', 'ignore', 'inherit'] });
+    child = started;
+    await untilReady(join(runDir, 'sluice.sock'), started);
+  }
+
+  async function kill(): Promise<void> {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child?.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  return {
+    stateDir,
+    bpffs: bpffs.path,
+    netns: namespace.path,
+    start,
+    kill,
+    startAnother: () => spawnSync('nsenter', command, { encoding: 'utf8' }),
+    get: (path) => get(join(runDir, 'sluice.sock'), path),
+    cni(cniCommand, containerId, netns) {
+      const configuration = {
+        cniVersion: '1.1.0',
+        name: 'sluice',
+        type: 'sluice-cni',
+        agentSocket: join(runDir, 'cni.sock'),
+      };
+      const { status, stdout } = spawnSync('nsenter', [`--net=${namespace.path}`, join(root, 'dist/bin/sluice-cni')], {
+        input: JSON.stringify(configuration),
+        env: {
+          CNI_COMMAND: cniCommand,
+          CNI_CONTAINERID: containerId,
+          CNI_IFNAME: 'eth0',
+          CNI_NETNS: netns,
+          CNI_PATH: '/',
+        },
+        encoding: 'utf8',
+      });
+      return { status, body: stdout === '' ? {} : JSON.parse(stdout) };
+    },
+    residentMib() {
+      const status = readFileSync(`/proc/${child?.pid}/status`, 'utf8');
+      return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
+    },
+    async [Symbol.asyncDispose]() {
+      await kill();
+      stack.dispose();
+    },
+  };
+}
+
+/** A device that faces a network where nobody answers. */
+function addLan(): void {
+  using netlink = openNetlink();
+  const eno1 = netlink.links.create({ kind: 'veth', name: 'eno1', peer: { name: 'lan' } });
+  for (const link of [eno1, netlink.links.get('lan')]) if (link) netlink.links.set({ ifindex: link.ifindex, up: true });
+  netlink.addresses.add({ ifindex: eno1.ifindex, address: parseAddress('10.10.30.101'), length: 24 });
+  netlink.addresses.add({
+    ifindex: eno1.ifindex,
+    address: parseAddress('fd00:10:10:30::101'),
+    length: 64,
+    noDad: true,
+  });
+}
+
+const unreachableKubeconfig = `apiVersion: v1
+kind: Config
+current-context: lab
+clusters: [{ name: lab, cluster: { server: 'https://127.0.0.1:6443', insecure-skip-tls-verify: true } }]
+users: [{ name: lab, user: { token: none } }]
+contexts: [{ name: lab, context: { cluster: lab, user: lab } }]
+`;
+
+async function untilReady(socketPath: string, child: ChildProcess): Promise<void> {
+  while (child.exitCode === null && child.signalCode === null) {
+    const health = await get(socketPath, '/healthz').catch(() => undefined);
+    if (JSON.stringify(health)?.includes('"ready":true')) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`the agent ended: ${child.exitCode ?? child.signalCode}`);
+}
+
+function get(socketPath: string, path: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, path }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve(JSON.parse(text)));
+    });
+    asked.once('error', reject);
+    asked.end();
+  });
+}
