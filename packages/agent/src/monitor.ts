@@ -1,6 +1,6 @@
 import { dropReasonText, type PacketDrop, tracePointNames } from '@sluice/datapath';
-import { formatHostPort, identityName, protocolName } from '@sluice/model';
-import type { Address } from '@sluice/net';
+import { identityName, protocolName } from '@sluice/model';
+import { type Address, formatAddressPort } from '@sluice/net';
 import type { MonitorEvent } from './report.ts';
 
 /** Who has an address, as far as this node knows: `namespace/pod`, `node NAME`, or empty. */
@@ -56,5 +56,5 @@ export function monitorEvent(drop: PacketDrop, { nameOf, interfaceOf }: MonitorO
 function describePacket({ protocol, source, destination, sourcePort, destinationPort }: PacketDrop): string {
   const name = protocol === 0 ? 'unknown protocol' : protocolName(protocol);
   if (source === undefined || destination === undefined) return name;
-  return `${name} ${formatHostPort(source, sourcePort)} > ${formatHostPort(destination, destinationPort)}`;
+  return `${name} ${formatAddressPort(source, sourcePort)} > ${formatAddressPort(destination, destinationPort)}`;
 }

@@ -58,7 +58,6 @@ export {
   type ServicePort,
   serviceAnnotationPrefixes,
   type TrafficPolicy,
-  transportProtocols,
 } from './objects/service.ts';
 export { parseServiceCidr, type ServiceCidrObject } from './objects/service-cidr.ts';
 export { type Reflector, type ReflectorOptions, type ReflectorStatus, reflector } from './reflector.ts';

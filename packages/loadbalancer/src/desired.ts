@@ -3,9 +3,8 @@
  * whatever the order in which the API told of it.
  */
 import type { EndpointSliceObject, ServiceObject, ServicePort, SliceEndpoint } from '@sluice/kube';
-import { formatHostPort } from '@sluice/model';
 import { type Address, familyOf } from '@sluice/net';
-import type { BackendStateName, DesiredBackend, DesiredFrontend } from './frontend.ts';
+import { type BackendStateName, type DesiredBackend, type DesiredFrontend, keyOf } from './frontend.ts';
 
 /** Frontends of one service. Only ClusterIPs so far; a service without any (headless, ExternalName) has none. */
 export function desiredFrontends(service: ServiceObject, slices: readonly EndpointSliceObject[]): DesiredFrontend[] {
@@ -22,7 +21,7 @@ function clusterFrontend(
   slices: readonly EndpointSliceObject[],
 ): DesiredFrontend {
   return {
-    key: `${formatHostPort(address, port.port)}/${port.protocol}`,
+    key: keyOf({ address, port: port.port }, port.protocol),
     address,
     port: port.port,
     protocol: port.protocol,
@@ -63,7 +62,7 @@ function candidatesOf(endpoint: SliceEndpoint, service: ServicePort, port: numbe
   const state: BackendStateName = usable === 'ready' ? 'active' : 'terminating';
   // Only the first address is used, as the API documents since 1.33 and kube-proxy always did.
   return endpoint.addresses.slice(0, 1).map((address) => ({
-    key: `${formatHostPort(address, port)}/${service.protocol}`,
+    key: keyOf({ address, port }, service.protocol),
     address,
     port,
     protocol: service.protocol,

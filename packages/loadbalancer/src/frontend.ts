@@ -1,9 +1,19 @@
 import type { Protocol } from '@sluice/model';
-import type { Address } from '@sluice/net';
+import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
+
+/** `10.96.0.10:53/UDP`: the name of a frontend or a backend, from the API as from the maps. */
+export function keyOf(
+  place: { readonly address: Address | undefined; readonly port: number },
+  protocol: string,
+): string {
+  return `${formatAddressPort(place.address ?? unspecified, place.port)}/${protocol}`;
+}
+
+const unspecified = parseAddress('::');
 
 /** Where clients find a service, as the kernel is to serve it. One per address, port and protocol. */
 export interface DesiredFrontend {
-  /** `10.96.0.10:53/UDP`: identity of the frontend everywhere, unique in the cluster. */
+  /** By `keyOf`: identity of the frontend everywhere, unique in the cluster. */
   readonly key: string;
   readonly address: Address;
   readonly port: number;
@@ -21,7 +31,7 @@ export interface DesiredFrontend {
 export type FrontendType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIP';
 
 export interface DesiredBackend {
-  /** `10.244.1.5:8080/TCP` */
+  /** By `keyOf`. */
   readonly key: string;
   readonly address: Address;
   readonly port: number;

@@ -3,8 +3,8 @@
  */
 import type { TypedMap } from '@sluice/bpf';
 import { type Backend, BackendState } from '@sluice/datapath';
-import { formatHostPort, protocolName, protocolNumbers } from '@sluice/model';
-import type { BackendStateName, DesiredBackend } from './frontend.ts';
+import { protocolName, protocolNumbers } from '@sluice/model';
+import { type BackendStateName, type DesiredBackend, keyOf } from './frontend.ts';
 import { IdPool } from './id-pool.ts';
 
 interface ActualBackend {
@@ -36,7 +36,7 @@ export class BackendTable {
   read(): void {
     for (const table of [this.#idByKey, this.#byId, this.#users]) table.clear();
     for (const [id, backend] of this.#map.entries()) {
-      const key = `${formatHostPort(backend.address ?? '::', backend.port)}/${protocolName(backend.protocol)}`;
+      const key = keyOf(backend, protocolName(backend.protocol));
       this.#ids.claim(id);
       this.#idByKey.set(key, id);
       this.#byId.set(id, { key, state: backend.state });

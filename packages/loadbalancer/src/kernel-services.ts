@@ -14,9 +14,9 @@ import {
   type Slot,
   type SlotKey,
 } from '@sluice/datapath';
-import { formatHostPort, type Protocol, protocolName, protocolNumbers } from '@sluice/model';
+import { type Protocol, protocolName, protocolNumbers } from '@sluice/model';
 import type { Address } from '@sluice/net';
-import type { DesiredFrontend } from './frontend.ts';
+import { type DesiredFrontend, keyOf } from './frontend.ts';
 import { IdPool } from './id-pool.ts';
 import { AddressTable } from './kernel-addresses.ts';
 import { BackendTable } from './kernel-backends.ts';
@@ -195,7 +195,7 @@ export class KernelServices {
       const backendIds = this.#readSlots(value);
       this.#backends.hold(backendIds);
       this.#ids.claim(value.serviceId);
-      this.#frontends.set(keyText(key), {
+      this.#frontends.set(keyOf(key, protocolName(key.protocol)), {
         key,
         id: value.serviceId,
         generation: value.generation,
@@ -255,10 +255,6 @@ function frontendValue(
     affinitySeconds: desired.affinitySeconds,
     flags: desired.affinitySeconds > 0 ? FrontendFlag.Affinity : 0,
   };
-}
-
-function keyText(key: FrontendKey): string {
-  return `${formatHostPort(key.address ?? '::', key.port)}/${protocolName(key.protocol)}`;
 }
 
 /** 32 bits, never 0. */

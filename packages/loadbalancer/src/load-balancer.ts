@@ -1,5 +1,5 @@
 import type { ServiceObject } from '@sluice/kube';
-import { formatHostPort } from '@sluice/model';
+import { type Address, formatAddressPort } from '@sluice/net';
 import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
 import { type Controllers, type Operations, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
 import { deriveServices, type FrontendConflict, type ServiceSources } from './desired-services.ts';
@@ -183,12 +183,12 @@ function unservedRows(service: ServiceObject): FrontendRow[] {
   const name = `${service.namespace}/${service.name}`;
   return service.ports.flatMap((port) => {
     const nodePorts: [string, FrontendType][] = port.nodePort ? [[`*:${port.nodePort}`, 'NodePort']] : [];
-    const addresses: [string, FrontendType][] = [
-      ...service.loadBalancerIngress.map(({ address }): [string, FrontendType] => [address, 'LoadBalancer']),
-      ...service.externalIps.map((address): [string, FrontendType] => [address, 'ExternalIP']),
+    const addresses: [Address, FrontendType][] = [
+      ...service.loadBalancerIngress.map(({ address }): [Address, FrontendType] => [address, 'LoadBalancer']),
+      ...service.externalIps.map((address): [Address, FrontendType] => [address, 'ExternalIP']),
     ];
     const frontends = addresses.map(([address, type]): [string, FrontendType] => [
-      formatHostPort(address, port.port),
+      formatAddressPort(address, port.port),
       type,
     ]);
     return [...nodePorts, ...frontends].map(([frontend, type]) => ({

@@ -10,12 +10,13 @@ import {
   parseService,
   type ServiceObject,
 } from '@sluice/kube';
-import { formatHostPort, protocolName, protocolNumbers } from '@sluice/model';
+import { protocolName, protocolNumbers } from '@sluice/model';
 import { parseAddress } from '@sluice/net';
 import { silentLogger } from '@sluice/runtime';
 import { printTable, Table } from '@sluice/state';
 import { runScenario, type ScenarioVerb } from '@sluice/testing';
 import { parseAllDocuments } from 'yaml';
+import { keyOf } from './frontend.ts';
 import { type LoadBalancer, startLoadBalancer } from './load-balancer.ts';
 
 const directory = join(import.meta.dirname, '../scenarios');
@@ -117,7 +118,7 @@ class World implements AsyncDisposable {
 function backendText(backends: TypedMap<number, Backend>, id: number): string {
   const backend = backends.lookup(id);
   if (backend === undefined) return `NO BACKEND ${id}`;
-  return `${formatHostPort(backend.address ?? '', backend.port)}/${protocolName(backend.protocol)}`;
+  return keyOf(backend, protocolName(backend.protocol));
 }
 
 function servicesTable(): Table<ServiceObject> {

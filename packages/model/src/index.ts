@@ -1,6 +1,6 @@
 /**
- * The nouns that several features share, as plain types and pure functions: identities, protocols, host and port.
+ * The nouns that several features share, as plain types and pure functions: identities and protocols.
  * A noun of a single feature stays with that feature. Begin with `identity.ts`.
  */
 export { IDENTITY_MAX, IDENTITY_MIN, type IdentityId, identityName, reservedIdentities } from './identity.ts';
-export { formatHostPort, type Protocol, protocolName, protocolNumbers } from './protocol.ts';
+export { type Protocol, protocolName, protocolNumbers, protocols } from './protocol.ts';

@@ -1,5 +1,6 @@
 /** Transport protocols of a Kubernetes Service port. */
-export type Protocol = 'TCP' | 'UDP' | 'SCTP';
+export const protocols = ['TCP', 'UDP', 'SCTP'] as const;
+export type Protocol = (typeof protocols)[number];
 
 /** IANA protocol numbers, as in an IP header. */
 export const protocolNumbers: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
@@ -14,8 +15,3 @@ const names = new Map<number, string>([
   [58, 'ICMPv6'],
   ...Object.entries(protocolNumbers).map(([name, number]): [number, string] => [number, name]),
 ]);
-
-/** `10.0.0.1:80` or `[fd00::1]:80`. */
-export function formatHostPort(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}

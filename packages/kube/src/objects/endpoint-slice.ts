@@ -1,8 +1,7 @@
-import type { Protocol } from '@sluice/model';
+import { type Protocol, protocols } from '@sluice/model';
 import { type Address, familyOf } from '@sluice/net';
 import { distinct, type Field, present } from '../field.ts';
 import { type NamespacedRow, openNamespacedObject } from './metadata.ts';
-import { transportProtocols } from './service.ts';
 
 export interface EndpointPort {
   readonly name: string;
@@ -62,7 +61,7 @@ export function parseEndpointSlice(object: unknown): EndpointSliceObject {
 
 function endpointPort(field: Field): EndpointPort | undefined {
   const port = field.get('port').port();
-  const protocol = field.get('protocol').present ? field.get('protocol').oneOf(transportProtocols) : 'TCP';
+  const protocol = field.get('protocol').present ? field.get('protocol').oneOf(protocols) : 'TCP';
   if (!field.get('port').present) field.problem('a port without a number');
   if (port === undefined || protocol === undefined) return undefined;
   return { name: field.get('name').text() ?? '', protocol, port, appProtocol: field.get('appProtocol').text() };

@@ -1,9 +1,8 @@
-import type { Protocol } from '@sluice/model';
+import { type Protocol, protocols } from '@sluice/model';
 import type { Address } from '@sluice/net';
 import { distinct, type Field, present } from '../field.ts';
 import { type NamespacedRow, openNamespacedObject } from './metadata.ts';
 import { isTrue } from './node.ts';
-import { transportProtocols } from './service.ts';
 
 export interface ContainerPort {
   readonly name: string;
@@ -88,7 +87,7 @@ function isSidecar(container: Field): boolean {
 
 function containerPort(field: Field): ContainerPort | undefined {
   const port = field.get('containerPort').port();
-  const protocol = field.get('protocol').present ? field.get('protocol').oneOf(transportProtocols) : 'TCP';
+  const protocol = field.get('protocol').present ? field.get('protocol').oneOf(protocols) : 'TCP';
   if (port === undefined || protocol === undefined) return undefined;
   return {
     name: field.get('name').text() ?? '',

@@ -1,10 +1,8 @@
-import type { Protocol } from '@sluice/model';
+import { type Protocol, protocols } from '@sluice/model';
 import type { Address, Prefix } from '@sluice/net';
 import { formatPrefix } from '@sluice/net';
 import { distinct, type Field } from '../field.ts';
 import { type NamespacedRow, openNamespacedObject } from './metadata.ts';
-
-export const transportProtocols = ['TCP', 'UDP', 'SCTP'] as const satisfies readonly Protocol[];
 
 export interface ServicePort {
   /** Empty only where the service has a single port. */
@@ -136,7 +134,7 @@ function ingress(field: Field): LoadBalancerIngress | undefined {
 
 function servicePort(field: Field): ServicePort | undefined {
   const port = field.get('port').port();
-  const protocol = field.get('protocol').present ? field.get('protocol').oneOf(transportProtocols) : 'TCP';
+  const protocol = field.get('protocol').present ? field.get('protocol').oneOf(protocols) : 'TCP';
   if (!field.get('port').present) field.problem('a port without a number');
   if (port === undefined || protocol === undefined) return undefined;
   return {
