@@ -1,6 +1,6 @@
 import { dropReasonText, type PacketDrop, tracePointNames } from '@sluice/datapath';
-import { identityName, protocolName } from '@sluice/model';
-import { type Address, formatAddressPort } from '@sluice/net';
+import { identityName } from '@sluice/model';
+import { type Address, formatPacket, parsePacket } from '@sluice/net';
 import type { MonitorEvent } from './report.ts';
 
 /** Who has an address, as far as this node knows: `namespace/pod`, `node NAME`, or empty. */
@@ -48,13 +48,7 @@ export function monitorEvent(drop: PacketDrop, { nameOf, interfaceOf }: MonitorO
     sourceIdentity: identityName(drop.sourceIdentity),
     destinationIdentity: identityName(drop.destinationIdentity),
     interface: interfaceOf(drop.ifindex),
-    packet: describePacket(drop),
+    packet: formatPacket(parsePacket(drop.packet)),
     length: drop.packetLength,
   };
-}
-
-function describePacket({ protocol, source, destination, sourcePort, destinationPort }: PacketDrop): string {
-  const name = protocol === 0 ? 'unknown protocol' : protocolName(protocol);
-  if (source === undefined || destination === undefined) return name;
-  return `${name} ${formatAddressPort(source, sourcePort)} > ${formatAddressPort(destination, destinationPort)}`;
 }
