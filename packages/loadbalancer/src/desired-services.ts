@@ -41,6 +41,7 @@ export function deriveServices({ services, endpointSlices }: ServiceSources): De
     key: (row) => `${row.frontend} ${row.service}`,
     indexes: { frontend: (row) => [row.frontend] },
     columns: { Frontend: (row) => row.frontend, Service: (row) => row.service, Owner: (row) => row.owner },
+    sources: ['kubernetes'],
   });
   const claims = new Claims();
 
@@ -61,6 +62,7 @@ export function deriveServices({ services, endpointSlices }: ServiceSources): De
     known = true;
     derive(services.keys());
     frontends.markInitialized('kubernetes');
+    conflicts.markInitialized('kubernetes');
   };
   const onServices = services.subscribe((changes) => {
     derive(changes.map((change) => change.key));

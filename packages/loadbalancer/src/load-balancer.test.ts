@@ -55,6 +55,16 @@ async function fill(
   world.endpointSlices.markInitialized('api');
 }
 
+test('no table says that it is whole before services and slices are listed, and both do then', async () => {
+  const world = cluster();
+  await using balancer = startLoadBalancer(world);
+  const whole = () => [balancer.frontends.initialized, balancer.conflicts.initialized];
+  world.services.markInitialized('api');
+  assert.deepEqual(whole(), [false, false]);
+  world.endpointSlices.markInitialized('api');
+  assert.deepEqual(whole(), [true, true]);
+});
+
 test('a service appears with its backends and a change of a slice follows', async () => {
   const world = cluster();
   await using balancer = startLoadBalancer(world);
