@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { leftBehind, machineState } from './machine.ts';
+import { labTraces, leftBehind, machineDevices, tracesLeft } from './machine.ts';
 import { type TestLab, testLab } from './test-lab.ts';
 
 /** Name, process and restarts of each container that runs. */
@@ -30,16 +30,19 @@ function daemonOf(lab: TestLab): number {
 }
 
 test('down leaves nothing of a lab: no namespace, process, cgroup, mount, device, link or file', async () => {
-  const before = machineState();
+  const devices = machineDevices();
   await using lab = testLab();
   await lab.must('up', '--nodes', '2');
-  const during = machineState();
-  assert.ok(
-    [...during.cgroups].some((path) => path.includes(lab.name)),
-    'the lab has processes in its cgroups',
+  const traces = labTraces(lab.layout, devices);
+  assert.ok(traces.links.length > 20, `the programs of two nodes are attached by ${traces.links.length} links`);
+  const kinds = new Set(tracesLeft(traces).map((text) => text.split(' ')[0]));
+  assert.deepEqual(
+    [...kinds].toSorted(),
+    ['cgroup', 'file', 'link', 'mounts', 'process'],
+    'what is looked for is found',
   );
   assert.match(await lab.must('down'), /removed 1 daemon, \d+ processes, \d+ pins, \d+ mounts, \d+ cgroups, 1 folder/);
-  assert.deepEqual(leftBehind(before, during, machineState()), []);
+  assert.deepEqual(await leftBehind(traces), []);
   assert.equal(existsSync(lab.layout.directory), false);
   assert.match(await lab.must('down'), /nothing is there/);
 });
@@ -70,23 +73,23 @@ for (const afterMs of [60, 150, 250, 400, 700, 1_200]) {
   });
 
   test(`up interrupted after ${afterMs} ms: down removes it`, async () => {
-    const before = machineState();
+    const devices = machineDevices();
     await using lab = testLab();
     await lab.interrupt('up', afterMs, '--nodes', '2');
-    const during = machineState();
+    const traces = labTraces(lab.layout, devices);
     await lab.must('down');
-    assert.deepEqual(leftBehind(before, during, machineState()), []);
+    assert.deepEqual(await leftBehind(traces), []);
   });
 }
 
 test('down interrupted: down again removes the rest', async () => {
-  const before = machineState();
+  const devices = machineDevices();
   await using lab = testLab();
   await lab.must('up', '--nodes', '2');
-  const during = machineState();
+  const traces = labTraces(lab.layout, devices);
   await lab.interrupt('down', 250);
   await lab.must('down');
-  assert.deepEqual(leftBehind(before, during, machineState()), []);
+  assert.deepEqual(await leftBehind(traces), []);
 });
 
 test('pods outlive a killed daemon, and the next one finds them again', async () => {

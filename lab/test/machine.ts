@@ -1,75 +1,74 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { bpf } from '@sluice/ffi';
+import { globSync, readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Link } from '@sluice/bpf';
+import type { LabLayout } from '@sluice/lab';
 
-/** What a lab could leave on the machine. Other tests may run beside: only what is new and stays counts. */
-export interface MachineState {
-  readonly namespaces: ReadonlySet<string>;
-  readonly mounts: ReadonlySet<string>;
-  readonly devices: ReadonlySet<string>;
-  readonly links: ReadonlySet<string>;
-  readonly cgroups: ReadonlySet<string>;
+/** What a lab has in the kernel that no file tells of once it is down. */
+export interface LabTraces {
+  readonly layout: LabLayout;
+  readonly links: readonly number[];
+  readonly devicesBefore: ReadonlySet<string>;
 }
 
-export function machineState(): MachineState {
-  return {
-    namespaces: new Set(processes().map((pid) => namespaceOf(pid))),
-    mounts: new Set(
-      readFileSync('/proc/self/mountinfo', 'utf8')
-        .split('\n')
-        .map((line) => line.split(' ')[4] ?? ''),
-    ),
-    devices: new Set(readdirSync('/sys/class/net')),
-    links: new Set(bpfLinkIds().map(String)),
-    cgroups: new Set(processes().map((pid) => cgroupOf(pid))),
-  };
+/** Call it with the lab up; `devicesBefore` are the machine's devices before that. */
+export function labTraces(layout: LabLayout, devicesBefore: ReadonlySet<string>): LabTraces {
+  const links = globSync(`${layout.bpffs}/*/sluice/links/*`).map((path) => {
+    using link = Link.openPinned(path);
+    return link.info().id;
+  });
+  return { layout, links, devicesBefore };
 }
 
-/** What came between `before` and `during`, and is still there `after`. */
-export function leftBehind(before: MachineState, during: MachineState, after: MachineState): string[] {
-  const kinds = ['namespaces', 'mounts', 'devices', 'links', 'cgroups'] as const;
-  return kinds.flatMap((kind) =>
-    [...during[kind]]
-      .filter((item) => !before[kind].has(item) && after[kind].has(item))
-      .map((item) => `${kind}: ${item}`),
-  );
+export function machineDevices(): Set<string> {
+  return new Set(readdirSync('/sys/class/net'));
 }
 
-function processes(): string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+const patienceMs = 5_000;
+
+/** What of a lab is still on the machine. The kernel takes a moment to free links and devices after their last holder. */
+export async function leftBehind(traces: LabTraces): Promise<string[]> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const left = tracesLeft(traces);
+    if (left.length === 0 || performance.now() > deadline) return left;
+    await delay(20);
+  }
 }
 
-function namespaceOf(pid: string): string {
+/** At this moment; each begins with its kind. */
+export function tracesLeft({ layout, links, devicesBefore }: LabTraces): string[] {
+  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const ourDevice = /^(slc|sluice_|port\d|switch|eno1)/;
+  return [
+    ...processes
+      .filter((pid) => read(`/proc/${pid}/cgroup`).includes(`/sluice-lab/${layout.name}/`))
+      .map((pid) => `process ${pid}`),
+    // In whichever mount namespace: a copy of a bind mount keeps a network namespace alive.
+    ...processes
+      .filter((pid) => read(`/proc/${pid}/mountinfo`).includes(` ${layout.directory}`))
+      .map((pid) => `mounts of ${pid}`),
+    ...links.filter(linkExists).map((id) => `link ${id}`),
+    ...[...machineDevices()]
+      .filter((name) => ourDevice.test(name) && !devicesBefore.has(name))
+      .map((name) => `device ${name}`),
+    ...globSync(`/sys/fs/cgroup{,/unified}/sluice-lab/${layout.name}`).map((path) => `cgroup ${path}`),
+    ...globSync(`${layout.directory}*`).map((path) => `file ${path}`),
+  ];
+}
+
+function linkExists(id: number): boolean {
   try {
-    return readlinkSync(`/proc/${pid}/ns/net`);
+    Link.openById(id)[Symbol.dispose]();
+    return true;
   } catch {
-    return ''; // it has ended
+    return false; // ENOENT
   }
 }
 
-function cgroupOf(pid: string): string {
+function read(path: string): string {
   try {
-    return /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] ?? '';
+    return readFileSync(path, 'utf8');
   } catch {
-    return '';
+    return ''; // the process has ended
   }
-}
-
-const BPF_LINK_GET_NEXT_ID = 31;
-const linksMax = 100_000;
-
-function bpfLinkIds(): number[] {
-  const ids: number[] = [];
-  const attributes = new Uint8Array(12);
-  const view = new DataView(attributes.buffer);
-  while (ids.length < linksMax) {
-    try {
-      bpf(BPF_LINK_GET_NEXT_ID, attributes);
-    } catch {
-      return ids; // ENOENT: that was the last
-    }
-    const id = view.getUint32(4, true);
-    ids.push(id);
-    view.setUint32(0, id, true);
-  }
-  return ids;
 }

@@ -22,7 +22,7 @@ export function labCommand(): Command {
     .option('--values <file>', "the installation's values (default: those of the homelab)")
     .option('--demo', "the homelab's objects, a sample workload, the connectivity test")
     .action(({ demo: withDemo, ...options }) =>
-      run(async () => {
+      runInterruptible(async () => {
         const { up } = await import('./up.ts');
         const made = await up({ nodes: undefined, values: undefined, ...options }, context);
         if (withDemo) return (await import('./demo.ts')).demo(made, context);
@@ -31,13 +31,13 @@ export function labCommand(): Command {
       }),
     );
   command('down', 'Remove every process, namespace, cgroup, mount and file of the lab').action(({ name }) =>
-    run(async () => {
+    runInterruptible(async () => {
       await (await import('./down.ts')).down(name, context);
       return 0;
     }),
   );
   command('status', 'What is up; fails when something is not').action(({ name }) =>
-    run(async () => {
+    runInterruptible(async () => {
       await (await import('./status.ts')).status(name, context);
       return 0;
     }),
@@ -55,6 +55,16 @@ export function labCommand(): Command {
     );
   return lab;
 }
+
+/** Ends at once on control-C: whatever was half made is completed or removed by the next command. */
+async function runInterruptible(action: () => Promise<number>): Promise<void> {
+  const end = () => process.exit(exitCodeInterrupted);
+  process.once('SIGINT', end);
+  await run(action);
+  process.off('SIGINT', end);
+}
+
+const exitCodeInterrupted = 130;
 
 async function run(action: () => Promise<number>): Promise<void> {
   try {
