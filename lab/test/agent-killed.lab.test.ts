@@ -26,6 +26,8 @@ const nodeNames = ['k8s-cp1', 'k8s-cp2', 'k8s-cp3'];
 /** Times three nodes: 21 kills. */
 const rounds = 7;
 const readyTimeoutMs = 30_000;
+/** What an agent may take (design, principle 9). */
+const residentMibMax = 110;
 
 /** What must be the same after a restart; connection tables simply go on. */
 const wholeMaps = [
@@ -72,7 +74,16 @@ test('agents killed with -9 at any moment: no connection breaks, no new one fail
     assert.match(text, /sent=(\d{2,}) answered=\1 failed=0/, client.what);
   }
   for (const [index, node] of nodes.entries()) assert.deepEqual(dump(node), before[index], node.name);
+  for (const node of nodes) {
+    await lab.must('exec', node.name, '--', 'sluice', 'status', '--verbose');
+    const resident = residentMib(await untilAgent(node));
+    assert.ok(resident < residentMibMax, `the agent of ${node.name} takes ${resident} MiB`);
+  }
 });
+
+function residentMib(pid: number): number {
+  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024);
+}
 
 /** A client that goes on until it is ended; then its output, the summary last. */
 function ask(lab: TestLab, podName: string, ...words: [protocol: string, address: string, ...options: string[]]) {

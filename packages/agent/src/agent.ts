@@ -43,6 +43,9 @@ const collectionIntervalMs = 10_000;
 const probeIntervalMs = 5_000;
 const garbageIntervalMs = 60_000;
 const apiIntervalMs = 60_000;
+const linksIntervalMs = 30_000;
+/** connect, sendmsg, recvmsg and getpeername of both families. */
+const sockHookCount = 8;
 /** Addresses asked in a round; the nodes beyond stay "unknown". */
 const probesMax = 256;
 
@@ -356,6 +359,24 @@ export class Agent {
       run: () => prober.probe(this.#probedAddresses().slice(0, probesMax)),
     });
     this.nodes.nodes.subscribe(() => probing.trigger());
+    this.controllers.start({ name: 'datapath-links', intervalMs: linksIntervalMs, run: () => this.#repairLinks() });
+  }
+
+  /** The links that no table stands behind; somebody may have removed a pin, and the hook with it. */
+  #repairLinks(): void {
+    const datapath = this.#opened();
+    const attached = new Set(datapath.links().flatMap((link) => (link.attached ? [link.name] : [])));
+    const hooks = [...attached].filter((name) => name.startsWith('sock_')).length;
+    const missing = [
+      ...(attached.has('overlay') ? [] : ['overlay']),
+      ...(attached.has('host') ? [] : ['host']),
+      ...(!this.values.kubeProxyReplacement || hooks === sockHookCount ? [] : ['sock']),
+    ];
+    if (missing.length === 0) return;
+    this.#log.warn({ missing }, 'links are gone, attaching anew');
+    if (missing.includes('overlay')) datapath.attachOverlay(this.#facts().overlayIfindex);
+    if (missing.includes('host')) datapath.attachHost(this.#facts().netIfindex);
+    if (missing.includes('sock')) datapath.attachSock();
   }
 
   #probedAddresses(): Address[] {

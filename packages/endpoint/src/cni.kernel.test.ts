@@ -4,7 +4,7 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory, temporaryNetworkNamespace } from '@sluice/testing';
-import { startNode, withoutExecutable } from '../test/node.ts';
+import { startNode, type TestNode, withoutExecutable } from '../test/node.ts';
 
 const options = { skip: withoutExecutable };
 const pod =
@@ -234,3 +234,52 @@ test('each version of the specification gets its own wording', options, async ()
     assert.equal(/"mtu":1500/.test(JSON.stringify(body.interfaces)), version === '1.1.0');
   }
 });
+
+test('thirty pods at once get thirty addresses', options, async () => {
+  await using node = await startNode();
+  using stack = new DisposableStack();
+  const pods = Array.from({ length: 30 }, (_, index) => ({
+    containerId: `p${index}`,
+    netns: stack.use(temporaryNetworkNamespace()),
+  }));
+  const answers = await Promise.all(
+    pods.map(({ containerId, netns }) => node.cniLater({ command: 'ADD', containerId, netns: netns.path })),
+  );
+  assert.deepEqual(
+    answers.filter((answer) => answer.status !== 0),
+    [],
+  );
+  assert.equal(new Set(answers.map((answer) => JSON.stringify(answer.body.ips))).size, 30);
+});
+
+test('an agent that is killed again and again while pods come and go leaves nothing behind', options, async () => {
+  await using node = await startNode();
+  for (let round = 0; round < 6; round += 1) {
+    using stack = new DisposableStack();
+    const pods = Array.from({ length: 6 }, (_, index) => ({
+      containerId: `r${round}p${index}`,
+      netns: stack.use(temporaryNetworkNamespace()).path,
+      waitSeconds: 20,
+    }));
+    const adding = pods.map((pod) => node.cniLater({ command: 'ADD', ...pod }));
+    await killAfter(node, round * 8);
+    const added = await Promise.all(adding);
+    for (const { status, body } of added) if (status === 0) assert.match(JSON.stringify(body.ips), /10\.244\.7\./);
+    const removing = pods.map((pod) => node.cniLater({ command: 'DEL', ...pod }));
+    await killAfter(node, round * 8);
+    // As a runtime does: what was refused is asked again.
+    for (const [index, { status }] of (await Promise.all(removing)).entries()) {
+      const pod = pods[index];
+      if (status !== 0 && pod) assert.equal((await node.cniLater({ command: 'DEL', ...pod })).status, 0);
+    }
+  }
+  assert.deepEqual(await node.endpoints(), []);
+  assert.deepEqual(readdirSync(join(node.folder, 'endpoints')), []);
+  assert.doesNotMatch(node.run('ip', '-o', 'link'), /slc/);
+});
+
+async function killAfter(node: TestNode, milliseconds: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  await node.kill();
+  await node.start();
+}
