@@ -6,7 +6,7 @@ const KERNEL_BTF_PATH = '/sys/kernel/btf/vmlinux';
 
 /**
  * The running kernel's types: 5 MiB to read and an index of half a megabyte, 20 ms. Nobody keeps it: load what needs
- * it together, then let it go.
+ * it together, then dispose of it.
  */
 export function readKernelBtf(path: string = KERNEL_BTF_PATH): Btf {
   try {

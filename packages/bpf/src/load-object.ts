@@ -41,14 +41,15 @@ export interface LoadedObject extends Disposable {
  */
 export function loadObject(spec: ObjectSpec, options: LoadOptions = {}): LoadedObject {
   checkObjectLayout(spec, options.layouts ?? []);
-  let kernelBtf = options.kernelBtf;
+  using stack = new DisposableStack();
+  using ownBtf = new DisposableStack();
+  let { kernelBtf } = options;
   const readBtf = () => {
-    kernelBtf ??= readKernelBtf();
+    kernelBtf ??= ownBtf.use(readKernelBtf());
     return kernelBtf;
   };
   const programs = choosePrograms(spec, options.programs).map((program) => prepare(program, spec, readBtf));
   const kernel = findKernelIds(programs, readBtf);
-  using stack = new DisposableStack();
   using btf = loadBtf(spec.loadableBtf, spec.name);
   const maps = createMaps(spec, { programs, options, btf, stack });
   const loaded = new Map<string, Program>();

@@ -31,3 +31,11 @@ test('CO-RE relocations follow the running kernel', () => {
   assert.equal(run('has_no_such_field'), 0);
   assert.equal(run('reads_own_pid'), process.pid);
 });
+
+test("the kernel's types go as soon as they are disposed of, not when the collector comes", () => {
+  const kernel = readKernelBtf();
+  const before = process.memoryUsage().arrayBuffers;
+  kernel[Symbol.dispose]();
+  assert.equal(kernel.bytes.byteLength, 0);
+  assert.ok(before - process.memoryUsage().arrayBuffers > 2 << 20);
+});

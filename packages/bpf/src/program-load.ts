@@ -33,7 +33,17 @@ export interface DebugInfo {
 
 /** The descriptor, or the negative errno; no log. */
 export function attemptLoad(program: LoadableProgram): number {
-  return encode(program).attempt(Command.progLoad);
+  return attempt(encode(program));
+}
+
+const ATTEMPTS_MAX = 5;
+
+/** A signal that arrives while the verifier works ends its work with EAGAIN; libbpf tries as often. */
+function attempt(attributes: Attributes): number {
+  for (let attempts = 1; ; attempts += 1) {
+    const result = attributes.attempt(Command.progLoad);
+    if (result !== -Errno.EAGAIN || attempts === ATTEMPTS_MAX) return result;
+  }
 }
 
 /** Loads without a log, which is quicker; only a refused program is tried again with one. */
@@ -62,7 +72,7 @@ function loadWithLog(program: LoadableProgram): { fd: number; log: string } {
     const log = new Uint8Array(bytes);
     const LOG_LEVEL_STEPS = 1;
     const attributes = encode(program).u32(24, LOG_LEVEL_STEPS).u32(28, bytes).pointer(32, log);
-    const fd = attributes.attempt(Command.progLoad);
+    const fd = attempt(attributes);
     // ENOSPC: the log did not fit, and what stands in the buffer is its end (since Linux 6.4).
     if (fd === -Errno.ENOSPC && bytes < LOG_BYTES_MAX) continue;
     const end = log.indexOf(0);

@@ -51,7 +51,8 @@ class KernelMap<K, V> implements TypedMap<K, V> {
   #batches = true;
 
   constructor(map: BpfMap, descriptor: MapDescriptor<K, V>) {
-    this.descriptor = descriptor;
+    // An earlier version may have made it of another size.
+    this.descriptor = { ...descriptor, maxEntries: map.info.maxEntries };
     this.#map = map;
     const key = new Uint8Array(descriptor.key.size);
     const value = new Uint8Array(descriptor.value.size);

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { type Btf, Link, readKernelBtf, unpin } from '@sluice/bpf';
+import { Link, unpin } from '@sluice/bpf';
 import type { Logger } from '@sluice/runtime';
 import { openDrops, type PacketDrop } from './drops.ts';
 import type { Configuration } from './generated/configuration.ts';
@@ -70,15 +70,13 @@ export function openDatapath(options: DatapathOptions): Datapath {
   const paths = pathsOn(options.bpffs);
   const pinned = openPinnedMaps(readObject(options.objectsDirectory, 'contract'), paths, stack);
   const maps = openMaps(pinned);
-  let kernelBtf: Btf | undefined;
-  const load = (names: readonly string[], configuration: Configuration, btf?: Btf): Programs =>
+  const load = (names: readonly string[], configuration: Configuration): Programs =>
     loadPrograms({
       directory: options.objectsDirectory,
       names,
       maps: pinned,
       configuration,
       logDirectory: options.logDirectory,
-      ...(btf === undefined ? {} : { kernelBtf: btf }),
     });
 
   let programs = load(hookObjects, options.configuration);
@@ -88,10 +86,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
   stack.defer(() => inspection?.[Symbol.dispose]());
   const inspect = () => {
     if (inspection !== undefined) return inspection;
-    kernelBtf ??= readKernelBtf();
-    inspection = openInspection(load(['inspect'], options.configuration, kernelBtf), pinned, maps);
-    // 14 MiB that only loading needs.
-    kernelBtf = undefined;
+    inspection = openInspection(load(['inspect'], options.configuration), pinned, maps);
     return inspection;
   };
   const report = (name: string, attachment: Attachment) =>

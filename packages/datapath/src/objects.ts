@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import {
   AttachType,
   type BpfMap,
-  type Btf,
   type LoadedObject,
   loadObject,
   type ObjectSpec,
@@ -38,7 +37,6 @@ export interface LoadObjectsOptions {
   readonly maps: ReadonlyMap<string, BpfMap>;
   readonly configuration: Configuration;
   readonly logDirectory?: string | undefined;
-  readonly kernelBtf?: Btf;
 }
 
 /** Programs by name, of several objects that share their maps. Disposing closes the descriptors. */
@@ -75,6 +73,5 @@ function loadOne(spec: ObjectSpec, options: LoadObjectsOptions): LoadedObject {
     maps: Object.fromEntries(options.maps),
     layouts: Object.values(mapDescriptors),
     ...(options.logDirectory === undefined ? {} : { logDirectory: options.logDirectory }),
-    ...(options.kernelBtf === undefined ? {} : { kernelBtf: options.kernelBtf }),
   });
 }
