@@ -11,7 +11,7 @@ import { leakCheck, temporaryBpffs, temporaryCgroup } from '@sluice/testing';
 import { createTestNode, dropsOf, type TestNode } from '../test/node.ts';
 import { configuration } from '../test/programs.ts';
 import { tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
-import { DropReason, openDatapath, type PacketDrop } from './index.ts';
+import { DropReason, endpointsMap, openDatapath, type PacketDrop } from './index.ts';
 
 function programIds(node: TestNode): Map<string, number> {
   return new Map(node.datapath.links().map(({ name, programId }) => [name, programId]));
@@ -125,7 +125,9 @@ test('usage tells what the kernel has', () => {
   const maps = new Map(node.datapath.mapUsage().map((usage) => [usage.name, usage]));
   // Router and node addresses of both families, and the pod's two.
   assert.equal(maps.get('endpoints')?.entries, 6);
-  assert.equal(maps.get('endpoints')?.maxEntries, 65_536);
+  assert.equal(maps.get('endpoints')?.maxEntries, endpointsMap.maxEntries);
+  const bytes = node.datapath.mapUsage().reduce((sum, usage) => sum + usage.bytes, 0);
+  assert.ok(bytes < 24 << 20, `empty maps take ${bytes} bytes`);
   assert.ok((maps.get('slots')?.bytes ?? 0) > 0);
   assert.equal(maps.get('translations')?.entries, 0);
   const programs = new Map(node.datapath.programUsage().map((usage) => [usage.name, usage]));
