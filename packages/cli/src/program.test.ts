@@ -32,7 +32,10 @@ const status: StatusReport = {
   masquerading: { state: 'off', why: 'pods reach the world with their own address' },
   controllers: { total: 2, healthy: 2, list: [] },
   modules: [{ name: 'l2-announcements', state: 'off', why: '1 policy is stored, nothing acts on it yet' }],
-  maps: [{ name: 'frontends', type: 'hash', entries: 60, maxEntries: 100, bytes: 4096 }],
+  maps: [
+    { name: 'frontends', type: 'hash', entries: 60, maxEntries: 100, bytes: 4096 },
+    { name: 'affinities', type: 'lru_hash', entries: 100, maxEntries: 100, bytes: 4096 },
+  ],
   foreignRules: [],
   foreignRulesUnknown: undefined,
   nodes: [{ name: 'k8s-cp1', local: true, addresses: ['10.10.30.101'], state: 'reachable', why: undefined }],
@@ -96,7 +99,7 @@ test('status shows what is on, what is off and why, and ends with 0', async () =
   assert.match(out, /l2-announcements: Disabled: 1 policy is stored, nothing acts on it yet/);
   assert.match(out, /^iptables and nftables: +0 rules on this node$/m);
   assert.match(out, /No backend \(egress\): 3 packets; the service has no ready endpoint/);
-  assert.match(out, /fullest: frontends 60\.0%/);
+  assert.match(out, /2 maps, fullest: frontends 60\.0%$/m, 'a full LRU map is as it should be');
 });
 
 test('a degraded module makes status end with 1 and names it', async () => {
@@ -140,11 +143,12 @@ test('an answer that is no JSON and one that is an error are told as such', asyn
   );
 });
 
-test('an unknown output format or command is refused with status 2 or 1, and help', async () => {
+test('an unknown output format or command is refused with status 2, and help', async () => {
   using server = await agent({ '/tables/nodes': frontends });
   const format = await sluice(['node', 'list', '-o', 'xml', '--socket', server.socket]);
   assert.deepEqual([format.exitCode, /--output xml: one of table, wide, json, yaml/.test(format.err)], [2, true]);
   const unknown = await sluice(['statsu']);
+  assert.equal(unknown.exitCode, 2);
   assert.match(unknown.err, /unknown command 'statsu'[\s\S]*status/);
 });
 
@@ -208,7 +212,7 @@ test('a number that is none is refused before anything is asked', async () => {
     ['connectivity', 'test', '--wait-seconds', '-1'],
   ]) {
     const { err, exitCode } = await sluice([...args, '--socket', '/nonexistent']);
-    assert.notEqual(exitCode, 0);
+    assert.equal(exitCode, 2);
     assert.match(err, /a whole number from [01] on, such as 10/, args.join(' '));
   }
 });

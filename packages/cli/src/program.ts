@@ -52,8 +52,8 @@ function acceptGlobals(command: Command): Command {
 }
 
 /**
- * Runs one command line; returns the exit status. Errors become one line, programmer errors keep their stack; an
- * interrupted command ends with 130, as shells have it.
+ * Runs one command line; returns the exit status. Errors become one line, programmer errors keep their stack; a
+ * line that is no command ends with 2, an interrupted command with 130, as shells have it.
  */
 export async function runProgram(program: Command, args: readonly string[], context: Context): Promise<number> {
   quiet(program, context);
@@ -61,7 +61,7 @@ export async function runProgram(program: Command, args: readonly string[], cont
     await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (context.signal.aborted) return 130;
     if (error instanceof CommandError) {
       context.err.write(`sluice: ${error.message}\n`);

@@ -73,6 +73,7 @@ export const options = {
     trueOrFalse,
     true,
     'Whether the addresses in spec.externalIPs of a Service are served; on by default, as Kubernetes has it.',
+    { pending: 'external addresses are stored, but nothing answers at them yet' },
   ),
   devices: option(devices, [], 'Devices that face the network; empty: those with a default route or a node address.'),
   'ipv4.enabled': option(trueOrFalse, true, 'Whether pods and services have IPv4 addresses.'),

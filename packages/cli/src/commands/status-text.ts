@@ -99,7 +99,8 @@ function failing(report: StatusReport): Pair[] {
 
 function fullestMap(report: StatusReport): string {
   const fills = report.maps
-    .filter((map) => map.entries !== undefined && map.maxEntries > 0 && !/array/i.test(map.type))
+    // Arrays are always full, LRU maps evict: neither refuses a new entry.
+    .filter((map) => map.entries !== undefined && map.maxEntries > 0 && !/array|lru/i.test(map.type))
     .map((map) => ({ name: map.name, fill: (map.entries ?? 0) / map.maxEntries }));
   const fullest = fills.reduce((a, b) => (b.fill > a.fill ? b : a), { name: '', fill: -1 });
   if (fullest.fill < 0) return `${report.maps.length} maps`;
