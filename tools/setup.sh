@@ -3,6 +3,7 @@
 # Says nothing when there is nothing to do. Needs no terminal, may be interrupted and run again, waits for a concurrent run.
 #
 #   sh tools/setup.sh              the machine for the lab and the kernel tests (root)
+#   sh tools/setup.sh --tests      the same, and the programs that tests hold our answers against
 #   sh tools/setup.sh --packages   only what `npm run check` needs (no root once the Debian packages are there)
 set -eu
 
@@ -12,8 +13,9 @@ mode=all
 case "${1-}" in
 '') ;;
 --packages) mode=packages ;;
+--tests) mode=tests ;;
 *)
-	echo "setup: unknown option $1; use no option or --packages" >&2
+	echo "setup: unknown option $1; use no option, --tests or --packages" >&2
 	exit 2
 	;;
 esac
@@ -22,6 +24,8 @@ node_floor=20
 compile_packages="clang-19 libbpf-dev linux-libc-dev libc6-dev"
 check_packages="clang-format-19"
 lab_packages="iproute2"
+test_packages="iptables nftables"
+[ "$mode" != tests ] || lab_packages="$lab_packages $test_packages"
 
 progress() {
 	echo "setup: $*"

@@ -1,6 +1,6 @@
 /*
- * Sizes and limits, in one place. A hash costs 16 bytes a row of its size from the start, empty as it may be, an LRU all
- * of its rows: together they stay below 24 MiB a node.
+ * Sizes and limits, in one place. A hash costs 16 bytes a row of its size from the start, empty as it may be, an LRU
+ * all of its rows: together they stay below 24 MiB a node.
  */
 #pragma once
 
