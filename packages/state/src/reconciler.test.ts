@@ -285,6 +285,26 @@ test('a comparison that fails is an error, and is tried again', async () => {
   await reconciler.stop();
 });
 
+test('a computed desired state that throws is an error of the comparison, and nothing is touched', async () => {
+  const { actual, operations } = kernel([route('10.1.0.0/24')]);
+  const broken = { now: false };
+  const desired = () => {
+    if (broken.now) throw new Error('10.1.0.0/33 is no prefix');
+    return new Map([['10.1.0.0/24', route('10.1.0.0/24')]]);
+  };
+  const { reconciler, clock } = start(desired, operations, { fullIntervalMs: 60_000 });
+  await using _ = reconciler;
+  await clock.advanceAsync(100);
+  broken.now = true;
+  await clock.advanceAsync(60_000);
+  assert.match(reconciler.summary().lastError ?? '', /compare routes: 10\.1\.0\.0\/33 is no prefix/);
+  assert.deepEqual([...actual.keys()], ['10.1.0.0/24']);
+  [broken.now] = [false];
+  actual.clear();
+  await clock.advanceAsync(120_000);
+  assert.deepEqual([...actual.keys()], ['10.1.0.0/24'], 'it goes on once that works again');
+});
+
 test('status reaches the callback, rounds reach the controllers', async () => {
   const { failing, operations } = kernel();
   const controllers = new Controllers(fakeClock());

@@ -274,8 +274,8 @@ export class Reconciler<Row> {
   // Reads first: what is right already is not written, so that a restart disturbs nothing.
   async #full(): Promise<void> {
     const { fullIntervalMs = 300_000 } = this.#options;
-    this.#desired.refresh();
     try {
+      this.#desired.refresh();
       const foreign = await this.#compare();
       if (this.#desired.initialized) {
         if (this.#everPruned) this.#counts.repairs += foreign;
