@@ -51,8 +51,8 @@ async function compile(root: string, unit: { source: string; object: string }): 
   }
 }
 
-/** BTF and line info must not depend on where the repository lies. */
-function compilerFlags(root: string): string[] {
+/** For a compiler that runs in `root`. BTF and line info must not depend on where the repository lies. */
+export function compilerFlags(root: string): string[] {
   return [
     '-O2',
     '-g',

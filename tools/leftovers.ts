@@ -3,9 +3,10 @@
  * `sluice-test-PID` or `test-PID` in their name, so that whatever belongs to a process that is no more can go.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readMounts } from '../packages/runtime/src/index.ts';
 
 const LABS = '/run/sluice-lab';
 const CGROUP_REMOVE_ATTEMPTS = 100;
@@ -30,15 +31,16 @@ function removeLabs(root: string): string[] {
 
 /** Deepest first: a mount below another one keeps that busy. */
 function removeMounts(): string[] {
-  const points = mountPoints(
-    (point) => point.startsWith(join(tmpdir(), 'sluice-test-')) && ownerIsDead(point),
-  ).reverse();
+  const points = readMounts()
+    .map((mount) => mount.path)
+    .filter((point) => point.startsWith(join(tmpdir(), 'sluice-test-')) && ownerIsDead(point))
+    .reverse();
   for (const point of points) spawnSync('umount', ['--lazy', point], { stdio: 'inherit' });
   return points.map((point) => `mount ${point}`);
 }
 
 function removeCgroups(): string[] {
-  const [root] = mountPoints((_point, type) => type === 'cgroup2');
+  const root = readMounts().find((mount) => mount.type === 'cgroup2')?.path;
   if (root === undefined) return [];
   const groups = globSync('**/sluice-test-*', { cwd: root }).filter(ownerIsDead).sort().reverse();
   for (const group of groups) removeCgroup(join(root, group));
@@ -61,14 +63,4 @@ function removeFolders(): string[] {
   const folders = readdirSync(tmpdir()).filter((name) => name.startsWith('sluice-test-') && ownerIsDead(name));
   for (const folder of folders) rmSync(join(tmpdir(), folder), { recursive: true, force: true });
   return folders.map((folder) => `folder ${folder}`);
-}
-
-function mountPoints(wanted: (point: string, type: string) => boolean): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .flatMap((line) => {
-      const point = line.split(' ')[4];
-      const type = line.split(' - ')[1]?.split(' ')[0];
-      return point !== undefined && type !== undefined && wanted(point, type) ? [point] : [];
-    });
 }

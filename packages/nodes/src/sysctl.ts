@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '@sluice/runtime';
 
@@ -39,11 +39,8 @@ export class Sysctls {
 
   /** Names in a directory; empty where it is not there. */
   list(directory: string): string[] {
-    try {
-      return readdirSync(join(this.#root, directory));
-    } catch {
-      return [];
-    }
+    const path = join(this.#root, directory);
+    return existsSync(path) ? readdirSync(path) : [];
   }
 }
 

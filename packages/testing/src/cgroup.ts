@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readMounts } from '@sluice/runtime';
 
 export interface TemporaryCgroup extends Disposable {
   readonly path: string;
@@ -35,11 +36,9 @@ export function temporaryCgroup(parent: string = cgroupRoot()): TemporaryCgroup 
 
 /** Where cgroup v2 is mounted: /sys/fs/cgroup, or a directory below it on machines that have v1 as well. */
 function cgroupRoot(): string {
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
-    const [mount = '', filesystem = ''] = line.split(' - ');
-    if (filesystem.startsWith('cgroup2 ')) return mount.split(' ')[4] ?? '';
-  }
-  throw new Error('cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup');
+  const mount = readMounts().find(({ type }) => type === 'cgroup2');
+  if (mount === undefined) throw new Error('cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup');
+  return mount.path;
 }
 
 function ownCgroup(): string {
