@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BpfMap, openMap } from '@sluice/bpf';
@@ -101,3 +101,21 @@ async function untilAnswer<Answer>(ask: () => Promise<Answer>): Promise<Answer> 
     }
   }
 }
+
+test('a link whose pin somebody removed is reported, and attached again', options, async () => {
+  await using node = agentNode();
+  using pod = temporaryNetworkNamespace();
+  await node.start();
+  node.cni('ADD', 'c1', pod.path);
+  const links = join(node.bpffs, 'sluice/links');
+  const before = readdirSync(links).sort();
+  for (const name of before) rmSync(join(links, name));
+  const report = (await node.get('/status')) as StatusReport;
+  assert.equal(report.kubeProxyReplacement.enabled, false);
+  assert.match(
+    report.modules.find((module) => module.name === 'datapath')?.why ?? '',
+    /overlay: no link; host: no link/,
+  );
+  while (readdirSync(links).length < before.length) await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(readdirSync(links).sort(), before);
+});

@@ -6,6 +6,7 @@ import {
   type Configuration,
   collectConnections,
   type Datapath,
+  type LinkStatus,
   openDatapath,
 } from '@sluice/datapath';
 import { type Endpoints, startEndpoints } from '@sluice/endpoint';
@@ -43,9 +44,12 @@ const collectionIntervalMs = 10_000;
 const probeIntervalMs = 5_000;
 const garbageIntervalMs = 60_000;
 const apiIntervalMs = 60_000;
-const linksIntervalMs = 30_000;
-/** connect, sendmsg, recvmsg and getpeername of both families. */
-const sockHookCount = 8;
+const linksIntervalMs = 10_000;
+/** The pins' names of the socket hooks. */
+export const sockHooks = ['connect', 'sendmsg', 'recvmsg', 'getpeername'].flatMap((name) => [
+  `sock_${name}4`,
+  `sock_${name}6`,
+]);
 /** Addresses asked in a round; the nodes beyond stay "unknown". */
 const probesMax = 256;
 
@@ -362,21 +366,30 @@ export class Agent {
     this.controllers.start({ name: 'datapath-links', intervalMs: linksIntervalMs, run: () => this.#repairLinks() });
   }
 
-  /** The links that no table stands behind; somebody may have removed a pin, and the hook with it. */
+  /** Links that ought to be there and are not, by the kernel's word. */
+  missingLinks(links: readonly LinkStatus[]): string[] {
+    const attached = new Set(links.flatMap((link) => (link.attached ? [link.name] : [])));
+    const wanted = [
+      'overlay',
+      'host',
+      ...(this.values.kubeProxyReplacement ? sockHooks : []),
+      ...(this.endpoints?.table.list().map((row) => `pod_${row.hostName}`) ?? []),
+    ];
+    return wanted.filter((name) => !attached.has(name));
+  }
+
+  /** Somebody removed a pin, and the hook went with it. */
   #repairLinks(): void {
     const datapath = this.#opened();
-    const attached = new Set(datapath.links().flatMap((link) => (link.attached ? [link.name] : [])));
-    const hooks = [...attached].filter((name) => name.startsWith('sock_')).length;
-    const missing = [
-      ...(attached.has('overlay') ? [] : ['overlay']),
-      ...(attached.has('host') ? [] : ['host']),
-      ...(!this.values.kubeProxyReplacement || hooks === sockHookCount ? [] : ['sock']),
-    ];
+    const missing = this.missingLinks(datapath.links());
     if (missing.length === 0) return;
     this.#log.warn({ missing }, 'links are gone, attaching anew');
     if (missing.includes('overlay')) datapath.attachOverlay(this.#facts().overlayIfindex);
     if (missing.includes('host')) datapath.attachHost(this.#facts().netIfindex);
-    if (missing.includes('sock')) datapath.attachSock();
+    if (missing.some((name) => name.startsWith('sock_'))) datapath.attachSock();
+    if (missing.some((name) => name.startsWith('pod_'))) {
+      for (const each of this.endpoints?.reconcilers ?? []) each.triggerFull();
+    }
   }
 
   #probedAddresses(): Address[] {

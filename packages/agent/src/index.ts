@@ -3,5 +3,5 @@
  * socket. It holds no logic of its own that a feature could hold. Begin with `agent.ts`; `report.ts` is what it tells.
  */
 
-export { recommendedNodeFlags } from './options.ts';
+export { recommendedEnvironment, recommendedNodeFlags } from './options.ts';
 export type { MapUsage, MonitorEvent, ProgramUsage, State, StatusReport, TableReport } from './report.ts';

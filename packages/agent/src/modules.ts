@@ -30,10 +30,13 @@ function judged(name: string, why: string | undefined): ModuleReport {
   return why ? { name, state: 'degraded', why } : ok(name);
 }
 
-function datapathModule({ datapath, nodes }: Agent, links: readonly LinkStatus[]): ModuleReport {
-  if (!datapath) return judged('datapath', nodes.problem ?? 'starting');
-  const dead = links.filter((link) => !link.attached).map((link) => `${link.name}: ${link.why ?? 'not attached'}`);
-  return judged('datapath', dead.join('; '));
+function datapathModule(agent: Agent, links: readonly LinkStatus[]): ModuleReport {
+  if (!agent.datapath) return judged('datapath', agent.nodes.problem ?? 'starting');
+  const missing = agent.missingLinks(links).map((name) => {
+    const why = links.find((link) => link.name === name)?.why ?? 'no link';
+    return `${name}: ${why}`;
+  });
+  return judged('datapath', missing.slice(0, linksNamedMax).join('; '));
 }
 
 function nodesModule({ nodes }: Agent): ModuleReport {
@@ -60,6 +63,7 @@ function servicesModule({ loadBalancer, values, nodes }: Agent): ModuleReport {
 }
 
 const fillMax = 0.9;
+const linksNamedMax = 10;
 
 function conntrackModule({ collection }: Agent): ModuleReport {
   const isFull = collection && collection.fill > fillMax;

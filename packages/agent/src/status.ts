@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Counter, DropReason, directionNames, dropReasonText } from '@sluice/datapath';
 import { formatPrefix } from '@sluice/net';
 import { installationRoot } from '@sluice/runtime';
-import type { Agent } from './agent.ts';
+import { type Agent, sockHooks } from './agent.ts';
 import { foreignRules } from './foreign/foreign-rules.ts';
 import { mapUsage } from './map-usage.ts';
 import { moduleReports } from './modules.ts';
@@ -14,10 +14,11 @@ import type { StatusReport } from './report.ts';
 export function statusReport(agent: Agent): StatusReport {
   const { options, nodes, datapath, endpoints, controllers } = agent;
   const links = datapath?.links() ?? [];
-  const hooks = links
-    .filter((link) => link.name.startsWith('sock_'))
-    .map(({ name, attached, why }) => ({ name, attached, why }));
-  const proxied = hooks.length > 0 && hooks.every((hook) => hook.attached);
+  const hooks = sockHooks.map((name) => {
+    const link = links.find((candidate) => candidate.name === name);
+    return { name, attached: link?.attached ?? false, why: link ? link.why : 'no link' };
+  });
+  const proxied = hooks.every((hook) => hook.attached);
   return {
     node: options.nodeName,
     version: agent.version,
@@ -78,10 +79,14 @@ function kubernetesReport({ kubernetes, kubernetesVersion }: Agent): StatusRepor
   };
 }
 
-function whyNotProxied({ values, nodes }: Agent, hooks: StatusReport['kubeProxyReplacement']['hooks']): string {
+function whyNotProxied(
+  { values, nodes, datapath }: Agent,
+  hooks: StatusReport['kubeProxyReplacement']['hooks'],
+): string {
   if (!values.kubeProxyReplacement) return 'kubeProxyReplacement is false';
+  if (!datapath) return nodes.problem ?? 'starting';
   const missing = hooks.filter((hook) => !hook.attached).map((hook) => `${hook.name}: ${hook.why ?? 'not attached'}`);
-  return missing.length > 0 ? missing.join('; ') : (nodes.problem ?? 'the socket hooks are not attached yet');
+  return missing.join('; ');
 }
 
 function ipamReport({ addresses }: Agent): StatusReport['ipam'] {

@@ -22,7 +22,10 @@ export interface EndpointReconcilerOptions {
 }
 
 /** A reconciler, whatever its rows are. */
-export type AnyReconciler = Pick<Reconciler<unknown>, 'name' | 'start' | 'stop' | 'trigger' | 'summary'>;
+export type AnyReconciler = Pick<
+  Reconciler<unknown>,
+  'name' | 'start' | 'stop' | 'trigger' | 'triggerFull' | 'summary'
+>;
 
 /** What makes the kernel agree with the table, and keeps it so. */
 export function endpointReconcilers(options: EndpointReconcilerOptions): AnyReconciler[] {
