@@ -29,6 +29,7 @@ import {
 import { Controllers } from '@sluice/state';
 import { countStoredKinds, type StoredKind } from './custom-resources.ts';
 import { type Kubernetes, kubernetes } from './kubernetes.ts';
+import { missingLinks } from './links.ts';
 import { startLocalApi } from './local-api.ts';
 import { mapUsage } from './map-usage.ts';
 import { createMonitor } from './monitor.ts';
@@ -45,11 +46,6 @@ const probeIntervalMs = 5_000;
 const garbageIntervalMs = 60_000;
 const apiIntervalMs = 60_000;
 const linksIntervalMs = 10_000;
-/** The pins' names of the socket hooks. */
-export const sockHooks = ['connect', 'sendmsg', 'recvmsg', 'getpeername'].flatMap((name) => [
-  `sock_${name}4`,
-  `sock_${name}6`,
-]);
 /** Addresses asked in a round; the nodes beyond stay "unknown". */
 const probesMax = 256;
 
@@ -368,14 +364,8 @@ export class Agent {
 
   /** Links that ought to be there and are not, by the kernel's word. */
   missingLinks(links: readonly LinkStatus[]): string[] {
-    const attached = new Set(links.flatMap((link) => (link.attached ? [link.name] : [])));
-    const wanted = [
-      'overlay',
-      'host',
-      ...(this.values.kubeProxyReplacement ? sockHooks : []),
-      ...(this.endpoints?.table.list().map((row) => `pod_${row.hostName}`) ?? []),
-    ];
-    return wanted.filter((name) => !attached.has(name));
+    const podDevices = this.endpoints?.table.list().map((row) => row.hostName) ?? [];
+    return missingLinks(links, { sockets: this.values.kubeProxyReplacement, podDevices });
   }
 
   /** Somebody removed a pin, and the hook went with it. */

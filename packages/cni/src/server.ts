@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { peerCredentials } from '@sluice/ffi';
 import { type Clock, type Logger, systemClock } from '@sluice/runtime';
-import { converse, type Peer } from './conversation.ts';
+import { converse, type Outcome, type Peer } from './conversation.ts';
 import { CniCode, CniError } from './error.ts';
 import type { CniHandler } from './handler.ts';
 import { encodeMessage, type Message, MessageReader } from './message.ts';
@@ -81,9 +81,7 @@ function serve(socket: Socket, queue: Queue, options: CniServerOptions): void {
     peer.end();
     const milliseconds = Math.round(Number(process.hrtime.bigint() - startedNs) / 1e4) / 100;
     const facts = { command: outcome.command, attachment: outcome.subject, milliseconds };
-    if (outcome.error)
-      options.log.warn({ ...facts, code: outcome.error.code, error: outcome.error.message }, 'CNI request refused');
-    else options.log.info(facts, 'CNI request answered');
+    logOutcome(outcome, facts, options.log);
   });
   if (!accepted) {
     peer.refuse(
@@ -92,6 +90,13 @@ function serve(socket: Socket, queue: Queue, options: CniServerOptions): void {
       }),
     );
   }
+}
+
+// A kubelet asks for the status every few seconds.
+function logOutcome({ command, error }: Outcome, facts: object, log: Logger): void {
+  if (error) log.warn({ ...facts, code: error.code, error: error.message }, 'CNI request refused');
+  else if (command === 'STATUS') log.debug(facts, 'CNI request answered');
+  else log.info(facts, 'CNI request answered');
 }
 
 /** Runs a bounded number at once, keeps a bounded number waiting, in order. */
