@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { LinkStatus } from '@sluice/datapath';
 import type { Agent } from './agent.ts';
 import type { StatusReport } from './report.ts';
@@ -51,7 +52,9 @@ function endpointsModule({ endpoints, nodes }: Agent): ModuleReport {
     .map((row) => ({ row, status: endpoints.statusOf(endpoints.table.key(row)) }))
     .filter(({ status }) => status?.state === 'error')
     .map(({ row, status }) => `${row.hostName}: ${status?.error}`);
-  const damaged = endpoints.restored.damaged.map((file) => `${file.path} was damaged and is now ${file.movedTo}`);
+  const damaged = endpoints.restored.damaged
+    .filter((file) => endpoints.table.by('device', basename(file.path, '.json')).length > 0)
+    .map((file) => `${file.path} was damaged and is now ${file.movedTo}: its pod goes on, without a name`);
   return judged('endpoints', [...failing, ...damaged].join('; '));
 }
 

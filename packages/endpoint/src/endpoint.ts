@@ -37,7 +37,7 @@ export function endpointKey({ containerId, ifname }: AttachmentKey): string {
 }
 
 export function podName(endpoint: Pick<Endpoint, 'pod' | 'containerId'>): string {
-  return endpoint.pod ? `${endpoint.pod.namespace}/${endpoint.pod.name}` : endpoint.containerId.slice(0, 12);
+  return endpoint.pod ? `${endpoint.pod.namespace}/${endpoint.pod.name}` : `(${endpoint.containerId.slice(0, 22)})`;
 }
 
 export function endpointTable(statusOf: (key: string) => RowStatus | undefined): EndpointTable {
