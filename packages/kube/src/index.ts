@@ -15,10 +15,8 @@ export {
 } from './client.ts';
 export {
   type ConfigurationSources,
-  inClusterConfiguration,
   type KubeConfiguration,
   kubeConfiguration,
-  parseKubeconfig,
   readKubeconfig,
   serverUrl,
 } from './configuration.ts';
@@ -30,9 +28,9 @@ export {
   type ObjectReference,
   type RecordedEvent,
 } from './event-recorder.ts';
-export { distinct, Field, isRecord, MalformedObjectError, present } from './field.ts';
+export { Field, isRecord, present } from './field.ts';
 export { type LeaderElection, type LeaderElectionOptions, leaderElection } from './leader-election.ts';
-export { defaultLimits, type KubeLimits } from './limits.ts';
+export type { KubeLimits } from './limits.ts';
 export type { ListOptions, ObjectList } from './list.ts';
 export {
   type EndpointPort,
@@ -40,15 +38,7 @@ export {
   parseEndpointSlice,
   type SliceEndpoint,
 } from './objects/endpoint-slice.ts';
-export { type LeaseObject, parseLease } from './objects/lease.ts';
-export {
-  type NamespacedRow,
-  type ObjectRow,
-  objectKey,
-  openNamespacedObject,
-  openObject,
-} from './objects/metadata.ts';
-export { type NamespaceObject, parseNamespace } from './objects/namespace.ts';
+export { type NamespacedRow, type ObjectRow, objectKey } from './objects/metadata.ts';
 export { type NodeAddress, type NodeObject, parseNode } from './objects/node.ts';
 export { type ContainerPort, type PodObject, parsePod } from './objects/pod.ts';
 export {
@@ -56,7 +46,6 @@ export {
   parseService,
   type ServiceObject,
   type ServicePort,
-  serviceAnnotationPrefixes,
   type TrafficPolicy,
 } from './objects/service.ts';
 export { parseServiceCidr, type ServiceCidrObject } from './objects/service-cidr.ts';

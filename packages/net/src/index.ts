@@ -51,7 +51,6 @@ export type {
 export { type ParseOptions, parsePacket } from './packet/parse.ts';
 export { EtherType, IcmpType, Icmpv6Type, Protocol } from './packet/protocol.ts';
 export {
-  comparePrefixes,
   formatPrefix,
   hostPrefix,
   type Prefix,

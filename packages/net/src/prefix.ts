@@ -1,12 +1,4 @@
-import {
-  type Address,
-  AddressError,
-  addressFromWire,
-  addressToWire,
-  compareAddresses,
-  familyOf,
-  parseAddress,
-} from './address.ts';
+import { type Address, AddressError, addressFromWire, addressToWire, familyOf, parseAddress } from './address.ts';
 
 /** A range of addresses: the first one and how many leading bits are fixed, in the family's own bits (0-32, 0-128). */
 export interface Prefix {
@@ -77,11 +69,6 @@ export function prefixAddressAt(prefix: Prefix, index: bigint | number): Address
 export function prefixIndexOf(prefix: Prefix, address: Address): bigint {
   if (!prefixContains(prefix, address)) throw new RangeError(`${address} is not in ${formatPrefix(prefix)}`);
   return addressValue(address) - addressValue(prefix.address);
-}
-
-/** By address, then the wider one first. */
-export function comparePrefixes(left: Prefix, right: Prefix): number {
-  return compareAddresses(left.address, right.address) || left.length - right.length;
 }
 
 function familyBits(address: Address): 32 | 128 {

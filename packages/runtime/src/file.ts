@@ -34,16 +34,6 @@ export function readFileIfPresent(path: string): string | undefined {
   }
 }
 
-/** Removes a file durably; a missing one is success. */
-export function removeFile(path: string): void {
-  rmSync(path, { force: true });
-  try {
-    syncFolder(dirname(path));
-  } catch (cause) {
-    if (!isMissing(cause)) throw new Error(`remove ${path}: ${message(cause)}`, { cause });
-  }
-}
-
 function writeSynced(path: string, content: string | Uint8Array, mode: number): void {
   // A left-over of a killed process with our recycled id may have other permissions.
   rmSync(path, { force: true });

@@ -6,7 +6,7 @@
  */
 export { type Controller, type ControllerOptions, type ControllerStatus, Controllers } from './controllers.ts';
 export { deepFreeze, sameValue } from './freeze.ts';
-export { type PrintOptions, printTable, tableToJson } from './print.ts';
+export { printTable } from './print.ts';
 export {
   type Operations,
   type Reconciler,

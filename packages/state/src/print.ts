@@ -1,25 +1,12 @@
 import type { Table } from './table.ts';
 
-export interface PrintOptions<Row> {
-  /** Rows to show; default all, by key. */
-  readonly rows?: readonly Row[];
-  /** Columns to show, in this order; default all. */
-  readonly columns?: readonly string[];
-}
-
 /** A table as people see it: upper-case headers, columns aligned by spaces, `-` for an empty cell. */
-export function printTable<Row extends object>(table: Table<Row>, options: PrintOptions<Row> = {}): string {
-  const headers = options.columns ?? Object.keys(table.columns);
-  const rows = options.rows ?? sortedRows(table);
+export function printTable<Row extends object>(table: Table<Row>): string {
+  const headers = Object.keys(table.columns);
   return alignColumns([
     headers.map((header) => header.toUpperCase()),
-    ...rows.map((row) => cells(table, headers, row)),
+    ...sortedRows(table).map((row) => cells(table, headers, row)),
   ]);
-}
-
-/** The rows as they are, by key, for machines: bigint becomes a decimal string, bytes become hex. */
-export function tableToJson<Row extends object>(table: Table<Row>): string {
-  return JSON.stringify({ table: table.name, revision: table.revision, rows: sortedRows(table) }, plainJson, 2);
 }
 
 function sortedRows<Row extends object>(table: Table<Row>): Row[] {
@@ -47,10 +34,4 @@ function alignColumns(lines: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join('\n');
-}
-
-function plainJson(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString();
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
-  return value;
 }

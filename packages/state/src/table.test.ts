@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Change, printTable, Table, tableToJson } from './index.ts';
+import { type Change, printTable, Table } from './index.ts';
 
 interface Backend {
   readonly name: string;
@@ -140,17 +140,6 @@ test('a table prints itself aligned, by key, with - for what is empty', () => {
     printTable(table),
     ['NAME        SERVICES   WEIGHT', 'b           -          1', 'long-name   web,api    10'].join('\n'),
   );
-  assert.equal(printTable(table, { rows: [], columns: ['Weight'] }), 'WEIGHT');
-});
-
-test('a table as JSON takes bigint and bytes', () => {
-  const table = new Table<{ id: bigint; bytes: Uint8Array }>({ name: 't', key: ({ id }) => `${id}`, columns: {} });
-  table.upsert({ id: 2n ** 64n, bytes: new Uint8Array([1, 255]) });
-  assert.deepEqual(JSON.parse(tableToJson(table)), {
-    table: 't',
-    revision: 1,
-    rows: [{ id: '18446744073709551616', bytes: '01ff' }],
-  });
 });
 
 test('whatever is done to it, its indexes and its changes agree with its rows', () => {

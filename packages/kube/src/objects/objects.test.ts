@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  MalformedObjectError,
-  parseEndpointSlice,
-  parseLease,
-  parseNamespace,
-  parseNode,
-  parsePod,
-  parseService,
-  parseServiceCidr,
-} from '../index.ts';
+import { MalformedObjectError } from '../field.ts';
+import { parseEndpointSlice, parseNode, parsePod, parseService, parseServiceCidr } from '../index.ts';
+import { parseLease } from './lease.ts';
 
 const metadata = { name: 'web', namespace: 'shop', uid: 'u' };
 const service = (spec: object, more: object = {}) => parseService({ metadata, spec, ...more });
@@ -247,8 +240,7 @@ test('a pod has its host ports, those of sidecars too', () => {
   assert.deepEqual([row.podIps.length, row.ready, row.problems], [2, true, []]);
 });
 
-test('namespaces, service CIDRs and leases', () => {
-  assert.equal(parseNamespace({ metadata: { name: 'a' }, status: { phase: 'Terminating' } }).terminating, true);
+test('service CIDRs and leases', () => {
   const cidr = parseServiceCidr({
     metadata: { name: 'kubernetes' },
     spec: { cidrs: ['10.96.0.0/16', 'fd00:10:96::/112'] },
@@ -269,7 +261,7 @@ test('an object without a name, or of another kind, is refused by name', () => {
 });
 
 test('whatever an object holds, its parser gives a row or a MalformedObjectError', () => {
-  const parsers = [parseService, parseEndpointSlice, parseNode, parsePod, parseNamespace, parseServiceCidr, parseLease];
+  const parsers = [parseService, parseEndpointSlice, parseNode, parsePod, parseServiceCidr, parseLease];
   const part = fc.jsonValue({ maxDepth: 5 });
   const object = fc.record({
     metadata: fc.oneof(fc.constant(metadata), part),

@@ -49,7 +49,7 @@ export interface ServiceObject extends NamespacedRow {
 
 export type TrafficPolicy = 'Cluster' | 'Local';
 
-export const serviceAnnotationPrefixes = [
+const serviceAnnotationPrefixes = [
   'service.cilium.io/',
   'io.cilium/',
   'lbipam.cilium.io/',
