@@ -45,6 +45,7 @@ const collectionIntervalMs = 10_000;
 const probeIntervalMs = 5_000;
 const garbageIntervalMs = 60_000;
 const apiIntervalMs = 60_000;
+const statusPatienceMs = 300;
 const linksIntervalMs = 10_000;
 /** Addresses asked in a round; the nodes beyond stay "unknown". */
 const probesMax = 256;
@@ -177,7 +178,10 @@ export class Agent {
           log: this.#log,
           answers: {
             healthz: () => ({ ready: this.endpoints !== undefined, why: this.nodes.problem }),
-            status: () => statusReport(this),
+            status: async () => {
+              await this.#recountStoredKinds();
+              return statusReport(this);
+            },
             tables: (url) => this.#tableAnswer(url),
             maps: () => mapUsage(this.datapath),
             programs: () => this.datapath?.programUsage() ?? [],
@@ -407,6 +411,12 @@ export class Agent {
         this.storedKinds = await countStoredKinds(client, signal);
       },
     });
+  }
+
+  /** For who asks now; where the API server does not answer at once, the last count stands. */
+  async #recountStoredKinds(): Promise<void> {
+    const signal = AbortSignal.timeout(statusPatienceMs);
+    this.storedKinds = await countStoredKinds(this.kubernetes.client, signal).catch(() => this.storedKinds);
   }
 
   #facts(): NodeFacts {
