@@ -64,7 +64,8 @@ async function agent(answers: Readonly<Record<string, unknown>>) {
   const directory = mkdtempSync(join(tmpdir(), `sluice-test-${process.pid}-`));
   const socket = join(directory, 'sluice.sock');
   const server = createServer((request, response) => {
-    const answer = answers[request.url ?? ''];
+    const given = answers[request.url ?? ''];
+    const answer: unknown = typeof given === 'function' ? given() : given;
     response.statusCode = answer === undefined ? 404 : 200;
     response.end(typeof answer === 'string' ? answer : JSON.stringify(answer ?? { error: `no ${request.url}` }));
   });
@@ -108,6 +109,16 @@ test('a degraded module makes status end with 1 and names it', async () => {
   const { out, exitCode } = await sluice(['status'], { SLUICE_SOCKET: server.socket });
   assert.equal(exitCode, 1);
   assert.match(out, /overlay: Degraded: sluice_vxlan is gone/);
+});
+
+test('status --wait waits until it is known of every node whether it can be reached', async () => {
+  const [node] = status.nodes;
+  const unknown = { ...status, nodes: [{ ...node, state: 'unknown' }] };
+  let asked = 0;
+  using server = await agent({ '/status': () => (++asked < 3 ? unknown : status) });
+  const { out, exitCode } = await sluice(['status', '--wait', '--socket', server.socket]);
+  assert.deepEqual([exitCode, asked], [0, 3]);
+  assert.match(out, /^Cluster health: +1\/1 reachable$/m);
 });
 
 test('rules that nobody could count are unknown, not none', async () => {

@@ -17,6 +17,11 @@ export function isHealthy(report: StatusReport): boolean {
   );
 }
 
+/** Healthy, and of every node it is known whether it can be reached, or why not: what `--wait` waits for. */
+export function isSettled(report: StatusReport): boolean {
+  return isHealthy(report) && report.nodes.every((node) => node.state !== 'unknown' || node.why !== undefined);
+}
+
 export function statusText(report: StatusReport, options: { readonly verbose: boolean; readonly now: number }): string {
   const pairs = [...summary(report, options.now), ...health(report)];
   const details = options.verbose ? verboseSections(report, options.now) : [];

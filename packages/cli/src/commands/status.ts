@@ -6,7 +6,7 @@ import { CommandError } from '../command-error.ts';
 import { agentOf, type Context, globalOptions } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
 import { show } from '../output.ts';
-import { isHealthy, statusText } from './status-text.ts';
+import { isHealthy, isSettled, statusText } from './status-text.ts';
 
 const WAIT_SECONDS = 60;
 
@@ -20,7 +20,7 @@ export function statusCommand(context: Context): Command {
     .action(async (options: { verbose?: boolean; wait?: boolean; waitDuration: number }, command: Command) => {
       const agent = agentOf(command, context);
       const report = options.wait
-        ? await healthyStatus(agent, options.waitDuration, context.signal)
+        ? await settledStatus(agent, options.waitDuration, context.signal)
         : ((await agent.get('/status')) as StatusReport);
       const { output } = globalOptions(command, context);
       show(context, output, {
@@ -32,12 +32,12 @@ export function statusCommand(context: Context): Command {
     });
 }
 
-async function healthyStatus(agent: AgentClient, seconds: number, signal: AbortSignal): Promise<StatusReport> {
+async function settledStatus(agent: AgentClient, seconds: number, signal: AbortSignal): Promise<StatusReport> {
   const end = performance.now() + seconds * 1000;
   for (;;) {
     try {
       const report = (await agent.get('/status')) as StatusReport;
-      if (isHealthy(report) || performance.now() > end) return report;
+      if (isSettled(report) || performance.now() > end) return report;
     } catch (error) {
       if (performance.now() > end) throw error;
     }
