@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,13 +18,13 @@ import {
 } from '@sluice/datapath';
 import type { NodeLayout } from '@sluice/lab';
 import { installationRoot } from '@sluice/runtime';
+import { untilAgent, untilReady } from './agents.ts';
 import { type TestLab, testLab } from './test-lab.ts';
 
 const sluice = join(installationRoot(), 'bin/sluice');
 const nodeNames = ['k8s-cp1', 'k8s-cp2', 'k8s-cp3'];
 /** Times three nodes: 21 kills. */
 const rounds = 7;
-const readyTimeoutMs = 30_000;
 /** What an agent may take (design, principle 9). */
 const residentMibMax = 110;
 
@@ -106,55 +105,6 @@ function ask(lab: TestLab, podName: string, ...words: [protocol: string, address
       return text;
     },
   };
-}
-
-function agentPid(node: NodeLayout): number | undefined {
-  try {
-    const pid = Number(readFileSync(join(node.runDirectory, 'agent.pid'), 'utf8'));
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('agent.js') ? pid : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The process id of the node's agent, when it is another one than `killed`. */
-function untilAgent(node: NodeLayout, killed?: number): Promise<number> {
-  return until(`an agent on ${node.name}`, async () => {
-    const pid = agentPid(node);
-    return pid === killed ? undefined : pid;
-  });
-}
-
-function untilReady(node: NodeLayout, killed?: number): Promise<number> {
-  return until(`the agent of ${node.name} is ready`, async () => {
-    const pid = agentPid(node);
-    return pid !== undefined && pid !== killed && (await isReady(node)) ? pid : undefined;
-  });
-}
-
-async function until<Value>(what: string, look: () => Promise<Value | undefined>): Promise<Value> {
-  const deadline = performance.now() + readyTimeoutMs;
-  while (performance.now() < deadline) {
-    const value = await look();
-    if (value !== undefined) return value;
-    await delay(10);
-  }
-  return assert.fail(`${what}: not after ${readyTimeoutMs} ms`);
-}
-
-function isReady(node: NodeLayout): Promise<boolean> {
-  return new Promise((resolve) => {
-    const asked = request({ socketPath: node.agentSocket, path: '/healthz' }, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        text += chunk;
-      });
-      response.on('end', () => resolve(text.includes('"ready":true')));
-    });
-    asked.on('error', () => resolve(false));
-    asked.end();
-  });
 }
 
 /** Every row of the configuration maps as text, sorted; of the slots those in use, not those in their grace. */

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, relative, resolve } from 'node:path';
-import type { Plugin } from 'esbuild';
 import type { Freshness } from './freshness.ts';
+import { frugalBuiltins } from './frugal-builtins.ts';
 
 const processes = {
   sluice: 'packages/cli/src/main.ts',
@@ -47,21 +47,6 @@ export async function buildBundles(freshness: Freshness): Promise<void> {
   const inputs = Object.keys(result.metafile.inputs).filter((input) => existsSync(input));
   for (const output of outputs) freshness.record(output, recipeOfAll, inputs);
 }
-
-/**
- * An `import` of one of Node's modules reads all that it exports, also what hides behind getters because it is dear: behind
- * `node:http` is WebSocket, thus undici and http2, 6 MiB and 80 ms for nothing (Node 26.10). Taken with getBuiltinModule, a
- * name is read when it is used.
- */
-const frugalBuiltins: Plugin = {
-  name: 'frugal-builtins',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'node' }));
-    onLoad({ filter: /.*/, namespace: 'node' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule('${path}');`,
-    }));
-  },
-};
 
 function depth(path: string): number {
   return relative(resolve('dist'), path).split('/').length;
