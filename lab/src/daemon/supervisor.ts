@@ -10,6 +10,8 @@ export interface SupervisedOptions {
   readonly netns: string;
   readonly hostname: string;
   readonly command: readonly string[];
+  /** Beside the daemon's own. */
+  readonly environment?: Readonly<Record<string, string>>;
   readonly logFile: string;
   readonly log: (message: string) => void;
 }
@@ -76,6 +78,7 @@ function runOnce(options: SupervisedOptions, started: (pid: number | undefined) 
   const where = ['--cgroup', options.cgroup, '--net', options.netns, '--hostname', options.hostname];
   const child = spawn(labRun, ['exec', '--die-with-parent', ...where, '--', ...options.command], {
     stdio: ['ignore', log, log],
+    env: { ...process.env, ...options.environment },
   });
   closeSync(log);
   started(child.pid);
