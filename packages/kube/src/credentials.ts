@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from '@sluice/runtime';
 import type { KubeConfiguration } from './configuration.ts';
 
@@ -24,7 +25,7 @@ export class Credentials {
     this.#clock = clock;
     this.#stamp = this.#filesStamp();
     this.#https = this.#newAgent();
-    this.#token = this.#readToken();
+    this.#token = bearerToken(this.#configuration);
     this.#checkedAtMs = this.#nowMs();
   }
 
@@ -47,7 +48,7 @@ export class Credentials {
     const stamp = this.#filesStamp();
     if (stamp === this.#stamp) return false;
     try {
-      const token = this.#readToken();
+      const token = bearerToken(this.#configuration);
       const agent = this.#newAgent();
       this.#https.destroy();
       this.#https = agent;
@@ -66,27 +67,7 @@ export class Credentials {
   }
 
   #newAgent(): HttpsAgent {
-    const { ca, caFile, cert, certFile, key, keyFile, insecureSkipTlsVerify } = this.#configuration;
-    const [caText, certText, keyText] = [ca ?? read(caFile), cert ?? read(certFile), key ?? read(keyFile)];
-    return new HttpsAgent({
-      keepAlive: true,
-      maxFreeSockets: idleConnectionsMax,
-      minVersion: 'TLSv1.2',
-      rejectUnauthorized: !insecureSkipTlsVerify,
-      ...(caText !== undefined && { ca: caText }),
-      ...(certText !== undefined && { cert: certText }),
-      ...(keyText !== undefined && { key: keyText }),
-    });
-  }
-
-  #readToken(): string | undefined {
-    const { token, tokenFile } = this.#configuration;
-    const text = tokenFile === undefined ? token : read(tokenFile);
-    if (text === undefined) return undefined;
-    // Anything else would end the header line.
-    if (!/^[\x21-\x7e]+$/.test(text.trim()))
-      throw new Error(`the token in ${tokenFile ?? 'the kubeconfig'} is not one`);
-    return text.trim();
+    return new HttpsAgent({ keepAlive: true, maxFreeSockets: idleConnectionsMax, ...tlsOptions(this.#configuration) });
   }
 
   #filesStamp(): string {
@@ -97,6 +78,27 @@ export class Credentials {
   #nowMs(): number {
     return Number(this.#clock.monotonicNs() / 1_000_000n);
   }
+}
+
+/** What `node:tls` needs to know of the server and of us; files are read now. */
+export function tlsOptions(configuration: KubeConfiguration): ConnectionOptions {
+  const { ca, caFile, cert, certFile, key, keyFile, insecureSkipTlsVerify } = configuration;
+  const [caText, certText, keyText] = [ca ?? read(caFile), cert ?? read(certFile), key ?? read(keyFile)];
+  return {
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: !insecureSkipTlsVerify,
+    ...(caText !== undefined && { ca: caText }),
+    ...(certText !== undefined && { cert: certText }),
+    ...(keyText !== undefined && { key: keyText }),
+  };
+}
+
+/** The token to send, if there is one; throws for text that would end the header line. */
+export function bearerToken({ token, tokenFile }: KubeConfiguration): string | undefined {
+  const text = (tokenFile === undefined ? token : read(tokenFile))?.trim();
+  if (text === undefined) return undefined;
+  if (!/^[\x21-\x7e]+$/.test(text)) throw new Error(`the token in ${tokenFile ?? 'the kubeconfig'} is not one`);
+  return text;
 }
 
 function read(path: string | undefined): string | undefined {

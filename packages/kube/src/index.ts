@@ -20,6 +20,7 @@ export {
   readKubeconfig,
   serverUrl,
 } from './configuration.ts';
+export { bearerToken, tlsOptions } from './credentials.ts';
 export { isAlreadyExists, isConflict, isExpired, isNotFound, KubeError, type KubeErrorCode } from './error.ts';
 export {
   type EventRecorder,

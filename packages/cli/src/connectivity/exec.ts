@@ -2,8 +2,7 @@
  * `pods/exec` over a WebSocket, subprotocol v5.channel.k8s.io (KEP-4006): the first byte of each message names the
  * channel: 1 standard output, 2 standard error, 3 a Status object with the exit code.
  */
-import { readFileSync } from 'node:fs';
-import type { KubeConfiguration } from '@sluice/kube';
+import { bearerToken, type KubeConfiguration, tlsOptions } from '@sluice/kube';
 import { WebSocket } from 'ws';
 import { CommandError } from '../command-error.ts';
 import type { Outcome } from './verdict.ts';
@@ -25,6 +24,8 @@ export interface ExecTarget {
 export function execInPod(configuration: KubeConfiguration, target: ExecTarget): Promise<Outcome> {
   const socket = new WebSocket(execUrl(configuration, target), [PROTOCOL], {
     ...tlsOptions(configuration),
+    ...(configuration.serverName !== undefined && { servername: configuration.serverName }),
+    headers: authorization(configuration),
     handshakeTimeout: TIMEOUT_MS,
     maxPayload: OUTPUT_BYTES_MAX,
   });
@@ -73,21 +74,9 @@ function execUrl({ servers }: KubeConfiguration, { namespace, pod, command }: Ex
   return url.href;
 }
 
-function tlsOptions(configuration: KubeConfiguration): object {
-  const read = (text: string | undefined, file: string | undefined): string | undefined =>
-    text ?? (file === undefined ? undefined : readFileSync(file, 'utf8'));
-  const token = read(configuration.token, configuration.tokenFile)?.trim();
-  const ca = read(configuration.ca, configuration.caFile);
-  const cert = read(configuration.cert, configuration.certFile);
-  const key = read(configuration.key, configuration.keyFile);
-  return {
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-    ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
-    ...(configuration.serverName !== undefined && { servername: configuration.serverName }),
-    rejectUnauthorized: configuration.insecureSkipTlsVerify !== true,
-  };
+function authorization(configuration: KubeConfiguration): Record<string, string> {
+  const token = bearerToken(configuration);
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }
 
 interface ExecStatus {
