@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -232,4 +232,22 @@ test('the connectivity test without a cluster says how to name one', async () =>
   const { err, exitCode } = await sluice(['connectivity', 'test']);
   assert.equal(exitCode, 2);
   assert.match(err, /no cluster: give --kubeconfig FILE or set KUBECONFIG; that of a lab is \/run\/sluice-lab\//);
+});
+
+test('an API server that does not answer is one line and status 1', async () => {
+  const directory = mkdtempSync(join(tmpdir(), `sluice-test-${process.pid}-`));
+  const path = join(directory, 'kubeconfig');
+  writeFileSync(
+    path,
+    JSON.stringify({
+      'current-context': 'c',
+      contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
+      clusters: [{ name: 'c', cluster: { server: 'http://127.0.0.1:1' } }],
+      users: [{ name: 'u', user: {} }],
+    }),
+  );
+  const { err, exitCode } = await sluice(['connectivity', 'test', '--kubeconfig', path]);
+  rmSync(directory, { recursive: true });
+  assert.equal(exitCode, 1);
+  assert.match(err, /^sluice: connect to 127\.0\.0\.1:1: .*ECONNREFUSED.*\n$/);
 });

@@ -1,3 +1,4 @@
+import { KubeError } from '@sluice/kube';
 import { Command, CommanderError } from 'commander';
 import { CommandError } from './command-error.ts';
 import { connectivityCommand } from './commands/connectivity.ts';
@@ -63,9 +64,9 @@ export async function runProgram(program: Command, args: readonly string[], cont
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (context.signal.aborted) return 130;
-    if (error instanceof CommandError) {
+    if (error instanceof CommandError || error instanceof KubeError) {
       context.err.write(`sluice: ${error.message}\n`);
-      return error.exitCode;
+      return error instanceof CommandError ? error.exitCode : 1;
     }
     context.err.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     return 70;

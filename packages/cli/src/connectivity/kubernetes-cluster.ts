@@ -19,8 +19,7 @@ import type { KubernetesObject } from './workload.ts';
 
 /** A cluster behind its API server, as a kubeconfig names it. */
 export async function kubernetesCluster(kubeconfig: string): Promise<Cluster> {
-  const configuration = readConfiguration(kubeconfig);
-  const client = createKubeClient(configuration);
+  const { configuration, client } = open(kubeconfig);
   return {
     server: configuration.servers[0] ?? '',
     readyNodes: () => readyNodes(client),
@@ -34,9 +33,10 @@ export async function kubernetesCluster(kubeconfig: string): Promise<Cluster> {
   };
 }
 
-function readConfiguration(path: string): KubeConfiguration {
+function open(path: string): { readonly configuration: KubeConfiguration; readonly client: KubeClient } {
   try {
-    return readKubeconfig(path);
+    const configuration = readKubeconfig(path);
+    return { configuration, client: createKubeClient(configuration) };
   } catch (error) {
     throw new CommandError(error instanceof Error ? error.message : String(error), { exitCode: 2, cause: error });
   }
