@@ -1,5 +1,6 @@
 // Needs root and a kernel that Sluice runs on; each lab takes seconds.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -107,6 +108,17 @@ test('a node whose network was taken away is repaired by up', async () => {
   await lab.must('exec', 'k8s-cp2', '--', 'ip', 'link', 'delete', 'eno1');
   assert.match(await lab.must('up'), /k8s-cp2 \(network repaired\)/);
   assert.match(await lab.must('exec', 'k8s-cp2', '--', 'ip', 'address', 'show', 'eno1'), /10\.10\.30\.102\/24/);
+});
+
+test('a node whose namespace was taken away comes back empty, and its pods are started again', async () => {
+  await using lab = testLab();
+  await lab.must('up', '--nodes', '1');
+  const run = spawnSync('umount', ['--lazy', lab.layout.netns('k8s-cp1')], { encoding: 'utf8' });
+  assert.equal(run.status, 0, run.stderr);
+  assert.match(await lab.must('up'), /network: made k8s-cp1/);
+  await lab.must('kubectl', 'run', 'asker', '--image=sluice-lab/client');
+  await lab.must('kubectl', 'wait', '--for=condition=Ready', 'pod/asker', '--timeout=30s');
+  assert.match(await lab.must('exec', 'asker', '--', 'resolve', 'kubernetes'), /^10\.96\.0\.1$/m);
 });
 
 test('two labs with the same addresses do not meet', async () => {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import { LabError } from '../error.ts';
 import { killCgroup, labCgroup, makeCgroup } from '../host/cgroup.ts';
 import { ensureMounted } from '../host/mounts.ts';
 import { ensureNetwork, lanName } from '../host/network.ts';
-import { readPidFile } from '../host/process-id.ts';
+import { endProcess, isRunning, type ProcessId, processId, readPidFile } from '../host/process-id.ts';
 import { labRun, processEntry } from '../host/program.ts';
 import { type LabLayout, labLayout } from '../layout.ts';
 import { type LabSettings, readSettings, writeSettings } from '../settings.ts';
@@ -28,6 +28,7 @@ export interface UpOptions {
 const nodesDefault = 3;
 const pollMs = 40;
 const patienceMs = 60_000;
+const daemonGraceMs = 5_000;
 
 /** Makes the lab, or what of it is missing. Leaves it running in the background. */
 export async function up(options: UpOptions, context: LabContext): Promise<ExistingReport> {
@@ -45,11 +46,16 @@ export async function up(options: UpOptions, context: LabContext): Promise<Exist
     for (const directory of [layout.logs, dirname(layout.netns(lanName))]) mkdirSync(directory, { recursive: true });
     for (const node of topology.nodes) makeCgroup(join(labCgroup(layout.name), node.name));
     const made = await ensureNetwork(layout, topology);
-    if (made.length > 0) progress(`network: made ${made.join(', ')}`);
-    const isStarted = await ensureDaemon(layout, topology);
-    if (isStarted) progress('API server and kubelets: started in the background');
-    const report = await untilReady(layout, progress);
-    if (made.length === 0 && !isStarted) progress('nothing to do: everything is up');
+    if (made.length > 0) progress(`network: made ${made.map(({ text }) => text).join(', ')}`);
+    await startAfresh(
+      layout,
+      made.filter(({ isNew }) => isNew).map(({ name }) => name),
+    );
+    const running = readPidFile(layout.pidFile);
+    const daemon = running ?? (await startDaemon(layout, topology));
+    if (!running) progress('API server and kubelets: started in the background');
+    const report = await untilReady(layout, daemon, progress);
+    if (made.length === 0 && running) progress('nothing to do: everything is up');
     return { layout, topology, report };
   });
 }
@@ -116,12 +122,23 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Whether it had to be started. */
-async function ensureDaemon(
+/**
+ * The daemon listens in the LAN, and agents run on nodes: those of a namespace that is no more are of no use. A node with a new
+ * one has booted, so to speak, and has no pins and no state.
+ */
+async function startAfresh(layout: LabLayout, namespaces: readonly string[]): Promise<void> {
+  const daemon = readPidFile(layout.pidFile);
+  if (daemon && namespaces.length > 0) await endProcess(daemon, daemonGraceMs);
+  for (const name of namespaces) {
+    const { bpffs, stateDirectory } = layout.node(name);
+    for (const directory of [bpffs, stateDirectory]) rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function startDaemon(
   layout: LabLayout,
   { apiServer4, apiServer6, apiServerPort }: LabTopology,
-): Promise<boolean> {
-  if (readPidFile(layout.pidFile)) return false;
+): Promise<ProcessId> {
   // What an earlier daemon left of its own: its agents end with it, pods go on and are found again.
   await killCgroup(join(labCgroup(layout.name), 'daemon'));
   // Nobody shall take it for the new one's.
@@ -138,12 +155,14 @@ async function ensureDaemon(
   });
   closeSync(log);
   child.unref();
-  return true;
+  // The launcher becomes the daemon: it is the same process.
+  const id = child.pid === undefined ? undefined : processId(child.pid);
+  if (!id) throw new LabError(`the lab's daemon could not be started: ${lastLines(layout)}`);
+  return id;
 }
 
-async function untilReady(layout: LabLayout, progress: (text: string) => void): Promise<LabReport> {
+async function untilReady(layout: LabLayout, daemon: ProcessId, progress: (text: string) => void): Promise<LabReport> {
   const deadline = performance.now() + patienceMs;
-  const startBy = performance.now() + 10_000;
   let said = '';
   let report: LabReport | undefined;
   while (performance.now() < deadline) {
@@ -153,8 +172,8 @@ async function untilReady(layout: LabLayout, progress: (text: string) => void): 
       if (line !== said) progress(line);
       said = line;
       if (isReady(report)) return report;
-    } else if (!readPidFile(layout.pidFile) && (existsSync(layout.pidFile) || performance.now() > startBy)) {
-      throw new LabError(`the lab's daemon does not run: ${lastLines(layout)}`, {
+    } else if (!isRunning(daemon)) {
+      throw new LabError(`the lab's daemon has ended: ${lastLines(layout)}`, {
         hint: `its log: ${layout.logs}/daemon.log`,
       });
     }

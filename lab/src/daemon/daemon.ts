@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { recommendedNodeFlags } from '@sluice/agent';
+import { recommendedEnvironment, recommendedNodeFlags } from '@sluice/agent';
 import { installationRoot, writeFileAtomic } from '@sluice/runtime';
 import { type ApiServer, type Listener, type Store, startApiServer } from '../apiserver/index.ts';
 import { startControllers } from '../controllers/index.ts';
@@ -41,8 +41,10 @@ export async function runDaemon(layout: LabLayout, log: (message: string) => voi
 
   const loopback = `https://127.0.0.1:${settings.localPort}`;
   const listeners = [...lanListeners, { host: '127.0.0.1', port: settings.localPort }];
-  const directory = layout.apiServer;
-  const api = await startApiServer({ directory, listeners, publicUrl: loopback, hooks: podHooks(kubelets), log });
+  const api = await startApiServer({
+    ...{ directory: layout.apiServer, listeners, publicUrl: loopback, hooks: podHooks(kubelets), log },
+    names: { dns: [], addresses: [topology.apiServer4, topology.apiServer6] },
+  });
   state.store = api.store;
   writeFileAtomic(
     layout.kubeconfig,
@@ -50,7 +52,6 @@ export async function runDaemon(layout: LabLayout, log: (message: string) => voi
   );
 
   state.stage = 'creating the cluster';
-  createMissing(api.store, systemNamespaces);
   createMissing(api.store, readManifests(join(installationRoot(), 'lab/manifests')));
   const apiServer = { address: topology.apiServer4, port: topology.apiServerPort };
   const controllers = startControllers(api.store, { apiServer, log });
@@ -74,12 +75,6 @@ export async function runDaemon(layout: LabLayout, log: (message: string) => voi
     await api.stop();
   };
 }
-
-const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'].map((name) => ({
-  apiVersion: 'v1',
-  kind: 'Namespace',
-  metadata: { name },
-}));
 
 interface Cluster {
   readonly layout: LabLayout;
@@ -123,6 +118,7 @@ function startAgent({ layout, topology, api, log }: Cluster, node: LabNode): Sup
     cgroup: join(cgroup, 'agent'),
     netns: folders.netns,
     hostname: node.name,
+    environment: recommendedEnvironment,
     command: [
       ...[process.execPath, ...recommendedNodeFlags, processEntry('agent.js', 'packages/agent/src/main.ts')],
       ...['--node-name', node.name],

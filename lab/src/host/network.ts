@@ -23,18 +23,27 @@ interface SeenLink {
   readonly addr_info?: readonly { readonly local: string }[];
 }
 
+/** Something that was made or repaired. */
+export interface MadeNetwork {
+  readonly text: string;
+  /** `lan`, or the node. */
+  readonly name: string;
+  /** Its namespace was not there before. */
+  readonly isNew: boolean;
+}
+
 /**
  * Makes the LAN (a switch with the router's and the API server's addresses) and each node's namespace with its device.
  * Looks first: what is there and right is left alone. Gives what it made or repaired.
  */
-export async function ensureNetwork(layout: LabLayout, topology: LabTopology): Promise<string[]> {
+export async function ensureNetwork(layout: LabLayout, topology: LabTopology): Promise<MadeNetwork[]> {
   const lanMade = await ensureLan(layout, topology);
   const ports = new Set((await seenLinks(layout.netns(lanName))).map((link) => link.ifname));
   const made = await Promise.all(topology.nodes.map((node) => ensureNode(layout, topology, node, ports)));
   return [...lanMade, ...made.flat()];
 }
 
-async function ensureLan(layout: LabLayout, topology: LabTopology): Promise<string[]> {
+async function ensureLan(layout: LabLayout, topology: LabTopology): Promise<MadeNetwork[]> {
   const netns = layout.netns(lanName);
   const isNew = !isMounted(netns);
   await callProgram(labRun, ['netns', netns, 'net.ipv6.conf.default.accept_dad=0']);
@@ -51,7 +60,7 @@ async function ensureLan(layout: LabLayout, topology: LabTopology): Promise<stri
     `address replace ${router6}/64 dev ${switchName} nodad`,
     `address replace ${apiServer6}/64 dev ${switchName} nodad`,
   ]);
-  return [isNew ? 'LAN' : 'LAN (repaired)'];
+  return [{ name: lanName, text: isNew ? 'LAN' : 'LAN (repaired)', isNew }];
 }
 
 async function ensureNode(
@@ -59,7 +68,7 @@ async function ensureNode(
   topology: LabTopology,
   node: LabNode,
   ports: ReadonlySet<string>,
-): Promise<string[]> {
+): Promise<MadeNetwork[]> {
   const netns = layout.netns(node.name);
   const isNew = !isMounted(netns);
   await callProgram(labRun, ['netns', netns, ...nodeSysctls]);
@@ -82,7 +91,7 @@ async function ensureNode(
     `route replace default via ${router4} dev ${device}`,
     `route replace ::/0 via ${router6} dev ${device}`,
   ]);
-  return [isNew ? node.name : `${node.name} (network repaired)`];
+  return [{ name: node.name, text: isNew ? node.name : `${node.name} (network repaired)`, isNew }];
 }
 
 async function seenLinks(netns: string): Promise<SeenLink[]> {

@@ -15,6 +15,15 @@ export interface ContainerHooks {
   event(type: 'Normal' | 'Warning', reason: string, message: string): void;
 }
 
+export interface ContainerRunnerOptions {
+  readonly spec: Container;
+  readonly sandbox: Sandbox;
+  readonly restartPolicy: string;
+  /** What its status said before this daemon: holds for a process that still runs, until its probe says otherwise. */
+  readonly wasReady: boolean;
+  readonly hooks: ContainerHooks;
+}
+
 // A real kubelet begins with 10 s and goes to 5 min; in a lab people wait for it.
 const restartMs = { first: 250, most: 10_000, forgottenAfter: 30_000 };
 
@@ -24,14 +33,16 @@ export class ContainerRunner {
   readonly #sandbox: Sandbox;
   readonly #restartPolicy: string;
   readonly #hooks: ContainerHooks;
+  readonly #wasReady: boolean;
   #state: ContainerState = { waiting: { reason: 'ContainerCreating' } };
   #lastState: ContainerState = {};
   #restartCount = 0;
   #process: ContainerProcess | undefined;
   #ready = false;
 
-  constructor(options: { spec: Container; sandbox: Sandbox; restartPolicy: string; hooks: ContainerHooks }) {
+  constructor(options: ContainerRunnerOptions) {
     this.spec = options.spec;
+    this.#wasReady = options.wasReady;
     this.#sandbox = options.sandbox;
     this.#restartPolicy = options.restartPolicy;
     this.#hooks = options.hooks;
@@ -143,7 +154,10 @@ export class ContainerRunner {
     if (!text) return undefined;
     const record: ContainerRecord = JSON.parse(text);
     this.#restartCount = record.restartCount;
-    if (record.process && isRunning(record.process)) return adoptContainer(record.process);
+    if (record.process && isRunning(record.process)) {
+      this.#ready = this.#wasReady;
+      return adoptContainer(record.process);
+    }
     this.#restartCount++;
     return undefined;
   }

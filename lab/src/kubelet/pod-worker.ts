@@ -10,7 +10,7 @@ import { podStatus } from './pod-status.ts';
 import type { Prober } from './prober.ts';
 import { watchReadiness } from './readiness.ts';
 import { type ClusterDns, podHosts, podResolvConf } from './resolv-conf.ts';
-import { makeSandbox, removeSandbox, type Sandbox, type SandboxPlace } from './sandbox.ts';
+import { makeSandbox, removeSandbox, type Sandbox, type SandboxPlace, wholeSandbox } from './sandbox.ts';
 
 /** What pods of one node share. */
 export interface PodSurroundings {
@@ -107,6 +107,10 @@ export class PodWorker {
 
   async #sandboxWithRetries(): Promise<Sandbox | undefined> {
     const { signal } = this.#stop;
+    const whole = wholeSandbox(this.#around.place, this.#pod.metadata.uid);
+    if (whole) return whole;
+    // A pod that has lost its sandbox must not be taken for ready until it has another.
+    this.reportStatus();
     let reported: string | undefined;
     for (let waitMs = retryMs.first; !signal.aborted; waitMs = Math.min(2 * waitMs, retryMs.most)) {
       try {
@@ -132,6 +136,7 @@ export class PodWorker {
     const runner = new ContainerRunner({
       spec,
       sandbox,
+      wasReady: this.#pod.status?.containerStatuses?.some(({ name, ready }) => name === spec.name && ready) ?? false,
       restartPolicy: this.#pod.spec.restartPolicy ?? 'Always',
       hooks: {
         start,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@sluice/runtime';
 import type { Pod } from '../apiserver/index.ts';
@@ -19,6 +19,8 @@ export interface Sandbox {
   readonly cgroup: string;
   readonly directory: string;
   readonly isHostNetwork: boolean;
+  /** The node's network namespace, in which the pod's other end is. */
+  readonly nodeNetnsInode: number;
   readonly addresses: readonly string[];
 }
 
@@ -40,23 +42,29 @@ export interface ContainerRecord {
   readonly startedAt: string;
 }
 
-/** Makes the sandbox, or completes one whose making was interrupted. */
+/**
+ * What an earlier daemon made for the pod, if it is still whole. A node whose network namespace was made anew has booted, so to
+ * speak: what its pods had is worth nothing.
+ */
+export function wholeSandbox(place: SandboxPlace, uid: string): Sandbox | undefined {
+  const known = readSandbox(place, uid);
+  const isWhole = known && known.addresses.length > 0 && known.nodeNetnsInode === statSync(place.nodeNetns).ino;
+  return isWhole ? known : undefined;
+}
+
+/** Makes the sandbox anew; what is left of another attempt goes first, as runtimes do. */
 export async function makeSandbox(place: SandboxPlace, pod: Pod): Promise<Sandbox> {
-  const directory = join(place.pods, pod.metadata.uid);
+  const { uid, name, namespace = 'default' } = pod.metadata;
+  if (existsSync(join(place.pods, uid))) await removeSandbox(place, uid);
+  const directory = join(place.pods, uid);
   mkdirSync(join(directory, 'logs'), { recursive: true });
-  const known = readSandbox(place, pod.metadata.uid);
-  if (known && known.addresses.length > 0) return known;
   const isHostNetwork = pod.spec.hostNetwork === true;
-  const id = known?.id ?? randomBytes(16).toString('hex');
+  const id = randomBytes(16).toString('hex');
   const sandbox: Sandbox = {
-    id,
-    uid: pod.metadata.uid,
-    namespace: pod.metadata.namespace ?? 'default',
-    name: pod.metadata.name,
+    ...{ id, uid, namespace, name, directory, isHostNetwork },
     netns: isHostNetwork ? place.nodeNetns : place.netns(`pod-${id}`),
-    cgroup: join(place.podsCgroup, pod.metadata.uid),
-    directory,
-    isHostNetwork,
+    cgroup: join(place.podsCgroup, uid),
+    nodeNetnsInode: statSync(place.nodeNetns).ino,
     addresses: isHostNetwork ? place.nodeAddresses : [],
   };
   // Written first: whoever finds the folder after a crash knows what to take away.
