@@ -46,7 +46,7 @@ export function inClusterConfiguration(
 ): KubeConfiguration {
   const tokenFile = join(directory, 'token');
   if (!existsSync(tokenFile)) {
-    throw new Error(`no kubeconfig was given and no service account is mounted at ${directory}`);
+    throw new Error(`no kubeconfig was given and no service account is mounted at ${directory}; give --kubeconfig`);
   }
   const host = environment.KUBERNETES_SERVICE_HOST;
   const port = environment.KUBERNETES_SERVICE_PORT ?? '443';
@@ -76,7 +76,7 @@ export function parseKubeconfig(
 ): KubeConfiguration {
   const root = new Field(parseYaml(text, path));
   const contextName = context ?? root.get('current-context').text();
-  if (!contextName) throw new Error(`kubeconfig ${path}: no current-context, and none was asked for`);
+  if (!contextName) throw new Error(`kubeconfig ${path}: no current-context; kubectl config use-context sets one`);
   const chosen = named(root, 'contexts', contextName, path).get('context');
   const cluster = named(root, 'clusters', chosen.get('cluster').text() ?? '', path).get('cluster');
   const userName = chosen.get('user').text();
@@ -102,7 +102,15 @@ function named(root: Field, list: string, name: string, path: string): Field {
     .get(list)
     .items()
     .find((item) => item.get('name').value === name);
-  if (!entry) throw new Error(`kubeconfig ${path}: no entry ${JSON.stringify(name)} in ${list}`);
+  if (!entry) {
+    const there = root
+      .get(list)
+      .items()
+      .map((item) => String(item.get('name').value));
+    throw new Error(
+      `kubeconfig ${path}: no entry ${JSON.stringify(name)} in ${list}; it has ${there.join(', ') || 'none'}`,
+    );
+  }
   return entry;
 }
 

@@ -38,7 +38,11 @@ export async function runConnectivityTest(cluster: Cluster, options: RunOptions)
   for (const object of workload(placement)) await cluster.ensure(object);
   const surroundings = await waitForWorkload(cluster, placement, options);
   const cases = casesOf(surroundings).filter((entry) => options.only === undefined || options.only.test(entry.name));
-  if (cases.length === 0) throw new CommandError(`no case matches ${String(options.only)}`, { exitCode: 2 });
+  if (cases.length === 0)
+    throw new CommandError(
+      `no case matches ${String(options.only)}; names are such as pod-to-service/hairpin/tcp/ipv4`,
+      { exitCode: 2 },
+    );
   options.onStep(`${cases.length} cases`);
   const results: CaseResult[] = [];
   for (const entry of cases) {
@@ -51,7 +55,8 @@ export async function runConnectivityTest(cluster: Cluster, options: RunOptions)
 
 async function chooseNodes(cluster: Cluster): Promise<[string, string]> {
   const [near, far] = await cluster.readyNodes();
-  if (near === undefined) throw new CommandError(`no node of ${cluster.server} is Ready: kubectl get nodes`);
+  if (near === undefined)
+    throw new CommandError(`no node of ${cluster.server} is Ready: kubectl describe nodes tells why`);
   return [near, far ?? near];
 }
 
