@@ -26,23 +26,8 @@ export interface ServiceSources {
 }
 
 export function deriveServices({ services, endpointSlices }: ServiceSources): DesiredServices {
-  const frontends = new Table<DesiredFrontend>({
-    name: 'desired-frontends',
-    key: (row) => row.key,
-    columns: {
-      Frontend: (row) => row.key,
-      Service: (row) => row.service,
-      Backends: (row) => String(row.backends.length),
-    },
-    sources: ['kubernetes'],
-  });
-  const conflicts = new Table<FrontendConflict>({
-    name: 'frontend-conflicts',
-    key: (row) => `${row.frontend} ${row.service}`,
-    indexes: { frontend: (row) => [row.frontend] },
-    columns: { Frontend: (row) => row.frontend, Service: (row) => row.service, Owner: (row) => row.owner },
-    sources: ['kubernetes'],
-  });
+  const frontends = desiredFrontendTable();
+  const conflicts = conflictTable();
   const claims = new Claims();
 
   // Before both kinds are known nothing is derived: a service whose slices have not come yet would lose its backends.
@@ -81,6 +66,29 @@ export function deriveServices({ services, endpointSlices }: ServiceSources): De
       onSlices[Symbol.dispose]();
     },
   };
+}
+
+function desiredFrontendTable(): Table<DesiredFrontend> {
+  return new Table<DesiredFrontend>({
+    name: 'desired-frontends',
+    key: (row) => row.key,
+    columns: {
+      Frontend: (row) => row.key,
+      Service: (row) => row.service,
+      Backends: (row) => String(row.backends.length),
+    },
+    sources: ['kubernetes'],
+  });
+}
+
+function conflictTable(): Table<FrontendConflict> {
+  return new Table<FrontendConflict>({
+    name: 'frontend-conflicts',
+    key: (row) => `${row.frontend} ${row.service}`,
+    indexes: { frontend: (row) => [row.frontend] },
+    columns: { Frontend: (row) => row.frontend, Service: (row) => row.service, Owner: (row) => row.owner },
+    sources: ['kubernetes'],
+  });
 }
 
 function serviceOf(slice: EndpointSliceObject | undefined): string[] {
