@@ -94,7 +94,7 @@ export class ContainerRunner {
     for (let first = true; !signal.aborted; first = false) {
       const began = Date.now();
       const adopted = first ? this.#adopt() : undefined;
-      const exit = adopted ? await this.#follow(adopted, signal) : await this.#once(signal);
+      const exit = adopted ? await this.#follow(adopted.process, signal, adopted.startedAt) : await this.#once(signal);
       if (signal.aborted || (exit && !this.#restarts(exit.exitCode))) return;
       if (Date.now() - began > restartMs.forgottenAfter) backoffMs = restartMs.first;
       if (exit) this.#backOff(backoffMs);
@@ -149,14 +149,14 @@ export class ContainerRunner {
     return exit;
   }
 
-  #adopt(): ContainerProcess | undefined {
+  #adopt(): { process: ContainerProcess; startedAt: string } | undefined {
     const text = readFileIfPresent(this.#recordFile);
     if (!text) return undefined;
     const record: ContainerRecord = JSON.parse(text);
     this.#restartCount = record.restartCount;
     if (record.process && isRunning(record.process)) {
       this.#ready = this.#wasReady;
-      return adoptContainer(record.process);
+      return { process: adoptContainer(record.process), startedAt: record.startedAt };
     }
     this.#restartCount++;
     return undefined;
