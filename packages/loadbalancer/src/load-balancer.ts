@@ -118,7 +118,8 @@ function frontendTable(): Table<FrontendRow> {
     key: (row) => row.key,
     indexes: { service: (row) => [row.service] },
     columns: {
-      ID: (row) => String(row.id),
+      // Letters sort behind numbers: what is served stands first.
+      ID: (row) => (row.id === 0 ? 'none' : String(row.id)),
       Frontend: (row) => row.key,
       'Service Type': (row) => row.type,
       Service: (row) => `${row.service}${row.portName === '' ? '' : `:${row.portName}`}`,
