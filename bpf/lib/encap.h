@@ -46,15 +46,32 @@ static __always_inline verdict_t encap_redirect(struct __sk_buff *skb, struct pa
 	return bpf_redirect(config_overlay_ifindex, 0);
 }
 
-/* What the VXLAN device took off: who sent, by the VNI. */
+/* The outer source address; all zero when the packet did not come by a tunnel. */
+static __always_inline struct address tunnel_key_load(struct __sk_buff *skb, struct bpf_tunnel_key *key)
+{
+	struct address node = {};
+
+	if (bpf_skb_get_tunnel_key(skb, key, sizeof(*key), 0) == 0)
+		return address_from_ipv4(bpf_htonl(key->remote_ipv4)); /* host order, as bpf_helpers(7) has it */
+	if (bpf_skb_get_tunnel_key(skb, key, sizeof(*key), BPF_F_TUNINFO_IPV6) == 0)
+		__builtin_memcpy(&node, key->remote_ipv6, sizeof(node));
+	return node;
+}
+
+/*
+ * What the VXLAN device took off: who sent, by the VNI. Believed only if a node sent it: a pod can send UDP to our
+ * tunnel's port, too, and would choose its identity and source address.
+ */
 static __always_inline verdict_t decap_identity(struct __sk_buff *skb, struct packet *packet)
 {
 	struct bpf_tunnel_key key = {};
+	struct address node = tunnel_key_load(skb, &key);
+	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache, &node);
 
-	/* The outer header may be of either family; its address is not needed. */
-	if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0) != 0 &&
-	    bpf_skb_get_tunnel_key(skb, &key, sizeof(key), BPF_F_TUNINFO_IPV6) != 0)
+	if (address_is_zero(&node))
 		return drop(packet, DROP_REASON_NO_TUNNEL_KEY);
+	if (!entry || !(entry->flags & IPCACHE_FLAG_NODE))
+		return drop(packet, DROP_REASON_INVALID_TUNNEL_SENDER);
 	if (key.tunnel_id == 0 || key.tunnel_id > IDENTITY_MAX)
 		return drop(packet, DROP_REASON_INVALID_IDENTITY);
 	packet->source_identity = key.tunnel_id;

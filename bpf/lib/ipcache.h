@@ -10,6 +10,8 @@ enum ipcache_flag {
 	 * others. Handed to the host they would come back by sluice_host, with an ICMP redirect to the sender.
 	 */
 	IPCACHE_FLAG_UNROUTABLE = 1,
+	/* An address of another node itself: who may tunnel to us. */
+	IPCACHE_FLAG_NODE = 2,
 };
 
 struct ipcache_entry {

@@ -34,7 +34,9 @@ enum drop_reason {
 	DROP_REASON_FRAGMENT_UNSUPPORTED = 17,
 	DROP_REASON_INVALID_NEIGHBOUR_REQUEST = 18,
 	DROP_REASON_TOO_BIG = 19,
-	DROP_REASON_MAX = 20,
+	/* By the tunnel from an address that is no node's. */
+	DROP_REASON_INVALID_TUNNEL_SENDER = 20,
+	DROP_REASON_MAX = 21,
 };
 
 enum direction {

@@ -74,4 +74,8 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
     text: 'packet too big for the tunnel',
     hint: "the sender was told the MTU; compare the pod's MTU with that of sluice_vxlan",
   },
+  [DropReason.InvalidTunnelSender]: {
+    text: "tunneled from an address that is no node's",
+    hint: 'a pod or a foreign machine sends VXLAN to this node, or a node sends from an address that its Node object lacks: "sluice node list"',
+  },
 };

@@ -113,3 +113,19 @@ test('what comes by the tunnel for nobody, from nobody, or malformed is dropped 
     ttl_exceeded: 1,
   });
 });
+
+test('a pod that speaks VXLAN itself reaches nobody: only nodes choose identity and source', () => {
+  using one = createTestNode(1);
+  using other = createTestNode(2);
+  connectNodes(one, other);
+  const [near, victim, far] = [one.addPod(11, 1001), one.addPod(10, 1000), other.addPod(10, 2000)];
+  const inner = packet().ethernet().ipv4({ source: '10.244.2.99', destination: victim.addresses.ipv4 });
+  const frame = inner.udp({ destinationPort: 8080 }).payload('forged');
+  using listening = udpServer(victim, victim.addresses.ipv4, 8080);
+  for (const pod of [near, far]) {
+    using sending = udpSocket(pod, 4);
+    sending.sendBytes(packet().vxlan({ vni: 3000 }).payload(frame), one.addresses.ipv4, VXLAN_PORT);
+  }
+  assert.equal(listening.receive(), undefined);
+  assert.deepEqual(dropsOf(one), { invalid_tunnel_sender: 2 });
+});

@@ -15,6 +15,7 @@ import {
   DropReason,
   dropReasonNames,
   EndpointFlag,
+  IpcacheFlag,
   openDatapath,
 } from '../src/index.ts';
 import type { Place } from './sockets.ts';
@@ -158,7 +159,7 @@ function learnNode(node: TestNode, peer: TestNode): void {
     maps.ipcachePrefix.update({ prefixLength: bits, address: prefix.address }, { ...entry, identity: 2 });
   }
   for (const address of [...Object.values(peer.addresses), ...Object.values(peer.router)]) {
-    maps.ipcache.update(address, entry);
+    maps.ipcache.update(address, { ...entry, flags: IpcacheFlag.Node });
   }
 }
 

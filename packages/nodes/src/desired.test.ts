@@ -47,7 +47,11 @@ test('other nodes are behind the tunnel with all their addresses, as remote node
     'fd00:10:244:1::1',
     'fd00:10:244:2::1',
   ]);
-  assert.deepEqual(rows.get('fd00:10:244:1::1'), { tunnelEndpoint: '10.10.30.102', identity: 6, flags: 0 });
+  assert.deepEqual(rows.get('fd00:10:244:1::1'), {
+    tunnelEndpoint: '10.10.30.102',
+    identity: 6,
+    flags: IpcacheFlag.Node,
+  });
 });
 
 test('pods of other nodes are behind the tunnel by prefix; what else our pods and services could be is nowhere', () => {

@@ -49,7 +49,7 @@ export function desiredIpcache(nodes: Iterable<Node>): Map<string, IpcacheValue>
   const rows = new Map<string, IpcacheValue>();
   for (const { local, tunnelEndpoint, addresses, routerAddresses } of nodes) {
     if (local || tunnelEndpoint === undefined) continue;
-    const row = { tunnelEndpoint, identity: reservedIdentities['remote-node'], flags: 0 };
+    const row = { tunnelEndpoint, identity: reservedIdentities['remote-node'], flags: IpcacheFlag.Node };
     for (const address of [...addresses, ...routerAddresses]) rows.set(address, row);
   }
   return rows;

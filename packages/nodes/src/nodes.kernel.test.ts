@@ -414,6 +414,5 @@ test('two nodes reach the router addresses of each other through the tunnel, in 
   kubernetes.nodes.delete('k8s-cp2');
   await eventually('rows gone', () => first.feature.nodes.size === 2);
   for (const each of first.feature.reconcilers) await each.flush();
-  const unanswerable = () => ping(to, from, parseAddress('10.244.0.1'));
-  assert.throws(unanswerable, { code: 'ENETUNREACH' }, 'no way back to a node that is no more');
+  assert.deepEqual(ping(to, from, parseAddress('10.244.0.1')), [], 'who is no node any more is not heard');
 });

@@ -66,6 +66,7 @@ export const DropReason = {
   FragmentUnsupported: 17,
   InvalidNeighbourRequest: 18,
   TooBig: 19,
+  InvalidTunnelSender: 20,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -90,6 +91,7 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
   17: 'fragment_unsupported',
   18: 'invalid_neighbour_request',
   19: 'too_big',
+  20: 'invalid_tunnel_sender',
 };
 
 /** enum endpoint_flag */
@@ -125,11 +127,13 @@ export const frontendFlagNames: Readonly<Record<FrontendFlag, string>> = {
 /** enum ipcache_flag */
 export const IpcacheFlag = {
   Unroutable: 1,
+  Node: 2,
 } as const;
 export type IpcacheFlag = (typeof IpcacheFlag)[keyof typeof IpcacheFlag];
 
 export const ipcacheFlagNames: Readonly<Record<IpcacheFlag, string>> = {
   1: 'unroutable',
+  2: 'node',
 };
 
 /** enum trace_point */
