@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "config.h"
+#include "drop.h"
 #include "limits.h"
 #include "map.h"
 #include "packet.h"
@@ -18,7 +19,7 @@ enum ct_state {
 };
 
 struct connection {
-	/* CLOCK_MONOTONIC; past it the entry counts as absent. */
+	/* Past it the entry counts as absent. */
 	__u64 expires_ns;
 	__u64 created_ns;
 	/* [0] in the tuple's direction, [1] replies. */
@@ -147,11 +148,16 @@ static __always_inline void ct_advance(struct __sk_buff *skb, struct connection 
 	connection->expires_ns = now + ct_timeout_ns(connection, is_tcp);
 }
 
-/* Where no flood can evict it. When that table is full the connection stays where it was: tracked, but evictable. */
-static __always_inline void ct_promote(const struct ct_place *place)
+/*
+ * Where no flood can evict it. When that table is full the connection stays where it was, tracked but evictable, and
+ * each of its packets tries again: the count is of packets.
+ */
+static __always_inline void ct_promote(struct __sk_buff *skb, const struct packet *packet, const struct ct_place *place)
 {
 	if (bpf_map_update_elem(&conntrack, &place->tuple, place->connection, BPF_ANY) == 0)
 		bpf_map_delete_elem(&conntrack_new, &place->tuple);
+	else
+		counter_add(skb, packet, DROP_REASON_CT_CREATE_FAILED);
 }
 
 static __always_inline void ct_forget(const struct ct_place *place)
@@ -162,7 +168,7 @@ static __always_inline void ct_forget(const struct ct_place *place)
 		bpf_map_delete_elem(&conntrack_new, &place->tuple);
 }
 
-/* May fail (LRU under pressure, EBUSY before 6.15): the packet passes all the same, as nothing depends on it yet. */
+/* May fail (LRU under pressure, EBUSY before 6.15): counted, and the packet passes, as nothing depends on it yet. */
 static __always_inline void ct_create(struct __sk_buff *skb, const struct packet *packet, __u64 now)
 {
 	struct connection connection = {
@@ -172,7 +178,8 @@ static __always_inline void ct_create(struct __sk_buff *skb, const struct packet
 	};
 
 	ct_advance(skb, &connection, packet, 0, now);
-	bpf_map_update_elem(&conntrack_new, &packet->tuple, &connection, BPF_ANY);
+	if (bpf_map_update_elem(&conntrack_new, &packet->tuple, &connection, BPF_ANY) != 0)
+		counter_add(skb, packet, DROP_REASON_CT_CREATE_FAILED);
 }
 
 static __always_inline enum ct_status ct_track_icmp_error(struct __sk_buff *skb, const struct packet *packet)
@@ -208,7 +215,7 @@ __noinline enum ct_status ct_track(struct __sk_buff *skb, const struct packet *p
 				return place.direction == 1 ? CT_STATUS_REPLY : CT_STATUS_ESTABLISHED;
 			ct_advance(skb, place.connection, packet, place.direction, now);
 			if (!place.is_promoted && place.connection->state == CT_STATE_ESTABLISHED)
-				ct_promote(&place);
+				ct_promote(skb, packet, &place);
 			return place.direction == 1 ? CT_STATUS_REPLY : CT_STATUS_ESTABLISHED;
 		}
 		if (!config_dry_run)

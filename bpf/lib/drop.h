@@ -1,4 +1,7 @@
-/* Drop events and counters: no packet is dropped by us without both. */
+/*
+ * Drop counters and events. Every drop is counted, exactly. It is an event, too, as long as the CPU's budget lasts: a
+ * pod that floods us with bad packets must not keep the agent reading about them. What was left out is counted.
+ */
 #pragma once
 #include "config.h"
 #include "limits.h"
@@ -21,7 +24,6 @@ struct drop_event {
 	/* enum trace_point */
 	__u8 trace_point;
 	__u32 ifindex;
-	/* CLOCK_MONOTONIC */
 	__u64 timestamp_ns;
 	/* What could be parsed; zero where the packet ended before. */
 	struct tuple tuple;
@@ -68,6 +70,21 @@ struct {
 	__type(value, __u64);
 } event_losses SEC(".maps");
 
+struct event_budget {
+	/* Up to when the budget is spent: every event moves it on by one interval. */
+	__u64 spent_until_ns;
+	/* Events that were not sent for want of it. */
+	__u64 withheld;
+};
+
+/* [0] of each CPU. Its programs do not interrupt each other, so nobody else writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct event_budget);
+} event_budgets SEC(".maps");
+
 static __always_inline void counter_add(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
 {
 	struct counter_key key = {.reason = reason, .direction = packet->direction};
@@ -85,6 +102,25 @@ static __always_inline void counter_add(struct __sk_buff *skb, const struct pack
 	counter->bytes += skb->len;
 }
 
+/* A token bucket kept as a time (GCRA): full when it is EVENT_BURST_MAX intervals ago that anything was spent. */
+static __always_inline bool event_is_affordable(__u64 now)
+{
+	__u32 zero = 0;
+	struct event_budget *budget = bpf_map_lookup_elem(&event_budgets, &zero);
+	__u64 full = now - EVENT_BURST_MAX * EVENT_INTERVAL_NS;
+
+	if (!budget)
+		return false;
+	if (budget->spent_until_ns < full)
+		budget->spent_until_ns = full;
+	if (budget->spent_until_ns + EVENT_INTERVAL_NS > now) {
+		budget->withheld++;
+		return false;
+	}
+	budget->spent_until_ns += EVENT_INTERVAL_NS;
+	return true;
+}
+
 static __always_inline void event_lost(void)
 {
 	__u32 zero = 0;
@@ -96,9 +132,13 @@ static __always_inline void event_lost(void)
 
 static __always_inline void event_send(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
 {
-	struct drop_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	__u64 now = bpf_ktime_get_ns();
+	struct drop_event *event;
 	__u32 length = skb->len;
 
+	if (!event_is_affordable(now))
+		return;
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
 		event_lost();
 		return;
@@ -108,7 +148,7 @@ static __always_inline void event_send(struct __sk_buff *skb, const struct packe
 	event->direction = packet->direction;
 	event->trace_point = packet->trace_point;
 	event->ifindex = skb->ifindex;
-	event->timestamp_ns = bpf_ktime_get_ns();
+	event->timestamp_ns = now;
 	event->tuple = packet->tuple;
 	event->source_identity = packet->source_identity;
 	event->destination_identity = packet->destination_identity;

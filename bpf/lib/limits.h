@@ -18,6 +18,9 @@
 #define CONNTRACK_NEW_MAX 16384
 #define EVENTS_BYTES (1 << 20)
 #define COUNTERS_MAX 256
+/* Drop events of a CPU: so many at once, and one more after each interval. */
+#define EVENT_BURST_MAX 256
+#define EVENT_INTERVAL_NS 1000000ULL
 #define SOCKET_TRANSLATIONS_MAX 8
 #define IPV6_EXTENSIONS_MAX 6
 /* Past this many slots a backend is taken to belong to its service as long as it exists. */

@@ -110,7 +110,6 @@ struct affinity_key {
 };
 
 struct affinity {
-	/* CLOCK_MONOTONIC */
 	__u64 last_used_ns;
 	__u32 backend_id;
 	/* In which the backend was a member of the service. */

@@ -24,7 +24,7 @@ enum drop_reason {
 	DROP_REASON_ENCAP_FAILED = 10,
 	DROP_REASON_INVALID_IDENTITY = 11,
 	DROP_REASON_TTL_EXCEEDED = 12,
-	/* Not in use while no policy depends on conntrack: a packet that cannot be tracked is forwarded. */
+	/* Counted only, while no policy depends on conntrack: a packet that could not be written there is forwarded. */
 	DROP_REASON_CT_CREATE_FAILED = 13,
 	DROP_REASON_NO_BACKEND = 14,
 	/* For a service that the socket hooks did not translate. */

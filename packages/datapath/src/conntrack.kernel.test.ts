@@ -4,7 +4,7 @@ import { packet } from '@sluice/net';
 import { type Clock, systemClock } from '@sluice/runtime';
 import { type Bench, createBench, gateway, neighbour, pod, remotePod } from '../test/programs.ts';
 import { TCP, UDP } from '../test/services.ts';
-import { CtState, collectConnections, type Tuple } from './index.ts';
+import { CtState, collectConnections, DropReason, type Tuple } from './index.ts';
 
 const SECOND_NS = 1_000_000_000n;
 
@@ -129,6 +129,35 @@ test('an established connection survives a flood of new ones', () => {
   assert.ok(conntrackNew.count() > conntrackNew.descriptor.maxEntries / 2);
   assert.equal(conntrack.lookup(tuple)?.state, CtState.Established);
 });
+
+test('a connection that finds the safe table full goes on, evictable, and its packets are counted', () => {
+  using bench = createBench();
+  const { conntrack, conntrackNew } = bench.maps;
+  const row = { expiresNs: 0n, createdNs: 0n, packets: [0n, 0n], bytes: [0n, 0n], sourceIdentity: 0 };
+  const other = { destinationIdentity: 0, revNatIndex: 0, state: CtState.Established, flags: 0, tcpFlags: [0, 0] };
+  const rows = Array.from({ length: conntrack.descriptor.maxEntries }, (_, number) => {
+    const ports = { sourcePort: number & 0xffff, destinationPort: number >>> 16 };
+    return [
+      { ...tuple, protocol: UDP, ...ports },
+      { ...row, ...other },
+    ] as const;
+  });
+  conntrack.updateBatch(rows.map(([key, value]) => [key, value]));
+  handshake(bench);
+  assert.equal(conntrack.lookup(tuple), undefined);
+  assert.equal(conntrackNew.lookup(tuple)?.state, CtState.Established);
+  segment(bench, 'back', 'A');
+  assert.deepEqual(conntrackNew.lookup(tuple)?.packets, [2n, 2n]);
+  assert.equal(untracked(bench, 'egress'), 1);
+  assert.equal(untracked(bench, 'ingress'), 1);
+});
+
+function untracked(bench: Bench, direction: keyof typeof directions): number {
+  const counters = bench.maps.counters.lookup({ reason: DropReason.CtCreateFailed, direction: directions[direction] });
+  return (counters ?? []).reduce((sum, { packets }) => sum + Number(packets), 0);
+}
+
+const directions = { ingress: 0, egress: 1 } as const;
 
 test('fragments without ports are tracked by their addresses', () => {
   using bench = createBench();

@@ -10,6 +10,7 @@ import { installationRoot, silentLogger } from '@sluice/runtime';
 import { leakCheck, temporaryBpffs, temporaryCgroup } from '@sluice/testing';
 import { createTestNode, dropsOf, type TestNode } from '../test/node.ts';
 import { configuration } from '../test/programs.ts';
+import { TCP, writeService } from '../test/services.ts';
 import { tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { DropReason, endpointsMap, openDatapath, type PacketDrop } from './index.ts';
 
@@ -100,6 +101,28 @@ test('detaching a pod twice is one success and one nothing', () => {
   node.datapath.detachPod(pod.device);
   assert.deepEqual(node.datapath.listPodLinks(), []);
   assert.deepEqual(node.namespace.run(() => queryTcx(pod.ifindex, 'ingress')).programs, []);
+});
+
+test('socket hooks that are detached leave sockets alone, and twice is once', () => {
+  using node = createTestNode(1);
+  const sockLinks = () => node.datapath.links().filter(({ name }) => name.startsWith('sock_'));
+  assert.equal(sockLinks().length, 8);
+  const [client, server] = [node.addPod(10, 1000), node.addPod(11, 1001)];
+  using listening = tcpServer(server, server.addresses.ipv4, 8080);
+  const service = parseAddress('10.96.0.20');
+  const backends = [{ id: 1, address: server.addresses.ipv4, port: 8080 }];
+  writeService(node.datapath.maps, { id: 1, address: service, port: 80, protocol: TCP, backends });
+  using translated = tcpSocket(client, 4);
+  translated.connect(service, 80);
+  using accepted = listening.accept();
+  node.datapath.detachSock();
+  node.datapath.detachSock();
+  assert.deepEqual(sockLinks(), []);
+  translated.send('still here');
+  assert.equal(accepted?.receive(), 'still here');
+  using untranslated = tcpSocket(client, 4);
+  assert.throws(() => untranslated.connect(service, 80));
+  assert.deepEqual(Object.keys(dropsOf(node)), ['service_not_translated']);
 });
 
 test('a drop is an event for who listens', async () => {

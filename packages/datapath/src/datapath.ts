@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { Link, unpin } from '@sluice/bpf';
 import type { Logger } from '@sluice/runtime';
-import { openDrops, type PacketDrop } from './drops.ts';
+import { type Drops, openDrops, type PacketDrop } from './drops.ts';
 import type { Configuration } from './generated/configuration.ts';
 import { type Inspection, openInspection } from './inspection.ts';
 import {
@@ -37,6 +37,8 @@ export interface Datapath extends Disposable {
   readonly maps: DatapathMaps;
   /** The eight socket hooks, on the node's cgroup. */
   attachSock(): void;
+  /** Sockets speak to services untranslated from now on; what is connected stays so. Missing links are success. */
+  detachSock(): void;
   /** sluice_vxlan */
   attachOverlay(ifindex: number): void;
   /** sluice_net, the far end of sluice_host */
@@ -51,7 +53,7 @@ export interface Datapath extends Disposable {
   /** Loads all programs anew with this configuration and puts them into the links that are there. */
   reconfigure(configuration: Configuration): void;
   /** Each drop from now on. One reader at a time: two would each get a part of the ring. */
-  events(onEvent: (event: PacketDrop) => void): Disposable & { lost(): bigint };
+  events(onEvent: (event: PacketDrop) => void): Drops;
   mapUsage(): MapUsage[];
   programUsage(): ProgramUsage[];
   inspection(): Inspection;
@@ -103,6 +105,9 @@ export function openDatapath(options: DatapathOptions): Datapath {
         report(name, ensureLink(paths, target));
       }
     },
+    detachSock() {
+      for (const [name] of sockHooks) removeLink(paths.link(name));
+    },
     attachOverlay: (ifindex) => ensureTcx('overlay', 'overlay_from_overlay', ifindex),
     attachHost: (netIfindex) => ensureTcx('host', 'host_from_host', netIfindex),
     attachPod: (device, ifindex) => ensureTcx(`${POD_PREFIX}${device}`, 'pod_from_pod', ifindex),
@@ -116,7 +121,11 @@ export function openDatapath(options: DatapathOptions): Datapath {
       programs[Symbol.dispose]();
       programs = next;
     },
-    events: (onEvent) => openDrops(pinned, maps.eventLosses, onEvent),
+    events(onEvent) {
+      const ring = pinned.get('events');
+      if (ring === undefined) throw new TypeError('map events is not open');
+      return openDrops({ ring, maps, onEvent, log: options.log });
+    },
     mapUsage: () => inspect().mapUsage(),
     programUsage: () => readProgramUsage(programs.list(), listLinks(paths)),
     inspection: inspect,

@@ -7,6 +7,11 @@ export interface DropReasonText {
   readonly hint: string;
 }
 
+/** Not every counter is one of drops: these packets went on. The parameter is what a counter's key says. */
+export function isDrop(reason: number): boolean {
+  return reason !== DropReason.Forwarded && reason !== DropReason.CtCreateFailed;
+}
+
 /** A reason without a text is a type error: the compiler names what a new one in C still lacks. */
 export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   [DropReason.Forwarded]: { text: 'forwarded', hint: 'no drop: counts the packets that went on' },
@@ -55,7 +60,10 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
     text: 'TTL exceeded',
     hint: 'normal for traceroute; otherwise a routing loop',
   },
-  [DropReason.CtCreateFailed]: { text: 'conntrack entry not created', hint: 'not in use: such packets are forwarded' },
+  [DropReason.CtCreateFailed]: {
+    text: 'connection not tracked',
+    hint: 'counted only, the packets were forwarded: conntrack is full, "sluice map list" shows how many connections there are',
+  },
   [DropReason.NoBackend]: {
     text: 'service has no backend',
     hint: 'no ready endpoint, or a port that the service does not have: "sluice service list"; the sender was told',

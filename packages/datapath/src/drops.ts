@@ -1,7 +1,9 @@
-import { type BpfMap, openRingBuffer, type RingBuffer, type TypedMap } from '@sluice/bpf';
+import { type BpfMap, openRingBuffer } from '@sluice/bpf';
 import type { Address } from '@sluice/net';
+import type { Logger } from '@sluice/runtime';
 import { Direction, DropReason, TracePoint } from './generated/enums.ts';
 import { dropEventCodec } from './generated/structs.ts';
+import type { DatapathMaps } from './maps.ts';
 
 /** A packet that was dropped by one of our programs. */
 export interface PacketDrop {
@@ -76,17 +78,29 @@ export interface Drops extends Disposable {
   drain(): number;
   /** Events that found the ring full since the map was made. */
   lost(): bigint;
+  /** Events that a CPU's budget did not allow since the map was made; their packets are counted all the same. */
+  withheld(): bigint;
 }
 
-export function openDrops(
-  maps: ReadonlyMap<string, BpfMap>,
-  losses: TypedMap<number, readonly bigint[]>,
-  onEvent: (event: PacketDrop) => void,
-): Drops {
-  const ring = maps.get('events');
-  if (ring === undefined) throw new TypeError('map events is not open');
-  const reader: RingBuffer = openRingBuffer(ring, (record) => onEvent(decodeDrop(record, eventTime())), { losses });
-  return { drain: () => reader.drain(), lost: () => reader.lost(), [Symbol.dispose]: () => reader[Symbol.dispose]() };
+export interface DropsOptions {
+  readonly ring: BpfMap;
+  readonly maps: Pick<DatapathMaps, 'eventBudgets' | 'eventLosses'>;
+  readonly onEvent: (event: PacketDrop) => void;
+  readonly log: Logger;
+}
+
+export function openDrops({ ring, maps, onEvent, log }: DropsOptions): Drops {
+  const reader = openRingBuffer(ring, (record) => onEvent(decodeDrop(record, eventTime())), {
+    losses: maps.eventLosses,
+    // The ring is pinned: it may hold what the programs of another version wrote before ours took their places.
+    onError: (error) => log.warn({ error }, 'a drop event cannot be read and is left out'),
+  });
+  return {
+    drain: () => reader.drain(),
+    lost: () => reader.lost(),
+    withheld: () => (maps.eventBudgets.lookup(0) ?? []).reduce((sum, budget) => sum + budget.withheld, 0n),
+    [Symbol.dispose]: () => reader[Symbol.dispose](),
+  };
 }
 
 function eventTime(): EventTime {

@@ -5,7 +5,7 @@
  */
 export { type CollectionCounts, type CollectionOptions, collectConnections } from './connections.ts';
 export { type Datapath, type DatapathOptions, openDatapath } from './datapath.ts';
-export { type DropReasonText, dropReasonText } from './drop-reasons.ts';
+export { type DropReasonText, dropReasonText, isDrop } from './drop-reasons.ts';
 export { type Drops, decodeDrop, type EventTime, type PacketDrop } from './drops.ts';
 export * from './generated/index.ts';
 export type { Inspection } from './inspection.ts';

@@ -10,6 +10,7 @@ function describeMaps(cpus?: number) {
     conntrackNew: generated.conntrackNewMap,
     counters: perCpu(generated.countersMap, cpus),
     endpoints: generated.endpointsMap,
+    eventBudgets: perCpu(generated.eventBudgetsMap, cpus),
     eventLosses: perCpu(generated.eventLossesMap, cpus),
     frontends: generated.frontendsMap,
     ipcache: generated.ipcacheMap,

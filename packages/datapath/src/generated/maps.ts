@@ -1,7 +1,7 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Endpoint, type Frontend, type FrontendKey, type IpcacheEntry, type IpcachePrefixKey, type NetnsEndpoint, type ReverseNat, type Slot, type SlotKey, type SocketTranslations, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, endpointCodec, frontendCodec, frontendKeyCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, netnsEndpointCodec, reverseNatCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Endpoint, type EventBudget, type Frontend, type FrontendKey, type IpcacheEntry, type IpcachePrefixKey, type NetnsEndpoint, type ReverseNat, type Slot, type SlotKey, type SocketTranslations, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, endpointCodec, eventBudgetCodec, frontendCodec, frontendKeyCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, netnsEndpointCodec, reverseNatCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
@@ -144,6 +144,21 @@ export const endpointsMap: MapDescriptor<Address | undefined, Endpoint> = {
   22    6 node_mac: struct mac
   22    6   bytes: __u8[6]
   28   20 reserved: __u32[5]`,
+};
+
+export const eventBudgetsMap: MapDescriptor<number, EventBudget> = {
+  name: 'event_budgets',
+  type: 6,
+  keySize: 4,
+  valueSize: 16,
+  maxEntries: 1,
+  flags: 0,
+  key: u32Codec,
+  value: eventBudgetCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct event_budget, 16 bytes
+   0    8 spent_until_ns: __u64
+   8    8 withheld: __u64`,
 };
 
 export const eventLossesMap: MapDescriptor<number, bigint> = {
@@ -326,6 +341,7 @@ export const mapDescriptors = {
   conntrack_new: conntrackNewMap,
   counters: countersMap,
   endpoints: endpointsMap,
+  event_budgets: eventBudgetsMap,
   event_losses: eventLossesMap,
   events: eventsMap,
   frontends: frontendsMap,

@@ -2,6 +2,67 @@
 import { type Codec, arrayCodec, bytesCodec, u64Codec, u8Codec, zeroBytes } from '@sluice/bpf';
 import { type Address, type Mac, addressCodec, macCodec } from '@sluice/net';
 
+/** struct counter_key */
+export interface CounterKey {
+  readonly reason: number;
+  readonly direction: number;
+}
+
+export const counterKeyCodec: Codec<CounterKey> = {
+  size: 4,
+  encode(value, view, offset) {
+    view.setUint8(offset, value.reason);
+    view.setUint8(offset + 1, value.direction);
+    zeroBytes(view, offset + 2, 2);
+  },
+  decode(view, offset) {
+    return {
+      reason: view.getUint8(offset),
+      direction: view.getUint8(offset + 1),
+    };
+  },
+};
+
+/** struct counter */
+export interface Counter {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export const counterCodec: Codec<Counter> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.packets, true);
+    view.setBigUint64(offset + 8, value.bytes, true);
+  },
+  decode(view, offset) {
+    return {
+      packets: view.getBigUint64(offset, true),
+      bytes: view.getBigUint64(offset + 8, true),
+    };
+  },
+};
+
+/** struct event_budget */
+export interface EventBudget {
+  readonly spentUntilNs: bigint;
+  readonly withheld: bigint;
+}
+
+export const eventBudgetCodec: Codec<EventBudget> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.spentUntilNs, true);
+    view.setBigUint64(offset + 8, value.withheld, true);
+  },
+  decode(view, offset) {
+    return {
+      spentUntilNs: view.getBigUint64(offset, true),
+      withheld: view.getBigUint64(offset + 8, true),
+    };
+  },
+};
+
 /** struct tuple */
 export interface Tuple {
   readonly source: Address | undefined;
@@ -77,47 +138,6 @@ export const connectionCodec: Codec<Connection> = {
       state: view.getUint8(offset + 60),
       flags: view.getUint8(offset + 61),
       tcpFlags: connectionTcpFlagsCodec.decode(view, offset + 62),
-    };
-  },
-};
-
-/** struct counter_key */
-export interface CounterKey {
-  readonly reason: number;
-  readonly direction: number;
-}
-
-export const counterKeyCodec: Codec<CounterKey> = {
-  size: 4,
-  encode(value, view, offset) {
-    view.setUint8(offset, value.reason);
-    view.setUint8(offset + 1, value.direction);
-    zeroBytes(view, offset + 2, 2);
-  },
-  decode(view, offset) {
-    return {
-      reason: view.getUint8(offset),
-      direction: view.getUint8(offset + 1),
-    };
-  },
-};
-
-/** struct counter */
-export interface Counter {
-  readonly packets: bigint;
-  readonly bytes: bigint;
-}
-
-export const counterCodec: Codec<Counter> = {
-  size: 16,
-  encode(value, view, offset) {
-    view.setBigUint64(offset, value.packets, true);
-    view.setBigUint64(offset + 8, value.bytes, true);
-  },
-  decode(view, offset) {
-    return {
-      packets: view.getBigUint64(offset, true),
-      bytes: view.getBigUint64(offset + 8, true),
     };
   },
 };
