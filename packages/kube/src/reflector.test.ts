@@ -37,7 +37,7 @@ function service(name: string, port: unknown = 80): Record<string, unknown> {
 
 async function start(
   t: TestContext,
-  options: { apis?: FakeApi[]; names?: string[]; limits?: Partial<KubeLimits> } = {},
+  options: { apis?: FakeApi[]; names?: string[]; limits?: Partial<KubeLimits>; optional?: boolean } = {},
 ): Promise<Subject> {
   const apis = options.apis ?? [await FakeApi.start()];
   const [api] = apis;
@@ -57,6 +57,7 @@ async function start(
     parse: parseService,
     table,
     source: 'services',
+    optional: options.optional ?? false,
     log,
     random: () => 0.999,
     clock: impatientClock,
@@ -104,6 +105,34 @@ test('the table is filled, then follows additions, changes and deletions', async
   api.store.remove('services', 'default/b');
   await until(() => names(table) === 'a c' && table.get('default/a')?.ports[0]?.port === 81);
   assert.equal(reflector.status().lists, 1);
+});
+
+test('a kind that the server does not have leaves the table complete and empty, until an upgrade brings it', async (t) => {
+  const api = await FakeApi.start();
+  api.store.put('services', service('a'));
+  api.fault = (_, response) => {
+    sendStatus(response, 404, 'NotFound', 'the server could not find the requested resource');
+    return true;
+  };
+  const { table, reflector, until } = await start(t, { apis: [api], optional: true });
+  await until(() => reflector.status().absent);
+  const { synced, lastError, failures } = reflector.status();
+  assert.deepEqual([table.initialized, table.size, synced, lastError, failures], [true, 0, false, undefined, 0]);
+  api.fault = undefined;
+  await reflector.synced();
+  assert.deepEqual([names(table), reflector.status().absent], ['a', false]);
+});
+
+test('a kind that is not optional is missed', async (t) => {
+  const api = await FakeApi.start();
+  api.fault = (_, response) => {
+    sendStatus(response, 404, 'NotFound', 'the server could not find the requested resource');
+    return true;
+  };
+  const { table, reflector, until } = await start(t, { apis: [api] });
+  await until(() => reflector.status().failures > 0);
+  assert.match(reflector.status().lastError ?? '', /could not find/);
+  assert.equal(table.initialized, false);
 });
 
 test('a deletion while the connection is down is not lost', async (t) => {

@@ -1,7 +1,7 @@
 import { type Backoff, backoff, type Clock, type Logger, silentLogger, sleep, systemClock } from '@sluice/runtime';
 import type { Table } from '@sluice/state';
 import type { KubeClient } from './client.ts';
-import { isExpired, KubeError } from './error.ts';
+import { isExpired, isNotFound, KubeError } from './error.ts';
 import { isRecord } from './field.ts';
 import { listEach } from './list.ts';
 import { objectKey } from './objects/metadata.ts';
@@ -22,6 +22,8 @@ export interface ReflectorOptions<Row extends object> {
   readonly source: string;
   /** Where several sources write one table: the rows that are ours, which a relist may delete. Default: all. */
   readonly owns?: (row: Row) => boolean;
+  /** A server of another version may lack the kind: then the table is complete without it. Default false. */
+  readonly optional?: boolean;
   readonly log?: Logger;
   readonly clock?: Clock;
   readonly random?: () => number;
@@ -33,6 +35,8 @@ export interface ReflectorStatus {
   readonly state: 'listing' | 'watching' | 'waiting' | 'stopped';
   /** Whether a complete list was ever in. */
   readonly synced: boolean;
+  /** The server does not know the optional kind; it is asked again every now and then. */
+  readonly absent: boolean;
   /** Milliseconds since the epoch of the last sign of life: a list, an event, a bookmark. */
   readonly lastContactAt: number | undefined;
   readonly lists: number;
@@ -68,6 +72,8 @@ const watchMinMs = 1_000;
 const watchGoodMs = 30_000;
 const watchSecondsMin = 290;
 const problemObjectsMax = 1_000;
+// A server that lacks a kind learns of it by an upgrade.
+const absencePauseMs = 60_000;
 
 class ListWatch<Row extends object> implements Reflector {
   readonly name: string;
@@ -85,6 +91,7 @@ class ListWatch<Row extends object> implements Reflector {
   #running: Promise<void> | undefined;
   #state: ReflectorStatus['state'] = 'stopped';
   #synced = false;
+  #absent = false;
   #lastContactAt: number | undefined;
   #lastError: string | undefined;
   #resourceVersion = '';
@@ -125,6 +132,7 @@ class ListWatch<Row extends object> implements Reflector {
       source: this.#options.source,
       state: this.#state,
       synced: this.#synced,
+      absent: this.#absent,
       lastContactAt: this.#lastContactAt,
       ...this.#counts,
       lastError: this.#lastError,
@@ -257,6 +265,11 @@ class ListWatch<Row extends object> implements Reflector {
   async #wait(error: unknown): Promise<void> {
     const listing = this.#resourceVersion === '';
     this.#state = 'waiting';
+    if (this.#options.optional && listing && isNotFound(error)) {
+      this.#noteAbsence();
+      await sleep(this.#clock, absencePauseMs, this.#aborter.signal);
+      return;
+    }
     this.#lastError = error instanceof Error ? error.message : String(error);
     if (isExpired(error)) {
       // Our version is gone from the history. That is ordinary after an outage, and the list need not wait for it;
@@ -275,6 +288,15 @@ class ListWatch<Row extends object> implements Reflector {
     await sleep(this.#clock, delayMs, this.#aborter.signal);
   }
 
+  // What was synced before stays: a kind does not go away, but a server may be asked before it has all of them.
+  #noteAbsence(): void {
+    const { table, source, resource } = this.#options;
+    if (!this.#absent) this.#log.info(`the API server has no ${resource.kind}: going on without`);
+    this.#absent = true;
+    this.#lastError = undefined;
+    table.markInitialized(source);
+  }
+
   #mustRelist(error: unknown): boolean {
     const code = error instanceof KubeError ? error.code : undefined;
     // The event that we could not take: only a list can tell what it was.
@@ -288,6 +310,7 @@ class ListWatch<Row extends object> implements Reflector {
   #contact(): void {
     this.#lastContactAt = this.#clock.now();
     this.#lastError = undefined;
+    this.#absent = false;
   }
 
   #nowMs(): number {
