@@ -3,7 +3,8 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BpfMap, openMap } from '@sluice/bpf';
-import { endpointsMap } from '@sluice/datapath';
+import { endpointsMap, frontendsMap } from '@sluice/datapath';
+import { parseAddress } from '@sluice/net';
 import { installationRoot } from '@sluice/runtime';
 import { temporaryNetworkNamespace } from '@sluice/testing';
 import { agentNode } from '../test/agent-process.ts';
@@ -54,6 +55,38 @@ test('after kill -9 the maps hold the same endpoints, also when nobody could tel
   const { rows } = (await node.get('/tables/endpoints')) as TableReport;
   assert.equal(rows.length, 1);
 });
+
+test('with kubeProxyReplacement false sockets and pods are left to another load balancer', options, async () => {
+  await using node = agentNode();
+  await node.start();
+  await node.kill();
+  writeFrontend(node.bpffs);
+  await node.start('kubeProxyReplacement: false');
+  const { kubeProxyReplacement, modules } = (await node.get('/status')) as StatusReport;
+  assert.equal(kubeProxyReplacement.enabled, false);
+  assert.equal(kubeProxyReplacement.why, 'kubeProxyReplacement is false');
+  assert.deepEqual(
+    kubeProxyReplacement.hooks.filter((hook) => hook.attached),
+    [],
+  );
+  assert.deepEqual(
+    readdirSync(join(node.bpffs, 'sluice/links')).filter((name) => name.startsWith('sock_')),
+    [],
+  );
+  assert.deepEqual(
+    modules.filter((module) => module.state === 'degraded'),
+    [],
+  );
+  using map = BpfMap.openPinned(join(node.bpffs, 'sluice/maps/frontends'));
+  assert.equal(openMap(map, frontendsMap).count(), 0);
+});
+
+/** As an agent that translates would have left it. */
+function writeFrontend(bpffs: string): void {
+  using map = BpfMap.openPinned(join(bpffs, 'sluice/maps/frontends'));
+  const frontend = { serviceId: 1, generation: 1, backendCount: 0, revNatIndex: 1, affinitySeconds: 0, flags: 0 };
+  openMap(map, frontendsMap).update({ address: parseAddress('10.96.0.9'), port: 80, protocol: 6, scope: 0 }, frontend);
+}
 
 test('a second agent on the node is refused and the first is not disturbed', options, async () => {
   await using node = agentNode();

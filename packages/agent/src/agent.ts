@@ -1,22 +1,14 @@
 import { join } from 'node:path';
 import { type CniServer, startCniServer, writeCniConfiguration } from '@sluice/cni';
 import { defaultValues, readValues, type SluiceValues } from '@sluice/config';
-import {
-  type CollectionCounts,
-  type Configuration,
-  collectConnections,
-  type Datapath,
-  type LinkStatus,
-  openDatapath,
-} from '@sluice/datapath';
+import { type Configuration, type Datapath, type Drops, openDatapath } from '@sluice/datapath';
 import { type Endpoints, startEndpoints } from '@sluice/endpoint';
 import { NodeAddresses } from '@sluice/ipam';
-import { isRecord, kubeConfiguration, serverUrl } from '@sluice/kube';
-import { type LoadBalancer, startLoadBalancer } from '@sluice/loadbalancer';
+import { kubeConfiguration } from '@sluice/kube';
+import type { LoadBalancer } from '@sluice/loadbalancer';
 import { reservedIdentities } from '@sluice/model';
-import type { Address } from '@sluice/net';
 import { type Netlink, openNetlink } from '@sluice/netlink';
-import { type NodeFacts, type NodeRow, type NodesFeature, startNodes } from '@sluice/nodes';
+import { type NodeFacts, type NodesFeature, startNodes } from '@sluice/nodes';
 import {
   type Clock,
   installationRoot,
@@ -27,28 +19,23 @@ import {
   systemClock,
 } from '@sluice/runtime';
 import { Controllers } from '@sluice/state';
-import { countStoredKinds, type StoredKind } from './custom-resources.ts';
-import { type Kubernetes, kubernetes } from './kubernetes.ts';
-import { missingLinks } from './links.ts';
-import { startLocalApi } from './local-api.ts';
-import { mapUsage } from './map-usage.ts';
+import { agentAnswers, agentStreams } from './answers.ts';
+import { ApiFacts } from './api-facts.ts';
+import { Connections } from './connections.ts';
+import { apiServers, type Kubernetes, kubernetes } from './kubernetes.ts';
+import { Links } from './links.ts';
+import { type LocalApi, startLocalApi } from './local-api.ts';
 import { createMonitor } from './monitor.ts';
 import { nameAddresses } from './names.ts';
 import type { AgentOptions } from './options.ts';
 import { OwnNodeFile } from './own-node.ts';
-import { type Prober, startProber } from './probe.ts';
+import { NodeReachability } from './reachability.ts';
 import { apiSocketIn, cniSocketIn } from './run-directory.ts';
-import { installedVersion, statusReport } from './status.ts';
+import { Services } from './services.ts';
+import { installedVersion } from './status.ts';
 import { type ShownTable, shownTable } from './table-reports.ts';
 
-const collectionIntervalMs = 10_000;
-const probeIntervalMs = 5_000;
 const garbageIntervalMs = 60_000;
-const apiIntervalMs = 60_000;
-const statusPatienceMs = 300;
-const linksIntervalMs = 10_000;
-/** Addresses asked in a round; the nodes beyond stay "unknown". */
-const probesMax = 256;
 
 /**
  * One node's agent: everything wired, in the order in which it can start. Until our Node object has pod CIDRs (known from
@@ -68,13 +55,12 @@ export class Agent {
   readonly monitor;
   datapath: Datapath | undefined;
   endpoints: Endpoints | undefined;
-  loadBalancer: LoadBalancer | undefined;
-  prober: Prober | undefined;
-  drops: ReturnType<Datapath['events']> | undefined;
-  kubernetesVersion: string | undefined;
-  storedKinds: readonly StoredKind[] = [];
-  /** Of the last collection. */
-  collection: CollectionCounts | undefined;
+  drops: Drops | undefined;
+  readonly apiFacts: ApiFacts;
+  readonly links: Links;
+  readonly services: Services;
+  readonly connections: Connections;
+  readonly reachability: NodeReachability;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #netlink: Netlink;
@@ -102,6 +88,15 @@ export class Agent {
     const configuration = kubeConfiguration({ kubeconfig: options.kubeconfig, servers: apiServers(values) });
     this.kubernetes = kubernetes({ configuration, nodeName: options.nodeName, log, clock });
     this.nodes = this.#startNodes();
+    this.apiFacts = new ApiFacts(this.kubernetes.client, this.controllers);
+    const common = { controllers: this.controllers, clock, log };
+    const datapath = () => this.#opened();
+    const enabled = values.kubeProxyReplacement;
+    const endpoints = () => this.endpoints;
+    this.links = new Links({ ...common, datapath, endpoints, facts: () => this.#facts(), sockets: enabled });
+    this.services = new Services({ ...common, datapath, enabled, kubernetes: this.kubernetes, links: this.links });
+    this.connections = new Connections({ ...common, maps: () => this.#opened().maps });
+    this.reachability = new NodeReachability({ ...common, nodes: this.nodes.nodes });
     this.monitor = createMonitor({
       nameOf: nameAddresses(this),
       interfaceOf: (ifindex) => this.#netlink.links.get(ifindex)?.name ?? `if${ifindex}`,
@@ -113,21 +108,15 @@ export class Agent {
     const parts = this.#lifecycle;
     parts.add(this.#localApi());
     parts.add({ name: 'kubernetes', start: () => this.kubernetes.start(), stop: () => this.kubernetes.stop() });
-    parts.add({ name: 'api-questions', start: () => this.#askApi() });
+    parts.add(this.apiFacts);
     parts.add({ name: 'nodes', start: () => this.#nodesReady(), stop: () => this.nodes.close() });
     parts.add({ name: 'datapath', start: () => this.#openDatapath(), stop: () => this.#closeDatapath() });
-    parts.add({ name: 'endpoints', start: () => this.#startEndpoints(), stop: () => this.endpoints?.stop() });
-    parts.add({
-      name: 'services',
-      start: () => this.#startServices(),
-      stop: async () => this.loadBalancer?.[Symbol.asyncDispose](),
-    });
+    parts.add(this.#endpointsPart());
+    parts.add(this.services);
     parts.add(this.#cniServer());
-    parts.add({
-      name: 'background',
-      start: () => this.#startBackground(),
-      stop: () => this.prober?.[Symbol.dispose](),
-    });
+    parts.add(this.links);
+    parts.add(this.connections);
+    parts.add(this.reachability);
     await parts.start();
     this.#log.info(
       { endpoints: this.endpoints?.table.size, milliseconds: this.#clock.now() - this.startedAt },
@@ -140,6 +129,10 @@ export class Agent {
     this.#stopping.abort();
     await this.#lifecycle.stop();
     this.#netlink[Symbol.dispose]();
+  }
+
+  get loadBalancer(): LoadBalancer | undefined {
+    return this.services.loadBalancer;
   }
 
   tables(): ShownTable[] {
@@ -158,48 +151,16 @@ export class Agent {
     ];
   }
 
-  /** What is asked to know whether a node is there: its own address, and its router's through the tunnel. */
-  readonly probeTargets = (node: NodeRow): { address: Address; what: string }[] => {
-    const [address] = node.addresses;
-    const [router] = node.routerAddresses;
-    return [
-      ...(address ? [{ address, what: 'the node' }] : []),
-      ...(router ? [{ address: router, what: 'through the tunnel' }] : []),
-    ];
-  };
-
   #localApi() {
-    let api: Awaited<ReturnType<typeof startLocalApi>> | undefined;
+    let api: LocalApi | undefined;
     return {
       name: 'local-api',
       start: async () => {
-        api = await startLocalApi({
-          path: apiSocketIn(this.options.runDir),
-          log: this.#log,
-          answers: {
-            healthz: () => ({ ready: this.endpoints !== undefined, why: this.nodes.problem }),
-            status: async () => {
-              await this.#recountStoredKinds();
-              return statusReport(this);
-            },
-            tables: (url) => this.#tableAnswer(url),
-            maps: () => mapUsage(this.datapath),
-            programs: () => this.datapath?.programUsage() ?? [],
-            config: () => ({ values: this.values, warnings: this.warnings }),
-            version: () => ({ version: this.version }),
-          },
-          streams: { monitor: (_, send) => this.monitor.follow(send) },
-        });
+        const path = apiSocketIn(this.options.runDir);
+        api = await startLocalApi({ path, log: this.#log, answers: agentAnswers(this), streams: agentStreams(this) });
       },
       stop: () => api?.close(),
     };
-  }
-
-  #tableAnswer(url: URL): unknown {
-    const name = decodeURIComponent(url.pathname.split('/')[2] ?? '');
-    const tables = this.tables();
-    if (name === '') return tables.map((table) => ({ name: table.name, rows: table.size }));
-    return tables.find((table) => table.name === name)?.report();
   }
 
   #startNodes(): NodesFeature {
@@ -253,13 +214,11 @@ export class Agent {
       logDirectory: join(options.stateDir, 'verifier'),
     });
     this.datapath = datapath;
-    datapath.attachOverlay(facts.overlayIfindex);
-    datapath.attachHost(facts.netIfindex);
+    this.links.attach();
     nodes.serveMaps(datapath.maps);
     nodes.onFactsChange((changed) => {
       datapath.reconfigure(this.#configuration(changed));
-      datapath.attachOverlay(changed.overlayIfindex);
-      datapath.attachHost(changed.netIfindex);
+      this.links.attach();
     });
     this.drops = datapath.events((drop) => this.monitor.onDrop(drop));
   }
@@ -284,7 +243,28 @@ export class Agent {
     };
   }
 
-  #startEndpoints(): void {
+  #endpointsPart() {
+    const jobs = new AsyncDisposableStack();
+    return {
+      name: 'endpoints',
+      start: () => {
+        const endpoints = this.#startEndpoints();
+        jobs.use(
+          this.controllers.start({
+            name: 'endpoint-garbage',
+            intervalMs: garbageIntervalMs,
+            run: () => endpoints.collectGarbage(),
+          }),
+        );
+      },
+      stop: async () => {
+        await jobs.disposeAsync();
+        await this.endpoints?.stop();
+      },
+    };
+  }
+
+  #startEndpoints(): Endpoints {
     const { pods } = this.kubernetes;
     const datapath = this.#opened();
     const endpoints = startEndpoints({
@@ -305,26 +285,7 @@ export class Agent {
     pods.subscribe((changes) => {
       for (const { after } of changes) if (after) endpoints.labelsChanged(after.namespace, after.name);
     });
-    this.controllers.start({
-      name: 'endpoint-garbage',
-      intervalMs: garbageIntervalMs,
-      run: () => endpoints.collectGarbage(),
-    });
-  }
-
-  #startServices(): void {
-    if (!this.values.kubeProxyReplacement) return;
-    const { services, endpointSlices } = this.kubernetes;
-    const datapath = this.#opened();
-    datapath.attachSock();
-    this.loadBalancer = startLoadBalancer({
-      services,
-      endpointSlices,
-      maps: datapath.maps,
-      log: this.#log,
-      clock: this.#clock,
-      controllers: this.controllers,
-    });
+    return endpoints;
   }
 
   #cniServer() {
@@ -346,79 +307,6 @@ export class Agent {
     };
   }
 
-  #startBackground(): void {
-    const { maps } = this.#opened();
-    this.controllers.start({
-      name: 'conntrack-collection',
-      intervalMs: collectionIntervalMs,
-      run: async (signal) => {
-        this.collection = await collectConnections(maps, this.#clock, { signal });
-      },
-    });
-    const prober = startProber({ clock: this.#clock, log: this.#log });
-    this.prober = prober;
-    const probing = this.controllers.start({
-      name: 'node-probe',
-      intervalMs: probeIntervalMs,
-      run: () => prober.probe(this.#probedAddresses().slice(0, probesMax)),
-    });
-    this.nodes.nodes.subscribe(() => probing.trigger());
-    this.controllers.start({ name: 'datapath-links', intervalMs: linksIntervalMs, run: () => this.#repairLinks() });
-  }
-
-  /** Links that ought to be there and are not, by the kernel's word. */
-  missingLinks(links: readonly LinkStatus[]): string[] {
-    const podDevices = this.endpoints?.table.list().map((row) => row.hostName) ?? [];
-    return missingLinks(links, { sockets: this.values.kubeProxyReplacement, podDevices });
-  }
-
-  /** Somebody removed a pin, and the hook went with it. */
-  #repairLinks(): void {
-    const datapath = this.#opened();
-    const missing = this.missingLinks(datapath.links());
-    if (missing.length === 0) return;
-    this.#log.warn({ missing }, 'links are gone, attaching anew');
-    if (missing.includes('overlay')) datapath.attachOverlay(this.#facts().overlayIfindex);
-    if (missing.includes('host')) datapath.attachHost(this.#facts().netIfindex);
-    if (missing.some((name) => name.startsWith('sock_'))) datapath.attachSock();
-    if (missing.some((name) => name.startsWith('pod_'))) {
-      for (const each of this.endpoints?.reconcilers ?? []) each.triggerFull();
-    }
-  }
-
-  #probedAddresses(): Address[] {
-    const remote = this.nodes.nodes.list().filter((node) => !node.local);
-    return remote.flatMap((node) => this.probeTargets(node).map((target) => target.address));
-  }
-
-  #askApi(): void {
-    const { client } = this.kubernetes;
-    this.controllers.start({
-      name: 'kubernetes-version',
-      intervalMs: apiIntervalMs,
-      backoffMaxMs: 10_000,
-      run: async (signal) => {
-        const answer = await client.request({ method: 'GET', path: '/version', signal });
-        this.kubernetesVersion =
-          isRecord(answer) && typeof answer.gitVersion === 'string' ? answer.gitVersion : undefined;
-      },
-    });
-    this.controllers.start({
-      name: 'custom-resources',
-      intervalMs: apiIntervalMs,
-      backoffMaxMs: 10_000,
-      run: async (signal) => {
-        this.storedKinds = await countStoredKinds(client, signal);
-      },
-    });
-  }
-
-  /** For who asks now; where the API server does not answer at once, the last count stands. */
-  async #recountStoredKinds(): Promise<void> {
-    const signal = AbortSignal.timeout(statusPatienceMs);
-    this.storedKinds = await countStoredKinds(this.kubernetes.client, signal).catch(() => this.storedKinds);
-  }
-
   #facts(): NodeFacts {
     if (this.nodes.facts) return this.nodes.facts;
     throw new Error('the node is not ready');
@@ -428,12 +316,6 @@ export class Agent {
     if (this.datapath) return this.datapath;
     throw new Error('the datapath is not open');
   }
-}
-
-function apiServers(values: SluiceValues): string[] {
-  const urls = [...values.k8s.apiServerURLs];
-  if (urls.length > 0) return urls;
-  return values.k8sServiceHost === '' ? [] : [serverUrl(values.k8sServiceHost, values.k8sServicePort)];
 }
 
 /** Where cgroup v2 is mounted: /sys/fs/cgroup, or elsewhere on machines that have v1 as well. */

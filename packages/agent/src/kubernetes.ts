@@ -1,3 +1,4 @@
+import type { SluiceValues } from '@sluice/config';
 import {
   createKubeClient,
   type EndpointSliceObject,
@@ -16,6 +17,7 @@ import {
   resources,
   type ServiceCidrObject,
   type ServiceObject,
+  serverUrl,
 } from '@sluice/kube';
 import { formatPrefix } from '@sluice/net';
 import type { Clock, Logger } from '@sluice/runtime';
@@ -43,6 +45,12 @@ export interface KubernetesOptions {
   readonly nodeName: string;
   readonly log: Logger;
   readonly clock: Clock;
+}
+
+/** The servers that the values name; none: the kubeconfig's, or the cluster's own. */
+export function apiServers({ k8s, k8sServiceHost, k8sServicePort }: SluiceValues): string[] {
+  if (k8s.apiServerURLs.length > 0) return [...k8s.apiServerURLs];
+  return k8sServiceHost === '' ? [] : [serverUrl(k8sServiceHost, k8sServicePort)];
 }
 
 export function kubernetes({ configuration, nodeName, log, clock }: KubernetesOptions): Kubernetes {
@@ -91,6 +99,8 @@ export function kubernetes({ configuration, nodeName, log, clock }: KubernetesOp
         parse: parseServiceCidr,
         table: serviceCidrs,
         source: 'servicecidrs',
+        // v1 came with Kubernetes 1.33. Without it routes to services are not made; sockets translate all the same.
+        optional: true,
       }),
     },
     {

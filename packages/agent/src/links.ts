@@ -1,4 +1,8 @@
-import type { LinkStatus } from '@sluice/datapath';
+import type { Datapath, LinkStatus } from '@sluice/datapath';
+import type { Endpoints } from '@sluice/endpoint';
+import type { NodeFacts } from '@sluice/nodes';
+import type { LifecyclePart, Logger } from '@sluice/runtime';
+import type { Controller, Controllers } from '@sluice/state';
 
 /** The pins' names of the socket hooks. */
 export const sockHooks = ['connect', 'sendmsg', 'recvmsg', 'getpeername'].flatMap((name) => [
@@ -6,15 +10,74 @@ export const sockHooks = ['connect', 'sendmsg', 'recvmsg', 'getpeername'].flatMa
   `sock_${name}6`,
 ]);
 
-export interface WantedLinks {
+export interface LinksOptions {
+  readonly datapath: () => Datapath;
+  readonly endpoints: () => Endpoints | undefined;
+  readonly facts: () => NodeFacts;
   /** Whether services are translated at sockets. */
   readonly sockets: boolean;
-  readonly podDevices: readonly string[];
+  readonly controllers: Controllers;
+  readonly log: Logger;
 }
 
-/** Names of the links that are wanted and not found attached. */
-export function missingLinks(found: readonly LinkStatus[], { sockets, podDevices }: WantedLinks): string[] {
-  const attached = new Set(found.flatMap((link) => (link.attached ? [link.name] : [])));
-  const wanted = ['overlay', 'host', ...(sockets ? sockHooks : []), ...podDevices.map((device) => `pod_${device}`)];
-  return wanted.filter((name) => !attached.has(name));
+const intervalMs = 10_000;
+
+/** Attaches the node's own programs and looks after them: when somebody removes a pin, the hook goes with it. */
+export class Links implements LifecyclePart {
+  readonly name = 'links';
+  readonly #options: LinksOptions;
+  #repairing: Controller | undefined;
+
+  constructor(options: LinksOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { controllers } = this.#options;
+    this.#repairing = controllers.start({ name: 'datapath-links', intervalMs, run: () => this.#repair() });
+  }
+
+  async stop(): Promise<void> {
+    await this.#repairing?.stop();
+  }
+
+  /** At the node's devices as they are now. */
+  attach(): void {
+    const datapath = this.#options.datapath();
+    const { overlayIfindex, netIfindex } = this.#options.facts();
+    datapath.attachOverlay(overlayIfindex);
+    datapath.attachHost(netIfindex);
+  }
+
+  /** Links of an agent that was configured otherwise are still pinned: what is not wanted is detached. */
+  attachSockets(): void {
+    const datapath = this.#options.datapath();
+    if (this.#options.sockets) datapath.attachSock();
+    else datapath.detachSock();
+  }
+
+  /** Names of the links that are wanted and, by the kernel's word, not attached. */
+  missing(found: readonly LinkStatus[]): string[] {
+    const { endpoints, sockets } = this.#options;
+    const podDevices = endpoints()?.table.list() ?? [];
+    const attached = new Set(found.flatMap((link) => (link.attached ? [link.name] : [])));
+    const wanted = [
+      'overlay',
+      'host',
+      ...(sockets ? sockHooks : []),
+      ...podDevices.map((row) => `pod_${row.hostName}`),
+    ];
+    return wanted.filter((name) => !attached.has(name));
+  }
+
+  #repair(): void {
+    const missing = this.missing(this.#options.datapath().links());
+    if (missing.length === 0) return;
+    this.#options.log.warn({ missing }, 'links are gone, attaching anew');
+    if (missing.includes('overlay') || missing.includes('host')) this.attach();
+    if (missing.some((name) => name.startsWith('sock_'))) this.attachSockets();
+    if (missing.some((name) => name.startsWith('pod_'))) {
+      for (const each of this.#options.endpoints()?.reconcilers ?? []) each.triggerFull();
+    }
+  }
 }

@@ -33,7 +33,7 @@ function judged(name: string, why: string | undefined): ModuleReport {
 
 function datapathModule(agent: Agent, links: readonly LinkStatus[]): ModuleReport {
   if (!agent.datapath) return judged('datapath', agent.nodes.problem ?? 'starting');
-  const missing = agent.missingLinks(links).map((name) => {
+  const missing = agent.links.missing(links).map((name) => {
     const why = links.find((link) => link.name === name)?.why ?? 'no link';
     return `${name}: ${why}`;
   });
@@ -65,12 +65,10 @@ function servicesModule({ loadBalancer, values, nodes }: Agent): ModuleReport {
   return judged('services', failing.map((row) => `${row.key} of ${row.service}: ${row.reason}`).join('; '));
 }
 
-const fillMax = 0.9;
 const linksNamedMax = 10;
 
-function conntrackModule({ collection }: Agent): ModuleReport {
-  const isFull = collection && collection.fill > fillMax;
-  return judged('conntrack', isFull ? `${Math.round(collection.fill * 100)}% of the table are in use` : undefined);
+function conntrackModule({ connections }: Agent): ModuleReport {
+  return judged('conntrack', connections.problem);
 }
 
 function reconcilerModules({ endpoints, nodes, loadBalancer }: Agent): ModuleReport[] {
@@ -85,7 +83,7 @@ function reconcilerModules({ endpoints, nodes, loadBalancer }: Agent): ModuleRep
   });
 }
 
-function offModules({ values, storedKinds }: Agent): ModuleReport[] {
+function offModules({ values, apiFacts: { storedKinds } }: Agent): ModuleReport[] {
   const stored = (kind: string) => {
     const found = storedKinds.find((entry) => entry.kind === kind);
     if (!found) return 'not known yet';

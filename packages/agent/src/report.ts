@@ -18,7 +18,13 @@ export interface StatusReport {
     readonly version: string | undefined;
     readonly lastError: string | undefined;
     /** Kinds watched, and whether each has delivered its list. */
-    readonly watches: readonly { readonly kind: string; readonly synced: boolean; readonly objects: number }[];
+    readonly watches: readonly {
+      readonly kind: string;
+      readonly synced: boolean;
+      readonly objects: number;
+      /** Why there is nothing to watch. */
+      readonly off: string | undefined;
+    }[];
   };
   readonly kubeProxyReplacement: {
     /** True when the socket hooks' links are found attached in the kernel. */
@@ -83,6 +89,8 @@ export interface StatusReport {
   readonly forwarded: readonly { readonly direction: string; readonly packets: number; readonly bytes: number }[];
   /** Events that found the ring full. */
   readonly eventsLost: number;
+  /** Events that were held back because a CPU dropped more packets than its budget of events allows. */
+  readonly eventsWithheld: number;
   readonly configurationWarnings: readonly string[];
 }
 

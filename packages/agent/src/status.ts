@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { type Counter, DropReason, directionNames, dropReasonText } from '@sluice/datapath';
+import { type Counter, DropReason, directionNames, dropReasonText, isDrop } from '@sluice/datapath';
 import { formatPrefix } from '@sluice/net';
 import { installationRoot } from '@sluice/runtime';
 import type { Agent } from './agent.ts';
@@ -49,9 +49,10 @@ export function statusReport(agent: Agent): StatusReport {
     modules: moduleReports(agent, links),
     maps: mapUsage(datapath),
     ...foreignRules({ procPath: options.proc }),
-    nodes: nodeReports(agent),
+    nodes: agent.reachability.report(),
     ...counterReport(agent),
     eventsLost: Number(agent.drops?.lost() ?? 0n),
+    eventsWithheld: Number(agent.drops?.withheld() ?? 0n),
     configurationWarnings: agent.warnings,
   };
 }
@@ -64,19 +65,24 @@ export function installedVersion(): string {
   return typeof version === 'string' ? version : 'unknown';
 }
 
-function kubernetesReport({ kubernetes, kubernetesVersion }: Agent): StatusReport['kubernetes'] {
+function kubernetesReport({ kubernetes, apiFacts }: Agent): StatusReport['kubernetes'] {
   const watches = kubernetes.reflectors.map(({ kind, reflector, size }) => {
-    const { synced, lastError, state } = reflector.status();
-    return { kind, synced, objects: size(), lastError, state };
+    const { synced, absent, lastError } = reflector.status();
+    return { kind, synced, absent, objects: size(), lastError };
   });
   const failing = watches.find((watch) => watch.lastError !== undefined);
   const servers = kubernetes.client.servers();
   return {
-    state: failing || watches.some((watch) => !watch.synced) ? 'degraded' : 'ok',
+    state: failing || watches.some((watch) => !watch.synced && !watch.absent) ? 'degraded' : 'ok',
     server: servers.find((server) => server.current)?.url ?? servers[0]?.url ?? '',
-    version: kubernetesVersion,
+    version: apiFacts.version,
     lastError: failing?.lastError,
-    watches: watches.map(({ kind, synced, objects }) => ({ kind, synced, objects })),
+    watches: watches.map(({ kind, synced, absent, objects }) => ({
+      kind,
+      synced,
+      objects,
+      off: absent ? 'this server does not have the kind' : undefined,
+    })),
   };
 }
 
@@ -99,41 +105,17 @@ function ipamReport({ addresses }: Agent): StatusReport['ipam'] {
   });
 }
 
-function nodeReports({ nodes, prober, probeTargets }: Agent): StatusReport['nodes'] {
-  return nodes.nodes.list().map((node) => {
-    const shown = { name: node.name, local: node.local, addresses: node.addresses };
-    if (node.local) return { ...shown, state: 'reachable' as const, why: undefined };
-    const targets = probeTargets(node).map((target) => ({
-      ...target,
-      ...(prober?.reachability(target.address) ?? unknown),
-    }));
-    const silent = targets.filter((target) => target.state === 'unreachable');
-    const why = [
-      ...node.problems,
-      ...silent.map((target) => `${target.address} (${target.what}) does not answer`),
-    ].join('; ');
-    const state =
-      silent.length > 0
-        ? 'unreachable'
-        : targets.some((target) => target.state === 'unknown')
-          ? 'unknown'
-          : 'reachable';
-    return { ...shown, state: targets.length === 0 ? ('unknown' as const) : state, why: why || undefined };
-  });
-}
-
-const unknown = { state: 'unknown' } as const;
-
 function counterReport({ datapath }: Agent): Pick<StatusReport, 'drops' | 'forwarded'> {
   const rows = [...(datapath?.maps.counters.entries() ?? [])].map(([key, perCpu]) => ({
     reason: dropReasonText[key.reason as DropReason],
     isForwarded: key.reason === DropReason.Forwarded,
+    isDrop: isDrop(key.reason),
     direction: directionNames[key.direction as 0 | 1] ?? String(key.direction),
     ...sum(perCpu),
   }));
   return {
     drops: rows
-      .filter((row) => !row.isForwarded && row.packets > 0)
+      .filter((row) => row.isDrop && row.packets > 0)
       .map(({ reason, direction, packets, bytes }) => ({
         reason: reason?.text ?? 'unknown reason',
         direction,

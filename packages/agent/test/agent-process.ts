@@ -12,8 +12,8 @@ export interface AgentNode extends AsyncDisposable {
   readonly stateDir: string;
   readonly bpffs: string;
   readonly netns: string;
-  /** Starts the agent and waits until it is ready. */
-  start(): Promise<void>;
+  /** Starts the agent and waits until it is ready. Helm values as YAML; default: every option's default. */
+  start(values?: string): Promise<void>;
   kill(): Promise<void>;
   /** Starts another one beside it; its exit status and what it said. */
   startAnother(): { status: number | null; stderr: string };
@@ -48,8 +48,10 @@ export function agentNode(): AgentNode {
   const args = [main, '--node-name', ownNode.name, '--kubeconfig', kubeconfig, ...paths, '--log-level', 'error'];
   const command = [`--net=${namespace.path}`, process.execPath, ...args];
 
-  async function start(): Promise<void> {
-    const started = spawn('nsenter', command, { stdio: ['ignore', 'ignore', 'inherit'] });
+  async function start(values = ''): Promise<void> {
+    const config = join(directory.path, 'values.yaml');
+    writeFileSync(config, values);
+    const started = spawn('nsenter', [...command, '--config', config], { stdio: ['ignore', 'ignore', 'inherit'] });
     child = started;
     await untilReady(join(runDir, 'sluice.sock'), started);
   }

@@ -17,7 +17,7 @@ const status: StatusReport = {
     server: 'https://10.10.30.10:6443',
     version: 'v1.35.0',
     lastError: undefined,
-    watches: [{ kind: 'v1/Service', synced: true, objects: 40 }],
+    watches: [{ kind: 'v1/Service', synced: true, objects: 40, off: undefined }],
   },
   kubeProxyReplacement: {
     enabled: true,
@@ -44,6 +44,7 @@ const status: StatusReport = {
   ],
   forwarded: [],
   eventsLost: 0,
+  eventsWithheld: 0,
   configurationWarnings: [],
 };
 

@@ -73,6 +73,9 @@ function health(report: StatusReport): Pair[] {
       (drop): Pair => ['', `${drop.reason} (${drop.direction}): ${drop.packets} packets; ${drop.hint}`],
     ),
     ...(report.eventsLost > 0 ? [['Events lost', `${report.eventsLost} (the ring was full)`] as const] : []),
+    ...(report.eventsWithheld > 0
+      ? [['Events withheld', `${report.eventsWithheld} (too many drops at once; the counts above have all)`] as const]
+      : []),
     ...report.configurationWarnings.map((warning): Pair => ['Configuration', warning]),
   ];
 }
@@ -120,7 +123,7 @@ function verboseSections(report: StatusReport, now: number): string[] {
       rows: report.kubeProxyReplacement.hooks.map((hook) => [hook.name, hook.attached ? 'yes' : 'no', hook.why ?? '']),
     })}`,
     `Devices:\n${alignTable({ columns: ['NAME', 'ADDRESSES', 'WHY'], rows: report.kubeProxyReplacement.devices.map((d) => [d.name, d.addresses.join(' '), d.why]) })}`,
-    `Watches:\n${alignTable({ columns: ['KIND', 'SYNCED', 'OBJECTS'], rows: report.kubernetes.watches.map((w) => [w.kind, w.synced ? 'yes' : 'no', String(w.objects)]) })}`,
+    `Watches:\n${alignTable({ columns: ['KIND', 'SYNCED', 'OBJECTS'], rows: report.kubernetes.watches.map((w) => [w.kind, w.synced ? 'yes' : (w.off ?? 'no'), String(w.objects)]) })}`,
     `Controllers:\n${controllersTable(report, now)}`,
     `Modules:\n${alignTable({ columns: ['NAME', 'STATE', 'WHY'], rows: report.modules.map((m) => [m.name, title(m.state), m.why ?? '']) })}`,
     `BPF maps:\n${alignTable(mapTable(report.maps))}`,

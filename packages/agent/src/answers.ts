@@ -1,0 +1,31 @@
+import type { Agent } from './agent.ts';
+import type { Answer, Stream } from './local-api.ts';
+import { mapUsage } from './map-usage.ts';
+import { statusReport } from './status.ts';
+
+/** What the local API answers, by the first part of the path. */
+export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
+  return {
+    healthz: () => ({ ready: agent.endpoints !== undefined, why: agent.nodes.problem }),
+    status: async () => {
+      await agent.apiFacts.recount();
+      return statusReport(agent);
+    },
+    tables: (url) => tableAnswer(agent, url),
+    maps: () => mapUsage(agent.datapath),
+    programs: () => agent.datapath?.programUsage() ?? [],
+    config: () => ({ values: agent.values, warnings: agent.warnings }),
+    version: () => ({ version: agent.version }),
+  };
+}
+
+export function agentStreams(agent: Agent): Readonly<Record<string, Stream>> {
+  return { monitor: (_, send) => agent.monitor.follow(send) };
+}
+
+function tableAnswer(agent: Agent, url: URL): unknown {
+  const name = decodeURIComponent(url.pathname.split('/')[2] ?? '');
+  const tables = agent.tables();
+  if (name === '') return tables.map((table) => ({ name: table.name, rows: table.size }));
+  return tables.find((table) => table.name === name)?.report();
+}

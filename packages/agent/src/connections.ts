@@ -1,0 +1,69 @@
+import { type CollectionCounts, collectConnections, type DatapathMaps, DropReason } from '@sluice/datapath';
+import type { Clock, LifecyclePart } from '@sluice/runtime';
+import type { Controller, Controllers } from '@sluice/state';
+
+export interface ConnectionsOptions {
+  /** Asked when it starts. */
+  readonly maps: () => DatapathMaps;
+  readonly controllers: Controllers;
+  readonly clock: Clock;
+}
+
+const intervalMs = 10_000;
+const fillMax = 0.9;
+
+/** Keeps conntrack from filling with what is over, and knows how it fares. */
+export class Connections implements LifecyclePart {
+  readonly name = 'connections';
+  readonly #options: ConnectionsOptions;
+  #collecting: Controller | undefined;
+  /** Of the last collection. */
+  #counts: CollectionCounts | undefined;
+  /** Packets that passed without being remembered: ever, and of those the ones since the collection before. */
+  #untracked = 0n;
+  #untrackedLately = 0n;
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { controllers, clock } = this.#options;
+    const maps = this.#options.maps();
+    // What an earlier agent saw is no news.
+    this.#untracked = countUntracked(maps);
+    this.#collecting = controllers.start({
+      name: 'conntrack-collection',
+      intervalMs,
+      run: async (signal) => {
+        this.#counts = await collectConnections(maps, clock, { signal });
+        const untracked = countUntracked(maps);
+        this.#untrackedLately = untracked - this.#untracked;
+        this.#untracked = untracked;
+      },
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#collecting?.stop();
+  }
+
+  /** Undefined while there is room. */
+  get problem(): string | undefined {
+    const fill = this.#counts?.fill ?? 0;
+    const full = `${Math.round(fill * 100)}% of the table are in use`;
+    if (this.#untrackedLately > 0n) {
+      return `${this.#untrackedLately} packets passed untracked in the last ${intervalMs / 1000} s; ${full}`;
+    }
+    return fill > fillMax ? full : undefined;
+  }
+}
+
+function countUntracked({ counters }: Pick<DatapathMaps, 'counters'>): bigint {
+  let packets = 0n;
+  for (const [{ reason }, perCpu] of counters.entries()) {
+    if (reason !== DropReason.CtCreateFailed) continue;
+    for (const counter of perCpu) packets += counter.packets;
+  }
+  return packets;
+}

@@ -1,0 +1,62 @@
+import type { Datapath, DatapathMaps } from '@sluice/datapath';
+import { type LoadBalancer, startLoadBalancer } from '@sluice/loadbalancer';
+import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
+import type { Controllers } from '@sluice/state';
+import type { Kubernetes } from './kubernetes.ts';
+import type { Links } from './links.ts';
+
+export interface ServicesOptions {
+  /** `kubeProxyReplacement` */
+  readonly enabled: boolean;
+  readonly kubernetes: Kubernetes;
+  readonly datapath: () => Datapath;
+  readonly links: Links;
+  readonly controllers: Controllers;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Services translated at sockets, or left to somebody else. */
+export class Services implements LifecyclePart {
+  readonly name = 'services';
+  loadBalancer: LoadBalancer | undefined;
+  readonly #options: ServicesOptions;
+
+  constructor(options: ServicesOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { enabled, kubernetes, links, log, clock, controllers } = this.#options;
+    const { maps } = this.#options.datapath();
+    links.attachSockets();
+    if (!enabled) {
+      forgetServices(maps);
+      return;
+    }
+    const { services, endpointSlices } = kubernetes;
+    this.loadBalancer = startLoadBalancer({ services, endpointSlices, maps, log, clock, controllers });
+  }
+
+  async stop(): Promise<void> {
+    await this.loadBalancer?.[Symbol.asyncDispose]();
+  }
+}
+
+/**
+ * What an agent that did translate has left: with these rows the programs at the pods would refuse what is meant for
+ * the other load balancer. In the order in which nothing refers to what is gone.
+ */
+function forgetServices(maps: DatapathMaps): void {
+  empty(maps.frontends);
+  empty(maps.slots);
+  empty(maps.backends);
+  empty(maps.affinities);
+}
+
+function empty<Key>(map: {
+  entries(): IterableIterator<[Key, unknown]>;
+  deleteBatch(keys: Iterable<Key>): number;
+}): void {
+  map.deleteBatch([...map.entries()].map(([key]) => key));
+}
