@@ -1,4 +1,3 @@
-import type { SluiceValues } from '@sluice/config';
 import {
   createKubeClient,
   type EndpointSliceObject,
@@ -17,7 +16,6 @@ import {
   resources,
   type ServiceCidrObject,
   type ServiceObject,
-  serverUrl,
 } from '@sluice/kube';
 import { formatPrefix } from '@sluice/net';
 import type { Clock, Logger } from '@sluice/runtime';
@@ -45,12 +43,6 @@ export interface KubernetesOptions {
   readonly nodeName: string;
   readonly log: Logger;
   readonly clock: Clock;
-}
-
-/** The servers that the values name; none: the kubeconfig's, or the cluster's own. */
-export function apiServers({ k8s, k8sServiceHost, k8sServicePort }: SluiceValues): string[] {
-  if (k8s.apiServerURLs.length > 0) return [...k8s.apiServerURLs];
-  return k8sServiceHost === '' ? [] : [serverUrl(k8sServiceHost, k8sServicePort)];
 }
 
 export function kubernetes({ configuration, nodeName, log, clock }: KubernetesOptions): Kubernetes {

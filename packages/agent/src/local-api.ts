@@ -1,9 +1,7 @@
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createConnection } from 'node:net';
-import { dirname } from 'node:path';
 import { peerCredentials } from '@sluice/ffi';
-import type { Logger } from '@sluice/runtime';
+import { type Logger, listenPrivately } from '@sluice/runtime';
 
 /** Answers a path with something that JSON can hold; throwing means 500, undefined 404. */
 export type Answer = (url: URL) => unknown;
@@ -34,19 +32,7 @@ export async function startLocalApi(options: LocalApiOptions): Promise<LocalApi>
   server.on('connection', (socket) => {
     if (peerCredentials(socket).uid !== 0) socket.destroy();
   });
-  mkdirSync(dirname(options.path), { recursive: true, mode: 0o755 });
-  rmSync(options.path, { force: true });
-  const before = process.umask(0o177);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(options.path, () => resolve());
-      process.umask(before);
-    });
-  } finally {
-    process.umask(before);
-  }
-  chmodSync(options.path, 0o600);
+  await listenPrivately(server, options.path);
   return {
     close: () =>
       new Promise((resolve) => {

@@ -1,8 +1,6 @@
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { createServer, type Socket } from 'node:net';
 import { peerCredentials } from '@sluice/ffi';
-import { type Clock, type Logger, systemClock } from '@sluice/runtime';
+import { type Clock, type Logger, listenPrivately, systemClock } from '@sluice/runtime';
 import { converse, type Outcome, type Peer } from './conversation.ts';
 import { CniCode, CniError } from './error.ts';
 import type { CniHandler } from './handler.ts';
@@ -38,7 +36,7 @@ export async function startCniServer(options: CniServerOptions): Promise<CniServ
     socket.on('close', () => open.delete(socket));
     serve(socket, queue, options);
   });
-  await listen(server, options.path);
+  await listenPrivately(server, options.path);
   return {
     path: options.path,
     async close() {
@@ -47,24 +45,6 @@ export async function startCniServer(options: CniServerOptions): Promise<CniServ
       await closed;
     },
   };
-}
-
-async function listen(server: Server, path: string): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  // Of an agent that was killed; two agents on one node would be refused by the agent's own lock before this.
-  rmSync(path, { force: true });
-  // Bound synchronously inside listen(): nobody sees the socket with wider permissions.
-  const before = process.umask(0o177);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, 512, () => resolve());
-      process.umask(before);
-    });
-  } finally {
-    process.umask(before);
-  }
-  chmodSync(path, 0o600);
 }
 
 function serve(socket: Socket, queue: Queue, options: CniServerOptions): void {

@@ -59,6 +59,19 @@ export function serverUrl(host: string, port: string | number): string {
   return `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
+/** Of the Helm values: what they say of the API servers. */
+export interface ServerValues {
+  readonly k8s: { readonly apiServerURLs: readonly string[] };
+  readonly k8sServiceHost: string;
+  readonly k8sServicePort: string | number;
+}
+
+/** The servers that the values name; none: the kubeconfig's, or the cluster's own. */
+export function serversOf({ k8s, k8sServiceHost, k8sServicePort }: ServerValues): string[] {
+  if (k8s.apiServerURLs.length > 0) return [...k8s.apiServerURLs];
+  return k8sServiceHost === '' ? [] : [serverUrl(k8sServiceHost, k8sServicePort)];
+}
+
 export function readKubeconfig(path: string, context?: string): KubeConfiguration {
   let text: string;
   try {

@@ -18,7 +18,7 @@ export {
   type KubeConfiguration,
   kubeConfiguration,
   readKubeconfig,
-  serverUrl,
+  serversOf,
 } from './configuration.ts';
 export { bearerToken, tlsOptions } from './credentials.ts';
 export { isAlreadyExists, isConflict, isExpired, isNotFound, KubeError, type KubeErrorCode } from './error.ts';

@@ -1,9 +1,9 @@
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { defaultValues, readValues, type SluiceValues } from '@sluice/config';
-import { kubeConfiguration, serverUrl } from '@sluice/kube';
+import { kubeConfiguration, serversOf } from '@sluice/kube';
 import type { AddressFamily } from '@sluice/net';
-import { createLogger, isLogLevel } from '@sluice/runtime';
+import { createLogger, isLogLevel, logLevels } from '@sluice/runtime';
 import { startOperator } from './operator.ts';
 import type { Pool } from './pools.ts';
 
@@ -16,12 +16,12 @@ function main(): void {
     strict: true,
   });
   const level = options['log-level'] ?? 'info';
-  if (!isLogLevel(level)) throw new Error(`--log-level ${level} is not a level`);
+  if (!isLogLevel(level)) throw new Error(`--log-level ${level} is not a level: ${logLevels.join(', ')}`);
   const log = createLogger({ name: 'operator', level });
   const { values, warnings } = options.config ? readValues(options.config) : { values: defaultValues(), warnings: [] };
   for (const warning of warnings) log.info(warning);
   const operator = startOperator({
-    kube: kubeConfiguration({ kubeconfig: options.kubeconfig, servers: apiServers(values) }),
+    kube: kubeConfiguration({ kubeconfig: options.kubeconfig, servers: serversOf(values) }),
     pools: poolsOf(values),
     families: familiesOf(values),
     namespace: options.namespace ?? process.env.POD_NAMESPACE ?? 'kube-system',
@@ -31,12 +31,6 @@ function main(): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => void operator.stop().then(() => process.exit(0)));
   }
-}
-
-function apiServers(values: SluiceValues): string[] {
-  const urls = [...values.k8s.apiServerURLs];
-  if (urls.length > 0) return urls;
-  return values.k8sServiceHost === '' ? [] : [serverUrl(values.k8sServiceHost, values.k8sServicePort)];
 }
 
 /** None where Kubernetes gives the pod CIDRs itself. */

@@ -27,3 +27,4 @@ export {
   machineReport,
 } from './machine.ts';
 export { type Mount, parseMountinfo, readMounts } from './mountinfo.ts';
+export { listenPrivately } from './private-socket.ts';
