@@ -111,6 +111,16 @@ test(
   },
 );
 
+test('an agent that is asked to stop while it waits for its node ends well', options, async () => {
+  await using node = agentNode();
+  writeFileSync(join(node.stateDir, 'node.json'), '{}');
+  const starting = node.start();
+  await untilAnswer(() => node.get('/status'));
+  const ended = assert.rejects(starting, /the agent ended: 0/);
+  await node.kill('SIGTERM');
+  await ended;
+});
+
 test('the local API names what it does not have', options, async () => {
   await using node = agentNode();
   await node.start();

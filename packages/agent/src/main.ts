@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { createLogger } from '@sluice/runtime';
 import { Agent } from './agent.ts';
+import { endOnMistakes } from './mistakes.ts';
 import { parseOptions } from './options.ts';
 import { claimRunDirectory } from './run-directory.ts';
 
@@ -8,9 +9,12 @@ async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
   const log = createLogger({ name: 'agent', level: options.logLevel }).child({ node: options.nodeName });
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
+  endOnMistakes(log);
   const claim = await claimRunDirectory(options.runDir);
   const agent = new Agent(options, log);
+  let stopping = false;
   const stop = (reason: string) => {
+    stopping = true;
     log.info({ reason }, 'stopping');
     void agent.stop().then(() => {
       claim[Symbol.dispose]();
@@ -19,9 +23,10 @@ async function main(): Promise<void> {
   };
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
-  // One failed promise is not worth the node's control plane; the traffic does not depend on it, the log names it.
-  process.on('unhandledRejection', (error) => log.error({ error }, 'unhandled rejection'));
-  await agent.start();
+  // Asked to stop, the start ends with an error, which is none.
+  await agent.start().catch((error: unknown) => {
+    if (!stopping) throw error;
+  });
 }
 
 main().catch((error: unknown) => {

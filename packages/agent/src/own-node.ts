@@ -32,9 +32,14 @@ export class OwnNodeFile {
     return undefined;
   }
 
+  /** A full disk costs the next start its independence of the API server, not this agent its work. */
   save(facts: OwnNode): void {
     const text = `${JSON.stringify({ ...facts, podCidrs: facts.podCidrs.map(formatPrefix) }, null, 2)}\n`;
-    if (readFileIfPresent(this.#path) !== text) writeFileAtomic(this.#path, text);
+    try {
+      if (readFileIfPresent(this.#path) !== text) writeFileAtomic(this.#path, text);
+    } catch (error) {
+      this.#log.error({ path: this.#path, error }, 'cannot keep the facts of this node: make room on the disk');
+    }
   }
 }
 

@@ -14,7 +14,7 @@ export interface AgentNode extends AsyncDisposable {
   readonly netns: string;
   /** Starts the agent and waits until it is ready. Helm values as YAML; default: every option's default. */
   start(values?: string): Promise<void>;
-  kill(): Promise<void>;
+  kill(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>;
   /** Starts another one beside it; its exit status and what it said. */
   startAnother(): { status: number | null; stderr: string };
   get(path: string): Promise<unknown>;
@@ -56,10 +56,10 @@ export function agentNode(): AgentNode {
     await untilReady(join(runDir, 'sluice.sock'), started);
   }
 
-  async function kill(): Promise<void> {
+  async function kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child?.once('exit', resolve));
-    child.kill('SIGKILL');
+    child.kill(signal);
     await ended;
   }
 
