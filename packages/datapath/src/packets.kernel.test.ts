@@ -251,8 +251,8 @@ test('every drop reason is met by a packet here, or it is known why not', () => 
     [DropReason.TooBig, 'needs the tunnel: overlay.kernel.test.ts'],
     [DropReason.EncapFailed, 'only without memory'],
     [DropReason.WriteFailed, 'only without memory'],
-    [DropReason.CtCreateFailed, 'not in use'],
-    [DropReason.FragmentUnsupported, 'not in use'],
+    [DropReason.CtCreateFailed, 'counted, not dropped: see conntrack.kernel.test.ts'],
+    [DropReason.FragmentUnsupported, 'not in use while nothing is translated per packet'],
   ]);
   const met = new Set(dropCases.map(({ reason }) => reason));
   const missing = Object.values(DropReason).filter((reason) => !met.has(reason) && !elsewhere.has(reason));
