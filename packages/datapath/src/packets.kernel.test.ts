@@ -249,6 +249,7 @@ test('every drop reason is met by a packet here, or it is known why not', () => 
     [DropReason.Forwarded, 'no drop'],
     [DropReason.InvalidIdentity, 'in a test of its own'],
     [DropReason.TooBig, 'needs the tunnel: overlay.kernel.test.ts'],
+    [DropReason.InvalidTunnelSender, 'needs the tunnel: overlay.kernel.test.ts'],
     [DropReason.EncapFailed, 'only without memory'],
     [DropReason.WriteFailed, 'only without memory'],
     [DropReason.CtCreateFailed, 'counted, not dropped: see conntrack.kernel.test.ts'],
