@@ -65,6 +65,8 @@ export interface Netlink extends Disposable {
   readonly routes: {
     /** Both families; default all tables. */
     list(filter?: { family?: 4 | 6; table?: number; protocol?: number }): Route[];
+    /** EEXIST: one with this table, destination and metric is there, whoever made it. */
+    add(spec: RouteSpec): void;
     /** Creates it, or takes the place of the one with this table, destination and metric. */
     replace(spec: RouteSpec): void;
     delete(which: Pick<RouteSpec, 'destination' | 'table' | 'metric' | 'ifindex' | 'protocol' | 'type'>): boolean;
@@ -163,6 +165,10 @@ function routes(conversation: Conversation): Netlink['routes'] {
         .flatMap(listFamily)
         .filter((route) => filter.table === undefined || filter.table === route.table)
         .filter((route) => filter.protocol === undefined || filter.protocol === route.protocol),
+    add(spec) {
+      const action = `add route ${formatPrefix(spec.destination)}`;
+      conversation.request({ action, type: routing.routeNew, flags: create, body: encodeRouteSpec(spec) });
+    },
     replace(spec) {
       const action = `set route ${formatPrefix(spec.destination)}`;
       conversation.request({ action, type: routing.routeNew, flags: replace, body: encodeRouteSpec(spec) });

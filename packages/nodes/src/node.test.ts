@@ -70,6 +70,27 @@ test('address of two nodes belongs to the first, the second is refused it', () =
   ]);
 });
 
+test('pod CIDR around the address of our node or of its own is refused: its route would cut the network off', () => {
+  const lan = nodeObject('a-lan', ['10.10.30.200'], ['10.10.30.0/24']);
+  const all = nodeObject('b-all', ['10.10.31.1'], ['0.0.0.0/0']);
+  const self = nodeObject('c-self', ['10.10.32.1'], ['10.10.32.0/24']);
+  const nodes = deriveNodes([lan, all, self, ...homelabNodes()], local);
+  for (const name of ['a-lan', 'b-all', 'c-self']) assert.deepEqual(byName(nodes, name).podCidrs, []);
+  assert.deepEqual(byName(nodes, 'a-lan').problems, [
+    'pod CIDR 10.10.30.0/24 holds the address 10.10.30.101 of a node',
+  ]);
+  assert.equal(byName(nodes, 'k8s-cp2').tunnelEndpoint, '10.10.30.102');
+});
+
+test('node with an address among pods is refused it', () => {
+  const nodes = deriveNodes([nodeObject('a-thief', ['10.244.1.7'], []), ...homelabNodes()], local);
+  assert.deepEqual(byName(nodes, 'a-thief').problems, [
+    'address 10.244.1.7 is among the pods of node k8s-cp2, 10.244.1.0/24',
+    'no InternalIP: nothing can be sent to it',
+  ]);
+  assert.equal(byName(nodes, 'k8s-cp2').podCidrs.length, 2);
+});
+
 test('node without an address stays a row with its problem, the others go on', () => {
   const nodes = deriveNodes([...homelabNodes(), nodeObject('bare', [], ['10.244.9.0/24'])], local);
   assert.equal(nodes.length, 4);

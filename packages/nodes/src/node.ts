@@ -6,6 +6,7 @@ import {
   formatPrefix,
   type Prefix,
   prefixAddressAt,
+  prefixContains,
   prefixesOverlap,
 } from '@sluice/net';
 
@@ -41,18 +42,30 @@ export function deriveNodes(
   objects: Iterable<NodeObject>,
   local: { readonly name: string; readonly lastKnown?: LocalNode | undefined },
 ): Node[] {
-  const claims = new Claims();
-  const rows: Node[] = [];
   const own = ownObject(objects, local);
-  const ours = own && claims.accept(own);
-  if (ours) rows.push({ ...ours, local: true, tunnelEndpoint: undefined });
-  for (const object of [...objects].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (object.name !== local.name) rows.push(remoteNode(claims.accept(object), ours));
-  }
-  return rows;
+  const others = [...objects].filter(({ name }) => name !== local.name).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const claims = new Claims(own ? internalAddresses(own) : []);
+  // The prefixes of all before any address: no node may be where the pods of another one are.
+  const accepted = [...(own ? [own] : []), ...others]
+    .map((object) => claims.acceptPodCidrs(object))
+    .map((half) => claims.acceptAddresses(half));
+  const ours = own && accepted[0];
+  return accepted.map((node) =>
+    node === ours ? { ...node, local: true, tunnelEndpoint: undefined } : remoteNode(node, ours),
+  );
+}
+
+function internalAddresses(object: NodeObject): Address[] {
+  return object.addresses.filter(({ type }) => type === 'InternalIP').map(({ address }) => address);
 }
 
 type Accepted = Omit<Node, 'local' | 'tunnelEndpoint'>;
+
+interface HalfAccepted {
+  readonly object: NodeObject;
+  readonly podCidrs: readonly Prefix[];
+  readonly problems: readonly string[];
+}
 
 /** What the API does not say (any more) stays as it was: pods have these addresses. */
 function ownObject(
@@ -110,18 +123,28 @@ export function routerAddress(prefix: Prefix): Address {
 class Claims {
   readonly #addresses = new Map<Address, string>();
   readonly #prefixes: { readonly prefix: Prefix; readonly owner: string }[] = [];
+  /** Of the local node: a route to pods must not take its own network away from it. */
+  readonly #own: readonly Address[];
 
-  accept(object: NodeObject): Accepted {
+  constructor(own: readonly Address[]) {
+    this.#own = own;
+  }
+
+  acceptPodCidrs(object: NodeObject): HalfAccepted {
     const problems = [...object.problems];
-    const addresses = object.addresses
-      .filter(({ type }) => type === 'InternalIP')
-      .flatMap(({ address }) => this.#address(address, object.name, problems));
-    if (addresses.length === 0) problems.push('no InternalIP: nothing can be sent to it');
     const podCidrs = object.podCidrs.flatMap((prefix, index) => {
       const earlier = object.podCidrs.slice(0, index);
-      return this.#prefix(prefix, earlier, object.name, problems);
+      return this.#prefix(prefix, earlier, object, problems);
     });
-    const { name, labels, annotations } = object;
+    return { object, podCidrs, problems };
+  }
+
+  acceptAddresses(half: HalfAccepted): Accepted {
+    const { podCidrs } = half;
+    const { name, labels, annotations } = half.object;
+    const problems = [...half.problems];
+    const addresses = internalAddresses(half.object).flatMap((address) => this.#address(address, name, problems));
+    if (addresses.length === 0) problems.push('no InternalIP: nothing can be sent to it');
     return { name, addresses, podCidrs, routerAddresses: podCidrs.map(routerAddress), labels, annotations, problems };
   }
 
@@ -131,18 +154,26 @@ class Claims {
       problems.push(`address ${address} is that of node ${owner}`);
       return [];
     }
+    const among = this.#prefixes.find(({ prefix }) => prefixContains(prefix, address));
+    if (among !== undefined) {
+      problems.push(`address ${address} is among the pods of node ${among.owner}, ${formatPrefix(among.prefix)}`);
+      return [];
+    }
     this.#addresses.set(address, node);
     return [address];
   }
 
-  #prefix(prefix: Prefix, earlier: readonly Prefix[], node: string, problems: string[]): Prefix[] {
+  #prefix(prefix: Prefix, earlier: readonly Prefix[], object: NodeObject, problems: string[]): Prefix[] {
+    const node = object.name;
     const text = formatPrefix(prefix);
+    const held = [...this.#own, ...internalAddresses(object)].find((address) => prefixContains(prefix, address));
     const sameFamily = earlier.find((other) => familyOf(other.address) === familyOf(prefix.address));
     const rival = this.#prefixes.find((claim) => claim.owner !== node && prefixesOverlap(claim.prefix, prefix));
     const bits = familyOf(prefix.address) === 4 ? 32 : 128;
     if (sameFamily)
       problems.push(`pod CIDR ${text} is a second one of its family, ${formatPrefix(sameFamily)} is used`);
     else if (rival) problems.push(`pod CIDR ${text} overlaps ${formatPrefix(rival.prefix)} of node ${rival.owner}`);
+    else if (held !== undefined) problems.push(`pod CIDR ${text} holds the address ${held} of a node`);
     else if (bits - prefix.length < 2) problems.push(`pod CIDR ${text} is too small for a router and a pod`);
     else {
       this.#prefixes.push({ prefix, owner: node });

@@ -1,4 +1,6 @@
 // Needs root.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
 import { formatPrefix, parseAddress, parsePrefix } from '@sluice/net';
 import { openNetlink, routeProtocol } from '@sluice/netlink';
 import { operationsCompliance } from '@sluice/state/compliance';
@@ -49,4 +51,24 @@ operationsCompliance<NodeRoute>({
       },
     };
   },
+});
+
+test("the route of the node's own network stays, though pods are said to be there", () => {
+  using namespace = temporaryNetworkNamespace();
+  using netlink = openNetlink({ namespace: namespace.path });
+  netlink.links.create({ kind: 'bridge', name: 'sluice_host', ifindex, up: true });
+  netlink.addresses.add({ ifindex, address: sources.v4, length: 32 });
+  netlink.links.create({ kind: 'bridge', name: 'lan', ifindex: ifindex + 1, up: true });
+  netlink.addresses.add({ ifindex: ifindex + 1, address: parseAddress('172.17.0.1'), length: 16 });
+  const { update } = routeOperations(netlink);
+  const pods = route('172.17.0.0/16', sources.v4);
+  assert.throws(
+    () => update(pods, formatPrefix(pods.destination)),
+    /172\.17\.0\.0\/16 is routed already, by device 11/,
+  );
+  const found = netlink.routes.list({ family: 4 }).filter((row) => formatPrefix(row.destination) === '172.17.0.0/16');
+  assert.deepEqual(
+    found.map((row) => [row.ifindex, row.protocol]),
+    [[ifindex + 1, 2]],
+  );
 });

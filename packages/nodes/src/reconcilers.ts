@@ -1,5 +1,5 @@
 import { familyOf, formatPrefix, parseAddress, parsePrefix } from '@sluice/net';
-import { type Netlink, type Route, routeProtocol, routeTable } from '@sluice/netlink';
+import { hasCode, type Netlink, type Route, type RouteSpec, routeProtocol, routeTable } from '@sluice/netlink';
 import { type Operations, type Reconciler, type ReconcilerOptions, reconciler } from '@sluice/state';
 import { endpointHostFlag, type NodeRoute } from './desired.ts';
 import { keyToText, textToKey } from './ipcache-prefix-key.ts';
@@ -28,10 +28,34 @@ export function routeReconciler(netlink: Netlink, wanted: Wanted<NodeRoute>, com
 export function routeOperations(netlink: Netlink): Operations<NodeRoute> {
   const { main } = routeTable;
   return {
-    update: (row) => netlink.routes.replace({ ...row, table: main }),
+    update: (row) => setRoute(netlink, { ...row, table: main }),
     delete: (key) => void netlink.routes.delete({ destination: parsePrefix(key), table: main }),
     list: () => netlink.routes.list({ table: main, protocol: routeProtocol.sluice }).map(routeRow),
   };
+}
+
+/** The kernel replaces a route to the same prefix whoever made it; that of the node's own network must stay. */
+function setRoute(netlink: Netlink, spec: RouteSpec): void {
+  try {
+    netlink.routes.add(spec);
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+    const destination = formatPrefix(spec.destination);
+    const others = netlink.routes
+      .list({ table: routeTable.main })
+      .filter((route) => route.protocol !== routeProtocol.sluice && formatPrefix(route.destination) === destination);
+    const rival = others.find((route) => route.metric === defaultMetric(route.family));
+    if (rival !== undefined)
+      throw new Error(
+        `${destination} is routed already, by device ${rival.ifindex ?? 'none'} and protocol ${rival.protocol}`,
+      );
+    netlink.routes.replace(spec);
+  }
+}
+
+/** What the kernel gives a route that names none. */
+function defaultMetric(family: 4 | 6): number {
+  return family === 4 ? 0 : 1024;
 }
 
 /** Zeros, which differ from anything wanted, where the kernel's route lacks what ours have. */
