@@ -20,7 +20,6 @@ import type { Netlink } from '@sluice/netlink';
 import { type Clock, type Logger, systemClock } from '@sluice/runtime';
 import type { Controllers, RowStatus } from '@sluice/state';
 import { comparePod, comparePrevious, resultOf } from './check.ts';
-import { addressesOf, addressRow, netnsRow } from './desired.ts';
 import { type PodDevices, podDevices } from './device.ts';
 import {
   type Endpoint,
@@ -31,7 +30,9 @@ import {
   macOf,
   podName,
 } from './endpoint.ts';
+import { GarbageSearch } from './garbage.ts';
 import { identityOf } from './identity.ts';
+import { KernelSide } from './kernel-side.ts';
 import type { EndpointMaps, PodLabels, PodPrograms } from './ports.ts';
 import { type AnyReconciler, endpointReconcilers } from './reconcilers.ts';
 import { type RestoreReport, restoreEndpoints } from './restore.ts';
@@ -87,11 +88,11 @@ class LocalEndpoints implements Endpoints {
   readonly #clock: Clock;
   readonly #store: EndpointStore;
   readonly #devices: PodDevices;
-  /** Attachments being made: from the request to its result. */
-  readonly #inProgress = new Set<string>();
+  /** Attachments being made or removed, from the request to its result, with their devices. */
+  readonly #inProgress = new Map<string, string>();
   readonly #statuses = new Map<string, RowStatus>();
-  /** What looked like garbage the last time. */
-  #suspects: ReadonlySet<string> = new Set();
+  readonly #kernel: KernelSide;
+  readonly #garbage: GarbageSearch;
   #lastId = 0;
 
   constructor(options: EndpointsOptions) {
@@ -105,7 +106,13 @@ class LocalEndpoints implements Endpoints {
       this.table.upsert(this.#withIdentity(endpoint));
       this.#lastId = Math.max(this.#lastId, endpoint.id);
     }
-    for (const endpoint of this.table.list()) this.#writeMaps(endpoint);
+    this.#kernel = new KernelSide({ ...options, table: this.table, devices: this.#devices });
+    this.#garbage = new GarbageSearch({
+      table: this.table,
+      devices: this.#devices,
+      inProgress: () => this.#inProgress.values(),
+    });
+    for (const endpoint of this.table.list()) this.#kernel.writeMaps(endpoint);
     this.table.markInitialized('restore');
     this.reconcilers = endpointReconcilers({
       ...options,
@@ -136,9 +143,10 @@ class LocalEndpoints implements Endpoints {
     if (this.#inProgress.has(key)) {
       throw new CniError(CniCode.TryAgain, `${key} is being added or removed by another request`);
     }
-    this.#removeLeftover(hostNameOf(request));
+    // Of an ADD that died between two steps.
+    this.#kernel.removeDevice(hostNameOf(request));
     const addresses = this.#allocate(key);
-    this.#inProgress.add(key);
+    this.#inProgress.set(key, hostNameOf(request));
     const attachment = this.#attachment(request, addresses);
     return {
       kind: 'new',
@@ -153,7 +161,7 @@ class LocalEndpoints implements Endpoints {
       abandon: (reason) => {
         this.#inProgress.delete(key);
         this.#options.addresses.withdraw(addresses);
-        this.#removeLeftover(attachment.hostName);
+        this.#kernel.removeDevice(attachment.hostName);
         this.#options.log.warn({ attachment: key, reason }, 'ADD was given up');
       },
     };
@@ -165,7 +173,7 @@ class LocalEndpoints implements Endpoints {
       throw new CniError(CniCode.UnknownContainer, `there is no endpoint ${endpointKey(request)} on this node`);
     }
     comparePrevious(endpoint, request.previousResult);
-    this.#checkKernel(endpoint);
+    this.#kernel.check(endpoint);
     return this.#lookInside(endpoint);
   }
 
@@ -175,14 +183,14 @@ class LocalEndpoints implements Endpoints {
     const endpoint = this.table.get(key) ?? this.table.by('device', hostNameOf(request))[0];
     const hostName = hostNameOf(request);
     if (this.#inProgress.has(key)) return { hostName: undefined, complete: () => undefined };
-    this.#inProgress.add(key);
+    this.#inProgress.set(key, hostName);
     if (endpoint) this.#withdraw(endpoint);
     return {
       hostName: this.#devices.find(hostName) && hostName,
       complete: () => {
         this.#inProgress.delete(key);
         if (endpoint) this.#discard(endpoint);
-        else this.#removeLeftover(hostName);
+        else this.#kernel.removeDevice(hostName);
       },
     };
   }
@@ -195,23 +203,16 @@ class LocalEndpoints implements Endpoints {
   }
 
   collectGarbage(): void {
-    const owned = new Set(this.table.list().map((row) => row.hostName));
-    for (const key of this.#inProgress) owned.add(hostNameOf(keyOf(key)));
-    const lost = this.table.list().filter((row) => this.#devices.find(row.hostName)?.ifindex !== row.hostIfindex);
-    const leaked = this.#devices.list().filter((link) => !owned.has(link.name));
-    const suspects = new Set([...lost.map(endpointKey), ...leaked.map((link) => link.name)]);
-    for (const endpoint of lost.filter((row) => this.#suspects.has(endpointKey(row)))) {
-      this.#options.log.warn(
-        { attachment: endpointKey(endpoint), pod: podName(endpoint) },
-        'its device is gone, removed',
-      );
+    const { lost, leaked } = this.#garbage.next();
+    for (const endpoint of lost) {
+      const names = { attachment: endpointKey(endpoint), pod: podName(endpoint) };
+      this.#options.log.warn(names, 'its device is gone, removed');
       this.#remove(endpoint);
     }
-    for (const { name } of leaked.filter((link) => this.#suspects.has(link.name))) {
-      this.#options.log.warn({ device: name }, 'belongs to no endpoint, removed');
-      this.#removeLeftover(name);
+    for (const device of leaked) {
+      this.#options.log.warn({ device }, 'belongs to no endpoint, removed');
+      this.#kernel.removeDevice(device);
     }
-    this.#suspects = suspects;
   }
 
   collect(request: GcRequest): void {
@@ -233,8 +234,18 @@ class LocalEndpoints implements Endpoints {
     for (const endpoint of rows) {
       const renewed = this.#withIdentity(endpoint);
       if (renewed.identity === endpoint.identity) continue;
-      this.#store.save(renewed);
+      this.#saveIdentity(renewed);
       this.table.upsert(renewed);
+    }
+  }
+
+  // The next start learns the identity from the labels, too; what the API tells must not stop at a full disk.
+  #saveIdentity(endpoint: Endpoint): void {
+    try {
+      this.#store.save(endpoint);
+    } catch (error) {
+      const names = { attachment: endpointKey(endpoint), pod: podName(endpoint) };
+      this.#options.log.error({ ...names, error }, 'cannot keep the identity of an endpoint: make room on the disk');
     }
   }
 
@@ -245,7 +256,7 @@ class LocalEndpoints implements Endpoints {
         `${endpointKey(existing)} exists already, in the network namespace ${existing.netns}: DEL comes first`,
       );
     }
-    this.#checkKernel(existing);
+    this.#kernel.check(existing);
     return this.#lookInside(existing);
   }
 
@@ -258,21 +269,6 @@ class LocalEndpoints implements Endpoints {
         return resultOf(endpoint);
       },
     };
-  }
-
-  #checkKernel(endpoint: Endpoint): void {
-    const { maps, programs } = this.#options;
-    const different = (what: string) =>
-      new CniError(CniCode.Different, `${endpointKey(endpoint)}: ${what}`, {
-        details: 'the agent repairs its side by itself',
-      });
-    const link = this.#devices.find(endpoint.hostName);
-    if (link?.ifindex !== endpoint.hostIfindex) throw different(`device ${endpoint.hostName} is gone from the node`);
-    for (const address of addressesOf(endpoint)) {
-      if (maps.endpoints.lookup(address)?.id !== endpoint.id) throw different(`map endpoints lacks ${address}`);
-    }
-    if (![...programs.listPodLinks()].includes(endpoint.hostName))
-      throw different(`no program on ${endpoint.hostName}`);
   }
 
   #allocate(key: string): AddressPair {
@@ -326,11 +322,10 @@ class LocalEndpoints implements Endpoints {
     });
     this.#lastId = endpoint.id;
     try {
-      this.#requireDevice(endpoint);
+      this.#kernel.requireDevice(endpoint);
       this.#store.save(endpoint);
-      this.#writeMaps(endpoint);
-      this.#options.programs.attachPod(endpoint.hostName, endpoint.hostIfindex);
-      this.#devices.bringUp(endpoint);
+      this.#kernel.writeMaps(endpoint);
+      this.#kernel.connect(endpoint);
     } catch (error) {
       this.#remove(endpoint);
       throw error;
@@ -339,51 +334,22 @@ class LocalEndpoints implements Endpoints {
     return resultOf(endpoint);
   }
 
-  #requireDevice({ hostName, hostIfindex }: Endpoint): void {
-    if (this.#devices.find(hostName)?.ifindex === hostIfindex) return;
-    const message = `sluice-cni made ${hostName} in another network namespace than the agent's`;
-    throw new CniError(CniCode.InvalidEnvironment, message, {
-      details: "the runtime must run plugins in the node's own",
-    });
-  }
-
-  #writeMaps(endpoint: Endpoint): void {
-    const { maps, nodeMac } = this.#options;
-    for (const address of addressesOf(endpoint)) maps.endpoints.update(address, addressRow(endpoint, nodeMac));
-    const first = this.table.list().find((row) => row.netnsCookie === endpoint.netnsCookie && row.id < endpoint.id);
-    if (!first) maps.netnsEndpoints.update(endpoint.netnsCookie, netnsRow(endpoint));
-  }
-
   /** The kernel first, the file last: a removal that is cut short is found again. */
   #remove(endpoint: Endpoint): void {
     this.#withdraw(endpoint);
     this.#discard(endpoint);
   }
 
-  /** Nobody finds the endpoint any more. */
   #withdraw(endpoint: Endpoint): void {
-    const { maps } = this.#options;
     this.table.delete(endpointKey(endpoint));
     this.#statuses.delete(endpointKey(endpoint));
-    for (const address of addressesOf(endpoint)) {
-      if (maps.endpoints.lookup(address)?.id === endpoint.id) maps.endpoints.delete(address);
-    }
-    if (maps.netnsEndpoints.lookup(endpoint.netnsCookie)?.endpointId === endpoint.id) {
-      maps.netnsEndpoints.delete(endpoint.netnsCookie);
-    }
+    this.#kernel.withdraw(endpoint);
   }
 
   #discard(endpoint: Endpoint): void {
-    this.#removeLeftover(endpoint.hostName);
+    this.#kernel.removeDevice(endpoint.hostName);
     this.#options.addresses.release(endpoint);
     this.#store.remove(endpoint);
-  }
-
-  /** A device of ours that no endpoint owns: of an ADD that died between two steps. */
-  #removeLeftover(hostName: string): void {
-    // The device takes its link with it: the other way round the kernel would wait twice.
-    this.#devices.remove(hostName);
-    this.#options.programs.detachPod(hostName);
   }
 
   #withIdentity(endpoint: Endpoint): Endpoint {
@@ -393,9 +359,4 @@ class LocalEndpoints implements Endpoints {
     if (!labels && endpoint.identity > 0) return endpoint;
     return { ...endpoint, identity: identityOf(pod?.namespace ?? '', labels) };
   }
-}
-
-function keyOf(text: string): AttachmentKey {
-  const slash = text.lastIndexOf('/');
-  return { containerId: text.slice(0, slash), ifname: text.slice(slash + 1) };
 }

@@ -1,7 +1,7 @@
-import type { IdentityId } from '@sluice/model';
-import type { Address, Mac } from '@sluice/net';
+import type { Endpoint as EndpointValue, NetnsEndpoint as NetnsEndpointValue } from '@sluice/datapath';
+import type { Address } from '@sluice/net';
 
-/** What endpoints need of the datapath's maps; the generated bindings fit it. */
+/** What endpoints need of the datapath's maps, and no more: tests give fakes. */
 export interface EndpointMaps {
   readonly endpoints: EndpointMap<Address | undefined, EndpointValue>;
   readonly netnsEndpoints: EndpointMap<bigint, NetnsEndpointValue>;
@@ -14,23 +14,7 @@ export interface EndpointMap<Key, Value> {
   entries(): IterableIterator<[Key, Value]>;
 }
 
-/** struct endpoint */
-export interface EndpointValue {
-  readonly id: number;
-  readonly ifindex: number;
-  readonly identity: IdentityId;
-  readonly flags: number;
-  readonly mac: Mac;
-  readonly nodeMac: Mac;
-}
-
-/** struct netns_endpoint */
-export interface NetnsEndpointValue {
-  readonly endpointId: number;
-  readonly identity: IdentityId;
-  readonly ipv4: Address | undefined;
-  readonly ipv6: Address | undefined;
-}
+export type { Endpoint as EndpointValue, NetnsEndpoint as NetnsEndpointValue } from '@sluice/datapath';
 
 /** The program of the pods' host-side devices, pinned by the device's name. */
 export interface PodPrograms {

@@ -1,3 +1,4 @@
+import { EndpointFlag } from '@sluice/datapath';
 import { type Mac, parseAddress } from '@sluice/net';
 import type { Clock, Logger } from '@sluice/runtime';
 import { type Controllers, type Reconciler, type RowStatus, reconciler } from '@sluice/state';
@@ -5,9 +6,6 @@ import { desiredAddresses, desiredLinks, desiredNamespaces } from './desired.ts'
 import type { PodDevices } from './device.ts';
 import { type EndpointTable, endpointKey } from './endpoint.ts';
 import type { EndpointMaps, EndpointValue, PodPrograms } from './ports.ts';
-
-/** ENDPOINT_FLAG_HOST: rows of the node itself belong to another writer. */
-const hostFlag = 1;
 
 export interface EndpointReconcilerOptions {
   readonly table: EndpointTable;
@@ -79,9 +77,10 @@ export function endpointReconcilers(options: EndpointReconcilerOptions): AnyReco
   return [addresses, namespaces, links];
 }
 
+/** Rows of the node itself belong to another writer. */
 function* podRows(maps: EndpointMaps): Generator<readonly [string, EndpointValue]> {
   for (const [address, row] of maps.endpoints.entries()) {
-    if (address !== undefined && (row.flags & hostFlag) === 0) yield [address, row];
+    if (address !== undefined && (row.flags & EndpointFlag.Host) === 0) yield [address, row];
   }
 }
 

@@ -3,42 +3,18 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { NodeAddresses } from '@sluice/ipam';
-import { parseAddress, parseMac, parsePrefix } from '@sluice/net';
+import { parseMac, parsePrefix } from '@sluice/net';
 import { recordingLogger } from '@sluice/runtime';
 import { temporaryDirectory } from '@sluice/testing';
+import { endpoint } from '../test/endpoints.ts';
 import { fakeDevices, fakeMaps, fakePrograms, vethLink } from '../test/fakes.ts';
 import { addressesOf, addressRow, netnsRow } from './desired.ts';
-import { type Endpoint, hostNameOf, macOf } from './endpoint.ts';
+import type { Endpoint } from './endpoint.ts';
 import { formatEndpoint, parseEndpoint } from './endpoint-file.ts';
 import { restoreEndpoints } from './restore.ts';
 import { EndpointStore } from './store.ts';
 
 const nodeMac = parseMac('02:00:00:00:00:01');
-
-function endpoint(id: number, containerId: string): Endpoint {
-  const key = { containerId, ifname: 'eth0' };
-  return {
-    ...key,
-    id,
-    netns: `/run/netns/${containerId}`,
-    netnsCookie: BigInt(1000 + id),
-    netnsInode: 4026531840n,
-    hostName: hostNameOf(key),
-    hostIfindex: 10 + id,
-    hostMac: macOf(key, 'host'),
-    podIfindex: 2,
-    podMac: macOf(key, 'pod'),
-    mtu: 1500,
-    routeMtu: 1450,
-    ipv4: parseAddress(`10.0.0.${10 + id}`),
-    ipv6: parseAddress(`fd00::${10 + id}`),
-    gatewayIpv4: parseAddress('10.0.0.1'),
-    gatewayIpv6: parseAddress('fd00::1'),
-    pod: { namespace: 'shop', name: containerId, uid: undefined },
-    identity: 4711,
-    createdAt: 1,
-  };
-}
 
 function world(endpoints: readonly Endpoint[]) {
   const directory = temporaryDirectory();
@@ -100,6 +76,21 @@ test('an endpoint whose device is gone or another one is dropped with its file, 
     `other/eth0: device ${other.hostName} is another one now`,
   ]);
   assert.deepEqual(it.store.load().endpoints, [kept]);
+});
+
+test("a program that cannot be attached is that endpoint's trouble, and the rest goes on", () => {
+  const [troubled, fine] = [endpoint(1, 'troubled'), endpoint(2, 'fine')];
+  using it = world([troubled, fine]);
+  const programs = {
+    ...it.programs,
+    attachPod(name: string, ifindex: number) {
+      if (name === troubled.hostName) throw new Error('no memory');
+      it.programs.attachPod(name, ifindex);
+    },
+  };
+  assert.deepEqual(restoreEndpoints({ ...it, programs }).endpoints, [troubled, fine]);
+  assert.deepEqual([...it.programs.attached.keys()], [fine.hostName]);
+  assert.match(JSON.stringify(it.log.lines), /troubled.*no memory|no memory.*troubled/);
 });
 
 test('an endpoint whose file is damaged is put together from the maps, so that its pod goes on', () => {

@@ -38,8 +38,7 @@ export function restoreEndpoints(options: RestoreOptions): RestoreReport {
     const problem = whyGone(endpoint, { devices, addresses });
     if (problem === undefined) {
       endpoints.push(endpoint);
-      programs.attachPod(endpoint.hostName, endpoint.hostIfindex);
-      devices.bringUp(endpoint);
+      connect(endpoint, options);
     } else {
       dropped.push(`${endpointKey(endpoint)}: ${problem}`);
       log.warn({ attachment: endpointKey(endpoint), pod: podName(endpoint), problem }, 'an endpoint is gone');
@@ -71,17 +70,24 @@ function whyGone(
   }
 }
 
-function salvage(
-  file: DamagedFile,
-  { devices, maps, programs, addresses, store, log }: RestoreOptions,
-): Endpoint | undefined {
+/** One pod's trouble is not the node's: the reconciler tries again, and the endpoint's row says so. */
+function connect(endpoint: Endpoint, { programs, devices, log }: RestoreOptions): void {
+  try {
+    programs.attachPod(endpoint.hostName, endpoint.hostIfindex);
+    devices.bringUp(endpoint);
+  } catch (error) {
+    log.error({ attachment: endpointKey(endpoint), pod: podName(endpoint), error }, 'cannot connect an endpoint yet');
+  }
+}
+
+function salvage(file: DamagedFile, options: RestoreOptions): Endpoint | undefined {
+  const { devices, maps, addresses, store, log } = options;
   const link = devices.find(deviceOf(file));
   const endpoint = link && salvageEndpoint(link, maps);
   if (!endpoint) return undefined;
   addresses.reserve(endpoint, endpointKey(endpoint));
   store.save(endpoint);
-  programs.attachPod(endpoint.hostName, endpoint.hostIfindex);
-  devices.bringUp(endpoint);
+  connect(endpoint, options);
   log.warn(
     { device: endpoint.hostName, ipv4: endpoint.ipv4, ipv6: endpoint.ipv6 },
     'salvaged an endpoint from the maps',
