@@ -67,6 +67,8 @@ export class Agent {
   readonly #ownNode: OwnNodeFile;
   readonly #lifecycle: Lifecycle;
   readonly #stopping = new AbortController();
+  /** Pod CIDRs that were complained of. */
+  #tooSmall = '';
 
   constructor(options: AgentOptions, log: Logger, clock: Clock = systemClock) {
     const { values, warnings } = options.config
@@ -198,7 +200,10 @@ export class Agent {
   #learnOwnNode(): void {
     const own = this.nodes.nodes.get(this.options.nodeName);
     if (!own || own.podCidrs.length === 0) return;
-    this.addresses.setPrefixes(own.podCidrs);
+    const tooSmall = this.addresses.setPrefixes(own.podCidrs).join(', ');
+    if (tooSmall !== '' && tooSmall !== this.#tooSmall)
+      this.#log.warn({ tooSmall }, 'pod CIDRs without room for a pod are not used');
+    this.#tooSmall = tooSmall;
     this.#ownNode.save({ name: own.name, addresses: own.addresses, podCidrs: own.podCidrs });
   }
 

@@ -55,10 +55,14 @@ export function someoneListens(path: string): Promise<boolean> {
 }
 
 function handle(request: IncomingMessage, response: ServerResponse, { answers, streams, log }: LocalApiOptions): void {
-  const url = new URL(request.url ?? '/', 'http://agent');
+  const url = URL.parse(request.url ?? '/', 'http://agent');
+  if (!url) {
+    reply(response, 400, { error: `${request.url} is no path; there are ${paths(answers, streams)}` });
+    return;
+  }
   const name = url.pathname.split('/')[1] ?? '';
-  const stream = streams[name];
-  const answer = answers[name];
+  const stream = Object.hasOwn(streams, name) ? streams[name] : undefined;
+  const answer = Object.hasOwn(answers, name) ? answers[name] : undefined;
   if (request.method !== 'GET') reply(response, 405, { error: 'the local API only answers GET' });
   else if (stream) startStream(response, (send) => stream(url, send));
   else if (answer) void answerWith(response, () => answer(url), log);

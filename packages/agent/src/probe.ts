@@ -5,6 +5,7 @@ import {
   MessageFlag,
   recv,
   SocketType,
+  SystemError,
   sendto,
   socket,
   watchReadable,
@@ -135,8 +136,9 @@ function openFamily({ family, identifier, onReply, log }: FamilySocketOptions) {
       next += 1;
       try {
         sendto(fd, packet, internetAddress(addressToBytes(address).subarray(family === 4 ? 12 : 0), 0));
-      } catch {
+      } catch (error) {
         // No route: it stays unanswered, which is what is reported.
+        if (!(error instanceof SystemError)) throw error;
       }
     },
     [Symbol.dispose](): void {

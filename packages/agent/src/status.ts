@@ -6,6 +6,7 @@ import { formatPrefix } from '@sluice/net';
 import { installationRoot } from '@sluice/runtime';
 import type { Agent } from './agent.ts';
 import { foreignRules } from './foreign/foreign-rules.ts';
+import { kubernetesReport } from './kubernetes-report.ts';
 import { sockHooks } from './links.ts';
 import { mapUsage } from './map-usage.ts';
 import { moduleReports } from './modules.ts';
@@ -25,7 +26,7 @@ export function statusReport(agent: Agent): StatusReport {
     version: agent.version,
     startedAt: agent.startedAt,
     kernel: release(),
-    kubernetes: kubernetesReport(agent),
+    kubernetes: kubernetesReport(agent.kubernetes, agent.apiFacts.version),
     kubeProxyReplacement: {
       enabled: proxied,
       why: proxied ? undefined : whyNotProxied(agent, hooks),
@@ -63,27 +64,6 @@ export function installedVersion(): string {
   const version: unknown =
     typeof manifest === 'object' && manifest !== null ? Reflect.get(manifest, 'version') : undefined;
   return typeof version === 'string' ? version : 'unknown';
-}
-
-function kubernetesReport({ kubernetes, apiFacts }: Agent): StatusReport['kubernetes'] {
-  const watches = kubernetes.reflectors.map(({ kind, reflector, size }) => {
-    const { synced, absent, lastError } = reflector.status();
-    return { kind, synced, absent, objects: size(), lastError };
-  });
-  const failing = watches.find((watch) => watch.lastError !== undefined);
-  const servers = kubernetes.client.servers();
-  return {
-    state: failing || watches.some((watch) => !watch.synced && !watch.absent) ? 'degraded' : 'ok',
-    server: servers.find((server) => server.current)?.url ?? servers[0]?.url ?? '',
-    version: apiFacts.version,
-    lastError: failing?.lastError,
-    watches: watches.map(({ kind, synced, absent, objects }) => ({
-      kind,
-      synced,
-      objects,
-      off: absent ? 'this server does not have the kind' : undefined,
-    })),
-  };
 }
 
 function whyNotProxied(

@@ -116,10 +116,12 @@ export function openDatapath(options: DatapathOptions): Datapath {
       paths.links().flatMap((name) => (name.startsWith(POD_PREFIX) ? [name.slice(POD_PREFIX.length)] : [])),
     links: () => listLinks(paths),
     reconfigure(configuration) {
-      const next = load(hookObjects, configuration);
+      using loading = new DisposableStack();
+      const next = loading.use(load(hookObjects, configuration));
       replacePinned(paths, next, options.log);
       programs[Symbol.dispose]();
       programs = next;
+      loading.move();
     },
     events(onEvent) {
       const ring = pinned.get('events');

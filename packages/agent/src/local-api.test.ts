@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { recordingLogger } from '@sluice/runtime';
+import { temporaryDirectory } from '@sluice/testing';
+import { startLocalApi } from './local-api.ts';
+
+interface Reply {
+  readonly status: number | undefined;
+  readonly body: string;
+}
+
+async function start(t: TestContext) {
+  const directory = temporaryDirectory();
+  const path = join(directory.path, 'sluice.sock');
+  const log = recordingLogger();
+  const api = await startLocalApi({
+    path,
+    log,
+    answers: {
+      version: () => ({ version: '1' }),
+      broken: () => {
+        throw new Error('of ours');
+      },
+      nothing: () => undefined,
+    },
+    streams: {
+      monitor: (_, send) => {
+        send({ bytes: 2n ** 60n, packets: 3n });
+        return { [Symbol.dispose]: () => undefined };
+      },
+    },
+  });
+  t.after(async () => {
+    await api.close();
+    directory[Symbol.dispose]();
+  });
+  const ask = (what: string, method = 'GET') =>
+    new Promise<Reply>((resolve, reject) => {
+      const asked = request({ socketPath: path, path: what, method }, (response) => {
+        response.setEncoding('utf8');
+        response.once('data', (body: string) => {
+          resolve({ status: response.statusCode, body });
+          response.destroy();
+        });
+      });
+      asked.once('error', reject);
+      asked.end();
+    });
+  return { ask, log };
+}
+
+test('a path has its answer, and one that is none is refused with what there is', async (t) => {
+  const { ask } = await start(t);
+  assert.deepEqual(await ask('/version'), { status: 200, body: '{"version":"1"}\n' });
+  for (const [path, status] of [
+    ['/', 404],
+    ['/toString', 404],
+    ['/__proto__', 404],
+    ['//', 400],
+    ['//[', 400],
+  ] as const) {
+    const reply = await ask(path);
+    assert.equal(reply.status, status, path);
+    assert.match(reply.body, /there are \/version, \/broken/, path);
+  }
+  assert.equal((await ask('/nothing')).status, 404);
+  assert.equal((await ask('/version', 'POST')).status, 405);
+});
+
+test('an answer that fails is an error of its own, is logged, and the next one comes', async (t) => {
+  const { ask, log } = await start(t);
+  assert.deepEqual(await ask('/broken'), { status: 500, body: '{"error":"of ours"}\n' });
+  assert.equal(log.lines.filter(({ level }) => level === 'error').length, 1);
+  assert.equal((await ask('/version')).status, 200);
+});
+
+test('a number is a number where that is exact, otherwise a text', async (t) => {
+  const { ask } = await start(t);
+  assert.equal((await ask('/monitor')).body, '{"bytes":"1152921504606846976","packets":3}\n');
+});
