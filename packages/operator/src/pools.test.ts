@@ -60,3 +60,10 @@ test('a /16 serves 256 nodes, no two alike', () => {
   const { assignments } = plan({ nodes });
   assert.equal(new Set(assignments.map(([, ipv4]) => ipv4)).size, 256);
 });
+
+test('5,000 nodes that come at once each get a share, no two alike', () => {
+  const nodes = Array.from({ length: 5_000 }, (_, index) => node(`n${index}`));
+  const { assignments, unserved } = plan({ pools: [pool('10.0.0.0/8', 24), pool('fd00::/40', 64)], nodes });
+  assert.deepEqual(unserved, []);
+  for (const family of [1, 2]) assert.equal(new Set(assignments.map((each) => each[family])).size, 5_000);
+});

@@ -105,6 +105,8 @@ class TakenPrefixes {
   readonly #exact: Set<string>;
   /** Of other lengths than the pool's: compared one by one, and there are few. */
   #prefixes: Prefix[];
+  /** Below it nothing is free: a cluster that comes up with 5,000 nodes asks as often. */
+  readonly #searched = new Map<Pool, bigint>();
 
   constructor(prefixes: readonly Prefix[]) {
     this.#exact = new Set(prefixes.map(formatPrefix));
@@ -116,7 +118,8 @@ class TakenPrefixes {
     const shareSize = 1n << BigInt(bits - pool.nodeLength);
     const count = prefixSize(pool.prefix) / shareSize;
     const others = this.#prefixes.filter((prefix) => prefix.length !== pool.nodeLength);
-    for (let index = 0n; index < count && index < sharesMax; index += 1n) {
+    for (let index = this.#searched.get(pool) ?? 0n; index < count && index < sharesMax; index += 1n) {
+      this.#searched.set(pool, index + 1n);
       const share = { address: prefixAddressAt(pool.prefix, index * shareSize), length: pool.nodeLength };
       if (this.#exact.has(formatPrefix(share)) || others.some((other) => prefixesOverlap(other, share))) continue;
       this.#exact.add(formatPrefix(share));
@@ -126,6 +129,7 @@ class TakenPrefixes {
   }
 
   delete(share: Prefix): void {
+    this.#searched.clear();
     this.#exact.delete(formatPrefix(share));
     this.#prefixes = this.#prefixes.filter((prefix) => formatPrefix(prefix) !== formatPrefix(share));
   }
