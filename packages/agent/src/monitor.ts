@@ -1,6 +1,6 @@
-import { dropReasonText, type PacketDrop, tracePointNames } from '@sluice/datapath';
-import { identityName } from '@sluice/model';
-import { type Address, formatPacket, parsePacket } from '@sluice/net';
+import { dropReasonText, type PacketDrop, TracePoint, tracePointNames } from '@sluice/datapath';
+import { identityName, protocolName } from '@sluice/model';
+import { type Address, formatAddressPort, formatPacket, parsePacket } from '@sluice/net';
 import type { MonitorEvent } from './report.ts';
 
 /** Who has an address, as far as this node knows: `namespace/pod`, `node NAME`, or empty. */
@@ -48,8 +48,18 @@ export function monitorEvent(drop: PacketDrop, { nameOf, interfaceOf }: MonitorO
     sourceIdentity: identityName(drop.sourceIdentity),
     destinationIdentity: identityName(drop.destinationIdentity),
     interface: interfaceOf(drop.ifindex),
-    // A local sender leaves the checksum to the device (CHECKSUM_PARTIAL): what is not filled in yet is not wrong.
-    packet: formatPacket(parsePacket(drop.packet)).replace(' (bad checksum)', ''),
+    packet: drop.tracePoint === TracePoint.Socket ? callText(drop) : packetText(drop),
     length: drop.packetLength,
   };
+}
+
+/** A local sender leaves the checksum to the device (CHECKSUM_PARTIAL): what is not filled in yet is not wrong. */
+function packetText(drop: PacketDrop): string {
+  return formatPacket(parsePacket(drop.packet)).replace(' (bad checksum)', '');
+}
+
+/** A refused connect(): there was no packet. */
+function callText({ source, destination, destinationPort, protocol }: PacketDrop): string {
+  const target = destination === undefined ? '' : formatAddressPort(destination, destinationPort);
+  return `${protocolName(protocol)} ${source ?? ''} > ${target} connect() refused`;
 }

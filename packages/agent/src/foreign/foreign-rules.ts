@@ -34,8 +34,9 @@ export function countByOwner(rules: readonly FoundRule[]): ForeignRules['foreign
 }
 
 const owners: readonly (readonly [RegExp, string])[] = [
+  // Before kube-proxy, whose names begin alike.
+  [/^(KUBE-KUBELET|KUBE-FIREWALL|KUBE-IPTABLES-HINT)/, 'kubelet'],
   [/^(KUBE-|kube-proxy)/, 'kube-proxy'],
-  [/^(KUBE-KUBELET|KUBE-FIREWALL)/, 'kubelet'],
   [/^(CILIUM|OLD_CILIUM|cilium)/, 'cilium'],
   [/^(cali-|cali:|calico)/, 'calico'],
   [/^(FLANNEL|flannel)/, 'flannel'],

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { countByOwner } from './foreign-rules.ts';
+
+const rule = (table: string, chain: string) => ({ kind: 'iptables', table, chain }) as const;
+
+test("the kubelet's chains are not called kube-proxy's, and the unknown bear their table's name", () => {
+  const rules = [
+    rule('nat', 'KUBE-SERVICES'),
+    rule('nat', 'KUBE-SVC-ABC'),
+    rule('mangle', 'KUBE-KUBELET-CANARY'),
+    rule('mangle', 'KUBE-IPTABLES-HINT'),
+    rule('filter', 'KUBE-FIREWALL'),
+    rule('filter', 'INPUT'),
+  ];
+  assert.deepEqual(
+    countByOwner(rules).map(({ owner, count }) => [owner, count]),
+    [
+      ['kubelet', 3],
+      ['kube-proxy', 2],
+      ['table filter', 1],
+    ],
+  );
+});
