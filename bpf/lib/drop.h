@@ -85,19 +85,24 @@ struct {
 	__type(value, struct event_budget);
 } event_budgets SEC(".maps");
 
+static __always_inline struct counter *counter_of(enum drop_reason reason, enum direction direction)
+{
+	struct counter_key key = {.reason = reason, .direction = direction};
+	struct counter *counter = bpf_map_lookup_elem(&counters, &key);
+	const struct counter zero = {};
+
+	if (counter)
+		return counter;
+	bpf_map_update_elem(&counters, &key, &zero, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&counters, &key);
+}
+
 static __always_inline void counter_add(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
 {
-	struct counter_key key = {.reason = reason, .direction = packet->direction};
-	struct counter *counter = bpf_map_lookup_elem(&counters, &key);
+	struct counter *counter = counter_of(reason, packet->direction);
 
-	if (!counter) {
-		const struct counter zero = {};
-
-		bpf_map_update_elem(&counters, &key, &zero, BPF_NOEXIST);
-		counter = bpf_map_lookup_elem(&counters, &key);
-		if (!counter)
-			return;
-	}
+	if (!counter)
+		return;
 	counter->packets++;
 	counter->bytes += skb->len;
 }
@@ -130,25 +135,35 @@ static __always_inline void event_lost(void)
 		*losses += 1;
 }
 
-static __always_inline void event_send(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
+/* NULL: not now, and counted. What the caller does not fill is whatever was in the ring before. */
+static __always_inline struct drop_event *event_reserve(enum drop_reason reason)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct drop_event *event;
-	__u32 length = skb->len;
 
 	if (!event_is_affordable(now))
-		return;
+		return NULL;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
 		event_lost();
-		return;
+		return NULL;
 	}
 	event->type = EVENT_TYPE_DROP;
 	event->reason = reason;
+	event->timestamp_ns = now;
+	return event;
+}
+
+static __always_inline void event_send(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
+{
+	struct drop_event *event = event_reserve(reason);
+	__u32 length = skb->len;
+
+	if (!event)
+		return;
 	event->direction = packet->direction;
 	event->trace_point = packet->trace_point;
 	event->ifindex = skb->ifindex;
-	event->timestamp_ns = now;
 	event->tuple = packet->tuple;
 	event->source_identity = packet->source_identity;
 	event->destination_identity = packet->destination_identity;

@@ -3,7 +3,9 @@
 #include <linux/bpf.h>
 #include <linux/in.h>
 #include "config.h"
+#include "drop.h"
 #include "endpoint.h"
+#include "identity.h"
 #include "service.h"
 #include "translation.h"
 
@@ -119,11 +121,44 @@ static __always_inline enum socket_result socket_translate(struct bpf_sock_addr 
 	return SOCKET_TRANSLATED;
 }
 
+/* No packet leaves that could be dropped: the refusal is counted and told in its place. */
+static __always_inline void socket_report_refusal(struct bpf_sock_addr *call, const struct peer *peer)
+{
+	__u64 cookie = bpf_get_netns_cookie(call);
+	struct netns_endpoint *endpoint = bpf_map_lookup_elem(&netns_endpoints, &cookie);
+	struct counter *counter = counter_of(DROP_REASON_NO_BACKEND, DIRECTION_EGRESS);
+	struct drop_event *event;
+
+	/* The programs at the devices interrupt this one, on the same CPU. */
+	if (counter)
+		__sync_fetch_and_add(&counter->packets, 1);
+	event = event_reserve(DROP_REASON_NO_BACKEND);
+	if (!event)
+		return;
+	event->direction = DIRECTION_EGRESS;
+	event->trace_point = TRACE_POINT_SOCKET;
+	event->ifindex = 0;
+	__builtin_memset(&event->tuple, 0, sizeof(event->tuple));
+	event->tuple.source = socket_client(call, address_is_ipv4(&peer->address));
+	event->tuple.destination = peer->address;
+	event->tuple.destination_port = peer->port;
+	event->tuple.protocol = call->protocol;
+	event->source_identity = endpoint ? endpoint->identity : IDENTITY_HOST;
+	event->destination_identity = 0;
+	event->endpoint_id = endpoint ? endpoint->endpoint_id : 0;
+	event->packet_length = 0;
+	event->line = __LINE__;
+	event->captured_length = 0;
+	__builtin_memset(event->packet, 0, EVENT_PACKET_BYTES);
+	bpf_ringbuf_submit(event, 0);
+}
+
 /* TCP is told at once what it would learn from a reset; a datagram goes on and gets its ICMP error. */
-static __always_inline int socket_refuse(const struct bpf_sock_addr *call)
+static __always_inline int socket_refuse(struct bpf_sock_addr *call, const struct peer *peer)
 {
 	if (call->protocol != IPPROTO_TCP)
 		return SOCKET_PROCEED;
+	socket_report_refusal(call, peer);
 	bpf_set_retval(-ECONNREFUSED);
 	return SOCKET_REFUSE;
 }

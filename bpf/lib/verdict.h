@@ -51,6 +51,8 @@ enum trace_point {
 	TRACE_POINT_TO_OVERLAY = 3,
 	TRACE_POINT_FROM_HOST = 4,
 	TRACE_POINT_TO_HOST = 5,
+	/* A call that was refused before a packet left. */
+	TRACE_POINT_SOCKET = 6,
 };
 
 /* VERDICT_CONTINUE, a final action (TC_ACT_*, >= 0), or a drop reason, negated. */

@@ -8,7 +8,7 @@ import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
 import { createTestNode, type TestNode, type TestPod } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
 import { type Place, type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
-import { DropReason } from './index.ts';
+import { Direction, DropReason, type PacketDrop, TracePoint } from './index.ts';
 
 const PORT = 80;
 const TARGET_PORT = 8080;
@@ -47,6 +47,11 @@ async function connectInProcess(it: Scene, address: Address, port: number): Prom
   const [text] = await once(process.stdout, 'data');
   assert.equal(String(text), 'ready\n');
   return process;
+}
+
+function noBackendCount(node: TestNode): bigint | undefined {
+  const perCpu = node.datapath.maps.counters.lookup({ reason: DropReason.NoBackend, direction: Direction.Egress });
+  return perCpu?.reduce((sum, { packets }) => sum + packets, 0n);
 }
 
 function translationCount(node: TestNode): number {
@@ -96,10 +101,26 @@ for (const family of ['ipv4', 'ipv6'] as const) {
   test(`TCP to a service without backends is refused at once (${family})`, () => {
     using it = scene();
     serve(it.node, TCP, service, []);
+    const { ipv4, ipv6 } = it.client.addresses;
+    it.node.datapath.maps.netnsEndpoints.update(namespaceCookie(it.client), {
+      endpointId: 1,
+      identity: 300,
+      ipv4,
+      ipv6,
+    });
+    const told: PacketDrop[] = [];
+    using drops = it.node.datapath.events((event) => void told.push(event));
     for (const place of [it.client, it.node]) {
       using client = tcpSocket(place, number);
       assert.throws(() => client.connect(service, PORT), { code: 'ECONNREFUSED' });
     }
+    drops.drain();
+    assert.equal(noBackendCount(it.node), 2n);
+    assert.deepEqual(
+      told.map((event) => [event.reason, event.tracePoint, event.destination, event.destinationPort]),
+      [1, 2].map(() => [DropReason.NoBackend, TracePoint.Socket, service, PORT]),
+    );
+    assert.deepEqual([told[0]?.source, told[0]?.sourceIdentity], [it.client.addresses[family], 300]);
   });
 
   test(`UDP to a service without backends gets its ICMP error, from a pod and from the node (${family})`, () => {
@@ -111,9 +132,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
       client.send('question');
       assert.throws(() => client.receive(), { code: 'ECONNREFUSED' });
     }
-    const key = { reason: DropReason.NoBackend, direction: 1 };
-    const counted = it.node.datapath.maps.counters.lookup(key)?.reduce((sum, { packets }) => sum + packets, 0n);
-    assert.equal(counted, 1n);
+    assert.equal(noBackendCount(it.node), 1n);
   });
 
   test(`a pod reaches itself through its service (${family})`, () => {

@@ -144,6 +144,7 @@ export const TracePoint = {
   ToOverlay: 3,
   FromHost: 4,
   ToHost: 5,
+  Socket: 6,
 } as const;
 export type TracePoint = (typeof TracePoint)[keyof typeof TracePoint];
 
@@ -154,4 +155,5 @@ export const tracePointNames: Readonly<Record<TracePoint, string>> = {
   3: 'to_overlay',
   4: 'from_host',
   5: 'to_host',
+  6: 'socket',
 };
