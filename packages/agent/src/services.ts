@@ -51,6 +51,7 @@ function forgetServices(maps: DatapathMaps): void {
   empty(maps.frontends);
   empty(maps.slots);
   empty(maps.backends);
+  empty(maps.reverseNats);
   empty(maps.affinities);
 }
 
