@@ -133,6 +133,18 @@ test('of two services with one address the older is served and the younger is to
   assert.equal(balancer.conflicts.size, 0);
 });
 
+test('a frontend that is served without backends says so', async () => {
+  const world = cluster();
+  await using balancer = startLoadBalancer(world);
+  await fill(world, { services: [service('web', '10.96.0.5')], slices: [] });
+  await balancer.reconciler.flush();
+  const status = () => balancer.frontends.list().map((row) => balancer.frontends.columns.Status?.(row));
+  assert.deepEqual(status(), ['done, no backends']);
+  world.endpointSlices.upsert(slice('web', ['10.244.1.2']));
+  await balancer.reconciler.flush();
+  assert.deepEqual(status(), ['done']);
+});
+
 test('what is asked for and not served yet stands in the table with the reason', async () => {
   const world = cluster();
   await using balancer = startLoadBalancer(world);

@@ -124,9 +124,14 @@ function frontendTable(): Table<FrontendRow> {
       'Service Type': (row) => row.type,
       Service: (row) => `${row.service}${row.portName === '' ? '' : `:${row.portName}`}`,
       Backends: (row) => row.backends.map((backend) => `${backend.key} (${backend.state})`).join(', '),
-      Status: (row) => (row.reason === undefined ? row.state : `${row.state}: ${row.reason}`),
+      Status: statusText,
     },
   });
+}
+
+function statusText({ state, reason, backends }: FrontendRow): string {
+  if (reason !== undefined) return `${state}: ${reason}`;
+  return backends.length === 0 ? `${state}, no backends` : state;
 }
 
 function servedRow(frontend: DesiredFrontend, id: number, status: RowStatus): FrontendRow {
