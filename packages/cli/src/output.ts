@@ -38,6 +38,11 @@ export function alignPairs(pairs: readonly (readonly [label: string, value: stri
     .join('\n');
 }
 
+/** `1 packet`, `3 packets`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** `3m12s` of seconds, the two largest units. */
 export function formatAge(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));

@@ -2,11 +2,12 @@ import { systemClock } from '@sluice/runtime';
 import { Command } from 'commander';
 import { CommandError } from '../command-error.ts';
 import { kubernetesCluster } from '../connectivity/kubernetes-cluster.ts';
-import { type CaseResult, runConnectivityTest } from '../connectivity/run.ts';
+import { resultData, resultLine, summary } from '../connectivity/results.ts';
+import { runConnectivityTest } from '../connectivity/run.ts';
 import { NAMESPACE_DEFAULT } from '../connectivity/workload.ts';
 import { type Context, globalOptions } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
-import { show } from '../output.ts';
+import { counted, show } from '../output.ts';
 
 interface Options {
   readonly kubeconfig?: string;
@@ -53,25 +54,19 @@ async function test(options: Options, command: Command, context: Context): Promi
     onResult: (result) => print(resultLine(result, context.out.isTTY === true)),
   }).finally(() => (options.cleanup ? cluster.deleteNamespace(options.namespace) : undefined));
   const failed = results.filter((result) => result.failure !== undefined).length;
-  show(context, output, { data: results, text: () => `${results.length - failed} passed, ${failed} failed\n` });
+  const kept = options.cleanup ? undefined : options.namespace;
+  show(context, output, { data: results.map(resultData), text: () => summary(results, kept) });
   if (failed > 0) {
     const next = 'sluice monitor --type drop on the nodes concerned tells more';
-    throw new CommandError(`${failed} of ${results.length} cases failed; ${next}`);
+    throw new CommandError(`${failed} of ${counted(results.length, 'case')} failed; ${next}`);
   }
 }
 
 function kubeconfigOf(options: Options, context: Context): string {
   const path = options.kubeconfig ?? context.environment.KUBECONFIG;
-  if (path !== undefined) return path;
+  if (path) return path;
   const next = 'give --kubeconfig FILE or set KUBECONFIG; that of a lab is /run/sluice-lab/homelab/kubeconfig';
   throw new CommandError(`no cluster: ${next}`, { exitCode: 2 });
-}
-
-function resultLine(result: CaseResult, colour: boolean): string {
-  const paint = (code: number, text: string): string => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
-  const tries = result.tries > 1 ? `, ${result.tries} tries` : '';
-  if (result.failure === undefined) return `${paint(32, 'ok  ')} ${result.name} (${result.ms.toFixed(0)} ms${tries})`;
-  return `${paint(31, 'FAIL')} ${result.name} (${result.tries} tries)\n     ${result.failure}\n     in pod ${result.from}: ${result.command}`;
 }
 
 function regularExpression(text: string): RegExp {

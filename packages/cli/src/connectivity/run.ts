@@ -1,6 +1,7 @@
 /** Sets the workload up, tries every case and tells of each as soon as it is known. */
 import { type Clock, sleep } from '@sluice/runtime';
 import { CommandError } from '../command-error.ts';
+import { counted } from '../output.ts';
 import { type Addresses, type Case, casesOf, type Surroundings } from './cases.ts';
 import type { Cluster } from './cluster.ts';
 import { failureOf } from './verdict.ts';
@@ -43,7 +44,7 @@ export async function runConnectivityTest(cluster: Cluster, options: RunOptions)
       `no case matches ${String(options.only)}; names are such as pod-to-service/hairpin/tcp/ipv4`,
       { exitCode: 2 },
     );
-  options.onStep(`${cases.length} cases`);
+  options.onStep(counted(cases.length, 'case'));
   const results: CaseResult[] = [];
   for (const entry of cases) {
     const result = await tryCase(cluster, options, entry);
