@@ -24,7 +24,7 @@ export function globalOptions(command: Command, context: Context): GlobalOptions
   if (output !== 'table' && output !== 'wide' && output !== 'json' && output !== 'yaml') {
     throw new CommandError(`--output ${output}: one of table, wide, json, yaml`, { exitCode: 2 });
   }
-  return { socket: given.socket ?? context.environment.SLUICE_SOCKET ?? SOCKET_DEFAULT, output };
+  return { socket: given.socket ?? (context.environment.SLUICE_SOCKET || SOCKET_DEFAULT), output };
 }
 
 export function agentOf(command: Command, context: Context): AgentClient {

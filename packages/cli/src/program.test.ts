@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { StatusReport } from '@sluice/agent';
+import { parseAllDocuments } from 'yaml';
 import { createProgram, runProgram } from './program.ts';
+import { VERSION } from './version.ts';
 
 const status: StatusReport = {
   node: 'k8s-cp1',
@@ -140,19 +142,80 @@ test('a table is aligned for people and whole for programs', async () => {
   assert.match((await sluice(['service', 'list', '-o', 'yaml', ...socket])).out, /^- key: 10\.96\.0\.1:443\/TCP$/m);
 });
 
+const manyBackends = {
+  ...frontends,
+  columns: ['Frontend', 'Backends', 'Status'],
+  cells: [['10.96.0.1:443/TCP', 'a (active), b (active), c (terminating), d (active)', 'done']],
+  rows: [
+    {
+      key: '10.96.0.1:443/TCP',
+      backends: ['a', 'b', 'c', 'd'].map((key) => ({ key, state: key === 'c' ? 'terminating' : 'active' })),
+    },
+  ],
+};
+
+test('service list shows two backends and how many more there are, with -o wide all of them', async () => {
+  using server = await agent({ '/tables/frontends': manyBackends });
+  const list = ['service', 'list', '--socket', server.socket];
+  assert.match((await sluice(list)).out, /TCP {3}a \(active\), b \(active\) \+2 more {3}done\n$/);
+  assert.match(
+    (await sluice([...list, '-o', 'wide'])).out,
+    /TCP {3}a \(active\), b \(active\), c \(terminating\), d \(active\) {3}done\n$/,
+  );
+});
+
+test('prefixes in data are text', async () => {
+  const podCidrs = [
+    { address: '10.244.0.0', length: 24 },
+    { address: 'fd00:10:244::', length: 64 },
+  ];
+  const nodes = { ...frontends, rows: [{ name: 'k8s-cp1', podCidrs, status: { state: 'done' } }] };
+  using server = await agent({ '/tables/nodes': nodes });
+  const { out } = await sluice(['node', 'list', '-o', 'json', '--socket', server.socket]);
+  assert.deepEqual(JSON.parse(out), [
+    { name: 'k8s-cp1', podCidrs: ['10.244.0.0/24', 'fd00:10:244::/64'], status: { state: 'done' } },
+  ]);
+});
+
+test('a table that is none is refused with the names of those there are', async () => {
+  const tables = ['nodes', 'frontends'].map((name) => ({ name, rows: 1 }));
+  using server = await agent({ '/tables': tables, '/tables/frontends': frontends });
+  const { err, exitCode } = await sluice(['table', 'nope', '--socket', server.socket]);
+  assert.deepEqual([err, exitCode], ['sluice: no table nope; there are nodes, frontends\n', 2]);
+  assert.match((await sluice(['table', 'frontends', '--socket', server.socket])).out, /10\.96\.0\.10:53\/UDP/);
+});
+
+test('--version is that of the command, and asks nobody', async () => {
+  const { out, exitCode } = await sluice(['--version', '--socket', '/nonexistent']);
+  assert.deepEqual([out, exitCode], [`${VERSION}\n`, 0]);
+});
+
+test('one of something is told in the singular', async () => {
+  const [drop] = status.drops;
+  const report = {
+    ...status,
+    drops: [{ ...drop, packets: 1 }],
+    foreignRules: [{ kind: 'nftables', owner: 'docker', count: 1 }],
+    maps: status.maps.slice(0, 1),
+  };
+  using server = await agent({ '/status': report });
+  const { out } = await sluice(['status', '--socket', server.socket]);
+  assert.match(out, /^Drops: +1 packet\n +No backend \(egress\): 1 packet;/m);
+  assert.match(out, /^iptables and nftables: +1 nftables rule of docker$/m);
+  assert.match(out, /^BPF Maps: +1 map, /m);
+});
+
 test('where no agent runs the error says so and what to do', async () => {
   const { err, exitCode } = await sluice(['status', '--socket', '/nonexistent/sluice.sock']);
   assert.equal(exitCode, 1);
   assert.match(err, /^sluice: agent at \/nonexistent\/sluice\.sock: no agent runs here; .*lab exec/);
+  assert.match((await sluice(['status'], { SLUICE_SOCKET: '' })).err, /agent at \/run\/sluice\/sluice\.sock/);
 });
 
 test('an answer that is no JSON and one that is an error are told as such', async () => {
   using server = await agent({ '/status': 'oops' });
   assert.match((await sluice(['status', '--socket', server.socket])).err, /no JSON: oops/);
-  assert.match(
-    (await sluice(['table', 'nonsense', '--socket', server.socket])).err,
-    /answers 404 to \/tables\/nonsense: no /,
-  );
+  assert.match((await sluice(['map', 'list', '--socket', server.socket])).err, /answers 404 to \/maps: no \/maps/);
 });
 
 test('an unknown output format or command is refused with status 2, and help', async () => {
@@ -209,6 +272,23 @@ test('monitor prints one event a line and ends after the count', async () => {
   assert.equal(out.split('\n').filter((line) => line.includes('xx drop')).length, 1);
 });
 
+test('monitor prints a document of YAML for each event, and a line of JSON', async () => {
+  const events = [
+    { type: 'drop', reason: 'No backend' },
+    { type: 'lost', count: 1 },
+  ];
+  const ended = events.map((event) => `${JSON.stringify(event)}\n`).join('');
+  using server = await agent({ '/monitor?type=drop': ended });
+  const monitor = ['monitor', '--socket', server.socket];
+  const yaml = await sluice([...monitor, '-o', 'yaml']);
+  assert.equal(yaml.out, '---\ntype: drop\nreason: No backend\n---\ntype: lost\ncount: 1\n');
+  assert.deepEqual(
+    parseAllDocuments(yaml.out).map((document) => document.toJS()),
+    events,
+  );
+  assert.equal((await sluice([...monitor, '-o', 'json'])).out, ended);
+});
+
 test('monitor says how many events were left out, and that the agent has gone', async () => {
   using server = await agent({ '/monitor?type=drop': '{"type":"lost","count":12}\n' });
   const { out, err, exitCode } = await sluice(['monitor', '--socket', server.socket]);
@@ -230,9 +310,11 @@ test('a number that is none is refused before anything is asked', async () => {
 });
 
 test('the connectivity test without a cluster says how to name one', async () => {
-  const { err, exitCode } = await sluice(['connectivity', 'test']);
-  assert.equal(exitCode, 2);
-  assert.match(err, /no cluster: give --kubeconfig FILE or set KUBECONFIG; that of a lab is \/run\/sluice-lab\//);
+  for (const environment of [{}, { KUBECONFIG: '' }]) {
+    const { err, exitCode } = await sluice(['connectivity', 'test'], environment);
+    assert.equal(exitCode, 2);
+    assert.match(err, /no cluster: give --kubeconfig FILE or set KUBECONFIG; that of a lab is \/run\/sluice-lab\//);
+  }
 });
 
 test('an API server that does not answer is one line and status 1', async () => {

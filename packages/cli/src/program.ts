@@ -7,6 +7,7 @@ import { statusCommand } from './commands/status.ts';
 import { tableCommands } from './commands/tables.ts';
 import { versionCommand } from './commands/version.ts';
 import type { Context } from './context.ts';
+import { VERSION } from './version.ts';
 
 const BEGIN = `
 Begin with:
@@ -23,6 +24,7 @@ By symptom: docs/operations.md`;
 export function createProgram(context: Context, extra: readonly Command[] = []): Command {
   const program = new Command('sluice')
     .description('Look at and try out the network of this Kubernetes node')
+    .version(VERSION, '--version', 'show the version of this command; `sluice version` asks the agent too')
     .option('-o, --output <format>', 'table, wide, json or yaml')
     .option('--socket <path>', 'unix socket of the agent; default SLUICE_SOCKET or /run/sluice/sluice.sock')
     .enablePositionalOptions()

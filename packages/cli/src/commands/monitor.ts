@@ -1,7 +1,9 @@
 import type { MonitorEvent } from '@sluice/agent';
 import { Command, Option } from 'commander';
-import { agentOf, type Context, globalOptions } from '../context.ts';
+import { stringify } from 'yaml';
+import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
+import { counted } from '../output.ts';
 
 /** What the agent streams: events, and how many it had to leave out because this side read too slowly. */
 type MonitorLine = MonitorEvent | { readonly type: 'lost'; readonly count: number };
@@ -28,7 +30,7 @@ async function monitor({ type, count = Infinity }: Options, command: Command, co
   try {
     for await (const value of agentOf(command, context).stream(`/monitor?type=${type}`)) {
       const line = value as MonitorLine;
-      context.out.write(`${forPeople ? textOf(line) : JSON.stringify(line)}\n`);
+      context.out.write(shown(line, output));
       if (line.type !== 'lost') seen += 1;
       if (seen >= count) break;
     }
@@ -37,8 +39,17 @@ async function monitor({ type, count = Infinity }: Options, command: Command, co
   }
 }
 
+/** Each event is whole by itself, so that a reader need not wait for the end: a line of JSON, a document of YAML. */
+function shown(line: MonitorLine, format: OutputFormat): string {
+  if (format === 'json') return `${JSON.stringify(line)}\n`;
+  if (format === 'yaml') return `---\n${stringify(line)}`;
+  return `${textOf(line)}\n`;
+}
+
 function textOf(line: MonitorLine): string {
-  return line.type === 'lost' ? `${line.count} events left out: more came than could be shown` : eventLine(line);
+  return line.type === 'lost'
+    ? `${counted(line.count, 'event')} left out: more came than could be shown`
+    : eventLine(line);
 }
 
 /** `12:01:02.345 xx drop (No backend) gitlab/web-0 -> 10.96.3.4:80 tcp SYN, …: hint`. */

@@ -1,6 +1,6 @@
 /** The status in the shape that users of the incumbent know, with the reason beside everything that is not plainly on. */
 import type { State, StatusReport } from '@sluice/agent';
-import { alignPairs, alignTable, formatAge } from '../output.ts';
+import { alignPairs, alignTable, counted, formatAge } from '../output.ts';
 import { mapTable } from './tables.ts';
 
 const MAX_FILL = 0.9;
@@ -68,9 +68,9 @@ function health(report: StatusReport): Pair[] {
       .filter((m) => m.state !== 'ok')
       .map((module): Pair => ['', `${module.name}: ${withReason(module.state, module.why)}`]),
     ['BPF Maps', fullest],
-    ['Drops', drops === 0 ? 'none' : `${drops} packets`],
+    ['Drops', drops === 0 ? 'none' : counted(drops, 'packet')],
     ...report.drops.map(
-      (drop): Pair => ['', `${drop.reason} (${drop.direction}): ${drop.packets} packets; ${drop.hint}`],
+      (drop): Pair => ['', `${drop.reason} (${drop.direction}): ${counted(drop.packets, 'packet')}; ${drop.hint}`],
     ),
     ...(report.eventsLost > 0 ? [['Events lost', `${report.eventsLost} (the ring was full)`] as const] : []),
     ...(report.eventsWithheld > 0
@@ -93,7 +93,7 @@ function proxyReplacement({ kubeProxyReplacement: proxy }: StatusReport): string
 function foreignRules(report: StatusReport): string {
   if (report.foreignRulesUnknown !== undefined) return `unknown: ${report.foreignRulesUnknown}`;
   if (report.foreignRules.length === 0) return '0 rules on this node';
-  return report.foreignRules.map((rule) => `${rule.count} ${rule.kind} rules of ${rule.owner}`).join(', ');
+  return report.foreignRules.map((rule) => `${counted(rule.count, `${rule.kind} rule`)} of ${rule.owner}`).join(', ');
 }
 
 function failing(report: StatusReport): Pair[] {
@@ -111,9 +111,9 @@ function fullestMap(report: StatusReport): string {
     .filter((map) => map.entries !== undefined && map.maxEntries > 0 && !/array|lru/i.test(map.type))
     .map((map) => ({ name: map.name, fill: (map.entries ?? 0) / map.maxEntries }));
   const fullest = fills.reduce((a, b) => (b.fill > a.fill ? b : a), { name: '', fill: -1 });
-  if (fullest.fill < 0) return `${report.maps.length} maps`;
+  if (fullest.fill < 0) return counted(report.maps.length, 'map');
   const warning = fullest.fill > MAX_FILL ? '; nearly full: new entries will be refused' : '';
-  return `${report.maps.length} maps, fullest: ${fullest.name} ${(100 * fullest.fill).toFixed(1)}%${warning}`;
+  return `${counted(report.maps.length, 'map')}, fullest: ${fullest.name} ${(100 * fullest.fill).toFixed(1)}%${warning}`;
 }
 
 function verboseSections(report: StatusReport, now: number): string[] {

@@ -1,11 +1,17 @@
 import type { MapUsage, ProgramUsage, TableReport } from '@sluice/agent';
+import { formatPrefix, type Prefix } from '@sluice/net';
 import { Command } from 'commander';
-import { agentOf, type Context, globalOptions } from '../context.ts';
+import { CommandError } from '../command-error.ts';
+import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { alignTable, show, type TextTable } from '../output.ts';
 
 /** Commands that print one of the agent's tables: noun, table, sentence. */
 const LISTS: readonly { readonly noun: string; readonly table: string; readonly text: string }[] = [
-  { noun: 'service', table: 'frontends', text: 'frontends of services with their backends' },
+  {
+    noun: 'service',
+    table: 'frontends',
+    text: 'frontends of services with their first backends, or with -o wide all of them',
+  },
   { noun: 'endpoint', table: 'endpoints', text: 'pods of this node that Sluice connects' },
   { noun: 'node', table: 'nodes', text: 'nodes of the cluster as this one knows them' },
 ];
@@ -35,22 +41,67 @@ function anyTable(context: Context): Command {
     .argument('[name]', 'name of the table')
     .addHelpText('after', '\nExamples:\n  sluice table\n  sluice table devices\n  sluice table frontends -o json')
     .action((name: string | undefined, _options: unknown, command: Command) =>
-      name === undefined ? showTableNames(command, context) : showTable(command, context, name),
+      name === undefined ? showTableNames(command, context) : showNamedTable(command, context, name),
     );
+}
+
+async function showNamedTable(command: Command, context: Context, name: string): Promise<void> {
+  const names = (await tableSizes(command, context)).map((table) => table.name);
+  if (!names.includes(name)) throw new CommandError(`no table ${name}; there are ${names.join(', ')}`, { exitCode: 2 });
+  await showTable(command, context, name);
 }
 
 async function showTable(command: Command, context: Context, name: string): Promise<void> {
   const report = (await agentOf(command, context).get(`/tables/${encodeURIComponent(name)}`)) as TableReport;
-  show(context, globalOptions(command, context).output, {
-    data: report.rows,
-    text: () => alignTable({ columns: report.columns.map((column) => column.toUpperCase()), rows: report.cells }),
-  });
+  const { output } = globalOptions(command, context);
+  show(context, output, { data: withPrefixesAsText(report.rows), text: () => alignTable(textTable(report, output)) });
   if (!report.initialized)
     context.err.write(`table ${name} is not complete yet: a source has not delivered its first list\n`);
 }
 
+const BACKENDS_SHOWN = 2;
+
+function textTable(report: TableReport, format: OutputFormat): TextTable {
+  const column = report.name === 'frontends' && format === 'table' ? report.columns.indexOf('Backends') : -1;
+  return {
+    columns: report.columns.map((name) => name.toUpperCase()),
+    rows: report.cells.map((cells, row) =>
+      cells.map((cell, index) => (index === column ? firstBackends(report.rows[row]) : cell)),
+    ),
+  };
+}
+
+/** The part of a frontend's row that is shortened here. */
+interface FrontendRow {
+  readonly backends: readonly { readonly key: string; readonly state: string }[];
+}
+
+function firstBackends(row: unknown): string {
+  const { backends } = row as FrontendRow;
+  const more = backends.length - BACKENDS_SHOWN;
+  const shown = backends.slice(0, BACKENDS_SHOWN).map(({ key, state }) => `${key} (${state})`);
+  return `${shown.join(', ')}${more > 0 ? ` +${more} more` : ''}`;
+}
+
+/** Prefixes are two fields in the agent, and `10.244.0.0/24` everywhere else. */
+function withPrefixesAsText(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withPrefixesAsText);
+  if (typeof value !== 'object' || value === null) return value;
+  if (isPrefix(value)) return formatPrefix(value);
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, withPrefixesAsText(field)]));
+}
+
+function isPrefix(value: object): value is Prefix {
+  const fields = Object.keys(value).sort().join(' ');
+  return fields === 'address length';
+}
+
+async function tableSizes(command: Command, context: Context): Promise<readonly { name: string; rows: number }[]> {
+  return (await agentOf(command, context).get('/tables')) as readonly { name: string; rows: number }[];
+}
+
 async function showTableNames(command: Command, context: Context): Promise<void> {
-  const tables = (await agentOf(command, context).get('/tables')) as readonly { name: string; rows: number }[];
+  const tables = await tableSizes(command, context);
   show(context, globalOptions(command, context).output, {
     data: tables,
     text: () =>
