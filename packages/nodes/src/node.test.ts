@@ -132,3 +132,22 @@ test('Node object that was made anew without pod CIDRs does not take those in us
 test('without objects and without a memory there are no rows', () => {
   assert.deepEqual(deriveNodes([], local), []);
 });
+
+test('a pod CIDR that holds services is refused, but for that of our own pods; one inside of theirs is longer and wins', () => {
+  const serviceCidrs = [parsePrefix('10.96.0.0/16'), parsePrefix('10.244.0.0/24'), parsePrefix('10.97.0.0/16')];
+  const thief = nodeObject('thief', ['10.10.30.150'], ['10.96.0.0/16']);
+  const inside = nodeObject('inside', ['10.10.30.151'], ['10.97.7.0/24']);
+  const nodes = deriveNodes([thief, inside, ...homelabNodes()], { ...local, serviceCidrs });
+  const find = (name: string) => nodes.find((node) => node.name === name);
+  assert.deepEqual(find('thief')?.problems, ["pod CIDR 10.96.0.0/16 holds the services' 10.96.0.0/16"]);
+  assert.deepEqual(find('inside')?.problems, []);
+  assert.deepEqual(find('k8s-cp1')?.problems, []);
+});
+
+test('an address at which no other node can be reached is refused', () => {
+  for (const address of ['127.0.0.1', '169.254.1.1', '::1', 'fe80::1', '0.0.0.0']) {
+    const [node] = deriveNodes([nodeObject('odd', [address], [])], local);
+    assert.match(node?.problems[0] ?? '', new RegExp(`^address ${address.replaceAll('.', '\\.')} cannot be a node's`));
+    assert.equal(node?.tunnelEndpoint, undefined);
+  }
+});

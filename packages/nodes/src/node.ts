@@ -5,6 +5,7 @@ import {
   familyOf,
   formatPrefix,
   type Prefix,
+  parsePrefix,
   prefixAddressAt,
   prefixContains,
   prefixesOverlap,
@@ -36,15 +37,19 @@ export interface LocalNode {
 
 /**
  * The nodes of the cluster. Of two that claim the same thing our own wins, since our pods have it already; otherwise the
- * first by name. `lastKnown` stands for what the API does not tell of our own node.
+ * first by name. `lastKnown` stands for what the API does not tell of our own node; no pods are where services are.
  */
 export function deriveNodes(
   objects: Iterable<NodeObject>,
-  local: { readonly name: string; readonly lastKnown?: LocalNode | undefined },
+  local: {
+    readonly name: string;
+    readonly lastKnown?: LocalNode | undefined;
+    readonly serviceCidrs?: readonly Prefix[];
+  },
 ): Node[] {
   const own = ownObject(objects, local);
   const others = [...objects].filter(({ name }) => name !== local.name).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const claims = new Claims(own ? internalAddresses(own) : []);
+  const claims = new Claims({ own, serviceCidrs: local.serviceCidrs ?? [] });
   // The prefixes of all before any address: no node may be where the pods of another one are.
   const accepted = [...(own ? [own] : []), ...others]
     .map((object) => claims.acceptPodCidrs(object))
@@ -119,15 +124,33 @@ export function routerAddress(prefix: Prefix): Address {
   return prefixAddressAt(prefix, 1);
 }
 
+/** Where no node can be reached from another one. */
+const nobodysPrefixes = [
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '224.0.0.0/4',
+  '::/127',
+  'fe80::/10',
+  'ff00::/8',
+].map((text) => parsePrefix(text));
+
 /** Who has which address and prefix, so that no two nodes have the same. */
 class Claims {
   readonly #addresses = new Map<Address, string>();
   readonly #prefixes: { readonly prefix: Prefix; readonly owner: string }[] = [];
   /** Of the local node: a route to pods must not take its own network away from it. */
   readonly #own: readonly Address[];
+  readonly #ownName: string | undefined;
+  readonly #serviceCidrs: readonly Prefix[];
 
-  constructor(own: readonly Address[]) {
-    this.#own = own;
+  constructor({
+    own,
+    serviceCidrs,
+  }: { readonly own: NodeObject | undefined; readonly serviceCidrs: readonly Prefix[] }) {
+    this.#own = own ? internalAddresses(own) : [];
+    this.#ownName = own?.name;
+    this.#serviceCidrs = serviceCidrs;
   }
 
   acceptPodCidrs(object: NodeObject): HalfAccepted {
@@ -149,6 +172,10 @@ class Claims {
   }
 
   #address(address: Address, node: string, problems: string[]): Address[] {
+    if (nobodysPrefixes.some((prefix) => prefixContains(prefix, address))) {
+      problems.push(`address ${address} cannot be a node's (unspecified, loopback, link-local or multicast)`);
+      return [];
+    }
     const owner = this.#addresses.get(address);
     if (owner !== undefined && owner !== node) {
       problems.push(`address ${address} is that of node ${owner}`);
@@ -169,10 +196,12 @@ class Claims {
     const held = [...this.#own, ...internalAddresses(object)].find((address) => prefixContains(prefix, address));
     const sameFamily = earlier.find((other) => familyOf(other.address) === familyOf(prefix.address));
     const rival = this.#prefixes.find((claim) => claim.owner !== node && prefixesOverlap(claim.prefix, prefix));
+    const services = node === this.#ownName ? undefined : this.#servicesWithin(prefix);
     const bits = familyOf(prefix.address) === 4 ? 32 : 128;
     if (sameFamily)
       problems.push(`pod CIDR ${text} is a second one of its family, ${formatPrefix(sameFamily)} is used`);
     else if (rival) problems.push(`pod CIDR ${text} overlaps ${formatPrefix(rival.prefix)} of node ${rival.owner}`);
+    else if (services) problems.push(`pod CIDR ${text} holds the services' ${formatPrefix(services)}`);
     else if (held !== undefined) problems.push(`pod CIDR ${text} holds the address ${held} of a node`);
     else if (bits - prefix.length < 2) problems.push(`pod CIDR ${text} is too small for a router and a pod`);
     else {
@@ -180,5 +209,10 @@ class Claims {
       return [prefix];
     }
     return [];
+  }
+
+  /** The other way round is harmless: the longer prefix, that of the pods, wins. Our own pods have theirs already. */
+  #servicesWithin(prefix: Prefix): Prefix | undefined {
+    return this.#serviceCidrs.find((other) => other.length >= prefix.length && prefixContains(prefix, other.address));
   }
 }

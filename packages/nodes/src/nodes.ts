@@ -229,9 +229,10 @@ class Nodes implements NodesFeature {
 
   #deriveNodes(): void {
     const { nodeObjects, nodeName, lastKnown } = this.#options;
+    const serviceCidrs = this.#options.serviceCidrs.list().flatMap(({ cidrs }) => cidrs);
     // A Node object that went away does not take its node's network away: what we had stays.
     const own = this.nodes.get(nodeName) ?? lastKnown;
-    const known = { name: nodeName, lastKnown: own };
+    const known = { name: nodeName, lastKnown: own, serviceCidrs };
     const rows = deriveNodes(nodeObjects.list(), known).map((node) => this.#enabledFamilies(node));
     const before = new Map(this.nodes.list().map((row) => [row.name, row]));
     this.nodes.replaceAll(rows.map((row) => withStatus(row, before.get(row.name), this.#clock.now())));
