@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -32,7 +34,8 @@ int netns_open(const char *path, struct failure *failure)
 		     "open network namespace %s (CNI_NETNS): %s", path, strerror(errno));
 		return -1;
 	}
-	if (fstatfs(netns, &filesystem) || filesystem.f_type != NSFS_MAGIC) {
+	if (fstatfs(netns, &filesystem) || filesystem.f_type != NSFS_MAGIC ||
+	    ioctl(netns, NS_GET_NSTYPE) != CLONE_NEWNET) {
 		fail(failure, CNI_INVALID_ENVIRONMENT, "%s (CNI_NETNS) is not a network namespace", path);
 		close(netns);
 		return -1;

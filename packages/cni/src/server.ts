@@ -1,3 +1,4 @@
+import { rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { peerCredentials } from '@sluice/ffi';
 import { type Clock, type Logger, listenPrivately, systemClock } from '@sluice/runtime';
@@ -59,6 +60,7 @@ function serve(socket: Socket, queue: Queue, options: CniServerOptions): void {
     const startedNs = process.hrtime.bigint();
     const outcome = await converse(peer, options.handler);
     peer.end();
+    if (outcome.command === 'STATUS') markStatus(options, outcome.error === undefined);
     const milliseconds = Math.round(Number(process.hrtime.bigint() - startedNs) / 1e4) / 100;
     const facts = { command: outcome.command, attachment: outcome.subject, milliseconds };
     logOutcome(outcome, facts, options.log);
@@ -69,6 +71,17 @@ function serve(socket: Socket, queue: Queue, options: CniServerOptions): void {
         details: 'the runtime tries again',
       }),
     );
+  }
+}
+
+/** Kept for `sluice-cni`: with it the last good answer stands while no agent is there to give the next. */
+function markStatus({ path, log }: CniServerOptions, good: boolean): void {
+  const marker = `${path}.available`;
+  try {
+    if (good) writeFileSync(marker, '', { mode: 0o600 });
+    else rmSync(marker, { force: true });
+  } catch (error) {
+    log.warn({ error, marker }, 'the answer to STATUS cannot be kept: it will not stand while the agent is away');
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory, temporaryNetworkNamespace } from '@sluice/testing';
@@ -124,6 +124,7 @@ test("a namespace that is gone, no namespace at all, and the node's own are told
   const add = (netns: string) => node.cni({ command: 'ADD', containerId: 'odd', netns }).body;
   assert.equal(add('/run/netns/never-was').code, 3);
   assert.match(String(add('/etc/hostname').msg), /is not a network namespace/);
+  assert.match(String(add('/proc/self/ns/mnt').msg), /is not a network namespace/);
   assert.match(String(add(node.netns).msg), /the node's own network namespace/);
   assert.deepEqual(await node.endpoints(), []);
 });
@@ -156,6 +157,16 @@ test(
     assert.deepEqual(node.cni({ command: 'VERSION' }).body.supportedVersions, ['0.3.1', '0.4.0', '1.0.0', '1.1.0']);
   },
 );
+
+test('the last good STATUS stands while the agent is away, for a while', options, async () => {
+  await using node = await startNode();
+  assert.equal(node.cni({ command: 'STATUS' }).status, 0);
+  await node.kill();
+  assert.equal(node.cni({ command: 'STATUS' }).status, 0);
+  const longAgo = new Date(Date.now() - 3_600_000);
+  utimesSync(join(node.folder, 'cni.sock.available'), longAgo, longAgo);
+  assert.equal(node.cni({ command: 'STATUS' }).body.code, 50);
+});
 
 test('an agent that is back within the wait answers what was asked while it was away', options, async () => {
   await using node = await startNode();
