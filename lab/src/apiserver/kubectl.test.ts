@@ -69,6 +69,16 @@ async function refused(args: readonly string[], stdin?: string): Promise<string>
   return stderr;
 }
 
+/** kubectl asks for a terminal only where it has one; gives what is printed there. */
+function onTerminal(args: readonly string[]): Promise<string> {
+  const command = [kubectlPath(root), '--kubeconfig', api.server.kubeconfig, ...args].join(' ');
+  return new Promise((resolve) => {
+    execFile('script', ['--quiet', '--command', command, '/dev/null'], (_error, stdout) =>
+      resolve(stdout),
+    ).stdin?.end();
+  });
+}
+
 const shop = `
 apiVersion: v1
 kind: Namespace
@@ -110,7 +120,7 @@ test('apply, apply again and apply a change: created, unchanged, configured', as
   assert.match(await kubectl(['apply', '-f', '-'], shop), /service\/web configured/);
   assert.match(await kubectl(['apply', '--server-side', '-f', '-'], shop), /service\/web serverside-applied/);
   assert.match(
-    await kubectl(['rollout', 'status', 'deployment/web', '-n', 'shop', '--timeout=10s']),
+    await kubectl(['rollout', 'status', 'deployment/web', '-n', 'shop', '--timeout=60s']),
     /successfully rolled out/,
   );
 });
@@ -159,7 +169,7 @@ test('create, run, expose, scale, label, annotate and patch in every way', async
   await kubectl(['create', 'configmap', 'c', '--from-literal=a=b', ...here]);
   await kubectl(['expose', 'deployment', 'd', '--port=80', ...here]);
   await kubectl(['scale', 'deployment', 'd', '--replicas=3', ...here]);
-  await kubectl(['wait', '--for=condition=Available', 'deployment/d', '--timeout=10s', ...here]);
+  await kubectl(['wait', '--for=condition=Available', 'deployment/d', '--timeout=60s', ...here]);
   assert.match(await kubectl(['get', 'deployment', 'd', ...here]), /d +3\/3/);
   await kubectl(['label', 'service', 'd', 'a=b', ...here]);
   await kubectl(['annotate', 'service', 'd', 'c=d', ...here]);
@@ -182,21 +192,22 @@ test('create, run, expose, scale, label, annotate and patch in every way', async
   await kubectl(['set', 'image', 'deployment/d', 'x=y', ...here]);
   await kubectl(['rollout', 'undo', 'deployment/d', ...here]);
   assert.match(await kubectl(['rollout', 'history', 'deployment/d', ...here]), /2 +<none>\n3 +<none>/);
-  await kubectl(['delete', 'namespace', 'play', '--timeout=10s']);
+  await kubectl(['delete', 'namespace', 'play', '--timeout=60s']);
   assert.equal(api.server.store.get('namespaces', 'play'), undefined);
 });
 
 test('logs and exec reach the kubelet, with input, output and the exit code', async () => {
   await kubectl(['run', 'r', '--image=x']);
-  await kubectl(['wait', '--for=condition=Ready', 'pod/r', '--timeout=10s']);
+  await kubectl(['wait', '--for=condition=Ready', 'pod/r', '--timeout=60s']);
   assert.equal(await kubectl(['logs', 'r', '--tail=1', '-f']), 'r line 3\n');
   assert.equal(await kubectl(['exec', 'r', '--', 'echo', 'hi']), 'ran echo hi\n');
   assert.equal(await kubectl(['exec', '-i', 'r', '--', 'cat'], 'typed'), 'ran cat\ntyped');
+  assert.match(await onTerminal(['exec', '-it', 'r', '--', 'sh']), /pods have no terminal: use -i without -t/);
   const failed = await start(['exec', 'r', '--', 'fail']).outcome;
   assert.deepEqual([failed.code, failed.stderr.includes('from stderr')], [3, true]);
   assert.match(await refused(['exec', 'nobody', '--', 'true']), /pods "nobody" not found/);
-  await kubectl(['delete', 'pod', 'r', '--timeout=10s']);
-  await kubectl(['wait', '--for=delete', 'pod/r', '--timeout=10s']);
+  await kubectl(['delete', 'pod', 'r', '--timeout=60s']);
+  await kubectl(['wait', '--for=delete', 'pod/r', '--timeout=60s']);
 });
 
 test('a watch prints what changes', async () => {
@@ -234,7 +245,7 @@ test('a watch prints what changes', async () => {
 });
 
 test("the homelab's pool and policy are applied, printed with their columns, and validated", async () => {
-  await kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=10s']);
+  await kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']);
   const files = ['lb-pool', 'l2-policy'].flatMap((name) => ['-f', join(root, 'examples/homelab', `${name}.yaml`)]);
   assert.match(await kubectl(['apply', ...files]), /homelab-pool created/);
   assert.match(await kubectl(['apply', ...files]), /homelab-pool unchanged/);

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { type Duplex, PassThrough, Writable } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { Status } from '../api-error.ts';
+import { ApiError, type Status } from '../api-error.ts';
 import type { Pod } from '../kinds/types.ts';
 import type { PodHooks } from '../server.ts';
 import { chosenContainer } from './logs.ts';
@@ -44,11 +44,13 @@ async function run(
   socket.on('close', () => stdin?.end());
   let status: object;
   try {
+    if (booleanParameter(query, 'tty'))
+      throw new ApiError(400, 'BadRequest', "the lab's pods have no terminal: use -i without -t");
     if (!hooks.podExec) throw new Error('no kubelet answers for this pod');
     const { exitCode } = await hooks.podExec(pod, {
       container,
       command: query.getAll('command'),
-      tty: booleanParameter(query, 'tty'),
+      tty: false,
       stdin,
       stdout: output(socket, channel.stdout),
       stderr: output(socket, channel.stderr),
@@ -59,13 +61,11 @@ async function run(
     });
     status = exitStatus(exitCode);
   } catch (error) {
-    status = {
-      metadata: {},
-      status: 'Failure',
-      reason: 'InternalError',
-      code: 500,
-      message: error instanceof Error ? error.message : String(error),
-    };
+    const refusal =
+      error instanceof ApiError
+        ? error
+        : new ApiError(500, 'InternalError', error instanceof Error ? error.message : String(error));
+    status = refusal.toStatus();
   }
   if (socket.readyState !== socket.OPEN) return;
   socket.send(Buffer.concat([Buffer.from([channel.error]), Buffer.from(JSON.stringify(status))]));
