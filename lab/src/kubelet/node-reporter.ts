@@ -84,6 +84,7 @@ export class NodeReporter implements Disposable {
     const { store, node } = this.#options;
     const labels = {
       'kubernetes.io/hostname': node.name,
+      'node-role.kubernetes.io/control-plane': '',
       'kubernetes.io/os': 'linux',
       'kubernetes.io/arch': arch() === 'x64' ? 'amd64' : arch(),
       'topology.kubernetes.io/region': 'lab',
