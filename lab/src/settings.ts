@@ -5,6 +5,8 @@ import type { LabLayout } from './layout.ts';
 
 /** What a lab was made with; kept in its folder, so that `up` again means the same lab. */
 export interface LabSettings {
+  /** The installation it was made from; only that one changes it. Absent in labs made by earlier builds. */
+  readonly root?: string;
   readonly nodeCount: number;
   readonly device: string;
   readonly apiServerHost: string;

@@ -1,9 +1,21 @@
 // Needs root and a kernel that Sluice runs on; each lab takes seconds.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempDisposableSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { installationRoot } from '@sluice/runtime';
 import { labTraces, leftBehind, machineDevices, tracesLeft } from './machine.ts';
 import { type TestLab, testLab } from './test-lab.ts';
 
@@ -63,6 +75,79 @@ test('up with other nodes than the lab has is refused', async () => {
   const { status, stderr } = await lab.run('up', '--nodes', '2');
   assert.equal(status, 1);
   assert.match(stderr, /is there with 1 nodes, not 2/);
+});
+
+test('what is refused leaves nothing behind', async () => {
+  await using lab = testLab();
+  using directory = mkdtempDisposableSync('/tmp/lab-values-');
+  const values = join(directory.path, 'values.yaml');
+  writeFileSync(values, 'ipam: {mode: no-such-mode}\n');
+  for (const refused of [
+    ['--values', values],
+    ['--values', '/nope.yaml'],
+    ['--nodes', '99'],
+  ]) {
+    const { status, stderr } = await lab.run('up', ...refused);
+    assert.equal(status, 1, `${refused.join(' ')} is refused`);
+    assert.doesNotMatch(stderr, /^ +at /m, 'no stack is printed');
+    assert.equal(existsSync(lab.layout.directory), false, `${refused.join(' ')} leaves nothing`);
+  }
+});
+
+test("values that cannot be read and users' pods that are not ready: one is refused, the other shown", async () => {
+  await using lab = testLab();
+  await lab.must('up', '--nodes', '1');
+  assert.match(
+    (await lab.run('up', '--values', '/nope.yaml')).stderr,
+    /^sluice lab: the values cannot be read: ENOENT/,
+  );
+  await lab.must('kubectl', 'run', 'broken', '--image=no-such-image');
+  assert.match(await lab.must('up'), /nothing to do/);
+  assert.match(await lab.must('status'), /not ready: pod default\/broken/);
+  const report = JSON.parse(await lab.must('status', '-o', 'json'));
+  assert.deepEqual([report.isReady, report.pods.byNamespace.default], [true, { total: 1, ready: 0 }]);
+  assert.match(await lab.must('status', '-o', 'yaml'), /^isReady: true$/m);
+  assert.match(await lab.must('kubectl', 'get', 'nodes'), /k8s-cp1 +Ready +control-plane /);
+});
+
+test('a lab of another checkout is not touched; a new build restarts what runs the old one, but no pod', async () => {
+  using copy = mkdtempDisposableSync('/tmp/lab-checkout-');
+  await using lab = testLab();
+  const here = installationRoot();
+  for (const part of ['package.json', 'examples', 'lab', 'packages', 'node_modules'])
+    symlinkSync(join(here, part), join(copy.path, part));
+  mkdirSync(join(copy.path, 'bpf'));
+  for (const part of ['dist', 'bpf/build']) cpSync(join(here, part), join(copy.path, part), { recursive: true });
+  const up = async () => {
+    const { status, stdout, stderr } = await lab.runFrom(copy.path, 'up', '--nodes', '1');
+    assert.equal(status, 0, stderr);
+    return stdout;
+  };
+  await up();
+  const { status, stderr } = await lab.run('up');
+  assert.equal(status, 1);
+  assert.ok(stderr.includes(copy.path) && stderr.includes('--name OTHER'), stderr);
+  assert.ok((await lab.must('status')).includes(`another checkout, ${copy.path}`));
+
+  const [daemon, pods] = [daemonOf(lab), await containers(lab)];
+  appendFileSync(join(copy.path, 'dist/agent.js'), '\n// another build\n');
+  assert.match(await up(), /a new build: restarting daemon, agents and operator/);
+  assert.notEqual(daemonOf(lab), daemon);
+  assert.deepEqual(await containers(lab), pods);
+  assert.match(await up(), /nothing to do/);
+});
+
+test('control-C of up says what completes and what removes it', async () => {
+  await using lab = testLab();
+  const args = ['lab', 'up', '--name', lab.name, '--nodes', '1'];
+  const child = spawn(join(installationRoot(), 'bin/sluice'), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const output: string[] = [];
+  child.stderr.on('data', (chunk) => output.push(String(chunk)));
+  // The first line of progress says that it is at work.
+  child.stdout.once('data', () => child.kill('SIGINT'));
+  const [code] = await once(child, 'close');
+  assert.equal(code, 130);
+  assert.match(output.join(''), /interrupted: `sluice lab up --name \S+` completes it, `sluice lab down --name/);
 });
 
 for (const afterMs of [60, 150, 250, 400, 700, 1_200]) {

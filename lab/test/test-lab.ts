@@ -15,6 +15,8 @@ export interface TestLab extends AsyncDisposable {
   readonly layout: LabLayout;
   /** `sluice lab COMMAND --name ... ARGUMENTS`. */
   run(command: string, ...args: readonly string[]): Promise<CommandResult>;
+  /** The same with the installation at `root`. */
+  runFrom(root: string, command: string, ...args: readonly string[]): Promise<CommandResult>;
   /** The same, and it must succeed; gives its output. */
   must(command: string, ...args: readonly string[]): Promise<string>;
   /** Starts a command and kills it, with everything that it waits for, after so many milliseconds. */
@@ -27,6 +29,8 @@ let count = 0;
 export function testLab(): TestLab {
   const name = `test-${process.pid}-${count++}`;
   const run = (command: string, ...args: readonly string[]) => runSluice(['lab', command, '--name', name, ...args]);
+  const runFrom = (root: string, command: string, ...args: readonly string[]) =>
+    runSluice(['lab', command, '--name', name, ...args], { ...process.env, SLUICE_ROOT: root });
   const must = async (command: string, ...args: readonly string[]) => {
     const { status, stdout, stderr } = await run(command, ...args);
     if (status !== 0) throw new Error(`sluice lab ${command} ${args.join(' ')}: status ${status}\n${stdout}${stderr}`);
@@ -45,12 +49,12 @@ export function testLab(): TestLab {
     const { status, stderr } = await run('down');
     if (status !== 0) throw new Error(`lab ${name} could not be taken down: ${stderr}`);
   };
-  return { name, layout: labLayout(name), run, must, interrupt, [Symbol.asyncDispose]: dispose };
+  return { name, layout: labLayout(name), run, runFrom, must, interrupt, [Symbol.asyncDispose]: dispose };
 }
 
-function runSluice(args: readonly string[]): Promise<CommandResult> {
+function runSluice(args: readonly string[], env = process.env): Promise<CommandResult> {
   return new Promise((resolve) => {
-    execFile(sluice, args, { maxBuffer: 16 << 20, timeout: 120_000 }, (error, stdout, stderr) => {
+    execFile(sluice, args, { env, maxBuffer: 16 << 20, timeout: 120_000 }, (error, stdout, stderr) => {
       const status = error ? (typeof error.code === 'number' ? error.code : 255) : 0;
       resolve({ status, stdout, stderr });
     });

@@ -1,8 +1,9 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import { installationRoot } from '@sluice/runtime';
 import { LabError } from '../error.ts';
 import { takeLock } from '../host/process-id.ts';
 import { type LabLayout, labLayout, labsDirectory } from '../layout.ts';
-import { readSettings } from '../settings.ts';
+import { type LabSettings, readSettings } from '../settings.ts';
 import { type LabTopology, labTopology } from '../topology.ts';
 
 /** What the lab's commands touch of the outside. */
@@ -26,6 +27,11 @@ export function existingLab(name: string): ExistingLab {
   });
 }
 
+/** The path of the other installation that a lab belongs to; undefined for one of our own. */
+export function foreignRoot({ root }: LabSettings): string | undefined {
+  return root === undefined || root === installationRoot() ? undefined : root;
+}
+
 /** Only one command at a time changes a lab. */
 export async function withLock<T>(layout: LabLayout, action: () => Promise<T>): Promise<T> {
   requireRoot();
@@ -40,6 +46,15 @@ export async function withLock<T>(layout: LabLayout, action: () => Promise<T>): 
     return await action();
   } finally {
     rmSync(layout.lockFile, { force: true });
+    removeIfEmpty(labsDirectory);
+  }
+}
+
+export function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // A lab is there, or it is gone already.
   }
 }
 

@@ -4,27 +4,28 @@ import { installationRoot } from '@sluice/runtime';
 import { askDaemon } from '../daemon/control.ts';
 import { LabError } from '../error.ts';
 import { callProgram, runOnTerminal } from '../host/program.ts';
+import { isReady, problemLines } from '../readiness.ts';
 import type { LabContext } from './context.ts';
 import { exec, kubectlEnvironment, kubectlProgram } from './exec.ts';
-import { type ExistingReport, homelabDirectory, isReady, problemLines } from './up.ts';
+import { type ExistingReport, homelabDirectory } from './up.ts';
 
 const patienceMs = 60_000;
 const pollMs = 40;
 
 /** The homelab's objects and the sample workload, the connectivity test, the status, and what to try next. */
-export async function demo({ layout, topology }: ExistingReport, context: LabContext): Promise<number> {
+export async function demo({ layout, topology, progress }: ExistingReport, context: LabContext): Promise<number> {
   const { print, environment } = context;
-  const began = performance.now();
   await applyHomelab(layout.kubeconfig);
   const applied = await askDaemon(layout.socket, '/apply', [join(installationRoot(), 'examples/demo')]);
   if (!applied) throw new LabError("the lab's daemon does not answer", { hint: `its log: ${layout.logs}/daemon.log` });
-  const elapsed = () => `${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s`;
-  print(
-    applied.created > 0
-      ? `${elapsed()}  sample workload: created ${applied.created} objects`
-      : 'sample workload: is there',
-  );
-  await untilPodsReady(layout.socket, (text) => print(`${elapsed()}  ${text}`));
+  if (applied.created > 0) {
+    progress(`sample workload: created ${applied.created} objects`);
+    // Not `default`: its users' pods are there, too, and may be as they like.
+    const namespaces = applied.namespaces.filter((namespace) => namespace !== 'default');
+    await untilPodsReady(layout.socket, ['kube-system', ...namespaces], progress);
+  } else {
+    progress('sample workload: is there');
+  }
 
   const sluice = join(installationRoot(), 'bin/sluice');
   print('');
@@ -45,18 +46,24 @@ async function applyHomelab(kubeconfig: string): Promise<void> {
   });
 }
 
-async function untilPodsReady(socket: string, progress: (text: string) => void): Promise<void> {
+async function untilPodsReady(
+  socket: string,
+  namespaces: readonly string[],
+  progress: (text: string) => void,
+): Promise<void> {
   const deadline = performance.now() + patienceMs;
   let report = await askDaemon(socket, '/report');
   while (performance.now() < deadline) {
-    if (report && isReady(report) && report.pods.total > 0) {
+    if (report && isReady(report, namespaces)) {
       progress(`pods: ${report.pods.ready} ready, ${report.services} services in ${report.namespaces} namespaces`);
       return;
     }
     await delay(pollMs);
     report = await askDaemon(socket, '/report');
   }
-  throw new LabError(['the sample workload is not ready after 60 s:', ...problemLines(report)].join('\n  '));
+  throw new LabError(
+    ['the sample workload is not ready after 60 s:', ...problemLines(report, namespaces)].join('\n  '),
+  );
 }
 
 function whatNext(name: string, kubeconfig: string): string[] {
@@ -69,6 +76,7 @@ function whatNext(name: string, kubeconfig: string): string[] {
     `  npx sluice lab exec${option} k8s-cp1 -- sluice service list`,
     `  npx sluice lab exec${option} k8s-cp1 -- sluice monitor --type drop`,
     `  npx sluice lab exec${option} monitoring/grafana -- client http gitlab.gitlab 80 --count 5`,
+    `  npx sluice lab exec${option} k8s-cp1 -- sluice connectivity test --cleanup    # deletes its namespace, sluice-test`,
     `  npx sluice lab status${option}`,
     `  npx sluice lab down${option}           # removes all of it`,
   ];

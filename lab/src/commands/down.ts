@@ -1,11 +1,11 @@
-import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabError, messageOf } from '../error.ts';
 import { killCgroup, labCgroup, processesIn, removeCgroup } from '../host/cgroup.ts';
 import { mountsBelow, unmount } from '../host/mounts.ts';
 import { endProcess, readPidFile } from '../host/process-id.ts';
-import { type LabLayout, labLayout, labsDirectory } from '../layout.ts';
-import { type LabContext, withLock } from './context.ts';
+import { type LabLayout, labLayout } from '../layout.ts';
+import { type LabContext, removeIfEmpty, withLock } from './context.ts';
 
 const daemonGraceMs = 5_000;
 
@@ -30,7 +30,6 @@ export async function down(name: string, { print }: LabContext): Promise<void> {
     }
     print(`lab ${name}: removed ${counts.join(', ') || 'nothing'}`);
   });
-  removeIfEmpty(labsDirectory);
   removeIfEmpty(join(cgroup, '..'));
   failures.push(...remains(layout, cgroup));
   if (failures.length > 0) throw new LabError(`lab ${name} is not wholly gone:\n  ${failures.join('\n  ')}`);
@@ -79,14 +78,6 @@ function removeDirectory(path: string): number {
   if (!existsSync(path)) return 0;
   rmSync(path, { recursive: true });
   return 1;
-}
-
-function removeIfEmpty(directory: string): void {
-  try {
-    rmdirSync(directory);
-  } catch {
-    // Another lab is there, or it is gone already.
-  }
 }
 
 function remains(layout: LabLayout, cgroup: string): string[] {

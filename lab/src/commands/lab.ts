@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { LabError } from '../error.ts';
 import type { LabContext } from './context.ts';
 
@@ -21,33 +21,50 @@ export function labCommand(): Command {
     .option('--nodes <count>', 'how many nodes (default: 3)', wholeNumber)
     .option('--values <file>', "the installation's values (default: those of the homelab)")
     .option('--demo', "the homelab's objects, a sample workload, the connectivity test")
-    .action(({ demo: withDemo, ...options }) =>
-      runInterruptible(async () => {
+    .addHelpText('after', examples('up --demo', 'up --nodes 1 --values my-values.yaml', 'up --name other'))
+    .action(({ demo: withDemo, name, ...options }) =>
+      runInterruptible(name, async () => {
         const { up } = await import('./up.ts');
-        const made = await up({ nodes: undefined, values: undefined, ...options }, context);
+        const made = await up({ nodes: undefined, values: undefined, name, ...options }, context);
         if (withDemo) return (await import('./demo.ts')).demo(made, context);
         context.print(`KUBECONFIG=${made.layout.kubeconfig}`);
         return 0;
       }),
     );
-  command('down', 'Remove every process, namespace, cgroup, mount and file of the lab').action(({ name }) =>
-    runInterruptible(async () => {
-      await (await import('./down.ts')).down(name, context);
-      return 0;
-    }),
-  );
-  command('status', 'What is up; fails when something is not').action(({ name }) =>
-    runInterruptible(async () => {
-      await (await import('./status.ts')).status(name, context);
-      return 0;
-    }),
-  );
+  command('down', 'Remove every process, namespace, cgroup, mount and file of the lab')
+    .addHelpText('after', examples('down', 'down --name other'))
+    .action(({ name }) =>
+      runInterruptible(name, async () => {
+        await (await import('./down.ts')).down(name, context);
+        return 0;
+      }),
+    );
+  command('status', 'What is up; fails when something of the lab itself is not')
+    .addOption(
+      new Option('-o, --output <format>', 'the whole report').choices(['text', 'json', 'yaml']).default('text'),
+    )
+    .addHelpText('after', examples('status', 'status -o json | jq .nodes'))
+    .action(({ name, output }) =>
+      run(async () => {
+        await (await import('./status.ts')).status(name, output, context);
+        return 0;
+      }),
+    );
   command('exec <node|pod> <command...>', 'Run a command on a node, or in a pod ([NAMESPACE/]NAME)')
+    .addHelpText(
+      'after',
+      `\nPods have networks of their own, but the machine's files: what you write in one is written on the machine.\n${examples(
+        'exec k8s-cp1 -- sluice status',
+        'exec k8s-cp1 -- ip route',
+        'exec monitoring/grafana -- client http gitlab.gitlab 80',
+      )}`,
+    )
     .passThroughOptions()
     .action((where: string, words: string[], { name }) =>
       run(async () => (await import('./exec.ts')).exec(name, where, withoutSeparator(words), context)),
     );
   command('kubectl [arguments...]', 'Run kubectl against the lab')
+    .addHelpText('after', examples('kubectl get pods -A -o wide', 'kubectl apply -f my.yaml'))
     .passThroughOptions()
     .allowUnknownOption()
     .action((words: string[], { name }) =>
@@ -57,8 +74,12 @@ export function labCommand(): Command {
 }
 
 /** Ends at once on control-C: whatever was half made is completed or removed by the next command. */
-async function runInterruptible(action: () => Promise<number>): Promise<void> {
-  const end = () => process.exit(exitCodeInterrupted);
+async function runInterruptible(name: string, action: () => Promise<number>): Promise<void> {
+  const option = name === nameDefault ? '' : ` --name ${name}`;
+  const end = () => {
+    console.error(`interrupted: \`sluice lab up${option}\` completes it, \`sluice lab down${option}\` removes it`);
+    process.exit(exitCodeInterrupted);
+  };
   process.once('SIGINT', end);
   await run(action);
   process.off('SIGINT', end);
@@ -77,6 +98,10 @@ async function run(action: () => Promise<number>): Promise<void> {
     console.error(isExpected ? `sluice lab: ${error.message}` : error.stack);
     if (error instanceof LabError && error.hint) console.error(`  ${error.hint}`);
   }
+}
+
+function examples(...commands: readonly string[]): string {
+  return ['', 'Examples:', ...commands.map((command) => `  sluice lab ${command}`)].join('\n');
 }
 
 function wholeNumber(text: string): number {

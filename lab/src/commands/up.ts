@@ -1,21 +1,23 @@
 import { spawn } from 'node:child_process';
-import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readValues } from '@sluice/config';
-import { formatMachineReport, installationRoot, machineReport } from '@sluice/runtime';
+import { formatMachineReport, installationRoot, machineReport, writeFileAtomic } from '@sluice/runtime';
 import { askDaemon, type LabReport } from '../daemon/control.ts';
-import { LabError } from '../error.ts';
+import { LabError, messageOf } from '../error.ts';
+import { buildIdentity } from '../host/build.ts';
 import { killCgroup, labCgroup, makeCgroup } from '../host/cgroup.ts';
 import { ensureMounted } from '../host/mounts.ts';
 import { ensureNetwork, lanName } from '../host/network.ts';
 import { endProcess, isRunning, type ProcessId, processId, readPidFile } from '../host/process-id.ts';
 import { labRun, processEntry } from '../host/program.ts';
 import { type LabLayout, labLayout } from '../layout.ts';
+import { isReady, problemLines } from '../readiness.ts';
 import { type LabSettings, readSettings, writeSettings } from '../settings.ts';
 import { type LabTopology, labTopology } from '../topology.ts';
-import { type LabContext, withLock } from './context.ts';
+import { foreignRoot, type LabContext, withLock } from './context.ts';
 
 export interface UpOptions {
   readonly name: string;
@@ -39,10 +41,12 @@ export async function up(options: UpOptions, context: LabContext): Promise<Exist
     const began = performance.now();
     const progress = (text: string) =>
       context.print(`${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s  ${text}`);
+    // Whatever is refused is refused before anything is made.
+    const { settings, values } = existingPlan(layout, options) ?? (await newPlan(options));
+    const topology = labTopology(settings);
     await ensureMounted('tmpfs', layout.directory);
     await ensureMounted('bpf', layout.bpffs);
-    const settings = await ensureSettings(layout, options);
-    const topology = labTopology(settings);
+    if (values !== undefined) keepPlan(layout, { settings, values });
     for (const directory of [layout.logs, dirname(layout.netns(lanName))]) mkdirSync(directory, { recursive: true });
     for (const node of topology.nodes) makeCgroup(join(labCgroup(layout.name), node.name));
     const made = await ensureNetwork(layout, topology);
@@ -51,12 +55,13 @@ export async function up(options: UpOptions, context: LabContext): Promise<Exist
       layout,
       made.filter(({ isNew }) => isNew).map(({ name }) => name),
     );
+    await endOtherBuild(layout, progress);
     const running = readPidFile(layout.pidFile);
     const daemon = running ?? (await startDaemon(layout, topology));
     if (!running) progress('API server and kubelets: started in the background');
     const report = await untilReady(layout, daemon, progress);
     if (made.length === 0 && running) progress('nothing to do: everything is up');
-    return { layout, topology, report };
+    return { layout, topology, report, progress };
   });
 }
 
@@ -64,6 +69,8 @@ export interface ExistingReport {
   readonly layout: LabLayout;
   readonly topology: LabTopology;
   readonly report: LabReport;
+  /** Prints a line with the time since the command began. */
+  readonly progress: (text: string) => void;
 }
 
 /** The homelab's files, unchanged. */
@@ -71,25 +78,58 @@ export function homelabDirectory(): string {
   return join(installationRoot(), 'examples/homelab');
 }
 
-async function ensureSettings(layout: LabLayout, options: UpOptions): Promise<LabSettings> {
-  const before = readSettings(layout);
-  if (before) {
-    refuseChanges(layout, before, options);
-    return before;
-  }
+/** What the lab is made with; `values` is the text to keep of a new one's. */
+interface Plan {
+  readonly settings: LabSettings;
+  readonly values: string | undefined;
+}
+
+function existingPlan(layout: LabLayout, options: UpOptions): Plan | undefined {
+  const settings = readSettings(layout);
+  if (!settings) return undefined;
+  refuseOthers(layout, settings);
+  refuseChanges(layout, settings, options);
+  return { settings, values: undefined };
+}
+
+async function newPlan(options: UpOptions): Promise<Plan> {
   const path = resolve(options.values ?? join(homelabDirectory(), 'values.yaml'));
+  const text = readValuesText(path);
   const { values } = readValues(path);
-  copyFileSync(path, layout.valuesFile);
   const settings = {
+    root: installationRoot(),
     nodeCount: options.nodes ?? nodesDefault,
     device: deviceName(values.devices),
     apiServerHost: values.k8sServiceHost || '10.10.30.10',
     apiServerPort: Number(values.k8sServicePort || 6443),
     localPort: await freePort(),
   };
-  labTopology(settings); // refuses what cannot be, before anything is made of it
+  return { settings, values: text };
+}
+
+/** The settings last: with them, the lab is there. */
+function keepPlan(layout: LabLayout, { settings, values }: { settings: LabSettings; values: string }): void {
+  writeFileAtomic(layout.valuesFile, values, { mode: 0o644 });
   writeSettings(layout, settings);
-  return settings;
+}
+
+function readValuesText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new LabError(`the values cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function refuseOthers({ name }: LabLayout, settings: LabSettings): void {
+  const other = foreignRoot(settings);
+  if (other === undefined) return;
+  throw new LabError(`lab ${name} belongs to another checkout, ${other}; this one is ${installationRoot()}`, {
+    hint: [
+      'give this one a lab with another name: sluice lab up --name OTHER, or npm run lab -- --name OTHER',
+      `or take the other down: sluice lab down --name ${name}`,
+    ].join('\n  '),
+  });
 }
 
 function refuseChanges(layout: LabLayout, settings: LabSettings, { nodes, values }: UpOptions): void {
@@ -97,7 +137,7 @@ function refuseChanges(layout: LabLayout, settings: LabSettings, { nodes, values
   if (nodes !== undefined && nodes !== settings.nodeCount) {
     throw new LabError(`lab ${layout.name} is there with ${settings.nodeCount} nodes, not ${nodes}`, { hint });
   }
-  if (values !== undefined && readFileSync(values, 'utf8') !== readFileSync(layout.valuesFile, 'utf8')) {
+  if (values !== undefined && readValuesText(values) !== readFileSync(layout.valuesFile, 'utf8')) {
     throw new LabError(`lab ${layout.name} is there with other values than ${values}`, { hint });
   }
 }
@@ -135,6 +175,16 @@ async function startAfresh(layout: LabLayout, namespaces: readonly string[]): Pr
   }
 }
 
+/** Pods and attached programs outlive what is ended here; the next daemon starts agents and operator of the present build. */
+async function endOtherBuild(layout: LabLayout, progress: (text: string) => void): Promise<void> {
+  const daemon = readPidFile(layout.pidFile);
+  const report = daemon && (await askDaemon(layout.socket, '/report'));
+  const build = process.env.SLUICE_SOURCE ? 'sources' : buildIdentity(installationRoot());
+  if (!daemon || !report || report.build === build) return;
+  progress('a new build: restarting daemon, agents and operator (pods and their traffic go on)');
+  await endProcess(daemon, daemonGraceMs);
+}
+
 async function startDaemon(
   layout: LabLayout,
   { apiServer4, apiServer6, apiServerPort }: LabTopology,
@@ -168,9 +218,9 @@ async function untilReady(layout: LabLayout, daemon: ProcessId, progress: (text:
   while (performance.now() < deadline) {
     report = await askDaemon(layout.socket, '/report');
     if (report) {
-      const line = progressLine(report);
-      if (line !== said) progress(line);
-      said = line;
+      const step = progressStep(report);
+      if (step !== said) progress(progressLine(report));
+      said = step;
       if (isReady(report)) return report;
     } else if (!isRunning(daemon)) {
       throw new LabError(`the lab's daemon has ended: ${lastLines(layout)}`, {
@@ -184,35 +234,16 @@ async function untilReady(layout: LabLayout, daemon: ProcessId, progress: (text:
   });
 }
 
-export function isReady({ stage, nodes, pods }: LabReport): boolean {
-  return stage === 'running' && pods.ready === pods.total && nodes.every(({ ready }) => ready);
-}
-
 function progressLine({ stage, nodes, pods }: LabReport): string {
   if (stage !== 'running') return stage;
   const ready = nodes.filter((node) => node.ready).length;
-  // A line for each pod would be many: for each quarter of them is enough.
-  const isWhole = pods.ready === pods.total;
-  const quarter = pods.total === 0 ? 0 : Math.floor((4 * pods.ready) / pods.total);
-  const podText =
-    isWhole || quarter === 0
-      ? `${isWhole ? pods.ready : 0}`
-      : `more than ${Math.floor((quarter * pods.total) / 4) - 1}`;
-  return `nodes ready: ${ready} of ${nodes.length}, pods ready: ${podText} of ${pods.total}`;
+  return `nodes ready: ${ready} of ${nodes.length}, pods ready: ${pods.ready} of ${pods.total}`;
 }
 
-/** What is not as it should be. */
-export function problemLines(report: LabReport | undefined): string[] {
-  if (!report) return ['the daemon does not answer'];
-  const { stage, nodes, pods, processes } = report;
-  return [
-    ...(stage === 'running' ? [] : [`still ${stage}`]),
-    ...processes
-      .filter(({ pid, restartCount }) => pid === undefined || restartCount > 0)
-      .map(({ name, restartCount, lastExit }) => `${name}: ended ${restartCount} times, last with ${lastExit}`),
-    ...nodes.filter(({ ready }) => !ready).map(({ name, why }) => `node ${name} is not ready: ${why}`),
-    ...pods.notReady.map((text) => `pod ${text}`),
-  ];
+/** A line for each pod would be many: for each quarter of them is enough. */
+function progressStep({ stage, nodes, pods }: LabReport): string {
+  const quarter = pods.total === 0 ? 0 : Math.floor((4 * pods.ready) / pods.total);
+  return `${stage} ${nodes.filter((node) => node.ready).length} ${quarter}`;
 }
 
 function lastLines(layout: LabLayout): string {

@@ -6,17 +6,25 @@ import { LabError, messageOf } from '../error.ts';
 export interface LabReport {
   /** What it is doing: `starting the API server`, ..., `running`. */
   readonly stage: string;
+  /** Which build the daemon and its processes run (see `buildIdentity`). */
+  readonly build: string;
   readonly kubeconfig: string;
   readonly nodes: readonly NodeReport[];
   readonly pods: {
     readonly total: number;
     readonly ready: number;
-    /** The first few, each with the reason. */
-    readonly notReady: readonly string[];
+    readonly byNamespace: Readonly<Record<string, PodCount>>;
+    /** The first few of each namespace, each with the reason. */
+    readonly notReady: readonly { readonly namespace: string; readonly text: string }[];
   };
   readonly services: number;
   readonly namespaces: number;
   readonly processes: readonly ProcessReport[];
+}
+
+export interface PodCount {
+  readonly total: number;
+  readonly ready: number;
 }
 
 export interface NodeReport {
@@ -35,10 +43,16 @@ export interface ProcessReport {
   readonly lastExit: string | undefined;
 }
 
+export interface Applied {
+  readonly created: number;
+  /** Where workloads are among the objects. */
+  readonly namespaces: readonly string[];
+}
+
 export interface ControlActions {
   report(): LabReport;
-  /** Creates the objects of these files and folders that are not there yet; gives how many. */
-  apply(paths: readonly string[]): number;
+  /** Creates the objects of these files and folders that are not there yet. */
+  apply(paths: readonly string[]): Applied;
 }
 
 const requestBytesMax = 1 << 20;
@@ -58,7 +72,7 @@ export function startControl(path: string, actions: ControlActions): Promise<{ s
     incoming.on('end', () => {
       try {
         if (incoming.url === '/report') answer(200, actions.report());
-        else if (incoming.url === '/apply') answer(200, { created: actions.apply(JSON.parse(text)) });
+        else if (incoming.url === '/apply') answer(200, actions.apply(JSON.parse(text)));
         else answer(404, { message: `unknown request ${incoming.url}` });
       } catch (error) {
         answer(500, { message: messageOf(error) });
@@ -77,11 +91,7 @@ export function startControl(path: string, actions: ControlActions): Promise<{ s
 
 /** Asks the daemon of a lab; undefined when none answers. */
 export async function askDaemon(path: string, url: '/report'): Promise<LabReport | undefined>;
-export async function askDaemon(
-  path: string,
-  url: '/apply',
-  body: readonly string[],
-): Promise<{ created: number } | undefined>;
+export async function askDaemon(path: string, url: '/apply', body: readonly string[]): Promise<Applied | undefined>;
 export async function askDaemon(path: string, url: string, body?: unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const outgoing = request({ socketPath: path, path: url, method: 'POST', timeout: 20_000 }, (incoming) => {

@@ -5,6 +5,7 @@ import { installationRoot, writeFileAtomic } from '@sluice/runtime';
 import { type ApiServer, type Listener, type Store, startApiServer } from '../apiserver/index.ts';
 import { startControllers } from '../controllers/index.ts';
 import { LabError } from '../error.ts';
+import { buildIdentity } from '../host/build.ts';
 import { labCgroup } from '../host/cgroup.ts';
 import { processEntry } from '../host/program.ts';
 import { Kubelet } from '../kubelet/kubelet.ts';
@@ -28,14 +29,18 @@ export async function runDaemon(layout: LabLayout, log: (message: string) => voi
   const settings = readSettings(layout);
   if (!settings) throw new LabError(`${layout.settingsFile} is missing`, { hint: 'start it with: sluice lab up' });
   const topology = labTopology(settings);
+  const build = process.env.SLUICE_SOURCE ? 'sources' : buildIdentity(installationRoot());
   const kubelets = new Map<string, Kubelet>();
   const supervised: Supervised[] = [];
   const state: { stage: string; store: Store | undefined } = { stage: 'starting the API server', store: undefined };
   const control = await startControl(layout.socket, {
-    report: () => labReport({ stage: state.stage, layout, topology, store: state.store, kubelets, supervised }),
+    report: () => labReport({ stage: state.stage, build, layout, topology, store: state.store, kubelets, supervised }),
     apply: (paths) => {
       if (!state.store) throw new LabError('the API server is not there yet');
-      return createMissing(state.store, paths.flatMap(readManifests));
+      const objects = paths.flatMap(readManifests);
+      const workloads = objects.filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet' || kind === 'Pod');
+      const namespaces = new Set(workloads.map(({ metadata }) => metadata.namespace ?? 'default'));
+      return { created: createMissing(state.store, objects), namespaces: [...namespaces] };
     },
   });
 

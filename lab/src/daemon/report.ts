@@ -2,13 +2,14 @@ import type { Pod, Store } from '../apiserver/index.ts';
 import type { Kubelet } from '../kubelet/kubelet.ts';
 import type { LabLayout } from '../layout.ts';
 import type { LabTopology } from '../topology.ts';
-import type { LabReport, NodeReport } from './control.ts';
+import type { LabReport, NodeReport, PodCount } from './control.ts';
 import type { Supervised } from './supervisor.ts';
 
-const notReadyShown = 5;
+const notReadyShown = 5; // of a namespace
 
 export interface ReportSources {
   readonly stage: string;
+  readonly build: string;
   readonly layout: LabLayout;
   readonly topology: LabTopology;
   readonly store: Store | undefined;
@@ -17,23 +18,36 @@ export interface ReportSources {
 }
 
 /** What there is at this moment, from the cluster's objects. */
-export function labReport({ stage, layout, topology, store, kubelets, supervised }: ReportSources): LabReport {
+export function labReport({ stage, build, layout, topology, store, kubelets, supervised }: ReportSources): LabReport {
   const pods = store?.list('pods') ?? [];
   const current = pods.filter(({ metadata, status }) => !metadata.deletionTimestamp && status?.phase !== 'Succeeded');
-  const notReady = current.filter((pod) => !isReady(pod));
+  const namespaces: Readonly<Record<string, Pod[]>> = Object.groupBy(
+    current,
+    ({ metadata }) => metadata.namespace ?? 'default',
+  ) as Record<string, Pod[]>;
   return {
     stage,
+    build,
     kubeconfig: layout.kubeconfig,
     nodes: topology.nodes.map(({ name }) => nodeReport(name, store, kubelets.get(name), pods)),
     pods: {
-      total: current.length,
-      ready: current.length - notReady.length,
-      notReady: notReady.slice(0, notReadyShown).map(whyNotReady),
+      ...count(current),
+      byNamespace: Object.fromEntries(Object.entries(namespaces).map(([name, group]) => [name, count(group)])),
+      notReady: Object.entries(namespaces).flatMap(([namespace, group]) =>
+        group
+          .filter((pod) => !isReady(pod))
+          .slice(0, notReadyShown)
+          .map((pod) => ({ namespace, text: whyNotReady(pod) })),
+      ),
     },
     services: store?.list('services').length ?? 0,
     namespaces: store?.list('namespaces').length ?? 0,
     processes: supervised.map(({ name, pid, restartCount, lastExit }) => ({ name, pid, restartCount, lastExit })),
   };
+}
+
+function count(pods: readonly Pod[]): PodCount {
+  return { total: pods.length, ready: pods.filter(isReady).length };
 }
 
 function nodeReport(
