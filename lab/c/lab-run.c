@@ -39,6 +39,8 @@ static const char usage[] =
     "  --hostname NAME               own host name\n"
     "  --bind SOURCE:TARGET          own mounts, with SOURCE over TARGET\n"
     "  --hide DIRECTORY              own mounts, without those below DIRECTORY\n"
+    "  --own-files DIRECTORY         own mounts, empty where programs write, the rest read-only; DIRECTORY stays "
+    "visible\n"
     "  --chdir DIRECTORY             work there (looked up before --hide)\n"
     "  --die-with-parent             be killed when the starter ends\n";
 
@@ -221,6 +223,33 @@ static void hide_mounts(const char *directory)
 	fclose(mounts);
 }
 
+static const char *const written_directories[] = {"/tmp", "/var/tmp", "/run", "/root", "/home"};
+
+/* Keeps a pod's mistakes from the machine's files. It does not keep out root's intent: root can mount again. */
+static void own_files(const char *kept)
+{
+	struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY};
+	int tree;
+
+	own_mounts();
+	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &read_only, sizeof(read_only)))
+		fail("make the machine's files read-only");
+	/* It may lie below one of those that are covered. */
+	tree = open_tree(AT_FDCWD, kept, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree < 0)
+		fail("open %s", kept);
+	for (size_t i = 0; i < sizeof(written_directories) / sizeof(*written_directories); i++) {
+		const char *directory = written_directories[i];
+
+		if (mount("tmpfs", directory, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") && errno != ENOENT)
+			fail("mount a tmpfs on %s", directory);
+	}
+	make_directories(kept);
+	if (move_mount(tree, "", AT_FDCWD, kept, MOVE_MOUNT_F_EMPTY_PATH))
+		fail("mount %s at its place", kept);
+	close(tree);
+}
+
 static void enter_beside(const char *pid_text)
 {
 	int fd = syscall(SYS_pidfd_open, atoi(pid_text), 0);
@@ -325,6 +354,8 @@ static int exec_command(int count, char **arguments)
 			set_hostname(value);
 		else if (!strcmp(option, "--bind"))
 			bind_over(value);
+		else if (!strcmp(option, "--own-files"))
+			own_files(value);
 		else if (!strcmp(option, "--chdir"))
 			directory = value;
 		else if (!strcmp(option, "--hide")) {

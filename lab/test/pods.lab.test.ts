@@ -1,8 +1,9 @@
 // Needs root and a kernel that Sluice runs on. One lab of two nodes for all of these.
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { installationRoot } from '@sluice/runtime';
 import { lanName } from '../src/host/network.ts';
 import { testLab } from './test-lab.ts';
 
@@ -30,6 +31,21 @@ test('a pod has an address of each family, the name of its own as host name, and
   const resolvConf = await kubectl('exec', 'whoami', '--', 'cat', '/etc/resolv.conf');
   assert.match(resolvConf, /^nameserver 10\.96\.0\.10$/m);
   assert.match(resolvConf, /^search default\.svc\.cluster\.local svc\.cluster\.local cluster\.local$/m);
+});
+
+test("what a pod writes stays in the pod, and the machine's files are read-only", async () => {
+  await runPod('writer', 'client');
+  const own = `/tmp/written-${lab.name}`;
+  await kubectl('exec', 'writer', '--', 'sh', '-c', `printf hers > ${own}`);
+  assert.equal(await lab.must('exec', 'writer', '--', 'cat', own), 'hers');
+  assert.equal(existsSync(own), false, 'the machine does not see it');
+  for (const directory of ['/etc', '/usr', installationRoot(), join(installationRoot(), 'dist')]) {
+    const path = join(directory, `written-${lab.name}`);
+    const { status, stderr } = await lab.run('exec', 'writer', '--', 'touch', path);
+    assert.equal(status, 1, `${path} is written`);
+    // One that lies below a folder of the pod's own is not there at all.
+    assert.match(stderr, /Read-only file system|No such file/);
+  }
 });
 
 test('names of services resolve in pods, short and long, forwards and backwards', async () => {

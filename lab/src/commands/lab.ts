@@ -53,7 +53,7 @@ export function labCommand(): Command {
   command('exec <node|pod> <command...>', 'Run a command on a node, or in a pod ([NAMESPACE/]NAME)')
     .addHelpText(
       'after',
-      `\nPods have networks of their own, but the machine's files: what you write in one is written on the machine.\n${examples(
+      `\nPods have networks of their own, but the machine's files, read-only; /tmp, /var/tmp, /run, /root and /home are their own.\nThey are root of the machine all the same: run in them what you would run as root yourself.\n${examples(
         'exec k8s-cp1 -- sluice status',
         'exec k8s-cp1 -- ip route',
         'exec monitoring/grafana -- client http gitlab.gitlab 80',

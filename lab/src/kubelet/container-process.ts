@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { installationRoot } from '@sluice/runtime';
 import { LabError } from '../error.ts';
 import { isRunning, type ProcessId, processId } from '../host/process-id.ts';
 import { labRun } from '../host/program.ts';
@@ -80,6 +82,7 @@ function launchArguments({ sandbox, command, hostname, workingDirectory }: Start
   return [
     ...['exec', '--cgroup', sandbox.cgroup, '--net', sandbox.netns, '--hostname', hostname],
     ...['--bind', `${own('resolv.conf')}:/etc/resolv.conf`, '--bind', `${own('hosts')}:/etc/hosts`],
-    ...['--chdir', workingDirectory, '--hide', labsDirectory, '--', command.file, ...command.args],
+    ...['--chdir', workingDirectory, '--hide', labsDirectory, '--own-files', join(installationRoot(), 'dist')],
+    ...['--', command.file, ...command.args],
   ];
 }
