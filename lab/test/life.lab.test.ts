@@ -131,6 +131,7 @@ test('a lab of another checkout is not touched; a new build restarts what runs t
 
   const [daemon, pods] = [daemonOf(lab), await containers(lab)];
   appendFileSync(join(copy.path, 'dist/agent.js'), '\n// another build\n');
+  assert.match((await lab.runFrom(copy.path, 'status')).stdout, /runs another build than the present one/);
   assert.match(await up(), /a new build: restarting daemon, agents and operator/);
   assert.notEqual(daemonOf(lab), daemon);
   assert.deepEqual(await containers(lab), pods);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startFakeKubelet } from '../controllers/fake-kubelet.ts';
@@ -228,9 +229,7 @@ test('a watch prints what changes', async () => {
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   try {
-    const lines = (async function* () {
-      for await (const chunk of watcher.stdout) yield* String(chunk).trim().split('\n');
-    })();
+    const lines = createInterface({ input: watcher.stdout })[Symbol.asyncIterator]();
     api.server.store.create('configmaps', {
       metadata: { name: 'w', namespace: 'default', labels: { watched: 'yes' } },
     });

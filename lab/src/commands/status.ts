@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import { askDaemon, type LabReport } from '../daemon/control.ts';
 import { LabError } from '../error.ts';
+import { presentBuild } from '../host/build.ts';
 import { readPidFile } from '../host/process-id.ts';
 import { isReady, problemLines } from '../readiness.ts';
 import { readSettings } from '../settings.ts';
@@ -21,12 +22,18 @@ export async function status(name: string, format: StatusFormat, { print }: LabC
       },
     );
   }
+  // A daemon of before there was one tells less than is read below.
+  if (report.build === undefined) throw new LabError(`lab ${name} runs an earlier build`, { hint: restartHint(name) });
   const settings = readSettings(layout);
   const whole = { name, ...(settings && { settings }), isReady: isReady(report), ...report };
   if (format === 'json') print(JSON.stringify(whole, null, 2));
   else if (format === 'yaml') print(stringify(whole).trimEnd());
   else for (const line of statusLines(name, report, settings && foreignRoot(settings))) print(line);
   if (!isReady(report)) throw new LabError(['not everything is ready:', ...problemLines(report)].join('\n  '));
+}
+
+function restartHint(name: string): string {
+  return `sluice lab up --name ${name} restarts it`;
 }
 
 function statusLines(name: string, report: LabReport, otherRoot: string | undefined): string[] {
@@ -37,6 +44,9 @@ function statusLines(name: string, report: LabReport, otherRoot: string | undefi
     ...(otherRoot === undefined
       ? []
       : [`  belongs to another checkout, ${otherRoot}; for one of your own: sluice lab up --name OTHER`]),
+    ...(otherRoot === undefined && report.build !== presentBuild()
+      ? [`  runs another build than the present one; ${restartHint(name)}`]
+      : []),
     ...nodes.map((node) => {
       const state = node.ready ? 'ready    ' : 'NOT READY';
       return `  ${node.name.padEnd(8)} ${state}  ${node.addresses.join(' ').padEnd(width)}  ${String(node.pods).padStart(3)} pods  ${node.podCidrs.join(' ')}`;

@@ -7,7 +7,7 @@ import { readValues } from '@sluice/config';
 import { formatMachineReport, installationRoot, machineReport, writeFileAtomic } from '@sluice/runtime';
 import { askDaemon, type LabReport } from '../daemon/control.ts';
 import { LabError, messageOf } from '../error.ts';
-import { buildIdentity } from '../host/build.ts';
+import { presentBuild } from '../host/build.ts';
 import { killCgroup, labCgroup, makeCgroup } from '../host/cgroup.ts';
 import { ensureMounted } from '../host/mounts.ts';
 import { ensureNetwork, lanName } from '../host/network.ts';
@@ -179,8 +179,7 @@ async function startAfresh(layout: LabLayout, namespaces: readonly string[]): Pr
 async function endOtherBuild(layout: LabLayout, progress: (text: string) => void): Promise<void> {
   const daemon = readPidFile(layout.pidFile);
   const report = daemon && (await askDaemon(layout.socket, '/report'));
-  const build = process.env.SLUICE_SOURCE ? 'sources' : buildIdentity(installationRoot());
-  if (!daemon || !report || report.build === build) return;
+  if (!daemon || !report || report.build === presentBuild()) return;
   progress('a new build: restarting daemon, agents and operator (pods and their traffic go on)');
   await endProcess(daemon, daemonGraceMs);
 }

@@ -6,8 +6,8 @@ import { LabError, messageOf } from '../error.ts';
 export interface LabReport {
   /** What it is doing: `starting the API server`, ..., `running`. */
   readonly stage: string;
-  /** Which build the daemon and its processes run (see `buildIdentity`). */
-  readonly build: string;
+  /** Which build the daemon and its processes run (see `presentBuild`); undefined from builds of before this was told. */
+  readonly build: string | undefined;
   readonly kubeconfig: string;
   readonly nodes: readonly NodeReport[];
   readonly pods: {

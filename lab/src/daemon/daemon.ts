@@ -5,7 +5,7 @@ import { installationRoot, writeFileAtomic } from '@sluice/runtime';
 import { type ApiServer, type Listener, type Store, startApiServer } from '../apiserver/index.ts';
 import { startControllers } from '../controllers/index.ts';
 import { LabError } from '../error.ts';
-import { buildIdentity } from '../host/build.ts';
+import { presentBuild } from '../host/build.ts';
 import { labCgroup } from '../host/cgroup.ts';
 import { processEntry } from '../host/program.ts';
 import { Kubelet } from '../kubelet/kubelet.ts';
@@ -29,7 +29,7 @@ export async function runDaemon(layout: LabLayout, log: (message: string) => voi
   const settings = readSettings(layout);
   if (!settings) throw new LabError(`${layout.settingsFile} is missing`, { hint: 'start it with: sluice lab up' });
   const topology = labTopology(settings);
-  const build = process.env.SLUICE_SOURCE ? 'sources' : buildIdentity(installationRoot());
+  const build = presentBuild();
   const kubelets = new Map<string, Kubelet>();
   const supervised: Supervised[] = [];
   const state: { stage: string; store: Store | undefined } = { stage: 'starting the API server', store: undefined };
