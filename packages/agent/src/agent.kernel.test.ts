@@ -145,7 +145,7 @@ async function untilAnswer<Answer>(ask: () => Promise<Answer>): Promise<Answer> 
   }
 }
 
-test('a link whose pin somebody removed is reported, and attached again', options, async () => {
+test('pins that somebody removed: links are reported and attached again, maps are pinned again', options, async () => {
   await using node = agentNode();
   using pod = temporaryNetworkNamespace();
   await node.start();
@@ -153,6 +153,9 @@ test('a link whose pin somebody removed is reported, and attached again', option
   const links = join(node.bpffs, 'sluice/links');
   const before = readdirSync(links).sort();
   for (const name of before) rmSync(join(links, name));
+  const maps = join(node.bpffs, 'sluice/maps');
+  const mapsBefore = readdirSync(maps).sort();
+  for (const name of mapsBefore) rmSync(join(maps, name));
   const report = (await node.get('/status')) as StatusReport;
   assert.equal(report.kubeProxyReplacement.enabled, false);
   assert.match(
@@ -161,4 +164,5 @@ test('a link whose pin somebody removed is reported, and attached again', option
   );
   while (readdirSync(links).length < before.length) await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(readdirSync(links).sort(), before);
+  assert.deepEqual(readdirSync(maps).sort(), mapsBefore);
 });

@@ -22,7 +22,7 @@ export interface LinksOptions {
 
 const intervalMs = 10_000;
 
-/** Attaches the node's own programs and looks after them: when somebody removes a pin, the hook goes with it. */
+/** Attaches the node's own programs and looks after them and the maps: when somebody removes a link's pin, the hook goes with it. */
 export class Links implements LifecyclePart {
   readonly name = 'links';
   readonly #options: LinksOptions;
@@ -71,6 +71,8 @@ export class Links implements LifecyclePart {
   }
 
   #repair(): void {
+    const unpinned = this.#options.datapath().repinMaps();
+    if (unpinned.length > 0) this.#options.log.warn({ maps: unpinned }, 'pins of maps were gone, pinned again');
     const missing = this.missing(this.#options.datapath().links());
     if (missing.length === 0) return;
     this.#options.log.warn({ missing }, 'links are gone, attaching anew');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { BpfMap, LayoutMismatchError, MapType, queryTcx } from '@sluice/bpf';
@@ -30,6 +31,17 @@ test('opening again finds the maps as they were and puts new programs into the s
   for (const [name, id] of after) assert.notEqual(id, before.get(name), name);
   const attachedAfter = node.namespace.run(() => queryTcx(node.netlink.links.get('slc10')?.ifindex ?? 0, 'ingress'));
   assert.equal(attachedAfter.programs[0]?.linkId, attached.programs[0]?.linkId);
+});
+
+test('a map that lost its pin is pinned again, so that the next opening finds its rows', () => {
+  using node = createTestNode(1);
+  node.addPod(10, 1000);
+  const rows = node.datapath.maps.endpoints.count();
+  assert.deepEqual(node.datapath.repinMaps(), []);
+  rmSync(join(node.bpffs, 'sluice', 'maps'), { recursive: true });
+  assert.equal(node.datapath.repinMaps().length, node.datapath.mapUsage().length);
+  using again = node.openDatapath();
+  assert.equal(again.maps.endpoints.count(), rows);
 });
 
 test('closing detaches nothing: traffic goes on without a process', () => {

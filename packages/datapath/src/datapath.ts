@@ -14,7 +14,7 @@ import {
   replaceProgram,
   tcxTarget,
 } from './links.ts';
-import { type DatapathMaps, openMaps, openPinnedMaps } from './maps.ts';
+import { type DatapathMaps, openMaps, openPinnedMaps, repinMaps } from './maps.ts';
 import { hookObjects, loadPrograms, type Programs, readObject, sockHooks } from './objects.ts';
 import { type Paths, pathsOn } from './paths.ts';
 import { type MapUsage, type ProgramUsage, readProgramUsage } from './usage.ts';
@@ -50,6 +50,8 @@ export interface Datapath extends Disposable {
   /** Names of the devices that have a pinned link, also of those that are gone. */
   listPodLinks(): string[];
   links(): LinkStatus[];
+  /** Pins maps again whose pin somebody removed, and names them. */
+  repinMaps(): string[];
   /** Loads all programs anew with this configuration and puts them into the links that are there. */
   reconfigure(configuration: Configuration): void;
   /** Each drop from now on. One reader at a time: two would each get a part of the ring. */
@@ -115,6 +117,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
     listPodLinks: () =>
       paths.links().flatMap((name) => (name.startsWith(POD_PREFIX) ? [name.slice(POD_PREFIX.length)] : [])),
     links: () => listLinks(paths),
+    repinMaps: () => repinMaps(pinned, paths),
     reconfigure(configuration) {
       using loading = new DisposableStack();
       const next = loading.use(load(hookObjects, configuration));

@@ -69,3 +69,10 @@ export function openPinnedMaps(contract: ObjectSpec, paths: Paths, stack: Dispos
   }
   return maps;
 }
+
+/** Pins again what somebody unpinned: the next agent would begin with an empty map instead. Returns their names. */
+export function repinMaps(maps: ReadonlyMap<string, BpfMap>, paths: Paths): string[] {
+  const lost = [...maps].filter(([name]) => !paths.isPinned(paths.map(name)));
+  for (const [name, map] of lost) map.pin(paths.map(name));
+  return lost.map(([name]) => name);
+}
