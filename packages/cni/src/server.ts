@@ -58,9 +58,8 @@ function serve(socket: Socket, queue: Queue, options: CniServerOptions): void {
   }
   const accepted = queue.run(async () => {
     const startedNs = process.hrtime.bigint();
-    const outcome = await converse(peer, options.handler);
+    const outcome = await converse(peer, withMarkedStatus(options));
     peer.end();
-    if (outcome.command === 'STATUS') markStatus(options, outcome.error === undefined);
     const milliseconds = Math.round(Number(process.hrtime.bigint() - startedNs) / 1e4) / 100;
     const facts = { command: outcome.command, attachment: outcome.subject, milliseconds };
     logOutcome(outcome, facts, options.log);
@@ -72,6 +71,26 @@ function serve(socket: Socket, queue: Queue, options: CniServerOptions): void {
       }),
     );
   }
+}
+
+/** The mark is there before the answer is: who has heard it can count on it. */
+function withMarkedStatus(options: CniServerOptions): CniHandler {
+  const { handler } = options;
+  return {
+    add: (request) => handler.add(request),
+    check: (request) => handler.check(request),
+    remove: (request) => handler.remove(request),
+    collect: (request) => handler.collect(request),
+    status() {
+      try {
+        handler.status();
+      } catch (error) {
+        markStatus(options, false);
+        throw error;
+      }
+      markStatus(options, true);
+    },
+  };
 }
 
 /** Kept for `sluice-cni`: with it the last good answer stands while no agent is there to give the next. */
