@@ -1,8 +1,18 @@
-// A worker that sends datagrams on a connected socket, as fast as a node under load would see them.
+// A worker that sends datagrams on a connected socket, in bursts as a node under load would see them, until it is told to
+// stop by a shared flag; it answers how many it sent.
 import { parentPort, workerData } from 'node:worker_threads';
 import { sendto } from '@sluice/ffi';
 
-const { fd, count } = workerData as { fd: number; count: number };
+const BURST = 20;
+const PAUSE_MS = 1;
+const COUNT_MAX = 2_000_000;
+
+const { fd, stop } = workerData as { fd: number; stop: Int32Array };
 const payload = new Uint8Array(8);
-for (let sent = 0; sent < count; sent += 1) sendto(fd, payload);
-parentPort?.postMessage('done');
+let sent = 0;
+while (Atomics.load(stop, 0) === 0 && sent < COUNT_MAX) {
+  for (let burst = 0; burst < BURST; burst += 1) sendto(fd, payload);
+  sent += BURST;
+  Atomics.wait(stop, 0, 0, PAUSE_MS);
+}
+parentPort?.postMessage(sent);
