@@ -6,8 +6,10 @@
 #include "lib/address.h"
 #include "lib/config.h"
 #include "lib/conntrack.h"
+#include "lib/device.h"
 #include "lib/drop.h"
 #include "lib/endpoint.h"
+#include "lib/fragment.h"
 #include "lib/ipcache.h"
 #include "lib/service.h"
 #include "lib/inspect.h"
@@ -18,6 +20,7 @@ enum direction contract_direction;
 enum trace_point contract_trace_point;
 enum event_type contract_event_type;
 enum ct_state contract_ct_state;
+enum ct_kind contract_ct_kind;
 enum endpoint_flag contract_endpoint_flag;
 enum ipcache_flag contract_ipcache_flag;
 enum frontend_flag contract_frontend_flag;

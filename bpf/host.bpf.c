@@ -3,9 +3,12 @@
  * and services comes by. Ingress, because bpf_redirect_peer works from there only.
  */
 #include "lib/arp.h"
+#include "lib/dnat.h"
 #include "lib/entry.h"
 #include "lib/ndp.h"
+#include "lib/parse.h"
 #include "lib/route.h"
+#include "lib/track.h"
 
 /* What the host says to the link's groups is meant for nobody behind it. */
 static __always_inline verdict_t host_pass_multicast(const struct packet *packet)
@@ -20,6 +23,16 @@ static __always_inline verdict_t host_identify_source(struct packet *packet)
 	return VERDICT_CONTINUE;
 }
 
+/* ClusterIPs serve the cluster: the node's own processes, not whom it forwards for. */
+static __always_inline verdict_t host_translate(struct __sk_buff *skb, struct packet *packet)
+{
+	if (packet->source_identity != IDENTITY_WORLD)
+		return dnat_translate(skb, packet);
+	if (service_owns_address(&packet->tuple.destination))
+		return drop(packet, DROP_REASON_SERVICE_NOT_TRANSLATED);
+	return VERDICT_CONTINUE;
+}
+
 static __always_inline verdict_t host_route_tunnel(struct __sk_buff *skb, struct packet *packet)
 {
 	if (packet->source_identity == IDENTITY_HOST)
@@ -27,7 +40,7 @@ static __always_inline verdict_t host_route_tunnel(struct __sk_buff *skb, struct
 	return route_tunnel(skb, packet, false);
 }
 
-/* An address of the node would go round in circles between its stack and us. */
+/* An address of the node would go round in circles between its stack and us, unless a service led to it. */
 static __always_inline verdict_t host_refuse_own(struct packet *packet)
 {
 	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
@@ -35,6 +48,15 @@ static __always_inline verdict_t host_refuse_own(struct packet *packet)
 	if (endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST))
 		return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
 	return VERDICT_CONTINUE;
+}
+
+/* Only a backend outside of the cluster leads here: what the stack has routed to us comes from its routes to pods. */
+static __always_inline verdict_t host_route_world(struct __sk_buff *skb, struct packet *packet)
+{
+	if (tuple_end_is_none(&packet->frontend) || packet->is_unroutable)
+		return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
+	STEP(route_fib(skb, packet));
+	return drop(packet, DROP_REASON_NO_ROUTE);
 }
 
 static __always_inline verdict_t host_steps(struct __sk_buff *skb, struct packet *packet)
@@ -45,21 +67,19 @@ static __always_inline verdict_t host_steps(struct __sk_buff *skb, struct packet
 	STEP(host_pass_multicast(packet));
 	STEP(host_identify_source(packet));
 	STEP(host_refuse_own(packet));
+	STEP(host_translate(skb, packet));
+	STEP(track(skb, packet));
 	STEP(route_local(skb, packet, false));
 	STEP(host_route_tunnel(skb, packet));
-	STEP(route_service(packet));
-	return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
+	return host_route_world(skb, packet);
 }
 
 SEC("tc")
 int host_from_host(struct __sk_buff *skb)
 {
-	struct packet packet = {
-	    .direction = DIRECTION_INGRESS,
-	    .trace_point = TRACE_POINT_FROM_HOST,
-	};
+	struct packet *packet = packet_begin(DIRECTION_INGRESS, TRACE_POINT_FROM_HOST);
 
-	return entry_settle_and_answer(skb, &packet, host_steps(skb, &packet));
+	return packet ? entry_settle_and_answer(skb, packet, host_steps(skb, packet)) : TC_ACT_SHOT;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,9 +1,12 @@
 /* Hook: TCX ingress of a pod's host-side veth, where everything that the pod sends comes by. */
 #include "lib/arp.h"
+#include "lib/dnat.h"
 #include "lib/entry.h"
 #include "lib/ndp.h"
+#include "lib/parse.h"
 #include "lib/route.h"
 #include "lib/source.h"
+#include "lib/track.h"
 
 /* Groups belong to the link: the host's stack takes or ignores them, as it would without us. */
 static __always_inline verdict_t pod_pass_multicast(const struct packet *packet)
@@ -18,21 +21,19 @@ static __always_inline verdict_t pod_steps(struct __sk_buff *skb, struct packet 
 	STEP(ndp_answer_pod(skb, packet));
 	STEP(endpoint_check_source(skb, packet));
 	STEP(pod_pass_multicast(packet));
+	STEP(dnat_translate(skb, packet));
+	STEP(track(skb, packet));
 	STEP(route_local(skb, packet, true));
 	STEP(route_tunnel(skb, packet, true));
-	STEP(route_service(packet));
 	return route_world(skb, packet);
 }
 
 SEC("tc")
 int pod_from_pod(struct __sk_buff *skb)
 {
-	struct packet packet = {
-	    .direction = DIRECTION_EGRESS,
-	    .trace_point = TRACE_POINT_FROM_POD,
-	};
+	struct packet *packet = packet_begin(DIRECTION_EGRESS, TRACE_POINT_FROM_POD);
 
-	return entry_settle_and_answer(skb, &packet, pod_steps(skb, &packet));
+	return packet ? entry_settle_and_answer(skb, packet, pod_steps(skb, packet)) : TC_ACT_SHOT;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -14,5 +14,10 @@ const volatile struct address config_gateway_ipv6;
 const volatile __u32 config_node_identity;
 const volatile __u8 config_ipv4_enabled;
 const volatile __u8 config_ipv6_enabled;
+/* Pods' packets to the world leave with the address of the device that they leave by. */
+const volatile __u8 config_masquerade_ipv4;
+const volatile __u8 config_masquerade_ipv6;
+/* Packets to the world skip the host's stack: routes are looked up by the programs. */
+const volatile __u8 config_host_routing;
 /* A second instance for `explain`: counts nothing, changes nothing. */
 const volatile __u8 config_dry_run;

@@ -1,6 +1,14 @@
 /*
  * Connection tracking (ct). Two tables: what is not yet established lives in an LRU (`conntrack_new`), a handshake or
  * a first reply moves it into a plain hash (`conntrack`), which no flood can evict.
+ *
+ * A connection has one entry, under the tuple of its first packet as it is forwarded: destination translated, source
+ * not. Each translation adds an alias, an entry that stands under the tuple that the other side of the translation
+ * sees and leads to the connection. An alias has no life of its own: without its connection it counts as absent.
+ *
+ *   client -> frontend         alias (DNAT), leads to the backend
+ *   client -> backend          the connection
+ *   world -> node              alias (SNAT), leads to the client: replies to a translated source
  */
 #pragma once
 #include "config.h"
@@ -18,8 +26,14 @@ enum ct_state {
 	CT_STATE_CLOSED = 3,
 };
 
+enum ct_kind {
+	CT_KIND_CONNECTION = 0,
+	CT_KIND_DNAT_ALIAS = 1,
+	CT_KIND_SNAT_ALIAS = 2,
+};
+
 struct connection {
-	/* Past it the entry counts as absent. */
+	/* Past it the entry counts as absent. An alias has none. */
 	__u64 expires_ns;
 	__u64 created_ns;
 	/* [0] in the tuple's direction, [1] replies. */
@@ -27,14 +41,20 @@ struct connection {
 	__u64 bytes[2];
 	__u32 source_identity;
 	__u32 destination_identity;
-	/* Not 0: replies leave with this frontend's address. */
-	__u32 rev_nat_index;
+	/* Of a DNAT alias: chosen from the frontend, in which generation of its service. */
+	__u32 backend_id;
+	__u32 generation;
+	/* The frontend that the client named. Of a DNAT alias: the backend. */
+	struct tuple_end dnat;
+	/* What the source is translated to. Of an SNAT alias: the client. */
+	struct tuple_end snat;
 	/* enum ct_state */
 	__u8 state;
-	__u8 flags;
+	/* enum ct_kind */
+	__u8 kind;
 	/* Union of the TCP flags seen, by direction as above. */
 	__u8 tcp_flags[2];
-	__u32 reserved[8];
+	__u32 reserved[3];
 };
 
 struct {
@@ -52,6 +72,14 @@ struct {
 	__type(value, struct connection);
 } conntrack_new SEC(".maps");
 
+/* [0] of each CPU: an entry that is being made, too large for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct connection);
+} connection_drafts SEC(".maps");
+
 #define SECOND_NS 1000000000ULL
 
 enum ct_status {
@@ -61,6 +89,8 @@ enum ct_status {
 	CT_STATUS_REPLY = 2,
 	/* An ICMP error about a known connection. */
 	CT_STATUS_RELATED = 3,
+	/* A fragment of nobody knows which. */
+	CT_STATUS_UNKNOWN = 4,
 };
 
 /* Where a connection was found, and in which direction the packet goes. */
@@ -84,27 +114,66 @@ static __always_inline __u64 ct_timeout_ns(const struct connection *connection, 
 	return 60 * SECOND_NS;
 }
 
+/* Never NULL, which the verifier does not know. */
+static __always_inline struct connection *ct_draft(enum ct_kind kind)
+{
+	__u32 zero = 0;
+	struct connection *draft = bpf_map_lookup_elem(&connection_drafts, &zero);
+
+	if (!draft)
+		return NULL;
+	__builtin_memset(draft, 0, sizeof(*draft));
+	draft->created_ns = bpf_ktime_get_ns();
+	draft->kind = kind;
+	return draft;
+}
+
+static __always_inline struct connection *ct_entry(const struct tuple *tuple)
+{
+	struct connection *entry = bpf_map_lookup_elem(&conntrack, tuple);
+
+	return entry ? entry : bpf_map_lookup_elem(&conntrack_new, tuple);
+}
+
+/* The entry under exactly this tuple, if it is an alias of that kind. Whether its connection lives is for the caller.
+ */
+static __always_inline struct connection *ct_alias(const struct tuple *tuple, enum ct_kind kind)
+{
+	struct connection *entry = ct_entry(tuple);
+
+	return entry && entry->kind == kind ? entry : NULL;
+}
+
+static __always_inline bool ct_found(struct ct_place *place, struct connection *entry)
+{
+	place->connection = entry && entry->kind == CT_KIND_CONNECTION ? entry : NULL;
+	return place->connection != NULL;
+}
+
 static __always_inline bool ct_find(struct ct_place *place, const struct tuple *tuple)
 {
 	place->tuple = *tuple;
 	place->direction = 0;
 	place->is_promoted = true;
-	place->connection = bpf_map_lookup_elem(&conntrack, &place->tuple);
-	if (place->connection)
+	if (ct_found(place, bpf_map_lookup_elem(&conntrack, &place->tuple)))
 		return true;
 	place->tuple = tuple_reverse(tuple);
 	place->direction = 1;
-	place->connection = bpf_map_lookup_elem(&conntrack, &place->tuple);
-	if (place->connection)
+	if (ct_found(place, bpf_map_lookup_elem(&conntrack, &place->tuple)))
 		return true;
 	place->is_promoted = false;
-	place->connection = bpf_map_lookup_elem(&conntrack_new, &place->tuple);
-	if (place->connection)
+	if (ct_found(place, bpf_map_lookup_elem(&conntrack_new, &place->tuple)))
 		return true;
 	place->tuple = *tuple;
 	place->direction = 0;
-	place->connection = bpf_map_lookup_elem(&conntrack_new, &place->tuple);
-	return place->connection != NULL;
+	return ct_found(place, bpf_map_lookup_elem(&conntrack_new, &place->tuple));
+}
+
+static __always_inline bool ct_is_alive(const struct tuple *tuple)
+{
+	struct connection *entry = ct_entry(tuple);
+
+	return entry && entry->kind == CT_KIND_CONNECTION && entry->expires_ns > bpf_ktime_get_ns();
 }
 
 /* A SYN on a connection that has ended begins another one with the same ports. */
@@ -148,80 +217,167 @@ static __always_inline void ct_advance(struct __sk_buff *skb, struct connection 
 	connection->expires_ns = now + ct_timeout_ns(connection, is_tcp);
 }
 
+static __always_inline bool ct_move(const struct tuple *tuple, struct connection *entry)
+{
+	if (bpf_map_update_elem(&conntrack, tuple, entry, BPF_ANY) != 0)
+		return false;
+	bpf_map_delete_elem(&conntrack_new, tuple);
+	return true;
+}
+
+static __always_inline struct tuple ct_dnat_alias_tuple(const struct tuple *tuple, const struct tuple_end *frontend)
+{
+	struct tuple alias = *tuple;
+
+	alias.destination = frontend->address;
+	alias.destination_port = frontend->port;
+	return alias;
+}
+
+static __always_inline struct tuple ct_snat_alias_tuple(const struct tuple *tuple, const struct tuple_end *source)
+{
+	struct tuple alias = tuple_reverse(tuple);
+
+	alias.destination = source->address;
+	alias.destination_port = source->port;
+	return alias;
+}
+
+static __always_inline void ct_promote_alias(const struct tuple *tuple)
+{
+	struct connection *alias = bpf_map_lookup_elem(&conntrack_new, tuple);
+
+	if (alias)
+		ct_move(tuple, alias);
+}
+
 /*
- * Where no flood can evict it. When that table is full the connection stays where it was, tracked but evictable, and
- * each of its packets tries again: the count is of packets.
+ * Where no flood can evict it, aliases first: they are of no use without it, nor it without them. When that table is
+ * full the connection stays where it was, tracked but evictable, and each of its packets tries again: the count is of
+ * packets.
  */
-static __always_inline void ct_promote(struct __sk_buff *skb, const struct packet *packet, const struct ct_place *place)
+__noinline int ct_promote(struct __sk_buff *skb, const struct packet *packet, const struct tuple *tuple)
 {
-	if (bpf_map_update_elem(&conntrack, &place->tuple, place->connection, BPF_ANY) == 0)
-		bpf_map_delete_elem(&conntrack_new, &place->tuple);
-	else
-		counter_add(skb, packet, DROP_REASON_CT_CREATE_FAILED);
-}
+	struct connection *connection;
+	struct tuple alias;
 
-static __always_inline void ct_forget(const struct ct_place *place)
-{
-	if (place->is_promoted)
-		bpf_map_delete_elem(&conntrack, &place->tuple);
-	else
-		bpf_map_delete_elem(&conntrack_new, &place->tuple);
-}
-
-/* May fail (LRU under pressure, EBUSY before 6.15): counted, and the packet passes, as nothing depends on it yet. */
-static __always_inline void ct_create(struct __sk_buff *skb, const struct packet *packet, __u64 now)
-{
-	struct connection connection = {
-	    .created_ns = now,
-	    .source_identity = packet->source_identity,
-	    .destination_identity = packet->destination_identity,
-	};
-
-	ct_advance(skb, &connection, packet, 0, now);
-	if (bpf_map_update_elem(&conntrack_new, &packet->tuple, &connection, BPF_ANY) != 0)
-		counter_add(skb, packet, DROP_REASON_CT_CREATE_FAILED);
-}
-
-static __always_inline enum ct_status ct_track_icmp_error(struct __sk_buff *skb, const struct packet *packet)
-{
-	struct ct_place place;
-	struct tuple inner;
-
-	if (!packet_parse_inner(skb, packet, &inner) || !ct_find(&place, &inner))
-		return CT_STATUS_NEW;
-	if (!config_dry_run) {
-		/* The error travels against the packet that it speaks of. */
-		__u32 direction = (place.direction ^ 1) & 1;
-
-		place.connection->packets[direction]++;
-		place.connection->bytes[direction] += skb->len;
+	if (!packet || !tuple)
+		return 0;
+	connection = bpf_map_lookup_elem(&conntrack_new, tuple);
+	if (!connection)
+		return 0;
+	if (!tuple_end_is_none(&connection->dnat)) {
+		alias = ct_dnat_alias_tuple(tuple, &connection->dnat);
+		ct_promote_alias(&alias);
 	}
-	return CT_STATUS_RELATED;
+	if (!tuple_end_is_none(&connection->snat)) {
+		alias = ct_snat_alias_tuple(tuple, &connection->snat);
+		ct_promote_alias(&alias);
+	}
+	if (!ct_move(tuple, connection))
+		counter_add(skb, packet, DROP_REASON_CT_CREATE_FAILED);
+	return 0;
 }
 
-/* Once per packet and node: every way through us ends in one call of this. */
-__noinline enum ct_status ct_track(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline void ct_forget(const struct tuple *tuple)
+{
+	bpf_map_delete_elem(&conntrack, tuple);
+	bpf_map_delete_elem(&conntrack_new, tuple);
+}
+
+/*
+ * To which of its frontends does a connection belong that reaches one backend by two? Datagrams of one socket may: the
+ * reply comes from the one asked last, as at the socket. Of TCP it would be another connection with the same ports.
+ */
+static __always_inline bool ct_belongs(const struct packet *packet, struct connection *connection)
+{
+	if (tuple_end_equal(&connection->dnat, &packet->frontend))
+		return true;
+	if (packet->tuple.protocol == IPPROTO_TCP)
+		return false;
+	if (!config_dry_run)
+		connection->dnat = packet->frontend;
+	return true;
+}
+
+/*
+ * Finds the packet's connection and moves it on, once a packet and node. What is new is created when its way is
+ * decided, by ct_commit. Fills ct_status, and reply_source.
+ */
+__noinline verdict_t ct_track(struct __sk_buff *skb, struct packet *packet)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct ct_place place;
 
 	if (!packet)
-		return CT_STATUS_NEW;
-	if (packet->is_icmp_error)
-		return ct_track_icmp_error(skb, packet);
-	if (ct_find(&place, &packet->tuple)) {
-		if (!ct_is_over(packet, place.connection, now)) {
-			if (config_dry_run)
-				return place.direction == 1 ? CT_STATUS_REPLY : CT_STATUS_ESTABLISHED;
-			ct_advance(skb, place.connection, packet, place.direction, now);
-			if (!place.is_promoted && place.connection->state == CT_STATE_ESTABLISHED)
-				ct_promote(skb, packet, &place);
-			return place.direction == 1 ? CT_STATUS_REPLY : CT_STATUS_ESTABLISHED;
-		}
+		return -DROP_REASON_INVALID_PACKET;
+	packet->ct_status = packet->lacks_ports ? CT_STATUS_UNKNOWN : CT_STATUS_NEW;
+	if (packet->lacks_ports || !ct_find(&place, &packet->tuple))
+		return VERDICT_CONTINUE;
+	if (ct_is_over(packet, place.connection, now)) {
 		if (!config_dry_run)
-			ct_forget(&place);
+			ct_forget(&place.tuple);
+		return VERDICT_CONTINUE;
 	}
-	if (!config_dry_run)
-		ct_create(skb, packet, now);
-	return CT_STATUS_NEW;
+	if (place.direction == 0 && !ct_belongs(packet, place.connection))
+		return drop(packet, DROP_REASON_NAT_CONFLICT);
+	packet->ct_status = place.direction == 1 ? CT_STATUS_REPLY : CT_STATUS_ESTABLISHED;
+	if (place.direction == 1)
+		packet->reply_source = place.connection->dnat;
+	if (config_dry_run)
+		return VERDICT_CONTINUE;
+	ct_advance(skb, place.connection, packet, place.direction, now);
+	if (!place.is_promoted && place.connection->state == CT_STATE_ESTABLISHED)
+		ct_promote(skb, packet, &place.tuple);
+	return VERDICT_CONTINUE;
+}
+
+static __always_inline bool ct_create_alias(const struct packet *packet)
+{
+	struct tuple tuple = ct_dnat_alias_tuple(&packet->tuple, &packet->frontend);
+	struct connection *alias = ct_draft(CT_KIND_DNAT_ALIAS);
+
+	if (!alias)
+		return false;
+	alias->dnat = tuple_destination(&packet->tuple);
+	alias->backend_id = packet->backend_id;
+	alias->generation = packet->generation;
+	/* A former connection's may stand in the other table, where it would be found first. */
+	bpf_map_delete_elem(&conntrack, &tuple);
+	return bpf_map_update_elem(&conntrack_new, &tuple, alias, BPF_ANY) == 0;
+}
+
+static __always_inline bool ct_create(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct connection *connection = ct_draft(CT_KIND_CONNECTION);
+
+	if (!connection)
+		return false;
+	connection->source_identity = packet->source_identity;
+	connection->destination_identity = packet->destination_identity;
+	connection->dnat = packet->frontend;
+	ct_advance(skb, connection, packet, 0, connection->created_ns);
+	return bpf_map_update_elem(&conntrack_new, &packet->tuple, connection, BPF_ANY) == 0;
+}
+
+/* Its way is decided: a new connection is remembered. May fail (LRU under pressure, EBUSY before 6.15). */
+__noinline verdict_t ct_commit(struct __sk_buff *skb, struct packet *packet)
+{
+	bool is_translated;
+
+	if (!packet)
+		return -DROP_REASON_INVALID_PACKET;
+	is_translated = !tuple_end_is_none(&packet->frontend);
+	if (config_dry_run || packet->ct_status == CT_STATUS_RELATED || packet->ct_status == CT_STATUS_UNKNOWN)
+		return VERDICT_CONTINUE;
+	if (packet->ct_status == CT_STATUS_NEW && !packet->is_icmp_error && !ct_create(skb, packet)) {
+		if (is_translated)
+			return drop(packet, DROP_REASON_CT_CREATE_FAILED);
+		counter_add(skb, packet, DROP_REASON_CT_CREATE_FAILED);
+		return VERDICT_CONTINUE;
+	}
+	/* A choice just made: of a new connection, or of one that another frontend led to before. */
+	if (packet->backend_id != 0 && !ct_create_alias(packet))
+		return drop(packet, DROP_REASON_CT_CREATE_FAILED);
+	return VERDICT_CONTINUE;
 }

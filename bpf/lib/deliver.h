@@ -2,6 +2,7 @@
 #pragma once
 #include "config.h"
 #include "conntrack.h"
+#include "dnat.h"
 #include "drop.h"
 #include "endpoint.h"
 #include "identity.h"
@@ -37,6 +38,14 @@ static __always_inline verdict_t packet_decrement_hop_limit(struct __sk_buff *sk
 	return is_written ? VERDICT_CONTINUE : drop(packet, DROP_REASON_WRITE_FAILED);
 }
 
+static __always_inline bool deliver_is_hairpin(const struct packet *packet, bool is_to_host)
+{
+	if (tuple_end_is_none(&packet->frontend))
+		return false;
+	return is_to_host ? packet->source_identity == IDENTITY_HOST
+			  : address_equal(&packet->tuple.source, &packet->tuple.destination);
+}
+
 /*
  * Into the pod's namespace, past its host-side veth. bpf_redirect_peer takes the packet as it is: its type still says
  * "for another host" where the frame was not addressed to the device that it came in by, and IP would ignore it.
@@ -47,7 +56,9 @@ static __always_inline verdict_t deliver_local(struct __sk_buff *skb, struct pac
 	packet->destination_identity = endpoint->identity;
 	if (packet->direction == DIRECTION_INGRESS)
 		packet->endpoint_id = endpoint->id;
-	ct_track(skb, packet);
+	STEP(ct_commit(skb, packet));
+	if (deliver_is_hairpin(packet, false))
+		STEP(dnat_hairpin(skb, packet));
 	if (!packet_write_macs(skb, &endpoint->mac, &endpoint->node_mac) ||
 	    bpf_skb_change_type(skb, 0 /* PACKET_HOST */) != 0)
 		return drop(packet, DROP_REASON_WRITE_FAILED);
@@ -60,7 +71,9 @@ static __always_inline verdict_t deliver_host(struct __sk_buff *skb, struct pack
 	struct mac mac = config_host_mac;
 
 	packet->destination_identity = destination_identity;
-	ct_track(skb, packet);
+	STEP(ct_commit(skb, packet));
+	if (deliver_is_hairpin(packet, true))
+		STEP(dnat_hairpin(skb, packet));
 	if (!packet_write_macs(skb, &mac, &packet->source_mac))
 		return drop(packet, DROP_REASON_WRITE_FAILED);
 	return bpf_redirect(config_host_ifindex, BPF_F_INGRESS);

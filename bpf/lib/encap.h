@@ -8,15 +8,23 @@
 
 #define TUNNEL_TTL 64
 
-static __always_inline bool packet_fits_tunnel(struct __sk_buff *skb, const struct packet *packet)
+/* What fits into the tunnel to this node: the route there may be narrower than our device. */
+static __always_inline verdict_t encap_check_size(struct __sk_buff *skb, struct packet *packet,
+						  const struct ipcache_entry *entry)
 {
 	__u32 mtu = 0;
 
-	/* The kernel cuts a GSO packet to size; an IPv4 packet that may be fragmented is, outside. */
-	if (skb->gso_size != 0 || !packet->dont_fragment)
-		return true;
-	/* Negative: the device is gone, which the redirect will find out. */
-	return bpf_check_mtu(skb, config_overlay_ifindex, &mtu, 0, 0) != BPF_MTU_CHK_RET_FRAG_NEEDED;
+	/* An IPv4 packet that may be fragmented is, outside. */
+	if (!packet->dont_fragment)
+		return VERDICT_CONTINUE;
+	/* Fails when the device is gone, which the redirect will find out. */
+	bpf_check_mtu(skb, config_overlay_ifindex, &mtu, 0, 0);
+	if (entry->mtu != 0 && entry->mtu < mtu)
+		mtu = entry->mtu;
+	if (mtu == 0 || packet->wire_length <= mtu)
+		return VERDICT_CONTINUE;
+	packet->mtu = mtu;
+	return drop(packet, DROP_REASON_TOO_BIG);
 }
 
 static __always_inline void tunnel_key_set_remote(struct bpf_tunnel_key *key, const struct address *node)
@@ -36,13 +44,12 @@ static __always_inline verdict_t encap_redirect(struct __sk_buff *skb, struct pa
 	packet->destination_identity = entry->identity;
 	if (packet->source_identity == 0 || packet->source_identity > IDENTITY_MAX)
 		return drop(packet, DROP_REASON_INVALID_IDENTITY);
-	if (!packet_fits_tunnel(skb, packet))
-		return drop(packet, DROP_REASON_TOO_BIG);
+	STEP(encap_check_size(skb, packet, entry));
 	tunnel_key_set_remote(&key, &entry->tunnel_endpoint);
 	/* UDP over IPv6 needs its checksum (RFC 8200 8.1); over IPv4 the inner ones suffice. */
 	if (bpf_skb_set_tunnel_key(skb, &key, sizeof(key), is_ipv4 ? BPF_F_ZERO_CSUM_TX : BPF_F_TUNINFO_IPV6))
 		return drop(packet, DROP_REASON_ENCAP_FAILED);
-	ct_track(skb, packet);
+	STEP(ct_commit(skb, packet));
 	return bpf_redirect(config_overlay_ifindex, 0);
 }
 

@@ -19,7 +19,9 @@ struct ipcache_entry {
 	struct address tunnel_endpoint;
 	__u32 identity;
 	__u32 flags;
-	__u32 reserved[2];
+	/* The largest packet that fits into the tunnel to this node; 0: as the tunnel's device has it. */
+	__u32 mtu;
+	__u32 reserved;
 };
 
 struct {

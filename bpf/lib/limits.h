@@ -16,6 +16,15 @@
 /* What kube-proxy gives a node at least. */
 #define CONNTRACK_MAX 131072
 #define CONNTRACK_NEW_MAX 16384
+/* Datagrams whose fragments are under way. */
+#define FRAGMENTS_MAX 2048
+/* Network devices of the node that face the network. */
+#define DEVICES_MAX 64
+/* Ports for translated sources where their own is taken: above what NodePorts may have. */
+#define SNAT_PORT_MIN 32768
+#define SNAT_PORT_MAX 65535
+/* Ports tried before a connection is refused. */
+#define SNAT_ATTEMPTS_MAX 32
 #define EVENTS_BYTES (1 << 20)
 #define COUNTERS_MAX 256
 /* Drop events of a CPU: so many at once, and one more after each interval. */

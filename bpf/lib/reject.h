@@ -211,6 +211,15 @@ static __always_inline verdict_t reject_unreachable(struct __sk_buff *skb, const
 	return reject_with_icmp(skb, packet, icmp, &packet->tuple.destination);
 }
 
+/* As a router without a route says it. */
+static __always_inline verdict_t reject_no_route(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct address gateway = reject_gateway(packet);
+	struct reject_icmp icmp = {.type = packet_is_ipv4(packet) ? ICMP_DEST_UNREACH : ICMPV6_DEST_UNREACH};
+
+	return reject_with_icmp(skb, packet, icmp, &gateway);
+}
+
 static __always_inline verdict_t reject_time_exceeded(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct address gateway = reject_gateway(packet);
@@ -223,14 +232,12 @@ static __always_inline verdict_t reject_too_big(struct __sk_buff *skb, const str
 {
 	struct address gateway = reject_gateway(packet);
 	struct reject_icmp icmp = {.type = ICMPV6_PKT_TOOBIG};
-	__u32 mtu = 0;
 
-	bpf_check_mtu(skb, config_overlay_ifindex, &mtu, 0, 0);
 	if (packet_is_ipv4(packet)) {
 		icmp.type = ICMP_DEST_UNREACH;
 		icmp.code = ICMP_FRAG_NEEDED;
 	}
-	icmp.value = bpf_htonl(mtu);
+	icmp.value = bpf_htonl(packet->mtu);
 	return reject_with_icmp(skb, packet, icmp, &gateway);
 }
 
@@ -246,5 +253,7 @@ __noinline verdict_t reject_answer(struct __sk_buff *skb, const struct packet *p
 		return reject_time_exceeded(skb, packet);
 	if (verdict == -DROP_REASON_TOO_BIG)
 		return reject_too_big(skb, packet);
+	if (verdict == -DROP_REASON_NO_ROUTE)
+		return reject_no_route(skb, packet);
 	return TC_ACT_SHOT;
 }

@@ -1,6 +1,7 @@
-/* Where a packet goes: a pod here, a node there, a service that nobody translated, or the world. */
+/* Where a packet goes: a pod here, a node there, or the world. */
 #pragma once
 #include "deliver.h"
+#include "device.h"
 #include "encap.h"
 #include "service.h"
 
@@ -34,30 +35,70 @@ static __always_inline verdict_t route_tunnel(struct __sk_buff *skb, struct pack
 	return encap_redirect(skb, packet, entry);
 }
 
-/* A service's address here was not translated at the socket: it has no backends, or the sender has no such socket. */
-static __always_inline verdict_t route_service(struct packet *packet)
+static __always_inline void fib_fill(struct __sk_buff *skb, const struct packet *packet, struct bpf_fib_lookup *fib)
 {
-	struct frontend_key key = {
-	    .address = packet->tuple.destination,
-	    .port = packet->tuple.destination_port,
-	    .protocol = packet->tuple.protocol,
-	};
-	bool has_ports = key.protocol == IPPROTO_TCP || key.protocol == IPPROTO_UDP;
-	struct frontend *frontend = has_ports && key.port != 0 ? frontend_lookup(&key) : NULL;
+	fib->ifindex = skb->ifindex;
+	fib->l4_protocol = packet->tuple.protocol;
+	fib->sport = packet->tuple.source_port;
+	fib->dport = packet->tuple.destination_port;
+	fib->tot_len = packet->wire_length;
+	if (packet_is_ipv4(packet)) {
+		fib->family = 2; /* AF_INET */
+		fib->ipv4_src = packet->tuple.source.words[3];
+		fib->ipv4_dst = packet->tuple.destination.words[3];
+	} else {
+		fib->family = 10; /* AF_INET6 */
+		__builtin_memcpy(fib->ipv6_src, packet->tuple.source.words, sizeof(fib->ipv6_src));
+		__builtin_memcpy(fib->ipv6_dst, packet->tuple.destination.words, sizeof(fib->ipv6_dst));
+	}
+}
 
-	if (frontend && frontend->backend_count > 0)
-		return drop(packet, DROP_REASON_SERVICE_NOT_TRANSLATED);
-	if (frontend)
-		return drop(packet, DROP_REASON_NO_BACKEND);
-	if (!service_owns_address(&packet->tuple.destination))
-		return VERDICT_CONTINUE;
-	/* A port that the service does not have is refused like one without backends, not sent into the world. */
-	return drop(packet, has_ports ? DROP_REASON_NO_BACKEND : DROP_REASON_SERVICE_NOT_TRANSLATED);
+/* Out of the device that the route names; the kernel resolves the neighbour. */
+static __always_inline verdict_t route_out(struct __sk_buff *skb, struct packet *packet,
+					   const struct bpf_fib_lookup *fib)
+{
+	struct bpf_redir_neigh next = {.nh_family = fib->family};
+
+	__builtin_memcpy(next.ipv6_nh, fib->ipv6_dst, sizeof(next.ipv6_nh));
+	STEP(packet_decrement_hop_limit(skb, packet));
+	STEP(ct_commit(skb, packet));
+	return bpf_redirect_neigh(fib->ifindex, &next, sizeof(next), 0);
+}
+
+/*
+ * Past the host's stack, by its own routes and rules. What the programs cannot do is left to the stack: to fragment, to
+ * send by a device that we do not look after, or that is no Ethernet device.
+ */
+__noinline verdict_t route_fib(struct __sk_buff *skb, struct packet *packet)
+{
+	struct bpf_fib_lookup fib = {};
+	long result;
+
+	if (!packet)
+		return -DROP_REASON_INVALID_PACKET;
+	fib_fill(skb, packet, &fib);
+	result = bpf_fib_lookup(skb, &fib, sizeof(fib), BPF_FIB_LOOKUP_SKIP_NEIGH);
+	switch (result) {
+	case BPF_FIB_LKUP_RET_SUCCESS:
+		return device_lookup(fib.ifindex) ? route_out(skb, packet, &fib) : VERDICT_CONTINUE;
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+		packet->mtu = fib.mtu_result;
+		return packet->dont_fragment ? drop(packet, DROP_REASON_TOO_BIG) : VERDICT_CONTINUE;
+	case BPF_FIB_LKUP_RET_BLACKHOLE:
+	case BPF_FIB_LKUP_RET_UNREACHABLE:
+	case BPF_FIB_LKUP_RET_PROHIBIT:
+		return drop(packet, DROP_REASON_NO_ROUTE);
+	}
+	return VERDICT_CONTINUE;
 }
 
 static __always_inline verdict_t route_world(struct __sk_buff *skb, struct packet *packet)
 {
 	if (packet->is_unroutable)
 		return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
-	return deliver_host(skb, packet, packet->destination_identity ? packet->destination_identity : IDENTITY_WORLD);
+	if (packet->destination_identity == 0)
+		packet->destination_identity = IDENTITY_WORLD;
+	if (config_host_routing)
+		STEP(route_fib(skb, packet));
+	return deliver_host(skb, packet, packet->destination_identity);
 }

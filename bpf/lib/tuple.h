@@ -13,6 +13,34 @@ struct tuple {
 	__u8 reserved[3];
 };
 
+/* One side of a connection. All zero: none. */
+struct tuple_end {
+	struct address address;
+	/* ICMP echo: the identifier. */
+	__be16 port;
+	__u8 reserved[2];
+};
+
+static __always_inline bool tuple_end_is_none(const struct tuple_end *end)
+{
+	return address_is_zero(&end->address);
+}
+
+static __always_inline bool tuple_end_equal(const struct tuple_end *a, const struct tuple_end *b)
+{
+	return a->port == b->port && address_equal(&a->address, &b->address);
+}
+
+static __always_inline struct tuple_end tuple_source(const struct tuple *tuple)
+{
+	return (struct tuple_end){.address = tuple->source, .port = tuple->source_port};
+}
+
+static __always_inline struct tuple_end tuple_destination(const struct tuple *tuple)
+{
+	return (struct tuple_end){.address = tuple->destination, .port = tuple->destination_port};
+}
+
 static __always_inline struct tuple tuple_reverse(const struct tuple *tuple)
 {
 	return (struct tuple){

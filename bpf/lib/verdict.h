@@ -24,19 +24,30 @@ enum drop_reason {
 	DROP_REASON_ENCAP_FAILED = 10,
 	DROP_REASON_INVALID_IDENTITY = 11,
 	DROP_REASON_TTL_EXCEEDED = 12,
-	/* Counted only, while no policy depends on conntrack: a packet that could not be written there is forwarded. */
+	/*
+	 * A connection that could not be remembered. Counted only where nothing depends on it: such packets are
+	 * forwarded. What is translated depends on it and is dropped: its replies would not find back.
+	 */
 	DROP_REASON_CT_CREATE_FAILED = 13,
 	DROP_REASON_NO_BACKEND = 14,
-	/* For a service that the socket hooks did not translate. */
+	/* For a service, but of a protocol or from a place for which it is not served. */
 	DROP_REASON_SERVICE_NOT_TRANSLATED = 15,
 	DROP_REASON_WRITE_FAILED = 16,
-	/* Not in use while nothing is translated per packet: fragments of both families are forwarded. */
+	/* It must be translated, and the fragment with its ports has not come. */
 	DROP_REASON_FRAGMENT_UNSUPPORTED = 17,
 	DROP_REASON_INVALID_NEIGHBOUR_REQUEST = 18,
 	DROP_REASON_TOO_BIG = 19,
 	/* By the tunnel from an address that is no node's. */
 	DROP_REASON_INVALID_TUNNEL_SENDER = 20,
-	DROP_REASON_MAX = 21,
+	/* No address and port of the node is left for a connection to this destination. */
+	DROP_REASON_NAT_EXHAUSTED = 21,
+	/* Translated, it would be taken for another connection of the same client. */
+	DROP_REASON_NAT_CONFLICT = 22,
+	/* Of a protocol whose checksum nobody here can mend (SCTP), where its port would change. */
+	DROP_REASON_NAT_UNSUPPORTED = 23,
+	/* The kernel's routes say unreachable, prohibit or blackhole. */
+	DROP_REASON_NO_ROUTE = 24,
+	DROP_REASON_MAX = 25,
 };
 
 enum direction {
@@ -53,6 +64,9 @@ enum trace_point {
 	TRACE_POINT_TO_HOST = 5,
 	/* A call that was refused before a packet left. */
 	TRACE_POINT_SOCKET = 6,
+	/* A chosen device: what comes in from the network, and what goes out. */
+	TRACE_POINT_FROM_NETWORK = 7,
+	TRACE_POINT_TO_NETWORK = 8,
 };
 
 /* VERDICT_CONTINUE, a final action (TC_ACT_*, >= 0), or a drop reason, negated. */

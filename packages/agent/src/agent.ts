@@ -95,7 +95,14 @@ export class Agent {
     const datapath = () => this.#opened();
     const enabled = values.kubeProxyReplacement;
     const endpoints = () => this.endpoints;
-    this.links = new Links({ ...common, datapath, endpoints, facts: () => this.#facts(), sockets: enabled });
+    this.links = new Links({
+      ...common,
+      datapath,
+      endpoints,
+      facts: () => this.#facts(),
+      devices: this.nodes.devices,
+      sockets: enabled,
+    });
     this.services = new Services({ ...common, datapath, enabled, kubernetes: this.kubernetes, links: this.links });
     this.connections = new Connections({ ...common, maps: () => this.#opened().maps });
     this.reachability = new NodeReachability({ ...common, nodes: this.nodes.nodes });
@@ -236,6 +243,9 @@ export class Agent {
   #configuration(facts: NodeFacts): Configuration {
     return {
       dryRun: 0,
+      hostRouting: this.values.bpf.hostLegacyRouting ? 0 : 1,
+      masqueradeIpv4: this.values.enableIPv4Masquerade ? 1 : 0,
+      masqueradeIpv6: this.values.enableIPv6Masquerade ? 1 : 0,
       gatewayIpv4: facts.gatewayIpv4,
       gatewayIpv6: facts.gatewayIpv6,
       hostIfindex: facts.hostIfindex,

@@ -1,8 +1,8 @@
 import type { Datapath, LinkStatus } from '@sluice/datapath';
 import type { Endpoints } from '@sluice/endpoint';
-import type { NodeFacts } from '@sluice/nodes';
+import type { Device, NodeFacts } from '@sluice/nodes';
 import type { LifecyclePart, Logger } from '@sluice/runtime';
-import type { Controller, Controllers } from '@sluice/state';
+import type { Controller, Controllers, Table } from '@sluice/state';
 
 /** The pins' names of the socket hooks. */
 export const sockHooks = ['connect', 'sendmsg', 'recvmsg', 'getpeername'].flatMap((name) => [
@@ -14,6 +14,8 @@ export interface LinksOptions {
   readonly datapath: () => Datapath;
   readonly endpoints: () => Endpoints | undefined;
   readonly facts: () => NodeFacts;
+  /** Those that face the network are hooked in both directions. */
+  readonly devices: Table<Device>;
   /** Whether services are translated at sockets. */
   readonly sockets: boolean;
   readonly controllers: Controllers;
@@ -35,6 +37,7 @@ export class Links implements LifecyclePart {
   start(): void {
     const { controllers } = this.#options;
     this.#repairing = controllers.start({ name: 'datapath-links', intervalMs, run: () => this.#repair() });
+    this.#options.devices.subscribe(() => this.#repairing?.trigger());
   }
 
   async stop(): Promise<void> {
@@ -47,6 +50,13 @@ export class Links implements LifecyclePart {
     const { overlayIfindex, netIfindex } = this.#options.facts();
     datapath.attachOverlay(overlayIfindex);
     datapath.attachHost(netIfindex);
+    this.attachDevices();
+  }
+
+  /** A device that is no longer chosen keeps nothing of ours. */
+  attachDevices(): void {
+    for (const { name, ifindex } of this.#networkDevices()) this.#options.datapath().attachNetworkDevice(name, ifindex);
+    this.#detachUnchosen();
   }
 
   /** Links of an agent that was configured otherwise are still pinned: what is not wanted is detached. */
@@ -66,17 +76,30 @@ export class Links implements LifecyclePart {
       'host',
       ...(sockets ? sockHooks : []),
       ...podDevices.map((row) => `pod_${row.hostName}`),
+      ...this.#networkDevices().flatMap(({ name }) => [`from_network_${name}`, `to_network_${name}`]),
     ];
     return wanted.filter((name) => !attached.has(name));
+  }
+
+  #networkDevices(): Device[] {
+    return this.#options.devices.list().filter((device) => device.selected);
+  }
+
+  #detachUnchosen(): void {
+    const datapath = this.#options.datapath();
+    const chosen = new Set(this.#networkDevices().map(({ name }) => name));
+    for (const name of datapath.listNetworkDeviceLinks()) if (!chosen.has(name)) datapath.detachNetworkDevice(name);
   }
 
   #repair(): void {
     const unpinned = this.#options.datapath().repinMaps();
     if (unpinned.length > 0) this.#options.log.warn({ maps: unpinned }, 'pins of maps were gone, pinned again');
+    this.#detachUnchosen();
     const missing = this.missing(this.#options.datapath().links());
     if (missing.length === 0) return;
     this.#options.log.warn({ missing }, 'links are gone, attaching anew');
     if (missing.includes('overlay') || missing.includes('host')) this.attach();
+    if (missing.some((name) => name.includes('_network_'))) this.attachDevices();
     if (missing.some((name) => name.startsWith('sock_'))) this.attachSockets();
     if (missing.some((name) => name.startsWith('pod_'))) {
       for (const each of this.#options.endpoints()?.reconcilers ?? []) each.triggerFull();

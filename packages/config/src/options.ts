@@ -82,6 +82,21 @@ export const options = {
     true,
     'Whether pods and services have IPv6 addresses; a node without one of its own reaches only its own pods over IPv6.',
   ),
+  enableIPv4Masquerade: option(
+    trueOrFalse,
+    true,
+    'Whether IPv4 packets of pods leave the cluster with the address of the device that they leave by.',
+  ),
+  enableIPv6Masquerade: option(
+    trueOrFalse,
+    true,
+    'Whether IPv6 packets of pods leave the cluster with the address of the device that they leave by.',
+  ),
+  'bpf.hostLegacyRouting': option(
+    trueOrFalse,
+    false,
+    "Whether packets of pods to the world pass the host's stack, for what hooks into it, such as a firewall.",
+  ),
   'ipam.mode': option(
     choice(['cluster-pool', 'kubernetes']),
     'cluster-pool',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAddress } from '@sluice/net';
 import { type Clock, systemClock } from '@sluice/runtime';
-import { type Connection, CtState, collectConnections, createFakeDatapathMaps, type Tuple } from './index.ts';
+import { type Connection, CtKind, CtState, collectConnections, createFakeDatapathMaps, type Tuple } from './index.ts';
 
 const clock: Clock = { ...systemClock, monotonicNs: () => 1000n };
 
@@ -19,12 +19,17 @@ function connection(expiresNs: bigint): Connection {
     bytes: [64n, 64n],
     sourceIdentity: 1000,
     destinationIdentity: 2,
-    revNatIndex: 0,
+    backendId: 0,
+    generation: 0,
+    dnat: none,
+    snat: none,
     state: CtState.Established,
-    flags: 0,
+    kind: CtKind.Connection,
     tcpFlags: [0, 0],
   };
 }
+
+const none = { address: undefined, port: 0 };
 
 test('a connection that expires in this nanosecond is removed, the next one stays', async () => {
   const maps = createFakeDatapathMaps();
@@ -51,6 +56,47 @@ test('a connection that a packet renewed after it was read stays', async () => {
   const counts = await collectConnections(renewing, clock);
   assert.equal(counts.deleted, 0);
   assert.ok(conntrack.lookup(tuple(1)));
+});
+
+test('an alias goes when its connection does, and not before', async () => {
+  const later: Clock = { ...systemClock, monotonicNs: () => 5_000_000_000n };
+  const maps = createFakeDatapathMaps();
+  const [frontend, backend] = [parseAddress('10.96.0.1'), parseAddress('10.0.0.2')];
+  const node = { address: parseAddress('10.10.30.101'), port: 40000 };
+  const dnat = { ...connection(0n), kind: CtKind.DnatAlias, dnat: { address: backend, port: 80 } };
+  const snat = { ...connection(0n), kind: CtKind.SnatAlias };
+  for (const [port, expiresNs] of [
+    [1, 6_000_000_000n],
+    [2, 4_999_999_999n],
+  ] as const) {
+    const { source } = tuple(port);
+    maps.conntrack.update(tuple(port), connection(expiresNs));
+    maps.conntrackNew.update({ ...tuple(port), destination: frontend }, dnat);
+    const reply = {
+      source: backend,
+      sourcePort: 80,
+      destination: node.address,
+      destinationPort: 40000 + port,
+      protocol: 6,
+    };
+    maps.conntrackNew.update(reply, { ...snat, snat: { address: source, port } });
+  }
+  const counts = await collectConnections(maps, later);
+  assert.deepEqual([counts.deleted, counts.alive], [3, 3]);
+  assert.ok(maps.conntrackNew.lookup({ ...tuple(1), destination: frontend }));
+  assert.equal(maps.conntrackNew.lookup({ ...tuple(2), destination: frontend }), undefined);
+});
+
+test('an alias that was just made waits for its connection', async () => {
+  const maps = createFakeDatapathMaps();
+  const alias = {
+    ...connection(0n),
+    kind: CtKind.SnatAlias,
+    createdNs: 1000n,
+    snat: { address: tuple(1).source, port: 1 },
+  };
+  maps.conntrackNew.update(tuple(9), alias);
+  assert.equal((await collectConnections(maps, clock)).deleted, 0);
 });
 
 test('other work gets its turn between two batches, and aborting ends the collection', async () => {

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '@sluice/runtime';
-import { CtState } from './generated/enums.ts';
+import { CtKind, CtState } from './generated/enums.ts';
 import type { Connection, Tuple } from './generated/structs.ts';
 import type { DatapathMaps } from './maps.ts';
 
@@ -9,7 +9,7 @@ export interface CollectionCounts {
   readonly scanned: number;
   /** Expired ones, removed. */
   readonly deleted: number;
-  /** Those that remained, by what they are. */
+  /** Those that remained, by what they are; aliases count, too: they fill the tables. */
   readonly alive: number;
   readonly established: number;
   /** Fill of the table that no flood can evict, 0 to 1. */
@@ -33,8 +33,9 @@ export async function collectConnections(
   clock: Clock,
   options: CollectionOptions = {},
 ): Promise<CollectionCounts> {
-  const promoted = await collectTable(maps.conntrack, clock, options);
-  const fresh = await collectTable(maps.conntrackNew, clock, options);
+  const now = () => clock.monotonicNs();
+  const promoted = await collectTable(maps.conntrack, { maps, now }, options);
+  const fresh = await collectTable(maps.conntrackNew, { maps, now }, options);
   return {
     scanned: promoted.scanned + fresh.scanned,
     deleted: promoted.deleted + fresh.deleted,
@@ -44,15 +45,20 @@ export async function collectConnections(
   };
 }
 
-async function collectTable(table: ConnectionTable, clock: Clock, options: CollectionOptions) {
+interface Collection {
+  readonly maps: Pick<DatapathMaps, 'conntrack' | 'conntrackNew'>;
+  readonly now: () => bigint;
+}
+
+async function collectTable(table: ConnectionTable, collection: Collection, options: CollectionOptions) {
   const { batch = 1024, signal } = options;
   const counts = { scanned: 0, deleted: 0, alive: 0, established: 0 };
   for (const [tuple, connection] of table.entries()) {
     counts.scanned += 1;
-    if (isExpired(connection, clock) && removeIfExpired(table, tuple, clock)) counts.deleted += 1;
+    if (isOver(tuple, connection, collection) && removeIfOver(table, tuple, collection)) counts.deleted += 1;
     else {
       counts.alive += 1;
-      if (connection.state === CtState.Established) counts.established += 1;
+      if (connection.kind === CtKind.Connection && connection.state === CtState.Established) counts.established += 1;
     }
     if (counts.scanned % batch !== 0) continue;
     await setImmediate();
@@ -61,11 +67,30 @@ async function collectTable(table: ConnectionTable, clock: Clock, options: Colle
   return counts;
 }
 
-function removeIfExpired(table: ConnectionTable, tuple: Tuple, clock: Clock): boolean {
-  const now = table.lookup(tuple);
-  return now === undefined || (isExpired(now, clock) && table.delete(tuple));
+function removeIfOver(table: ConnectionTable, tuple: Tuple, collection: Collection): boolean {
+  const present = table.lookup(tuple);
+  return present === undefined || (isOver(tuple, present, collection) && table.delete(tuple));
 }
 
-function isExpired(connection: Connection, clock: Clock): boolean {
-  return connection.expiresNs <= clock.monotonicNs();
+/** An alias comes a moment before its connection (SNAT_GRACE_NS), and is nothing without it. */
+const aliasGraceNs = 1_000_000_000n;
+
+function isOver(tuple: Tuple, connection: Connection, { maps, now }: Collection): boolean {
+  if (connection.kind === CtKind.Connection) return connection.expiresNs <= now();
+  if (connection.createdNs + aliasGraceNs > now()) return false;
+  const target = aliasTarget(tuple, connection);
+  const found = maps.conntrack.lookup(target) ?? maps.conntrackNew.lookup(target);
+  return found === undefined || found.kind !== CtKind.Connection || found.expiresNs <= now();
+}
+
+/** The tuple of the connection that an alias leads to (see conntrack.h). */
+export function aliasTarget(tuple: Tuple, { kind, dnat, snat }: Connection): Tuple {
+  if (kind === CtKind.DnatAlias) return { ...tuple, destination: dnat.address, destinationPort: dnat.port };
+  return {
+    source: snat.address,
+    sourcePort: snat.port,
+    destination: tuple.source,
+    destinationPort: tuple.sourcePort,
+    protocol: tuple.protocol,
+  };
 }

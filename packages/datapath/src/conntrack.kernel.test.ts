@@ -4,7 +4,7 @@ import { packet } from '@sluice/net';
 import { type Clock, systemClock } from '@sluice/runtime';
 import { type Bench, createBench, gateway, neighbour, pod, remotePod } from '../test/programs.ts';
 import { TCP, UDP } from '../test/services.ts';
-import { CtState, collectConnections, DropReason, type Tuple } from './index.ts';
+import { CtKind, CtState, collectConnections, DropReason, type Tuple } from './index.ts';
 
 const SECOND_NS = 1_000_000_000n;
 
@@ -134,7 +134,9 @@ test('a connection that finds the safe table full goes on, evictable, and its pa
   using bench = createBench();
   const { conntrack, conntrackNew } = bench.maps;
   const row = { expiresNs: 0n, createdNs: 0n, packets: [0n, 0n], bytes: [0n, 0n], sourceIdentity: 0 };
-  const other = { destinationIdentity: 0, revNatIndex: 0, state: CtState.Established, flags: 0, tcpFlags: [0, 0] };
+  const none = { address: undefined, port: 0 };
+  const translations = { backendId: 0, generation: 0, dnat: none, snat: none, kind: CtKind.Connection };
+  const other = { destinationIdentity: 0, ...translations, state: CtState.Established, tcpFlags: [0, 0] };
   const rows = Array.from({ length: conntrack.descriptor.maxEntries }, (_, number) => {
     const ports = { sourcePort: number & 0xffff, destinationPort: number >>> 16 };
     return [
@@ -159,14 +161,20 @@ function untracked(bench: Bench, direction: keyof typeof directions): number {
 
 const directions = { ingress: 0, egress: 1 } as const;
 
-test('fragments without ports are tracked by their addresses', () => {
+test('a fragment belongs to the connection of its first one, and to none before that has come', () => {
   using bench = createBench();
-  const fragment = packet()
-    .ethernet({ source: pod.mac, destination: gateway.mac })
-    .ipv4({ source: pod.ipv4, destination: neighbour.ipv4, fragmentOffset: 64, protocol: UDP });
-  assert.equal(bench.run('pod_from_pod', fragment.payload('later part')).action, 'redirect');
-  const key = { source: pod.ipv4, destination: neighbour.ipv4, sourcePort: 0, destinationPort: 0, protocol: UDP };
-  assert.deepEqual(bench.maps.conntrackNew.lookup(key)?.packets, [1n, 0n]);
+  const datagram = { source: pod.ipv4, destination: neighbour.ipv4, identification: 7, protocol: UDP };
+  const frame = packet().ethernet({ source: pod.mac, destination: gateway.mac });
+  const later = frame.ipv4({ ...datagram, fragmentOffset: 64 }).payload('later part');
+  const first = frame
+    .ipv4({ ...datagram, moreFragments: true })
+    .udp({ sourcePort: 4711, destinationPort: 53, length: 600 })
+    .payload('x'.repeat(56));
+  assert.equal(bench.run('pod_from_pod', later).action, 'redirect');
+  assert.equal(bench.maps.conntrackNew.count(), 0);
+  for (const part of [first, later]) assert.equal(bench.run('pod_from_pod', part).action, 'redirect');
+  const key = { source: pod.ipv4, destination: neighbour.ipv4, sourcePort: 4711, destinationPort: 53, protocol: UDP };
+  assert.deepEqual(bench.maps.conntrackNew.lookup(key)?.packets, [2n, 0n]);
 });
 
 test('an expired connection counts as absent for the next packet', () => {

@@ -12,6 +12,7 @@ import {
   listLinks,
   removeLink,
   replaceProgram,
+  type TcxHook,
   tcxTarget,
 } from './links.ts';
 import { type DatapathMaps, openMaps, openPinnedMaps, repinMaps } from './maps.ts';
@@ -49,6 +50,12 @@ export interface Datapath extends Disposable {
   detachPod(device: string): void;
   /** Names of the devices that have a pinned link, also of those that are gone. */
   listPodLinks(): string[];
+  /** A device that faces the network, in both directions. */
+  attachNetworkDevice(device: string, ifindex: number): void;
+  /** A missing link is success. */
+  detachNetworkDevice(device: string): void;
+  /** As `listPodLinks`. */
+  listNetworkDeviceLinks(): string[];
   links(): LinkStatus[];
   /** Pins maps again whose pin somebody removed, and names them. */
   repinMaps(): string[];
@@ -63,7 +70,10 @@ export interface Datapath extends Disposable {
   uninstall(): void;
 }
 
+/** A link's name is the program's part of it, and the device's. */
 const POD_PREFIX = 'pod_';
+const FROM_NETWORK_PREFIX = 'from_network_';
+const TO_NETWORK_PREFIX = 'to_network_';
 
 /**
  * Opens the pinned maps (or makes them), loads the programs and puts them into the links that are pinned already, each
@@ -95,8 +105,10 @@ export function openDatapath(options: DatapathOptions): Datapath {
   };
   const report = (name: string, attachment: Attachment) =>
     options.log.debug({ link: name }, `link ${name} ${attachment}`);
-  const ensureTcx = (name: string, program: string, ifindex: number) =>
-    report(name, ensureLink(paths, tcxTarget(name, programs.get(program), ifindex)));
+  const ensureTcx = (name: string, program: string, ifindex: number, hook: TcxHook['hook'] = 'ingress') =>
+    report(name, ensureLink(paths, tcxTarget(name, programs.get(program), { ifindex, hook })));
+  const devicesOf = (prefix: string) =>
+    paths.links().flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : []));
 
   const owned = stack.move();
   return {
@@ -114,8 +126,15 @@ export function openDatapath(options: DatapathOptions): Datapath {
     attachHost: (netIfindex) => ensureTcx('host', 'host_from_host', netIfindex),
     attachPod: (device, ifindex) => ensureTcx(`${POD_PREFIX}${device}`, 'pod_from_pod', ifindex),
     detachPod: (device) => removeLink(paths.link(`${POD_PREFIX}${device}`)),
-    listPodLinks: () =>
-      paths.links().flatMap((name) => (name.startsWith(POD_PREFIX) ? [name.slice(POD_PREFIX.length)] : [])),
+    listPodLinks: () => devicesOf(POD_PREFIX),
+    attachNetworkDevice(device, ifindex) {
+      ensureTcx(`${FROM_NETWORK_PREFIX}${device}`, 'netdev_from_network', ifindex);
+      ensureTcx(`${TO_NETWORK_PREFIX}${device}`, 'netdev_to_network', ifindex, 'egress');
+    },
+    detachNetworkDevice(device) {
+      for (const prefix of [FROM_NETWORK_PREFIX, TO_NETWORK_PREFIX]) removeLink(paths.link(`${prefix}${device}`));
+    },
+    listNetworkDeviceLinks: () => [...new Set([FROM_NETWORK_PREFIX, TO_NETWORK_PREFIX].flatMap(devicesOf))],
     links: () => listLinks(paths),
     repinMaps: () => repinMaps(pinned, paths),
     reconfigure(configuration) {
@@ -160,5 +179,7 @@ function programOfLink(name: string): string | undefined {
   if (name === 'overlay') return 'overlay_from_overlay';
   if (name === 'host') return 'host_from_host';
   if (name.startsWith(POD_PREFIX)) return 'pod_from_pod';
+  if (name.startsWith(FROM_NETWORK_PREFIX)) return 'netdev_from_network';
+  if (name.startsWith(TO_NETWORK_PREFIX)) return 'netdev_to_network';
   return sockHooks.find(([program]) => program === name)?.[0];
 }

@@ -69,11 +69,14 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
     hint: 'no ready endpoint, or a port that the service does not have: "sluice service list"; the sender was told',
   },
   [DropReason.ServiceNotTranslated]: {
-    text: 'service not translated at the socket',
-    hint: "the sender's socket is outside this node's cgroup, or it opened its connection before the hooks were there",
+    text: 'service not served',
+    hint: 'neither TCP nor UDP (a ClusterIP does not answer ping), or from outside the cluster, where ClusterIPs do not serve',
   },
   [DropReason.WriteFailed]: { text: 'packet not writable', hint: 'the kernel had no memory to copy the packet' },
-  [DropReason.FragmentUnsupported]: { text: 'fragment not supported', hint: 'not in use: fragments are forwarded' },
+  [DropReason.FragmentUnsupported]: {
+    text: 'fragment without its first',
+    hint: 'its addresses must be translated, and the fragment that holds the ports did not come before it',
+  },
   [DropReason.InvalidNeighbourRequest]: {
     text: 'invalid neighbour request',
     hint: 'ARP or NDP for another address than the gateway (pods reach each other through it), malformed, or a router advertisement',
@@ -81,6 +84,22 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   [DropReason.TooBig]: {
     text: 'packet too big for the tunnel',
     hint: "the sender was told the MTU; compare the pod's MTU with that of sluice_vxlan",
+  },
+  [DropReason.NatExhausted]: {
+    text: 'no port left for masquerading',
+    hint: 'too many connections to one destination: "sluice nat list" shows whose they are',
+  },
+  [DropReason.NatConflict]: {
+    text: 'connection ambiguous after translation',
+    hint: 'the client has another connection from the same port to the same backend; its next attempt uses another port',
+  },
+  [DropReason.NatUnsupported]: {
+    text: 'protocol cannot be translated',
+    hint: 'the port of an SCTP association would have to change: use another source port',
+  },
+  [DropReason.NoRoute]: {
+    text: 'no route',
+    hint: 'the node\'s routes say unreachable, prohibit or blackhole for this destination: "ip route get" on the node',
   },
   [DropReason.InvalidTunnelSender]: {
     text: "tunneled from an address that is no node's",

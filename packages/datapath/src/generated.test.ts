@@ -61,8 +61,11 @@ test('configuration is bytes by the names in C', () => {
     gatewayIpv6: parseAddress('fd00::1'),
     hostIfindex: 1,
     hostMac: parseMac('02:00:00:00:00:09'),
+    hostRouting: 1,
     ipv4Enabled: 1,
     ipv6Enabled: 1,
+    masqueradeIpv4: 1,
+    masqueradeIpv6: 1,
     nodeIdentity: 6,
     overlayIfindex: 2,
   });

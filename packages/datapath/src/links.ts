@@ -7,7 +7,7 @@ import type { Paths } from './paths.ts';
 export type Attachment = 'attached' | 'replaced';
 
 export interface LinkStatus {
-  /** Of the pin: `sock_connect4`, `overlay`, `host`, `pod_<device>`. */
+  /** Of the pin: `sock_connect4`, `overlay`, `host`, `pod_<device>`, `from_network_<device>`, `to_network_<device>`. */
   readonly name: string;
   readonly programId: number;
   readonly ifindex: number | undefined;
@@ -24,12 +24,17 @@ export interface Target {
   attach(): Link;
 }
 
-export function tcxTarget(name: string, program: Program, ifindex: number): Target {
+export interface TcxHook {
+  readonly ifindex: number;
+  readonly hook: 'ingress' | 'egress';
+}
+
+export function tcxTarget(name: string, program: Program, { ifindex, hook }: TcxHook): Target {
   return {
     name,
     program,
     matches: (info) => info.ifindex === ifindex,
-    attach: () => attachTcx({ program, ifindex, hook: 'ingress' }),
+    attach: () => attachTcx({ program, ifindex, hook }),
   };
 }
 

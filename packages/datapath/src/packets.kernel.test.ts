@@ -43,6 +43,14 @@ interface DropCase {
 
 const toNeighbour = frame.ipv4({ source: pod.ipv4, destination: neighbour.ipv4 });
 const toNeighbour6 = frame.ipv6({ source: pod.ipv6, destination: neighbour.ipv6 });
+const IPPROTO_SCTP = 132;
+
+function sctp(family: Family, destination: string): Uint8Array {
+  const data = new Uint8Array(16);
+  if (family === 'ipv4') return frame.ipv4({ source: pod.ipv4, destination, protocol: IPPROTO_SCTP }).payload(data);
+  return frame.ipv6({ source: pod.ipv6, destination, protocol: IPPROTO_SCTP }).payload(data);
+}
+
 const extension = { kind: 'destinationOptions', data: new Uint8Array(6) } as const;
 
 const dropCases: readonly DropCase[] = [
@@ -184,9 +192,22 @@ const dropCases: readonly DropCase[] = [
   })),
   ...families.map((family) => ({
     reason: DropReason.ServiceNotTranslated,
-    what: `a service with backends over ${family}`,
-    packet: ip(family, { destination: service[family] }).tcp({ destinationPort: 443 }).payload(),
+    what: `a protocol that services do not have, over ${family}`,
+    packet: sctp(family, service[family]),
   })),
+  ...families.map((family) => ({
+    reason: DropReason.ServiceNotTranslated,
+    what: `from the world, which the node's stack forwards to a service (${family})`,
+    program: 'host_from_host',
+    packet: ip(family, { source: world[family], destination: service[family] }).tcp({ destinationPort: 443 }).payload(),
+  })),
+  {
+    reason: DropReason.FragmentUnsupported,
+    what: 'to a service, before the fragment with its ports',
+    packet: frame
+      .ipv4({ source: pod.ipv4, destination: service.ipv4, fragmentOffset: 64, protocol: UDP })
+      .payload('later part'),
+  },
   {
     reason: DropReason.InvalidNeighbourRequest,
     what: 'ARP for the neighbour',
@@ -253,7 +274,10 @@ test('every drop reason is met by a packet here, or it is known why not', () => 
     [DropReason.EncapFailed, 'only without memory'],
     [DropReason.WriteFailed, 'only without memory'],
     [DropReason.CtCreateFailed, 'counted, not dropped: see conntrack.kernel.test.ts'],
-    [DropReason.FragmentUnsupported, 'not in use while nothing is translated per packet'],
+    [DropReason.NatExhausted, 'needs a world: masquerade.kernel.test.ts'],
+    [DropReason.NatConflict, 'needs two connections: service-packets.kernel.test.ts'],
+    [DropReason.NatUnsupported, 'needs a world: masquerade.kernel.test.ts'],
+    [DropReason.NoRoute, 'needs routes: masquerade.kernel.test.ts'],
   ]);
   const met = new Set(dropCases.map(({ reason }) => reason));
   const missing = Object.values(DropReason).filter((reason) => !met.has(reason) && !elsewhere.has(reason));

@@ -3,9 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { getsockopt, SocketLevel } from '@sluice/ffi';
 import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
-import { createTestNode, type TestNode, type TestPod } from '../test/node.ts';
+import { createTestNode, netnsCookie, type TestNode, type TestPod } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
 import { type Place, type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { Direction, DropReason, type PacketDrop, TracePoint } from './index.ts';
@@ -102,7 +101,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
     using it = scene();
     serve(it.node, TCP, service, []);
     const { ipv4, ipv6 } = it.client.addresses;
-    it.node.datapath.maps.netnsEndpoints.update(namespaceCookie(it.client), {
+    it.node.datapath.maps.netnsEndpoints.update(netnsCookie(it.client), {
       endpointId: 1,
       identity: 300,
       ipv4,
@@ -263,7 +262,7 @@ test('affinity keeps a client with its backend for all its sockets; the client i
   const { affinities, netnsEndpoints } = it.node.datapath.maps;
   const servers = [it.server, it.node.addPod(12, 1002), it.node.addPod(13, 1003)];
   const { ipv4, ipv6 } = it.client.addresses;
-  netnsEndpoints.update(namespaceCookie(it.client), { endpointId: 10, identity: it.client.identity, ipv4, ipv6 });
+  netnsEndpoints.update(netnsCookie(it.client), { endpointId: 10, identity: it.client.identity, ipv4, ipv6 });
   serveSticky(it.node, 1, servers);
   using stack = new DisposableStack();
   const sockets = servers.map((pod) => stack.use(udpServer(pod, pod.addresses.ipv4, TARGET_PORT)));
@@ -319,13 +318,6 @@ function sendFromNewSockets(place: Place, times: number): void {
     using client = udpSocket(place, 4);
     client.sendTo('x', services.ipv4, PORT);
   }
-}
-
-function namespaceCookie(place: Place): bigint {
-  const SO_NETNS_COOKIE = 71;
-  using anySocket = udpSocket(place, 4);
-  const bytes = getsockopt(anySocket.fd, SocketLevel.SOCKET, SO_NETNS_COOKIE, 8);
-  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
 }
 
 function numerically(a: number, b: number): number {

@@ -1,5 +1,6 @@
 // Nodes and pods of kernel tests: namespaces with our devices, programs and map rows, as agent and CNI make them.
 import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { getsockopt, SocketLevel } from '@sluice/ffi';
 import { type Address, type Mac, parseAddress, parseMac, parsePrefix } from '@sluice/net';
 import { type Netlink, openNetlink } from '@sluice/netlink';
 import { installationRoot, silentLogger } from '@sluice/runtime';
@@ -18,10 +19,10 @@ import {
   IpcacheFlag,
   openDatapath,
 } from '../src/index.ts';
-import type { Place } from './sockets.ts';
+import { type Place, udpSocket } from './sockets.ts';
 
 export const VXLAN_PORT = 8472;
-const TUNNEL_MTU = 1450;
+export const TUNNEL_MTU = 1450;
 const HOST_IDENTITY = 1;
 const REMOTE_NODE_IDENTITY = 6;
 
@@ -47,6 +48,8 @@ export interface TestPod extends Place {
   readonly device: string;
   readonly ifindex: number;
   readonly identity: number;
+  /** Of its interface; 1500 until then, more than fits into the tunnel. */
+  setMtu(mtu: number): void;
 }
 
 export interface Families {
@@ -67,6 +70,9 @@ export function createTestNode(number: number): TestNode {
   const devices = createNodeDevices(netlink, number, router);
   const configuration: Configuration = {
     dryRun: 0,
+    hostRouting: 1,
+    masqueradeIpv4: 1,
+    masqueradeIpv6: 1,
     gatewayIpv4: router.ipv4,
     gatewayIpv6: router.ipv6,
     hostIfindex: devices.host,
@@ -152,7 +158,7 @@ export function dropsOf(node: TestNode): Record<string, number> {
 
 function learnNode(node: TestNode, peer: TestNode): void {
   const { maps } = node.datapath;
-  const entry = { tunnelEndpoint: peer.addresses.ipv4, identity: REMOTE_NODE_IDENTITY, flags: 0 };
+  const entry = { tunnelEndpoint: peer.addresses.ipv4, identity: REMOTE_NODE_IDENTITY, flags: 0, mtu: 0 };
   for (const prefix of podPrefixes(peer.number)) {
     addPodRoute(node.netlink, node, prefix);
     const bits = prefix.address.includes(':') ? prefix.length : prefix.length + 96;
@@ -217,9 +223,27 @@ function addPod(node: TestNode, pod: NewPod): TestPod {
   const { maps } = node.datapath;
   const row = { id: pod.number, ifindex, identity: pod.identity, flags: 0, mac, nodeMac: node.configuration.hostMac };
   for (const address of Object.values(addresses)) maps.endpoints.update(address, row);
+  maps.netnsEndpoints.update(netnsCookie(pod.namespace), {
+    endpointId: pod.number,
+    identity: pod.identity,
+    ...addresses,
+  });
   node.namespace.run(() => node.datapath.attachPod(device, ifindex));
   const run: Place['run'] = (section) => pod.run(() => pod.namespace.run(section));
-  return { namespace: pod.namespace, addresses, mac, device, ifindex, identity: pod.identity, run };
+  const setMtu = (mtu: number): void => {
+    using netlink = openNetlink({ namespace: pod.namespace.path });
+    netlink.links.set({ ifindex: ifindexOf(netlink, 'eth0'), mtu });
+  };
+  return { namespace: pod.namespace, addresses, mac, device, ifindex, identity: pod.identity, run, setMtu };
+}
+
+const SO_NETNS_COOKIE = 71;
+
+/** Of a namespace, as any socket inside tells it. */
+export function netnsCookie(place: Place): bigint {
+  using anySocket = udpSocket(place, 4);
+  const bytes = getsockopt(anySocket.fd, SocketLevel.SOCKET, SO_NETNS_COOKIE, 8);
+  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
 }
 
 function configurePod(namespace: TemporaryNetworkNamespace, addresses: Families, gateway: Families): void {
@@ -244,6 +268,8 @@ function setNodeSysctls(): void {
     // Strict, as distributions have it: what we do must stand it.
     ['ipv4/conf/all/rp_filter', 1],
     ['ipv4/conf/default/rp_filter', 1],
+    // A link-local address that is not sure of itself yet asks for no neighbours.
+    ['ipv6/conf/default/accept_dad', 0],
   ] as const) {
     writeFileSync(`/proc/sys/net/${name}`, String(value));
   }

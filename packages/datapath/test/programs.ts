@@ -33,6 +33,9 @@ export const gateway = {
 
 export const configuration: Configuration = {
   dryRun: 0,
+  hostRouting: 1,
+  masqueradeIpv4: 1,
+  masqueradeIpv6: 1,
   gatewayIpv4: gateway.ipv4,
   gatewayIpv6: gateway.ipv6,
   hostIfindex: IFINDEX,
@@ -111,11 +114,11 @@ function writeRows(maps: DatapathMaps): void {
   for (const address of [gateway.ipv4, gateway.ipv6]) maps.endpoints.update(address, host);
   // The node's own pod CIDR: 10.244.1.0/24, in bits of the mapped address.
   const ownPods = { prefixLength: 96 + 24, address: parseAddress('10.244.1.0') };
-  maps.ipcachePrefix.update(ownPods, { tunnelEndpoint: undefined, identity: 3, flags: IpcacheFlag.Unroutable });
+  maps.ipcachePrefix.update(ownPods, { tunnelEndpoint: undefined, identity: 3, flags: IpcacheFlag.Unroutable, mtu: 0 });
   writeRemote(maps, remotePod.ipv4, 2000);
   writeRemote(maps, remotePod.ipv6, 2000);
 }
 
 export function writeRemote(maps: DatapathMaps, address: Address, identity: number): void {
-  maps.ipcache.update(address, { tunnelEndpoint: parseAddress('10.10.30.2'), identity, flags: 0 });
+  maps.ipcache.update(address, { tunnelEndpoint: parseAddress('10.10.30.2'), identity, flags: 0, mtu: 0 });
 }

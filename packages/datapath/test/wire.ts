@@ -1,5 +1,5 @@
-// What is seen on a device: a packet socket inside its namespace.
-import { AddressFamily, bind, close, MessageFlag, packetAddress, recv, SocketType, socket } from '@sluice/ffi';
+// What is seen on a device, and what is put there: packet sockets inside its namespace.
+import { AddressFamily, bind, close, MessageFlag, packetAddress, recv, SocketType, sendto, socket } from '@sluice/ffi';
 
 const ETH_P_ALL = 3;
 
@@ -26,4 +26,18 @@ export function capture(namespace: { run<Result>(section: () => Result): Result 
     },
     [Symbol.dispose]: () => close(fd),
   };
+}
+
+/** Sends a frame out of a device, past every protocol of its namespace. */
+export function inject(
+  namespace: { run<Result>(section: () => Result): Result },
+  ifindex: number,
+  frame: Uint8Array,
+): void {
+  const fd = namespace.run(() => socket(AddressFamily.PACKET, SocketType.RAW, 0));
+  try {
+    sendto(fd, frame, packetAddress({ ifindex, ethertype: ETH_P_ALL }));
+  } finally {
+    close(fd);
+  }
 }

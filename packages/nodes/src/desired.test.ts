@@ -51,6 +51,7 @@ test('other nodes are behind the tunnel with all their addresses, as remote node
     tunnelEndpoint: '10.10.30.102',
     identity: 6,
     flags: IpcacheFlag.Node,
+    mtu: 0,
   });
 });
 
@@ -82,6 +83,7 @@ test('addresses of the node, of its router and of its selected devices are the h
     kind: undefined,
     up: true,
     addresses: [parseAddress('10.10.30.10')],
+    sources: [],
   };
   const devices = [
     { ...vip, selected: true, why: '' },

@@ -3,8 +3,9 @@ import type { ServiceCidrObject } from '@sluice/kube';
 import { reservedIdentities } from '@sluice/model';
 import { type Address, familyOf, formatPrefix, type Mac, type Prefix } from '@sluice/net';
 import type { Device } from './device.ts';
+import { firstOf } from './facts.ts';
 import type { Node } from './node.ts';
-import type { EndpointValue, IpcacheValue } from './ports.ts';
+import type { DeviceValue, EndpointValue, IpcacheValue } from './ports.ts';
 
 /** ENDPOINT_FLAG_HOST */
 export const endpointHostFlag = 1;
@@ -47,9 +48,10 @@ export function desiredRoutes(
 /** By address: the other nodes themselves, through the tunnel in both directions, so that replies come the same way. */
 export function desiredIpcache(nodes: Iterable<Node>): Map<string, IpcacheValue> {
   const rows = new Map<string, IpcacheValue>();
-  for (const { local, tunnelEndpoint, addresses, routerAddresses } of nodes) {
+  for (const { local, tunnelEndpoint, podMtu, addresses, routerAddresses } of nodes) {
     if (local || tunnelEndpoint === undefined) continue;
-    const row = { tunnelEndpoint, identity: reservedIdentities['remote-node'], flags: IpcacheFlag.Node };
+    const identity = reservedIdentities['remote-node'];
+    const row = { tunnelEndpoint, identity, flags: IpcacheFlag.Node, mtu: podMtu };
     for (const address of [...addresses, ...routerAddresses]) rows.set(address, row);
   }
   return rows;
@@ -65,10 +67,10 @@ export function desiredIpcachePrefixes(
 ): Map<string, IpcacheValue> {
   const rows = new Map<string, IpcacheValue>();
   const identity = reservedIdentities.unmanaged;
-  const nowhere = { tunnelEndpoint: undefined, identity, flags: IpcacheFlag.Unroutable };
+  const nowhere = { tunnelEndpoint: undefined, identity, flags: IpcacheFlag.Unroutable, mtu: 0 };
   for (const { cidrs } of serviceCidrs) for (const prefix of cidrs) rows.set(formatPrefix(prefix), nowhere);
-  for (const { local, tunnelEndpoint, podCidrs } of nodes) {
-    const row = local || tunnelEndpoint === undefined ? nowhere : { tunnelEndpoint, identity, flags: 0 };
+  for (const { local, tunnelEndpoint, podMtu, podCidrs } of nodes) {
+    const row = local || tunnelEndpoint === undefined ? nowhere : { tunnelEndpoint, identity, flags: 0, mtu: podMtu };
     for (const prefix of podCidrs) rows.set(formatPrefix(prefix), row);
   }
   return rows;
@@ -97,4 +99,15 @@ export function desiredHostEndpoints(
   const selected = [...devices].filter((device) => device.selected).flatMap((device) => device.addresses);
   const addresses = [...(local?.addresses ?? []), ...(local?.routerAddresses ?? []), ...selected];
   return new Map(addresses.map((address) => [address, row]));
+}
+
+/** By ifindex: the devices that face the network, and what pods' packets leave them with. */
+export function desiredNetworkDevices(devices: Iterable<Device>): Map<string, DeviceValue> {
+  const selected = [...devices].filter((device) => device.selected);
+  return new Map(
+    selected.map((device) => [
+      String(device.ifindex),
+      { ipv4: firstOf(device.sources, 4), ipv6: firstOf(device.sources, 6) },
+    ]),
+  );
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseAddress, parsePrefix } from '@sluice/net';
+import { parseAddress, parseMac, parsePrefix } from '@sluice/net';
 import type { InterfaceAddress, Link, Route } from '@sluice/netlink';
 import { describeDevices, type Observation, unmatchedPatterns } from './device.ts';
 import { deriveMtu } from './mtu.ts';
@@ -8,7 +8,8 @@ import { deriveMtu } from './mtu.ts';
 const names = ['lo', 'eno1', 'eth0', 'eth1', 'sluice_host', 'slc0123456789', 'docker0'];
 
 function link(name: string, index: number): Link {
-  return { ifindex: index + 1, name, mtu: 1500, up: true, carrier: true, loopback: name === 'lo', arp: true };
+  const mac = parseMac('02:00:00:00:00:01');
+  return { ifindex: index + 1, name, mac, mtu: 1500, up: true, carrier: true, loopback: name === 'lo', arp: true };
 }
 
 function address(name: string, text: string, more: Partial<InterfaceAddress> = {}): InterfaceAddress {
@@ -119,4 +120,23 @@ test('MTU is that of the device that holds the tunnel address, less the headers 
 
 test('pods keep the least that IPv6 must have, however small the network is', () => {
   assert.equal(deriveMtu({ devices: [], tunnelSource: parseAddress('fd00::1'), configured: 1300 }).pod, 1280);
+});
+
+test('a chosen device without frames is not chosen after all, and says why', () => {
+  const { mac: _, ...tunnel } = link('eno1', 1);
+  const [row] = describeDevices({ ...observed, links: [tunnel] }, { patterns: ['eno1'], nodeAddresses });
+  assert.deepEqual(
+    [row?.selected, row?.why],
+    [false, 'named by devices: eno1, but it is no Ethernet device: nothing is masqueraded there'],
+  );
+});
+
+test('packets are masqueraded as addresses that the world routes, then as those of the node', () => {
+  const addresses = ['10.10.30.7', '10.10.30.101', 'fd00::1', '2001:db8::1'].map((text) => address('eno1', text));
+  const old = address('eno1', '2001:db8::2', { deprecated: true });
+  const [row] = describeDevices(
+    { ...observed, links: [link('eno1', 1)], addresses: [...addresses, old] },
+    { patterns: [], nodeAddresses },
+  );
+  assert.deepEqual(row?.sources, ['10.10.30.101', '10.10.30.7', '2001:db8::1', 'fd00::1']);
 });

@@ -1,4 +1,4 @@
-import type { Address } from '@sluice/net';
+import { type Address, parsePrefix, prefixContains } from '@sluice/net';
 import type { InterfaceAddress, Link, Route } from '@sluice/netlink';
 
 /** A network device of the node, and whether Sluice treats it as facing the network. */
@@ -10,6 +10,8 @@ export interface Device {
   readonly kind: string | undefined;
   readonly up: boolean;
   readonly addresses: readonly Address[];
+  /** What masqueraded packets may leave with, the best of each family first. */
+  readonly sources: readonly Address[];
   readonly selected: boolean;
   /** Why it was chosen or not, for people. */
   readonly why: string;
@@ -40,9 +42,10 @@ export function describeDevices(observed: Observation, selection: Selection): De
   const links = observed.links.filter((link) => !podDevice.test(link.name));
   return links.map((link) => {
     const addresses = addressesOf(link, observed.addresses);
-    const decision = decide(link, addresses, withDefault.has(link.ifindex), selection);
+    const decision = ethernetOnly(link, decide(link, addresses, withDefault.has(link.ifindex), selection));
     const { name, ifindex, mtu, kind, up } = link;
-    return { name, ifindex, mtu, kind, up, addresses, ...decision };
+    const sources = sourcesOf(link, observed.addresses, selection.nodeAddresses);
+    return { name, ifindex, mtu, kind, up, addresses, sources, ...decision };
   });
 }
 
@@ -64,6 +67,12 @@ function decide(link: Link, addresses: readonly Address[], hasDefault: boolean, 
   if (nodeAddress !== undefined) return yes(`holds the node's address ${nodeAddress}`);
   if (hasDefault) return yes('has a default route');
   return no("neither a default route nor the node's address");
+}
+
+/** Our programs read frames; without them packets go through the stack, and leave as pods send them. */
+function ethernetOnly(link: Link, decision: Decision): Decision {
+  if (!decision.selected || link.mac !== undefined) return decision;
+  return no(`${decision.why}, but it is no Ethernet device: nothing is masqueraded there`);
 }
 
 function no(why: string): Decision {
@@ -102,4 +111,20 @@ function addressesOf(link: Link, addresses: readonly InterfaceAddress[]): Addres
 /** Not those that nobody off the link can reach, and not those that are not ours yet or any more. */
 function isUsable(row: InterfaceAddress): boolean {
   return row.scope !== 'link' && row.scope !== 'nowhere' && !row.duplicate;
+}
+
+/** Best first: addresses that the world routes before unique local ones, then the node's own before others. */
+function sourcesOf(link: Link, all: readonly InterfaceAddress[], nodeAddresses: readonly Address[]): Address[] {
+  const rank = (row: InterfaceAddress): number =>
+    (isUniqueLocal(row.address) ? 2 : 0) + (nodeAddresses.includes(row.address) ? 0 : 1);
+  return all
+    .filter((row) => row.ifindex === link.ifindex && isUsable(row) && !row.deprecated && !row.tentative)
+    .sort((a, b) => rank(a) - rank(b))
+    .map((row) => row.address);
+}
+
+const uniqueLocal = parsePrefix('fc00::/7');
+
+function isUniqueLocal(address: Address): boolean {
+  return prefixContains(uniqueLocal, address);
 }

@@ -36,3 +36,8 @@ function underlayMtu(devices: readonly Device[], tunnelSource: Address | undefin
   const selected = devices.filter((device) => device.selected).map((device) => device.mtu);
   return selected.length === 0 ? ethernetMtu : Math.min(...selected);
 }
+
+/** What fits into the tunnel to a node, when the route there takes packets of this size. */
+export function tunneledMtu(pathMtu: number, tunnelEndpoint: Address): number {
+  return Math.max(pathMtu - vxlanOverheadBytes[familyOf(tunnelEndpoint)], mtuMin);
+}

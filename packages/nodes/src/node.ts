@@ -23,6 +23,8 @@ export interface Node {
   readonly routerAddresses: readonly Address[];
   /** Where to send what is for it; undefined for ourselves and where no family is shared. */
   readonly tunnelEndpoint: Address | undefined;
+  /** The largest packet of a pod that fits into the tunnel there, by the kernel's route; 0 while there is none. */
+  readonly podMtu: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   /** What of the object was refused, and why; the rest is used. */
@@ -56,7 +58,7 @@ export function deriveNodes(
     .map((half) => claims.acceptAddresses(half));
   const ours = own && accepted[0];
   return accepted.map((node) =>
-    node === ours ? { ...node, local: true, tunnelEndpoint: undefined } : remoteNode(node, ours),
+    node === ours ? { ...node, local: true, tunnelEndpoint: undefined, podMtu: 0 } : remoteNode(node, ours),
   );
 }
 
@@ -64,7 +66,7 @@ function internalAddresses(object: NodeObject): Address[] {
   return object.addresses.filter(({ type }) => type === 'InternalIP').map(({ address }) => address);
 }
 
-type Accepted = Omit<Node, 'local' | 'tunnelEndpoint'>;
+type Accepted = Omit<Node, 'local' | 'tunnelEndpoint' | 'podMtu'>;
 
 interface HalfAccepted {
   readonly object: NodeObject;
@@ -106,7 +108,8 @@ function remoteNode(node: Accepted, ours: Accepted | undefined): Node {
   const tunnelEndpoint = ours && tunnelBetween(ours.addresses, node.addresses);
   const unreachable = ours !== undefined && node.addresses.length > 0 && tunnelEndpoint === undefined;
   const problem = 'no address of a family that this node has, too: there is no way to send to it';
-  return { ...node, local: false, tunnelEndpoint, problems: unreachable ? [...node.problems, problem] : node.problems };
+  const problems = unreachable ? [...node.problems, problem] : node.problems;
+  return { ...node, local: false, tunnelEndpoint, podMtu: 0, problems };
 }
 
 /** IPv4 where both have it: 20 bytes less a packet. */

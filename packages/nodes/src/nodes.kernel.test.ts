@@ -353,7 +353,16 @@ function program(facts: NodeFacts, namespace: TemporaryNetworkNamespace, stack: 
       bpffs: stack.use(temporaryBpffs()).path,
       cgroupPath: stack.use(temporaryCgroup()).path,
       objectsDirectory: `${installationRoot()}/bpf/build`,
-      configuration: { ...facts, dryRun: 0, ipv4Enabled: 1, ipv6Enabled: 1, nodeIdentity: 6 },
+      configuration: {
+        ...facts,
+        dryRun: 0,
+        hostRouting: 1,
+        ipv4Enabled: 1,
+        ipv6Enabled: 1,
+        masqueradeIpv4: 1,
+        masqueradeIpv6: 1,
+        nodeIdentity: 6,
+      },
       log: silentLogger,
     }),
   );

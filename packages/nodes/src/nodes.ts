@@ -7,15 +7,17 @@ import {
   desiredHostEndpoints,
   desiredIpcache,
   desiredIpcachePrefixes,
+  desiredNetworkDevices,
   desiredRoutes,
   type HostEndpoint,
   type RouteTarget,
 } from './desired.ts';
 import { type Device, describeDevices, type Observation, unmatchedPatterns } from './device.ts';
 import { firstOf, type NodeFacts } from './facts.ts';
-import { deriveMtu } from './mtu.ts';
+import { deriveMtu, tunneledMtu } from './mtu.ts';
 import { deriveNodes, type LocalNode, type Node, tunnelSource } from './node.ts';
 import { ensureNodeDevices } from './node-devices.ts';
+import { pathMtu } from './path-mtu.ts';
 import type { NodeMaps } from './ports.ts';
 import {
   type AnyReconciler,
@@ -23,6 +25,7 @@ import {
   hostEndpointReconciler,
   ipcachePrefixReconciler,
   ipcacheReconciler,
+  networkDeviceReconciler,
   routeReconciler,
 } from './reconcilers.ts';
 import { addressTable, type DeviceAddress, deviceTable, type NodeRow, nodeTable } from './tables.ts';
@@ -145,6 +148,8 @@ class Nodes implements NodesFeature {
     const desired = () => (this.#facts ? this.#hostEndpoints(this.#facts) : new Map());
     const known = (): boolean => this.#facts !== undefined;
     this.#add(hostEndpointReconciler(maps.endpoints, { desired, initialized: known }, common));
+    const devices = { desired: () => desiredNetworkDevices(this.devices.list()), initialized: known };
+    this.#add(networkDeviceReconciler(maps.devices, devices, common));
   }
 
   async close(): Promise<void> {
@@ -214,9 +219,9 @@ class Nodes implements NodesFeature {
   /** Looks at everything, makes what is missing; what it throws is counted, and it is tried again. */
   #refresh(): void {
     try {
-      this.#deriveNodes();
-      const devices = this.#observe();
-      this.#ensure(devices);
+      const observed = this.#observe();
+      this.#deriveNodes(observed);
+      this.#ensure(this.#describe(observed));
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error);
       throw error;
@@ -227,13 +232,13 @@ class Nodes implements NodesFeature {
     }
   }
 
-  #deriveNodes(): void {
+  #deriveNodes(observed: Observation): void {
     const { nodeObjects, nodeName, lastKnown } = this.#options;
     const serviceCidrs = this.#options.serviceCidrs.list().flatMap(({ cidrs }) => cidrs);
     // A Node object that went away does not take its node's network away: what we had stays.
     const own = this.nodes.get(nodeName) ?? lastKnown;
     const known = { name: nodeName, lastKnown: own, serviceCidrs };
-    const rows = deriveNodes(nodeObjects.list(), known).map((node) => this.#enabledFamilies(node));
+    const rows = deriveNodes(nodeObjects.list(), known).map((node) => withMtu(this.#enabledFamilies(node), observed));
     const before = new Map(this.nodes.list().map((row) => [row.name, row]));
     this.nodes.replaceAll(rows.map((row) => withStatus(row, before.get(row.name), this.#clock.now())));
     for (const { name, problems } of rows) {
@@ -250,13 +255,13 @@ class Nodes implements NodesFeature {
     return { ...node, podCidrs, routerAddresses: node.routerAddresses.filter(isEnabled) };
   }
 
-  #observe(): Device[] {
-    const { netlink, values } = this.#options;
-    const observed = {
-      links: netlink.links.list(),
-      addresses: netlink.addresses.list(),
-      routes: netlink.routes.list(),
-    };
+  #observe(): Observation {
+    const { netlink } = this.#options;
+    return { links: netlink.links.list(), addresses: netlink.addresses.list(), routes: netlink.routes.list() };
+  }
+
+  #describe(observed: Observation): Device[] {
+    const { values } = this.#options;
     const nodeAddresses = this.#local()?.addresses ?? [];
     const devices = describeDevices(observed, { patterns: values.devices, nodeAddresses });
     this.devices.replaceAll(devices);
@@ -328,6 +333,14 @@ function missing(nodeName: string, local: Node | undefined): string | undefined 
     return `Node ${nodeName} has no pod CIDR yet: the operator (or the controller manager) gives it one`;
   }
   return undefined;
+}
+
+function withMtu(node: Node, observed: Observation): Node {
+  const { tunnelEndpoint } = node;
+  const mtu = tunnelEndpoint && pathMtu(observed, tunnelEndpoint);
+  return tunnelEndpoint === undefined || mtu === undefined
+    ? node
+    : { ...node, podMtu: tunneledMtu(mtu, tunnelEndpoint) };
 }
 
 /** A node is done when nothing of it was refused. */

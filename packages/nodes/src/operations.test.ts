@@ -6,7 +6,7 @@ import type { EndpointValue, IpcacheValue } from './ports.ts';
 import { hostEndpointOperations, ipcacheOperations, ipcachePrefixOperations } from './reconcilers.ts';
 
 const tunnelEndpoint = parseAddress('10.10.30.102');
-const entries: IpcacheValue[] = [1, 2, 3].map((identity) => ({ tunnelEndpoint, identity, flags: 0 }));
+const entries: IpcacheValue[] = [1, 2, 3].map((identity) => ({ tunnelEndpoint, identity, flags: 0, mtu: 0 }));
 const changedEntry = (row: IpcacheValue): IpcacheValue => ({ ...row, tunnelEndpoint: parseAddress('fd00::2') });
 
 // The rows hold no key of their own: a number in them says which one is meant.
@@ -23,7 +23,7 @@ operationsCompliance<IpcacheValue>({
       operations: ipcacheOperations(map),
       actual: () => new Map([...map.entries()].map(([address, row]) => [String(address), row])),
       addForeign() {
-        map.update(parseAddress('10.9.9.9'), { tunnelEndpoint, identity: 9, flags: 0 });
+        map.update(parseAddress('10.9.9.9'), { tunnelEndpoint, identity: 9, flags: 0, mtu: 0 });
         return '10.9.9.9';
       },
     };
@@ -43,7 +43,10 @@ operationsCompliance<IpcacheValue>({
       operations: ipcachePrefixOperations(map),
       actual: () => new Map([...map.entries()].map(([key, row]) => [text(key.address, key.prefixLength), row])),
       addForeign() {
-        map.update({ address: parseAddress('10.0.0.0'), prefixLength: 104 }, { tunnelEndpoint, identity: 9, flags: 0 });
+        map.update(
+          { address: parseAddress('10.0.0.0'), prefixLength: 104 },
+          { tunnelEndpoint, identity: 9, flags: 0, mtu: 0 },
+        );
         return '10.0.0.0/8';
       },
     };

@@ -1,8 +1,10 @@
-import type { Endpoint, IpcacheEntry, IpcachePrefixKey } from '@sluice/datapath';
+import type { Device, Endpoint, IpcacheEntry, IpcachePrefixKey } from '@sluice/datapath';
 import type { Address } from '@sluice/net';
 
 /** What nodes need of the datapath's maps, and no more: tests give fakes. */
 export interface NodeMaps {
+  /** By ifindex. */
+  readonly devices: NodeMap<number, Device>;
   readonly endpoints: NodeMap<Address | undefined, Endpoint>;
   readonly ipcache: NodeMap<Address | undefined, IpcacheEntry>;
   /** `prefixLength` is of 128 bits: an IPv4 prefix of n bits counts 96 + n. */
@@ -15,4 +17,9 @@ interface NodeMap<Key, Value> {
   entries(): IterableIterator<[Key, Value]>;
 }
 
-export type { Endpoint as EndpointValue, IpcacheEntry as IpcacheValue, IpcachePrefixKey } from '@sluice/datapath';
+export type {
+  Device as DeviceValue,
+  Endpoint as EndpointValue,
+  IpcacheEntry as IpcacheValue,
+  IpcachePrefixKey,
+} from '@sluice/datapath';

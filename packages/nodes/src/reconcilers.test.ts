@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFakeMap } from '@sluice/bpf';
-import { endpointsMap, ipcacheMap, ipcachePrefixMap } from '@sluice/datapath';
+import { devicesMap, endpointsMap, ipcacheMap, ipcachePrefixMap } from '@sluice/datapath';
 import { parseAddress, parseMac } from '@sluice/net';
 import { fakeClock } from '@sluice/runtime';
 import { homelabNodes } from './builders.ts';
@@ -17,6 +17,7 @@ const pod = { id: 5, ifindex: 9, identity: 300, flags: 0, mac: podMac, nodeMac: 
 /** The three reconcilers of a node on maps that encode as the kernel's do. */
 function laboratory(options: { initialized: boolean }) {
   const maps = {
+    devices: createFakeMap(devicesMap),
     endpoints: createFakeMap(endpointsMap),
     ipcache: createFakeMap(ipcacheMap),
     ipcachePrefix: createFakeMap(ipcachePrefixMap),
@@ -76,7 +77,7 @@ test("node that disappears takes its rows along, and nobody else's", async () =>
 
 test('rows of an earlier process go when all nodes are known, not before', async () => {
   const lab = laboratory({ initialized: false });
-  const stale = { tunnelEndpoint: parseAddress('10.10.30.250'), identity: 6, flags: 0 };
+  const stale = { tunnelEndpoint: parseAddress('10.10.30.250'), identity: 6, flags: 0, mtu: 0 };
   lab.maps.ipcache.update(parseAddress('10.10.30.250'), stale);
   lab.maps.ipcachePrefix.update({ prefixLength: 0, address: undefined }, stale);
   await lab.settle();

@@ -3,7 +3,7 @@ import { hasCode, type Netlink, type Route, type RouteSpec, routeProtocol, route
 import { type Operations, type Reconciler, type ReconcilerOptions, reconciler } from '@sluice/state';
 import { endpointHostFlag, type NodeRoute } from './desired.ts';
 import { keyToText, textToKey } from './ipcache-prefix-key.ts';
-import type { EndpointValue, IpcacheValue, NodeMaps } from './ports.ts';
+import type { DeviceValue, EndpointValue, IpcacheValue, NodeMaps } from './ports.ts';
 
 /** A reconciler, whatever its rows are. */
 export type AnyReconciler = Pick<
@@ -94,6 +94,22 @@ export function ipcachePrefixOperations(map: NodeMaps['ipcachePrefix']): Operati
     update: (row, key) => map.update(textToKey(key), row),
     delete: (key) => void map.delete(textToKey(key)),
     list: () => [...map.entries()].map(([key, row]) => [keyToText(key), row] as const),
+  };
+}
+
+export function networkDeviceReconciler(
+  map: NodeMaps['devices'],
+  wanted: Wanted<DeviceValue>,
+  common: Common,
+): Reconciler<DeviceValue> {
+  return reconciler<DeviceValue>({ ...common, ...wanted, name: 'network-devices', operations: deviceOperations(map) });
+}
+
+export function deviceOperations(map: NodeMaps['devices']): Operations<DeviceValue> {
+  return {
+    update: (row, key) => map.update(Number(key), row),
+    delete: (key) => void map.delete(Number(key)),
+    list: () => [...map.entries()].map(([ifindex, row]) => [String(ifindex), row] as const),
   };
 }
 

@@ -57,6 +57,7 @@ export function nodeTable(): Table<NodeRow> {
       Addresses: (row) => row.addresses.join(', '),
       'Pod CIDRs': (row) => row.podCidrs.map(formatPrefix).join(', '),
       Tunnel: (row) => row.tunnelEndpoint ?? '',
+      MTU: (row) => (row.podMtu === 0 ? '' : String(row.podMtu)),
       State: (row) => row.status.state,
       Problems: (row) => [...row.problems, ...(row.status.error ? [row.status.error] : [])].join('; '),
     },

@@ -8,8 +8,11 @@ export interface Configuration {
   readonly gatewayIpv6: Address | undefined;
   readonly hostIfindex: number;
   readonly hostMac: Mac;
+  readonly hostRouting: number;
   readonly ipv4Enabled: number;
   readonly ipv6Enabled: number;
+  readonly masqueradeIpv4: number;
+  readonly masqueradeIpv6: number;
   readonly nodeIdentity: number;
   readonly overlayIfindex: number;
 }
@@ -22,8 +25,11 @@ export function encodeConfiguration(configuration: Configuration): Record<string
     config_gateway_ipv6: encodeValue(addressCodec, configuration.gatewayIpv6),
     config_host_ifindex: encodeValue(u32Codec, configuration.hostIfindex),
     config_host_mac: encodeValue(macCodec, configuration.hostMac),
+    config_host_routing: encodeValue(u8Codec, configuration.hostRouting),
     config_ipv4_enabled: encodeValue(u8Codec, configuration.ipv4Enabled),
     config_ipv6_enabled: encodeValue(u8Codec, configuration.ipv6Enabled),
+    config_masquerade_ipv4: encodeValue(u8Codec, configuration.masqueradeIpv4),
+    config_masquerade_ipv6: encodeValue(u8Codec, configuration.masqueradeIpv6),
     config_node_identity: encodeValue(u32Codec, configuration.nodeIdentity),
     config_overlay_ifindex: encodeValue(u32Codec, configuration.overlayIfindex),
   };

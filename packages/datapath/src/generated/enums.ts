@@ -16,6 +16,20 @@ export const backendStateNames: Readonly<Record<BackendState, string>> = {
   3: 'maintenance',
 };
 
+/** enum ct_kind */
+export const CtKind = {
+  Connection: 0,
+  DnatAlias: 1,
+  SnatAlias: 2,
+} as const;
+export type CtKind = (typeof CtKind)[keyof typeof CtKind];
+
+export const ctKindNames: Readonly<Record<CtKind, string>> = {
+  0: 'connection',
+  1: 'dnat_alias',
+  2: 'snat_alias',
+};
+
 /** enum ct_state */
 export const CtState = {
   New: 0,
@@ -67,6 +81,10 @@ export const DropReason = {
   InvalidNeighbourRequest: 18,
   TooBig: 19,
   InvalidTunnelSender: 20,
+  NatExhausted: 21,
+  NatConflict: 22,
+  NatUnsupported: 23,
+  NoRoute: 24,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -92,6 +110,10 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
   18: 'invalid_neighbour_request',
   19: 'too_big',
   20: 'invalid_tunnel_sender',
+  21: 'nat_exhausted',
+  22: 'nat_conflict',
+  23: 'nat_unsupported',
+  24: 'no_route',
 };
 
 /** enum endpoint_flag */
@@ -145,6 +167,8 @@ export const TracePoint = {
   FromHost: 4,
   ToHost: 5,
   Socket: 6,
+  FromNetwork: 7,
+  ToNetwork: 8,
 } as const;
 export type TracePoint = (typeof TracePoint)[keyof typeof TracePoint];
 
@@ -156,4 +180,6 @@ export const tracePointNames: Readonly<Record<TracePoint, string>> = {
   4: 'from_host',
   5: 'to_host',
   6: 'socket',
+  7: 'from_network',
+  8: 'to_network',
 };

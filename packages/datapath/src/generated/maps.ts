@@ -1,7 +1,7 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Endpoint, type EventBudget, type Frontend, type FrontendKey, type IpcacheEntry, type IpcachePrefixKey, type NetnsEndpoint, type ReverseNat, type Slot, type SlotKey, type SocketTranslations, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, endpointCodec, eventBudgetCodec, frontendCodec, frontendKeyCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, netnsEndpointCodec, reverseNatCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type IpcacheEntry, type IpcachePrefixKey, type NetnsEndpoint, type Packet, type ReverseNat, type Slot, type SlotKey, type SocketTranslations, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, netnsEndpointCodec, packetCodec, reverseNatCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
@@ -41,11 +41,46 @@ export const backendsMap: MapDescriptor<number, Backend> = {
   20   12 reserved: __u32[3]`,
 };
 
+export const connectionDraftsMap: MapDescriptor<number, Connection> = {
+  name: 'connection_drafts',
+  type: 6,
+  keySize: 4,
+  valueSize: 120,
+  maxEntries: 1,
+  flags: 0,
+  key: u32Codec,
+  value: connectionCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct connection, 120 bytes
+   0    8 expires_ns: __u64
+   8    8 created_ns: __u64
+  16   16 packets: __u64[2]
+  32   16 bytes: __u64[2]
+  48    4 source_identity: __u32
+  52    4 destination_identity: __u32
+  56    4 backend_id: __u32
+  60    4 generation: __u32
+  64   20 dnat: struct tuple_end
+  64   16   address: struct address
+  64   16     words: __be32[4]
+  80    2   port: __be16
+  82    2   reserved: __u8[2]
+  84   20 snat: struct tuple_end
+  84   16   address: struct address
+  84   16     words: __be32[4]
+ 100    2   port: __be16
+ 102    2   reserved: __u8[2]
+ 104    1 state: __u8
+ 105    1 kind: __u8
+ 106    2 tcp_flags: __u8[2]
+ 108   12 reserved: __u32[3]`,
+};
+
 export const conntrackMap: MapDescriptor<Tuple, Connection> = {
   name: 'conntrack',
   type: 1,
   keySize: 40,
-  valueSize: 96,
+  valueSize: 120,
   maxEntries: 131072,
   flags: 1,
   key: tupleCodec,
@@ -59,25 +94,36 @@ export const conntrackMap: MapDescriptor<Tuple, Connection> = {
   34    2 destination_port: __be16
   36    1 protocol: __u8
   37    3 reserved: __u8[3]`,
-  valueLayout: `struct connection, 96 bytes
+  valueLayout: `struct connection, 120 bytes
    0    8 expires_ns: __u64
    8    8 created_ns: __u64
   16   16 packets: __u64[2]
   32   16 bytes: __u64[2]
   48    4 source_identity: __u32
   52    4 destination_identity: __u32
-  56    4 rev_nat_index: __u32
-  60    1 state: __u8
-  61    1 flags: __u8
-  62    2 tcp_flags: __u8[2]
-  64   32 reserved: __u32[8]`,
+  56    4 backend_id: __u32
+  60    4 generation: __u32
+  64   20 dnat: struct tuple_end
+  64   16   address: struct address
+  64   16     words: __be32[4]
+  80    2   port: __be16
+  82    2   reserved: __u8[2]
+  84   20 snat: struct tuple_end
+  84   16   address: struct address
+  84   16     words: __be32[4]
+ 100    2   port: __be16
+ 102    2   reserved: __u8[2]
+ 104    1 state: __u8
+ 105    1 kind: __u8
+ 106    2 tcp_flags: __u8[2]
+ 108   12 reserved: __u32[3]`,
 };
 
 export const conntrackNewMap: MapDescriptor<Tuple, Connection> = {
   name: 'conntrack_new',
   type: 9,
   keySize: 40,
-  valueSize: 96,
+  valueSize: 120,
   maxEntries: 16384,
   flags: 0,
   key: tupleCodec,
@@ -91,18 +137,29 @@ export const conntrackNewMap: MapDescriptor<Tuple, Connection> = {
   34    2 destination_port: __be16
   36    1 protocol: __u8
   37    3 reserved: __u8[3]`,
-  valueLayout: `struct connection, 96 bytes
+  valueLayout: `struct connection, 120 bytes
    0    8 expires_ns: __u64
    8    8 created_ns: __u64
   16   16 packets: __u64[2]
   32   16 bytes: __u64[2]
   48    4 source_identity: __u32
   52    4 destination_identity: __u32
-  56    4 rev_nat_index: __u32
-  60    1 state: __u8
-  61    1 flags: __u8
-  62    2 tcp_flags: __u8[2]
-  64   32 reserved: __u32[8]`,
+  56    4 backend_id: __u32
+  60    4 generation: __u32
+  64   20 dnat: struct tuple_end
+  64   16   address: struct address
+  64   16     words: __be32[4]
+  80    2   port: __be16
+  82    2   reserved: __u8[2]
+  84   20 snat: struct tuple_end
+  84   16   address: struct address
+  84   16     words: __be32[4]
+ 100    2   port: __be16
+ 102    2   reserved: __u8[2]
+ 104    1 state: __u8
+ 105    1 kind: __u8
+ 106    2 tcp_flags: __u8[2]
+ 108   12 reserved: __u32[3]`,
 };
 
 export const countersMap: MapDescriptor<CounterKey, Counter> = {
@@ -121,6 +178,24 @@ export const countersMap: MapDescriptor<CounterKey, Counter> = {
   valueLayout: `struct counter, 16 bytes
    0    8 packets: __u64
    8    8 bytes: __u64`,
+};
+
+export const devicesMap: MapDescriptor<number, Device> = {
+  name: 'devices',
+  type: 1,
+  keySize: 4,
+  valueSize: 48,
+  maxEntries: 64,
+  flags: 1,
+  key: u32Codec,
+  value: deviceCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct device, 48 bytes
+   0   16 ipv4: struct address
+   0   16   words: __be32[4]
+  16   16 ipv6: struct address
+  16   16   words: __be32[4]
+  32   16 reserved: __u32[4]`,
 };
 
 export const endpointsMap: MapDescriptor<Address | undefined, Endpoint> = {
@@ -187,6 +262,30 @@ export const eventsMap: MapDescriptor<undefined, undefined> = {
   valueLayout: '',
 };
 
+export const fragmentsMap: MapDescriptor<FragmentKey, FragmentPorts> = {
+  name: 'fragments',
+  type: 9,
+  keySize: 40,
+  valueSize: 8,
+  maxEntries: 2048,
+  flags: 0,
+  key: fragmentKeyCodec,
+  value: fragmentPortsCodec,
+  keyLayout: `struct fragment_key, 40 bytes
+   0   16 source: struct address
+   0   16   words: __be32[4]
+  16   16 destination: struct address
+  16   16   words: __be32[4]
+  32    4 id: __be32
+  36    1 protocol: __u8
+  37    3 reserved: __u8[3]`,
+  valueLayout: `struct fragment_ports, 8 bytes
+   0    2 source: __be16
+   2    2 destination: __be16
+   4    1 protocol: __u8
+   5    3 reserved: __u8[3]`,
+};
+
 export const frontendsMap: MapDescriptor<FrontendKey, Frontend> = {
   name: 'frontends',
   type: 1,
@@ -228,7 +327,8 @@ export const ipcacheMap: MapDescriptor<Address | undefined, IpcacheEntry> = {
    0   16   words: __be32[4]
   16    4 identity: __u32
   20    4 flags: __u32
-  24    8 reserved: __u32[2]`,
+  24    4 mtu: __u32
+  28    4 reserved: __u32`,
 };
 
 export const ipcachePrefixMap: MapDescriptor<IpcachePrefixKey, IpcacheEntry> = {
@@ -249,7 +349,8 @@ export const ipcachePrefixMap: MapDescriptor<IpcachePrefixKey, IpcacheEntry> = {
    0   16   words: __be32[4]
   16    4 identity: __u32
   20    4 flags: __u32
-  24    8 reserved: __u32[2]`,
+  24    4 mtu: __u32
+  28    4 reserved: __u32`,
 };
 
 export const netnsEndpointsMap: MapDescriptor<bigint, NetnsEndpoint> = {
@@ -269,6 +370,67 @@ export const netnsEndpointsMap: MapDescriptor<bigint, NetnsEndpoint> = {
    8   16   words: __be32[4]
   24   16 ipv6: struct address
   24   16   words: __be32[4]`,
+};
+
+export const packetsMap: MapDescriptor<number, Packet> = {
+  name: 'packets',
+  type: 6,
+  keySize: 4,
+  valueSize: 152,
+  maxEntries: 1,
+  flags: 0,
+  key: u32Codec,
+  value: packetCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct packet, 152 bytes
+   0   40 tuple: struct tuple
+   0   16   source: struct address
+   0   16     words: __be32[4]
+  16   16   destination: struct address
+  16   16     words: __be32[4]
+  32    2   source_port: __be16
+  34    2   destination_port: __be16
+  36    1   protocol: __u8
+  37    3   reserved: __u8[3]
+  40   20 frontend: struct tuple_end
+  40   16   address: struct address
+  40   16     words: __be32[4]
+  56    2   port: __be16
+  58    2   reserved: __u8[2]
+  60   20 reply_source: struct tuple_end
+  60   16   address: struct address
+  60   16     words: __be32[4]
+  76    2   port: __be16
+  78    2   reserved: __u8[2]
+  80    4 source_identity: __u32
+  84    4 destination_identity: __u32
+  88    4 endpoint_id: __u32
+  92    4 line: __u32
+  96    4 transport_offset: __u32
+ 100    4 end_offset: __u32
+ 104    4 wire_length: __u32
+ 108    4 mtu: __u32
+ 112    4 fragment_id: __be32
+ 116    4 backend_id: __u32
+ 120    4 generation: __u32
+ 124    6 destination_mac: struct mac
+ 124    6   bytes: __u8[6]
+ 130    6 source_mac: struct mac
+ 130    6   bytes: __u8[6]
+ 136    2 ethertype: __be16
+ 138    1 direction: __u8
+ 139    1 trace_point: __u8
+ 140    1 fragment: __u8
+ 141    1 hop_limit: __u8
+ 142    1 tcp_flags: __u8
+ 143    1 icmp_type: __u8
+ 144    1 icmp_code: __u8
+ 145    1 is_icmp_error: __u8
+ 146    1 dont_fragment: __u8
+ 147    1 is_unroutable: __u8
+ 148    1 ct_status: __u8
+ 149    1 lacks_ports: __u8
+ 150    2 reserved: __u8[2]`,
 };
 
 export const reverseNatsMap: MapDescriptor<number, ReverseNat> = {
@@ -337,17 +499,21 @@ export const translationsMap: MapDescriptor<number, SocketTranslations> = {
 export const mapDescriptors = {
   affinities: affinitiesMap,
   backends: backendsMap,
+  connection_drafts: connectionDraftsMap,
   conntrack: conntrackMap,
   conntrack_new: conntrackNewMap,
   counters: countersMap,
+  devices: devicesMap,
   endpoints: endpointsMap,
   event_budgets: eventBudgetsMap,
   event_losses: eventLossesMap,
   events: eventsMap,
+  fragments: fragmentsMap,
   frontends: frontendsMap,
   ipcache: ipcacheMap,
   ipcache_prefix: ipcachePrefixMap,
   netns_endpoints: netnsEndpointsMap,
+  packets: packetsMap,
   reverse_nats: reverseNatsMap,
   slots: slotsMap,
   translations: translationsMap,

@@ -2,6 +2,217 @@
 import { type Codec, arrayCodec, bytesCodec, u64Codec, u8Codec, zeroBytes } from '@sluice/bpf';
 import { type Address, type Mac, addressCodec, macCodec } from '@sluice/net';
 
+/** struct tuple */
+export interface Tuple {
+  readonly source: Address | undefined;
+  readonly destination: Address | undefined;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly protocol: number;
+}
+
+export const tupleCodec: Codec<Tuple> = {
+  size: 40,
+  encode(value, view, offset) {
+    addressCodec.encode(value.source, view, offset);
+    addressCodec.encode(value.destination, view, offset + 16);
+    view.setUint16(offset + 32, value.sourcePort);
+    view.setUint16(offset + 34, value.destinationPort);
+    view.setUint8(offset + 36, value.protocol);
+    zeroBytes(view, offset + 37, 3);
+  },
+  decode(view, offset) {
+    return {
+      source: addressCodec.decode(view, offset),
+      destination: addressCodec.decode(view, offset + 16),
+      sourcePort: view.getUint16(offset + 32),
+      destinationPort: view.getUint16(offset + 34),
+      protocol: view.getUint8(offset + 36),
+    };
+  },
+};
+
+/** struct tuple_end */
+export interface TupleEnd {
+  readonly address: Address | undefined;
+  readonly port: number;
+}
+
+export const tupleEndCodec: Codec<TupleEnd> = {
+  size: 20,
+  encode(value, view, offset) {
+    addressCodec.encode(value.address, view, offset);
+    view.setUint16(offset + 16, value.port);
+    zeroBytes(view, offset + 18, 2);
+  },
+  decode(view, offset) {
+    return {
+      address: addressCodec.decode(view, offset),
+      port: view.getUint16(offset + 16),
+    };
+  },
+};
+
+/** struct connection */
+export interface Connection {
+  readonly expiresNs: bigint;
+  readonly createdNs: bigint;
+  readonly packets: readonly bigint[];
+  readonly bytes: readonly bigint[];
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly backendId: number;
+  readonly generation: number;
+  readonly dnat: TupleEnd;
+  readonly snat: TupleEnd;
+  readonly state: number;
+  readonly kind: number;
+  readonly tcpFlags: readonly number[];
+}
+
+const connectionPacketsCodec = arrayCodec(u64Codec, 2);
+const connectionBytesCodec = arrayCodec(u64Codec, 2);
+const connectionTcpFlagsCodec = arrayCodec(u8Codec, 2);
+
+export const connectionCodec: Codec<Connection> = {
+  size: 120,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.expiresNs, true);
+    view.setBigUint64(offset + 8, value.createdNs, true);
+    connectionPacketsCodec.encode(value.packets, view, offset + 16);
+    connectionBytesCodec.encode(value.bytes, view, offset + 32);
+    view.setUint32(offset + 48, value.sourceIdentity, true);
+    view.setUint32(offset + 52, value.destinationIdentity, true);
+    view.setUint32(offset + 56, value.backendId, true);
+    view.setUint32(offset + 60, value.generation, true);
+    tupleEndCodec.encode(value.dnat, view, offset + 64);
+    tupleEndCodec.encode(value.snat, view, offset + 84);
+    view.setUint8(offset + 104, value.state);
+    view.setUint8(offset + 105, value.kind);
+    connectionTcpFlagsCodec.encode(value.tcpFlags, view, offset + 106);
+    zeroBytes(view, offset + 108, 12);
+  },
+  decode(view, offset) {
+    return {
+      expiresNs: view.getBigUint64(offset, true),
+      createdNs: view.getBigUint64(offset + 8, true),
+      packets: connectionPacketsCodec.decode(view, offset + 16),
+      bytes: connectionBytesCodec.decode(view, offset + 32),
+      sourceIdentity: view.getUint32(offset + 48, true),
+      destinationIdentity: view.getUint32(offset + 52, true),
+      backendId: view.getUint32(offset + 56, true),
+      generation: view.getUint32(offset + 60, true),
+      dnat: tupleEndCodec.decode(view, offset + 64),
+      snat: tupleEndCodec.decode(view, offset + 84),
+      state: view.getUint8(offset + 104),
+      kind: view.getUint8(offset + 105),
+      tcpFlags: connectionTcpFlagsCodec.decode(view, offset + 106),
+    };
+  },
+};
+
+/** struct packet */
+export interface Packet {
+  readonly tuple: Tuple;
+  readonly frontend: TupleEnd;
+  readonly replySource: TupleEnd;
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly endpointId: number;
+  readonly line: number;
+  readonly transportOffset: number;
+  readonly endOffset: number;
+  readonly wireLength: number;
+  readonly mtu: number;
+  readonly fragmentId: number;
+  readonly backendId: number;
+  readonly generation: number;
+  readonly destinationMac: Mac;
+  readonly sourceMac: Mac;
+  readonly ethertype: number;
+  readonly direction: number;
+  readonly tracePoint: number;
+  readonly fragment: number;
+  readonly hopLimit: number;
+  readonly tcpFlags: number;
+  readonly icmpType: number;
+  readonly icmpCode: number;
+  readonly isIcmpError: number;
+  readonly dontFragment: number;
+  readonly isUnroutable: number;
+  readonly ctStatus: number;
+  readonly lacksPorts: number;
+}
+
+export const packetCodec: Codec<Packet> = {
+  size: 152,
+  encode(value, view, offset) {
+    tupleCodec.encode(value.tuple, view, offset);
+    tupleEndCodec.encode(value.frontend, view, offset + 40);
+    tupleEndCodec.encode(value.replySource, view, offset + 60);
+    view.setUint32(offset + 80, value.sourceIdentity, true);
+    view.setUint32(offset + 84, value.destinationIdentity, true);
+    view.setUint32(offset + 88, value.endpointId, true);
+    view.setUint32(offset + 92, value.line, true);
+    view.setUint32(offset + 96, value.transportOffset, true);
+    view.setUint32(offset + 100, value.endOffset, true);
+    view.setUint32(offset + 104, value.wireLength, true);
+    view.setUint32(offset + 108, value.mtu, true);
+    view.setUint32(offset + 112, value.fragmentId);
+    view.setUint32(offset + 116, value.backendId, true);
+    view.setUint32(offset + 120, value.generation, true);
+    macCodec.encode(value.destinationMac, view, offset + 124);
+    macCodec.encode(value.sourceMac, view, offset + 130);
+    view.setUint16(offset + 136, value.ethertype);
+    view.setUint8(offset + 138, value.direction);
+    view.setUint8(offset + 139, value.tracePoint);
+    view.setUint8(offset + 140, value.fragment);
+    view.setUint8(offset + 141, value.hopLimit);
+    view.setUint8(offset + 142, value.tcpFlags);
+    view.setUint8(offset + 143, value.icmpType);
+    view.setUint8(offset + 144, value.icmpCode);
+    view.setUint8(offset + 145, value.isIcmpError);
+    view.setUint8(offset + 146, value.dontFragment);
+    view.setUint8(offset + 147, value.isUnroutable);
+    view.setUint8(offset + 148, value.ctStatus);
+    view.setUint8(offset + 149, value.lacksPorts);
+    zeroBytes(view, offset + 150, 2);
+  },
+  decode(view, offset) {
+    return {
+      tuple: tupleCodec.decode(view, offset),
+      frontend: tupleEndCodec.decode(view, offset + 40),
+      replySource: tupleEndCodec.decode(view, offset + 60),
+      sourceIdentity: view.getUint32(offset + 80, true),
+      destinationIdentity: view.getUint32(offset + 84, true),
+      endpointId: view.getUint32(offset + 88, true),
+      line: view.getUint32(offset + 92, true),
+      transportOffset: view.getUint32(offset + 96, true),
+      endOffset: view.getUint32(offset + 100, true),
+      wireLength: view.getUint32(offset + 104, true),
+      mtu: view.getUint32(offset + 108, true),
+      fragmentId: view.getUint32(offset + 112),
+      backendId: view.getUint32(offset + 116, true),
+      generation: view.getUint32(offset + 120, true),
+      destinationMac: macCodec.decode(view, offset + 124),
+      sourceMac: macCodec.decode(view, offset + 130),
+      ethertype: view.getUint16(offset + 136),
+      direction: view.getUint8(offset + 138),
+      tracePoint: view.getUint8(offset + 139),
+      fragment: view.getUint8(offset + 140),
+      hopLimit: view.getUint8(offset + 141),
+      tcpFlags: view.getUint8(offset + 142),
+      icmpType: view.getUint8(offset + 143),
+      icmpCode: view.getUint8(offset + 144),
+      isIcmpError: view.getUint8(offset + 145),
+      dontFragment: view.getUint8(offset + 146),
+      isUnroutable: view.getUint8(offset + 147),
+      ctStatus: view.getUint8(offset + 148),
+      lacksPorts: view.getUint8(offset + 149),
+    };
+  },
+};
+
 /** struct counter_key */
 export interface CounterKey {
   readonly reason: number;
@@ -63,81 +274,23 @@ export const eventBudgetCodec: Codec<EventBudget> = {
   },
 };
 
-/** struct tuple */
-export interface Tuple {
-  readonly source: Address | undefined;
-  readonly destination: Address | undefined;
-  readonly sourcePort: number;
-  readonly destinationPort: number;
-  readonly protocol: number;
+/** struct device */
+export interface Device {
+  readonly ipv4: Address | undefined;
+  readonly ipv6: Address | undefined;
 }
 
-export const tupleCodec: Codec<Tuple> = {
-  size: 40,
+export const deviceCodec: Codec<Device> = {
+  size: 48,
   encode(value, view, offset) {
-    addressCodec.encode(value.source, view, offset);
-    addressCodec.encode(value.destination, view, offset + 16);
-    view.setUint16(offset + 32, value.sourcePort);
-    view.setUint16(offset + 34, value.destinationPort);
-    view.setUint8(offset + 36, value.protocol);
-    zeroBytes(view, offset + 37, 3);
+    addressCodec.encode(value.ipv4, view, offset);
+    addressCodec.encode(value.ipv6, view, offset + 16);
+    zeroBytes(view, offset + 32, 16);
   },
   decode(view, offset) {
     return {
-      source: addressCodec.decode(view, offset),
-      destination: addressCodec.decode(view, offset + 16),
-      sourcePort: view.getUint16(offset + 32),
-      destinationPort: view.getUint16(offset + 34),
-      protocol: view.getUint8(offset + 36),
-    };
-  },
-};
-
-/** struct connection */
-export interface Connection {
-  readonly expiresNs: bigint;
-  readonly createdNs: bigint;
-  readonly packets: readonly bigint[];
-  readonly bytes: readonly bigint[];
-  readonly sourceIdentity: number;
-  readonly destinationIdentity: number;
-  readonly revNatIndex: number;
-  readonly state: number;
-  readonly flags: number;
-  readonly tcpFlags: readonly number[];
-}
-
-const connectionPacketsCodec = arrayCodec(u64Codec, 2);
-const connectionBytesCodec = arrayCodec(u64Codec, 2);
-const connectionTcpFlagsCodec = arrayCodec(u8Codec, 2);
-
-export const connectionCodec: Codec<Connection> = {
-  size: 96,
-  encode(value, view, offset) {
-    view.setBigUint64(offset, value.expiresNs, true);
-    view.setBigUint64(offset + 8, value.createdNs, true);
-    connectionPacketsCodec.encode(value.packets, view, offset + 16);
-    connectionBytesCodec.encode(value.bytes, view, offset + 32);
-    view.setUint32(offset + 48, value.sourceIdentity, true);
-    view.setUint32(offset + 52, value.destinationIdentity, true);
-    view.setUint32(offset + 56, value.revNatIndex, true);
-    view.setUint8(offset + 60, value.state);
-    view.setUint8(offset + 61, value.flags);
-    connectionTcpFlagsCodec.encode(value.tcpFlags, view, offset + 62);
-    zeroBytes(view, offset + 64, 32);
-  },
-  decode(view, offset) {
-    return {
-      expiresNs: view.getBigUint64(offset, true),
-      createdNs: view.getBigUint64(offset + 8, true),
-      packets: connectionPacketsCodec.decode(view, offset + 16),
-      bytes: connectionBytesCodec.decode(view, offset + 32),
-      sourceIdentity: view.getUint32(offset + 48, true),
-      destinationIdentity: view.getUint32(offset + 52, true),
-      revNatIndex: view.getUint32(offset + 56, true),
-      state: view.getUint8(offset + 60),
-      flags: view.getUint8(offset + 61),
-      tcpFlags: connectionTcpFlagsCodec.decode(view, offset + 62),
+      ipv4: addressCodec.decode(view, offset),
+      ipv6: addressCodec.decode(view, offset + 16),
     };
   },
 };
@@ -201,11 +354,63 @@ export const netnsEndpointCodec: Codec<NetnsEndpoint> = {
   },
 };
 
+/** struct fragment_key */
+export interface FragmentKey {
+  readonly source: Address | undefined;
+  readonly destination: Address | undefined;
+  readonly id: number;
+  readonly protocol: number;
+}
+
+export const fragmentKeyCodec: Codec<FragmentKey> = {
+  size: 40,
+  encode(value, view, offset) {
+    addressCodec.encode(value.source, view, offset);
+    addressCodec.encode(value.destination, view, offset + 16);
+    view.setUint32(offset + 32, value.id);
+    view.setUint8(offset + 36, value.protocol);
+    zeroBytes(view, offset + 37, 3);
+  },
+  decode(view, offset) {
+    return {
+      source: addressCodec.decode(view, offset),
+      destination: addressCodec.decode(view, offset + 16),
+      id: view.getUint32(offset + 32),
+      protocol: view.getUint8(offset + 36),
+    };
+  },
+};
+
+/** struct fragment_ports */
+export interface FragmentPorts {
+  readonly source: number;
+  readonly destination: number;
+  readonly protocol: number;
+}
+
+export const fragmentPortsCodec: Codec<FragmentPorts> = {
+  size: 8,
+  encode(value, view, offset) {
+    view.setUint16(offset, value.source);
+    view.setUint16(offset + 2, value.destination);
+    view.setUint8(offset + 4, value.protocol);
+    zeroBytes(view, offset + 5, 3);
+  },
+  decode(view, offset) {
+    return {
+      source: view.getUint16(offset),
+      destination: view.getUint16(offset + 2),
+      protocol: view.getUint8(offset + 4),
+    };
+  },
+};
+
 /** struct ipcache_entry */
 export interface IpcacheEntry {
   readonly tunnelEndpoint: Address | undefined;
   readonly identity: number;
   readonly flags: number;
+  readonly mtu: number;
 }
 
 export const ipcacheEntryCodec: Codec<IpcacheEntry> = {
@@ -214,13 +419,15 @@ export const ipcacheEntryCodec: Codec<IpcacheEntry> = {
     addressCodec.encode(value.tunnelEndpoint, view, offset);
     view.setUint32(offset + 16, value.identity, true);
     view.setUint32(offset + 20, value.flags, true);
-    zeroBytes(view, offset + 24, 8);
+    view.setUint32(offset + 24, value.mtu, true);
+    zeroBytes(view, offset + 28, 4);
   },
   decode(view, offset) {
     return {
       tunnelEndpoint: addressCodec.decode(view, offset),
       identity: view.getUint32(offset + 16, true),
       flags: view.getUint32(offset + 20, true),
+      mtu: view.getUint32(offset + 24, true),
     };
   },
 };

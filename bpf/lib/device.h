@@ -1,0 +1,26 @@
+/* The node's devices that face the network, as the agent chose them. */
+#pragma once
+#include "address.h"
+#include "limits.h"
+#include "map.h"
+
+struct device {
+	/* What pods' packets leave with; all zero: none of the family, they leave as they are. */
+	struct address ipv4;
+	struct address ipv6;
+	__u32 reserved[4];
+};
+
+/* ifindex -> device */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DEVICES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct device);
+} devices SEC(".maps");
+
+static __always_inline struct device *device_lookup(__u32 ifindex)
+{
+	return bpf_map_lookup_elem(&devices, &ifindex);
+}

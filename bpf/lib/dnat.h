@@ -1,0 +1,126 @@
+/*
+ * DNAT: services per packet, for whatever passed no socket hook: raw packets, another network stack or namespace inside
+ * a pod, the node's own. Backend, affinity and scope are chosen as at the socket (service_choose), and the connection
+ * stays with what was chosen.
+ */
+#pragma once
+#include "conntrack.h"
+#include "nat.h"
+#include "related.h"
+#include "service.h"
+#include "snat.h"
+
+/*
+ * The backend that this client's connection to the frontend goes to. TCP stays with it as long as the connection lives,
+ * whatever becomes of the service; datagrams as long as the backend serves it (as kube-proxy has it).
+ */
+static __always_inline bool dnat_recall(const struct packet *packet, const struct frontend *frontend,
+					const struct service_request *request, struct tuple_end *to)
+{
+	struct connection *alias = ct_alias(&packet->tuple, CT_KIND_DNAT_ALIAS), *connection;
+	struct service_choice choice = {};
+	struct tuple tuple = packet->tuple;
+
+	if (!alias)
+		return false;
+	tuple.destination = alias->dnat.address;
+	tuple.destination_port = alias->dnat.port;
+	connection = ct_entry(&tuple);
+	if (!connection || connection->kind != CT_KIND_CONNECTION || ct_is_over(packet, connection, bpf_ktime_get_ns()))
+		return false;
+	*to = alias->dnat;
+	if (packet->tuple.protocol == IPPROTO_TCP)
+		return true;
+	choice.backend_id = alias->backend_id;
+	choice.generation = alias->generation;
+	if (!frontend || !service_choice_holds(frontend, request, &choice))
+		return false;
+	if (!config_dry_run)
+		alias->generation = choice.generation;
+	return true;
+}
+
+static __always_inline bool dnat_choose(struct packet *packet, const struct frontend *frontend,
+					const struct service_request *request, struct tuple_end *to)
+{
+	struct service_choice choice = {};
+
+	if (!service_choose(frontend, request, &choice))
+		return false;
+	to->address = choice.backend->address;
+	to->port = choice.backend->port;
+	packet->backend_id = choice.backend_id;
+	packet->generation = choice.generation;
+	return true;
+}
+
+/* A client's error about a reply, which it had from the frontend: for the backend that sent it. */
+__noinline verdict_t dnat_translate_error(struct __sk_buff *skb, struct packet *packet)
+{
+	struct tuple_end backend, destination = {};
+	struct quotation quotation;
+	struct connection *alias;
+	struct tuple tuple;
+
+	if (!packet)
+		return -DROP_REASON_INVALID_PACKET;
+	if (!quotation_load(skb, packet, &quotation))
+		return drop(packet, DROP_REASON_SERVICE_NOT_TRANSLATED);
+	tuple = tuple_reverse(&quotation.tuple);
+	alias = ct_alias(&tuple, CT_KIND_DNAT_ALIAS);
+	if (!alias)
+		return drop(packet, DROP_REASON_SERVICE_NOT_TRANSLATED);
+	backend = alias->dnat;
+	STEP(quotation_rewrite(skb, packet, &quotation, NAT_SOURCE, &backend));
+	destination.address = backend.address;
+	return nat_rewrite(skb, packet, NAT_DESTINATION, &destination);
+}
+
+__noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packet)
+{
+	struct service_request request = {};
+	struct tuple_end to = {};
+	struct frontend *frontend;
+
+	if (!packet)
+		return -DROP_REASON_INVALID_PACKET;
+	request.key.address = packet->tuple.destination;
+	request.key.port = packet->tuple.destination_port;
+	request.key.protocol = packet->tuple.protocol;
+	request.client = packet->tuple.source;
+	frontend = request.key.port != 0 ? frontend_lookup(&request.key) : NULL;
+	if (!dnat_recall(packet, frontend, &request, &to)) {
+		/* A port that the service does not have is refused like one without backends. */
+		if (!frontend || !dnat_choose(packet, frontend, &request, &to))
+			return drop(packet, DROP_REASON_NO_BACKEND);
+	}
+	packet->frontend = tuple_destination(&packet->tuple);
+	return nat_rewrite(skb, packet, NAT_DESTINATION, &to);
+}
+
+static __always_inline verdict_t dnat_translate(struct __sk_buff *skb, struct packet *packet)
+{
+	struct address destination = packet->tuple.destination;
+
+	if (!service_owns_address(&destination))
+		return VERDICT_CONTINUE;
+	/* What a hairpinned client is answered. */
+	STEP(snat_reverse(skb, packet));
+	if (!address_equal(&destination, &packet->tuple.destination))
+		return VERDICT_CONTINUE;
+	if (packet->is_icmp_error)
+		return dnat_translate_error(skb, packet);
+	if (!packet_has_ports(packet))
+		return drop(packet, DROP_REASON_SERVICE_NOT_TRANSLATED);
+	if (packet->lacks_ports)
+		return drop(packet, DROP_REASON_FRAGMENT_UNSUPPORTED);
+	return dnat_to_backend(skb, packet);
+}
+
+/* A client that is its own service's backend would take its own packets for forged ones. */
+static __always_inline verdict_t dnat_hairpin(struct __sk_buff *skb, struct packet *packet)
+{
+	struct address frontend = packet->frontend.address;
+
+	return snat_translate(skb, packet, &frontend);
+}

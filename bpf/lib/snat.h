@@ -1,0 +1,227 @@
+/*
+ * SNAT: a source that the other side could not answer becomes one that it can: the node's, for packets into the world
+ * (masquerade); the frontend's, where a client would meet itself behind a service (hairpin).
+ *
+ * The address is shared, with other connections and with the node's own sockets. A port is free when no translated
+ * connection of ours has it towards this destination (the alias is claimed with BPF_NOEXIST, so two CPUs cannot both
+ * get it), no connection of the node is recorded there, and no socket of the node would get the reply.
+ */
+#pragma once
+#include "conntrack.h"
+#include "nat.h"
+#include "related.h"
+#include "service.h"
+
+/* An alias comes before its connection's first packet is through: until then it counts as alive all the same. */
+#define SNAT_GRACE_NS SECOND_NS
+
+static __always_inline struct tuple snat_connection_tuple(const struct tuple *reply, const struct tuple_end *client)
+{
+	struct tuple tuple = tuple_reverse(reply);
+
+	tuple.source = client->address;
+	tuple.source_port = client->port;
+	return tuple;
+}
+
+static __always_inline bool snat_alias_is_alive(const struct tuple *reply, const struct connection *alias)
+{
+	struct tuple tuple = snat_connection_tuple(reply, &alias->snat);
+
+	return alias->created_ns + SNAT_GRACE_NS > bpf_ktime_get_ns() || ct_is_alive(&tuple);
+}
+
+static __always_inline bool snat_socket_exists(struct __sk_buff *skb, const struct tuple *reply)
+{
+	bool is_ipv4 = address_is_ipv4(&reply->source);
+	__u32 size = is_ipv4 ? sizeof(((struct bpf_sock_tuple *)0)->ipv4) : sizeof(((struct bpf_sock_tuple *)0)->ipv6);
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *socket;
+
+	if (is_ipv4) {
+		tuple.ipv4.saddr = reply->source.words[3];
+		tuple.ipv4.daddr = reply->destination.words[3];
+		tuple.ipv4.sport = reply->source_port;
+		tuple.ipv4.dport = reply->destination_port;
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, reply->source.words, sizeof(tuple.ipv6.saddr));
+		__builtin_memcpy(tuple.ipv6.daddr, reply->destination.words, sizeof(tuple.ipv6.daddr));
+		tuple.ipv6.sport = reply->source_port;
+		tuple.ipv6.dport = reply->destination_port;
+	}
+	if (reply->protocol == IPPROTO_TCP)
+		socket = bpf_skc_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	else if (reply->protocol == IPPROTO_UDP)
+		socket = bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	else
+		return false;
+	if (!socket)
+		return false;
+	bpf_sk_release(socket);
+	return true;
+}
+
+/* The translated source must be no frontend's: its packets would be taken for a client's. */
+static __always_inline bool snat_frontend_exists(const struct tuple *reply)
+{
+	struct frontend_key key = {
+	    .address = reply->destination,
+	    .port = reply->destination_port,
+	    .protocol = reply->protocol,
+	};
+
+	return frontend_lookup(&key) != NULL;
+}
+
+/* 1: the alias is ours now. */
+__noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, const struct tuple_end *client)
+{
+	struct connection *present, *alias;
+	struct tuple own;
+
+	if (!reply || !client)
+		return 0;
+	present = ct_entry(reply);
+	if (present) {
+		if (present->kind == CT_KIND_SNAT_ALIAS && tuple_end_equal(&present->snat, client))
+			return 1;
+		if (present->kind != CT_KIND_SNAT_ALIAS || snat_alias_is_alive(reply, present))
+			return 0;
+		ct_forget(reply);
+	}
+	own = tuple_reverse(reply);
+	if (ct_is_alive(&own) || snat_frontend_exists(reply) || snat_socket_exists(skb, reply))
+		return 0;
+	alias = ct_draft(CT_KIND_SNAT_ALIAS);
+	if (!alias)
+		return 0;
+	alias->snat = *client;
+	return bpf_map_update_elem(&conntrack_new, reply, alias, BPF_NOEXIST) == 0;
+}
+
+/* The port that it has, if that is free, else one of the range: at random, so that nobody can foretell it. */
+static __always_inline __be16 snat_port_candidate(const struct packet *packet, int attempt)
+{
+	if (attempt == 0)
+		return packet->tuple.source_port;
+	return bpf_htons(SNAT_PORT_MIN + bpf_get_prandom_u32() % (SNAT_PORT_MAX - SNAT_PORT_MIN + 1));
+}
+
+static __always_inline bool snat_has_port(const struct packet *packet)
+{
+	return nat_checksum_offset(packet->tuple.protocol) != NAT_NO_CHECKSUM;
+}
+
+static __always_inline bool snat_allocate(struct __sk_buff *skb, const struct packet *packet, struct tuple_end *to)
+{
+	struct tuple_end client = tuple_source(&packet->tuple);
+	struct tuple reply = tuple_reverse(&packet->tuple);
+	int attempts = snat_has_port(packet) ? SNAT_ATTEMPTS_MAX : 1;
+
+	reply.destination = to->address;
+	for (int attempt = 0; attempt < SNAT_ATTEMPTS_MAX && attempt < attempts; attempt++) {
+		reply.destination_port = snat_port_candidate(packet, attempt);
+		if (snat_claim(skb, &reply, &client)) {
+			to->port = reply.destination_port;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* An alias that the LRU gave up while nobody had answered yet. */
+static __always_inline bool snat_keep(struct __sk_buff *skb, const struct packet *packet, const struct tuple_end *to)
+{
+	struct tuple reply = ct_snat_alias_tuple(&packet->tuple, to);
+	struct tuple_end client = tuple_source(&packet->tuple);
+
+	return snat_claim(skb, &reply, &client) != 0;
+}
+
+/* Writes the source that the packet's connection was given, or gives it one at this address. */
+__noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet, const struct address *address)
+{
+	struct tuple_end to = {};
+	struct ct_place place;
+
+	if (!packet || !address)
+		return -DROP_REASON_INVALID_PACKET;
+	if (!ct_find(&place, &packet->tuple))
+		return drop(packet, DROP_REASON_CT_CREATE_FAILED);
+	/* Replies of a connection that somebody began who reaches us untranslated. */
+	if (place.direction != 0)
+		return VERDICT_CONTINUE;
+	to = place.connection->snat;
+	if (!tuple_end_is_none(&to) && (place.is_promoted || snat_keep(skb, packet, &to)))
+		return nat_rewrite(skb, packet, NAT_SOURCE, &to);
+	to.address = *address;
+	if (config_dry_run)
+		to.port = packet->tuple.source_port;
+	else if (!snat_allocate(skb, packet, &to))
+		return drop(packet, DROP_REASON_NAT_EXHAUSTED);
+	else
+		place.connection->snat = to;
+	return nat_rewrite(skb, packet, NAT_SOURCE, &to);
+}
+
+/* Whose reply is it? False: nobody's of ours. */
+static __always_inline bool snat_client(const struct tuple *reply, struct tuple_end *client)
+{
+	struct connection *alias = ct_alias(reply, CT_KIND_SNAT_ALIAS);
+
+	if (!alias || !snat_alias_is_alive(reply, alias))
+		return false;
+	*client = alias->snat;
+	return true;
+}
+
+/* An error about a packet that left with a translated source. */
+static __always_inline verdict_t snat_reverse_error(struct __sk_buff *skb, struct packet *packet)
+{
+	struct quotation quotation;
+	struct tuple_end client, destination = {};
+	struct tuple reply;
+
+	if (!quotation_load(skb, packet, &quotation))
+		return VERDICT_CONTINUE;
+	reply = tuple_reverse(&quotation.tuple);
+	if (!snat_client(&reply, &client))
+		return VERDICT_CONTINUE;
+	STEP(quotation_rewrite(skb, packet, &quotation, NAT_SOURCE, &client));
+	destination.address = client.address;
+	return nat_rewrite(skb, packet, NAT_DESTINATION, &destination);
+}
+
+/* Replies to a translated source go to their client again; everything else stays as it is. */
+__noinline verdict_t snat_reverse(struct __sk_buff *skb, struct packet *packet)
+{
+	struct tuple_end client;
+
+	if (!packet)
+		return -DROP_REASON_INVALID_PACKET;
+	if (packet->is_icmp_error)
+		return snat_reverse_error(skb, packet);
+	if (packet->lacks_ports || !snat_client(&packet->tuple, &client))
+		return VERDICT_CONTINUE;
+	return nat_rewrite(skb, packet, NAT_DESTINATION, &client);
+}
+
+/* An error that a client sends about a reply: the quotation shows the world what it sent, and to whom. */
+__noinline verdict_t snat_translate_error(struct __sk_buff *skb, struct packet *packet, const struct address *address)
+{
+	struct tuple_end source = {};
+	struct quotation quotation;
+	struct ct_place place;
+
+	if (!packet || !address)
+		return -DROP_REASON_INVALID_PACKET;
+	if (quotation_load(skb, packet, &quotation) && ct_find(&place, &quotation.tuple) && place.direction == 1 &&
+	    !tuple_end_is_none(&place.connection->snat)) {
+		source = place.connection->snat;
+		STEP(quotation_rewrite(skb, packet, &quotation, NAT_DESTINATION, &source));
+	} else {
+		source.address = *address;
+	}
+	source.port = 0;
+	return nat_rewrite(skb, packet, NAT_SOURCE, &source);
+}

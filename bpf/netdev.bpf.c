@@ -1,0 +1,184 @@
+/*
+ * Hooks: TCX ingress and egress of each device that faces the network. Everything of the node's own passes untouched:
+ * what these programs cannot parse is the stack's business, as it would be without them.
+ */
+#include "lib/device.h"
+#include "lib/entry.h"
+#include "lib/parse.h"
+#include "lib/route.h"
+#include "lib/snat.h"
+#include "lib/track.h"
+
+/* The tunnel's own packets, and whatever nodes say to each other: neither is ever translated. */
+static __always_inline bool netdev_is_node(const struct address *address)
+{
+	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache, address);
+
+	return entry && (entry->flags & IPCACHE_FLAG_NODE);
+}
+
+/* A cluster's address in a packet from the network is forged: pods and nodes of the cluster reach pods by the tunnel.
+ */
+static __always_inline verdict_t netdev_check_source(struct packet *packet)
+{
+	if (endpoint_lookup(&packet->tuple.source))
+		return drop(packet, DROP_REASON_INVALID_SOURCE_ADDRESS);
+	if (ipcache_lookup(&packet->tuple.source))
+		return drop(packet, DROP_REASON_INVALID_SOURCE_ADDRESS);
+	packet->source_identity = IDENTITY_WORLD;
+	return VERDICT_CONTINUE;
+}
+
+/* To the node, or to whoever shares its address. */
+static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct packet *packet)
+{
+	struct address destination = packet->tuple.destination;
+
+	if (netdev_is_node(&packet->tuple.source))
+		return TC_ACT_OK;
+	STEP(snat_reverse(skb, packet));
+	/* The node's own: also where it had to give way to a pod that has its port. */
+	if (address_equal(&destination, &packet->tuple.destination))
+		return TC_ACT_OK;
+	packet->source_identity = IDENTITY_WORLD;
+	STEP(track(skb, packet));
+	return route_local(skb, packet, true);
+}
+
+/* Somebody on the network knows the way to a pod: answered without translation, as a reply. */
+static __always_inline verdict_t netdev_to_pod(struct __sk_buff *skb, struct packet *packet)
+{
+	STEP(netdev_check_source(packet));
+	STEP(track(skb, packet));
+	return route_local(skb, packet, true);
+}
+
+static __always_inline verdict_t netdev_from_network_steps(struct __sk_buff *skb, struct packet *packet)
+{
+	struct endpoint *endpoint;
+
+	if (packet_parse(skb, packet) != VERDICT_CONTINUE || packet_is_arp(packet))
+		return TC_ACT_OK;
+	endpoint = endpoint_lookup(&packet->tuple.destination);
+	if (!endpoint)
+		return TC_ACT_OK;
+	if (endpoint->flags & ENDPOINT_FLAG_HOST)
+		return netdev_to_host(skb, packet);
+	return netdev_to_pod(skb, packet);
+}
+
+static __always_inline struct address netdev_address(const struct device *device, const struct packet *packet)
+{
+	if (packet_is_ipv4(packet))
+		return config_masquerade_ipv4 ? device->ipv4 : (struct address){};
+	return config_masquerade_ipv6 ? device->ipv6 : (struct address){};
+}
+
+/* A pod, or the node by the address that only pods know. */
+static __always_inline verdict_t netdev_masquerade(struct __sk_buff *skb, struct packet *packet,
+						   const struct address *address)
+{
+	if (packet->is_icmp_error)
+		return snat_translate_error(skb, packet, address);
+	if (packet->lacks_ports)
+		return drop(packet, DROP_REASON_FRAGMENT_UNSUPPORTED);
+	return snat_translate(skb, packet, address);
+}
+
+/* Neither found by its socket, nor beyond being mistaken for a pod's: echo, and protocols without ports. */
+static __always_inline bool netdev_must_be_noted(const struct packet *packet)
+{
+	if (packet_has_ports(packet) || address_is_multicast(&packet->tuple.destination))
+		return false;
+	return !packet_is_icmp(packet) ||
+	       packet->icmp_type == (packet_is_ipv4(packet) ? ICMP_ECHO : ICMPV6_ECHO_REQUEST);
+}
+
+/*
+ * The node's own connections keep their ports, unless a pod's has it towards the same destination: the later one gives
+ * way. What has no socket that snat_claim could find is noted, so that no pod takes its number.
+ */
+static __always_inline verdict_t netdev_from_node(struct __sk_buff *skb, struct packet *packet,
+						  const struct address *address)
+{
+	struct tuple reply = tuple_reverse(&packet->tuple);
+	struct tuple_end client;
+	bool is_taken;
+
+	if (packet->is_icmp_error || packet->lacks_ports || netdev_is_node(&packet->tuple.destination))
+		return VERDICT_CONTINUE;
+	is_taken = snat_client(&reply, &client);
+	if (!is_taken && !netdev_must_be_noted(packet))
+		return VERDICT_CONTINUE;
+	packet->source_identity = IDENTITY_HOST;
+	packet->destination_identity = IDENTITY_WORLD;
+	STEP(ct_track(skb, packet));
+	STEP(ct_commit(skb, packet));
+	return is_taken ? snat_translate(skb, packet, address) : VERDICT_CONTINUE;
+}
+
+static __always_inline bool netdev_is_gateway(const struct address *address)
+{
+	struct address ipv4 = config_gateway_ipv4, ipv6 = config_gateway_ipv6;
+
+	return address_equal(address, &ipv4) || address_equal(address, &ipv6);
+}
+
+/* A source of ours that nobody has: its pod has just gone, and the network could not answer it. */
+static __always_inline verdict_t netdev_refuse_stale(struct packet *packet)
+{
+	struct ipcache_entry *entry = ipcache_lookup(&packet->tuple.source);
+
+	if (entry && (entry->flags & IPCACHE_FLAG_UNROUTABLE))
+		return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
+	return VERDICT_CONTINUE;
+}
+
+static __always_inline verdict_t netdev_to_network_steps(struct __sk_buff *skb, struct packet *packet)
+{
+	struct device *device = device_lookup(skb->ifindex);
+	struct endpoint *endpoint;
+	struct address address;
+
+	if (packet_parse(skb, packet) != VERDICT_CONTINUE || packet_is_arp(packet))
+		return TC_ACT_OK;
+	endpoint = endpoint_lookup(&packet->tuple.source);
+	if (!endpoint)
+		return netdev_refuse_stale(packet);
+	if (!device)
+		return TC_ACT_OK;
+	packet->source_identity = endpoint->identity;
+	packet->endpoint_id = endpoint->id;
+	address = netdev_address(device, packet);
+	if (address_is_zero(&address))
+		return TC_ACT_OK;
+	if ((endpoint->flags & ENDPOINT_FLAG_HOST) && !netdev_is_gateway(&packet->tuple.source))
+		return netdev_from_node(skb, packet, &address);
+	return netdev_masquerade(skb, packet, &address);
+}
+
+/* Packets that go on as they came are none of our counters' business: pods' are counted where they begin and end. */
+static __always_inline int netdev_settle(struct __sk_buff *skb, const struct packet *packet, verdict_t verdict)
+{
+	if (verdict == VERDICT_CONTINUE || verdict == TC_ACT_OK)
+		return TC_ACT_UNSPEC; /* the next program on this hook, or the stack */
+	return entry_settle(skb, packet, verdict);
+}
+
+SEC("tc")
+int netdev_from_network(struct __sk_buff *skb)
+{
+	struct packet *packet = packet_begin(DIRECTION_INGRESS, TRACE_POINT_FROM_NETWORK);
+
+	return packet ? netdev_settle(skb, packet, netdev_from_network_steps(skb, packet)) : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int netdev_to_network(struct __sk_buff *skb)
+{
+	struct packet *packet = packet_begin(DIRECTION_EGRESS, TRACE_POINT_TO_NETWORK);
+
+	return packet ? netdev_settle(skb, packet, netdev_to_network_steps(skb, packet)) : TC_ACT_SHOT;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

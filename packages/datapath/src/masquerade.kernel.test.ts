@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { bind, internetAddress } from '@sluice/ffi';
+import { addressToWire, formatAddressPort, packet, parsePacket } from '@sluice/net';
+import { createTestNode, dropsOf, type TestPod } from '../test/node.ts';
+import { type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { capture, inject } from '../test/wire.ts';
+import { connectWorld } from '../test/world.ts';
+import { CtKind } from './index.ts';
+
+const families = [
+  [4, 'ipv4'],
+  [6, 'ipv6'],
+] as const;
+
+const node = createTestNode(1);
+const world = connectWorld(node);
+after(() => {
+  world[Symbol.dispose]();
+  node[Symbol.dispose]();
+});
+
+/** Each test has pods of its own: their ports and drops are nobody else's. */
+let pods = 10;
+
+function newPod(): TestPod {
+  pods += 1;
+  return node.addPod(pods, 1000 + pods);
+}
+
+function bound(socket: TestSocket, address: Parameters<typeof addressToWire>[0], port: number): TestSocket {
+  bind(socket.fd, internetAddress(addressToWire(address), port));
+  return socket;
+}
+
+/** A port of its own for each test: those before are remembered for a minute. */
+let ports = 40_000;
+
+function newPort(): number {
+  ports += 1;
+  return ports;
+}
+
+for (const [version, family] of families) {
+  test(`a pod's datagram reaches the world from the node's address, and its answer the pod (${family})`, () => {
+    const port = newPort();
+    const pod = newPod();
+    using server = udpServer(world, world.addresses[family], 53);
+    using client = bound(udpSocket(pod, version), pod.addresses[family], port);
+    client.connect(world.addresses[family], 53);
+    client.send('who am I?');
+    const received = server.receiveFrom();
+    assert.equal(received?.from, formatAddressPort(world.nodeAddresses[family], port));
+    received?.reply('you are');
+    assert.equal(client.receive(), 'you are');
+  });
+
+  test(`a pod's connection into the world carries data both ways (${family})`, () => {
+    const pod = newPod();
+    using server = tcpServer(world, world.addresses[family], 80);
+    using client = tcpSocket(pod, version);
+    client.connect(world.addresses[family], 80);
+    using accepted = server.accept();
+    client.send('request');
+    assert.equal(accepted?.receive(), 'request');
+    accepted?.send('response');
+    assert.equal(client.receive(), 'response');
+    assert.match(accepted?.peer() ?? '', new RegExp(`^\\[?${world.nodeAddresses[family]}\\]?:`));
+  });
+
+  test(`two pods with the same port get two ports towards the same server, each its own answers (${family})`, () => {
+    const port = newPort();
+    const pod = newPod();
+    const other = newPod();
+    using server = udpServer(world, world.addresses[family], 53);
+    using one = bound(udpSocket(pod, version), pod.addresses[family], port);
+    using two = bound(udpSocket(other, version), other.addresses[family], port);
+    const seen = [one, two].map((client, index) => {
+      client.connect(world.addresses[family], 53);
+      client.send(`pod ${index}`);
+      return server.receiveFrom();
+    });
+    assert.notEqual(seen[0]?.from, seen[1]?.from);
+    for (const received of seen.toReversed()) received?.reply(`to ${received.text}`);
+    assert.equal(one.receive(), 'to pod 0');
+    assert.equal(two.receive(), 'to pod 1');
+  });
+
+  test(`a pod does not get the port of a socket of the node's (${family})`, () => {
+    const port = newPort();
+    const pod = newPod();
+    using server = udpServer(world, world.addresses[family], 53);
+    using own = bound(udpSocket(node, version), world.nodeAddresses[family], port);
+    using client = bound(udpSocket(pod, version), pod.addresses[family], port);
+    client.connect(world.addresses[family], 53);
+    client.send('from the pod');
+    const received = server.receiveFrom();
+    assert.notEqual(received?.from, formatAddressPort(world.nodeAddresses[family], port));
+    own.sendTo('from the node', world.addresses[family], 53);
+    const fromNode = server.receiveFrom();
+    assert.equal(fromNode?.from, formatAddressPort(world.nodeAddresses[family], port));
+    received?.reply('to the pod');
+    fromNode?.reply('to the node');
+    assert.equal(client.receive(), 'to the pod');
+    assert.equal(own.receive(), 'to the node');
+  });
+
+  test(`the node's own connection gives way to a pod that has its port, and both work (${family})`, () => {
+    const port = newPort();
+    const pod = newPod();
+    using server = udpServer(world, world.addresses[family], 53);
+    using client = bound(udpSocket(pod, version), pod.addresses[family], port);
+    client.connect(world.addresses[family], 53);
+    client.send('from the pod');
+    const received = server.receiveFrom();
+    assert.equal(received?.from, formatAddressPort(world.nodeAddresses[family], port));
+    using own = bound(udpSocket(node, version), world.nodeAddresses[family], port);
+    own.connect(world.addresses[family], 53);
+    own.send('from the node');
+    const fromNode = server.receiveFrom();
+    assert.notEqual(fromNode?.from, received?.from);
+    fromNode?.reply('to the node');
+    received?.reply('to the pod');
+    assert.equal(own.receive(), 'to the node');
+    assert.equal(client.receive(), 'to the pod');
+  });
+
+  test(`port unreachable from the world is the pod's ECONNREFUSED (${family})`, () => {
+    const pod = newPod();
+    using client = udpSocket(pod, version);
+    client.connect(world.addresses[family], 9);
+    client.send('anybody?');
+    assert.throws(() => client.receive(), { code: 'ECONNREFUSED' });
+  });
+
+  test(`TCP to a closed port of the world is refused at once (${family})`, () => {
+    const pod = newPod();
+    using client = tcpSocket(pod, version);
+    assert.throws(() => client.connect(world.addresses[family], 81), { code: 'ECONNREFUSED' });
+  });
+
+  test(`a datagram of 65,000 bytes goes into the world and back in fragments (${family})`, () => {
+    const pod = newPod();
+    using server = udpServer(world, world.addresses[family], 53);
+    using client = udpSocket(pod, version);
+    client.connect(world.addresses[family], 53);
+    const text = 'abcdefghij'.repeat(6500);
+    client.send(text);
+    const received = server.receiveFrom();
+    assert.equal(received?.text, text);
+    received?.reply(text);
+    assert.equal(client.receive(), text);
+  });
+
+  test(`somebody in the world who has a route to a pod is answered as the pod (${family})`, () => {
+    const pod = newPod();
+    using server = udpServer(pod, pod.addresses[family], 53);
+    world.addRoute(`${pod.addresses[family]}/${version === 4 ? 32 : 128}`);
+    using client = udpSocket(world, version);
+    client.connect(pod.addresses[family], 53);
+    client.send('hello');
+    server.receiveFrom()?.reply('hello yourself');
+    assert.equal(client.receive(), 'hello yourself');
+  });
+
+  test(`the network cannot pretend to be a pod (${family})`, () => {
+    const pod = newPod();
+    const other = newPod();
+    const before = dropsOf(node).invalid_source_address ?? 0;
+    using frames = capture(pod.namespace, 2);
+    const frame = packet().ethernet({ source: world.mac, destination: world.nodeMac });
+    const forged =
+      version === 4
+        ? frame.ipv4({ source: other.addresses.ipv4, destination: pod.addresses.ipv4 })
+        : frame.ipv6({ source: other.addresses.ipv6, destination: pod.addresses.ipv6 });
+    inject(world, world.wanIfindex, forged.udp({ destinationPort: 53 }).payload('forged'));
+    assert.equal(dropsOf(node).invalid_source_address, before + 1);
+    assert.deepEqual(
+      frames.frames().filter((bytes) => parsePacket(bytes).udp !== undefined),
+      [],
+    );
+  });
+}
+
+test('a masqueraded connection has an alias for its replies, in the table that no flood evicts', () => {
+  const pod = newPod();
+  using server = tcpServer(world, world.addresses.ipv4, 8081);
+  using client = tcpSocket(pod, 4);
+  client.connect(world.addresses.ipv4, 8081);
+  using _accepted = server.accept();
+  const rows = [...node.datapath.maps.conntrack.entries()];
+  const alias = rows.find(([, { snat, kind }]) => kind === CtKind.SnatAlias && snat.address === pod.addresses.ipv4);
+  const connection = rows.find(([{ source }]) => source === pod.addresses.ipv4);
+  assert.equal(alias?.[0].destination, world.nodeAddresses.ipv4);
+  assert.deepEqual(connection?.[1].snat, { address: alias?.[0].destination, port: alias?.[0].destinationPort });
+});
+
+test('nothing was dropped but what was forged', () => {
+  assert.deepEqual(dropsOf(node), { invalid_source_address: 2 });
+});

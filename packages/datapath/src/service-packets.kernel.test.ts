@@ -1,0 +1,270 @@
+// Services for what passes no socket hook: sockets inside a pod's network namespace, outside of the node's cgroup.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { bind, internetAddress, SocketLevel, SocketOption, setsockopt } from '@sluice/ffi';
+import { type Address, addressToWire, formatAddressPort, parseAddress } from '@sluice/net';
+import { connectNodes, createTestNode, dropsOf, type TestPod, TUNNEL_MTU } from '../test/node.ts';
+import { TCP, UDP, writeService } from '../test/services.ts';
+import { type Place, type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { connectWorld } from '../test/world.ts';
+import { CtKind } from './index.ts';
+
+const families = [
+  [4, 'ipv4'],
+  [6, 'ipv6'],
+] as const;
+type Family = (typeof families)[number][1];
+
+const node = createTestNode(1);
+const remote = createTestNode(2);
+connectNodes(node, remote);
+const world = connectWorld(node);
+const [client, server, far] = [node.addPod(10, 1000), node.addPod(11, 1001), remote.addPod(10, 1002)];
+const pods = { client, server, far };
+for (const pod of Object.values(pods)) pod.setMtu(TUNNEL_MTU);
+after(() => {
+  for (const each of [world, remote, node]) each[Symbol.dispose]();
+});
+
+/** Where no socket hook sees the socket. */
+function past({ namespace }: TestPod | typeof node): Place {
+  return { run: (section) => namespace.run(section) };
+}
+
+interface Backend {
+  readonly address: Address;
+  readonly port: number;
+}
+
+let services = 0;
+
+/** A service of its own for each test. */
+function service(family: Family, protocol: number, backends: readonly Backend[], affinitySeconds = 0): Address {
+  services += 1;
+  const address = parseAddress(family === 'ipv4' ? `10.96.1.${services}` : `fd00:10:96::1${services.toString(16)}`);
+  writeService(node.datapath.maps, {
+    id: services,
+    address,
+    port: 80,
+    protocol,
+    affinitySeconds,
+    backends: backends.map((backend, index) => ({ id: services * 100 + index, ...backend })),
+  });
+  return address;
+}
+
+function exchangeOverTcp(place: Place, server: Place, [address, backend]: readonly [Address, Backend]) {
+  using listening = tcpServer(server, backend.address, backend.port);
+  using client = tcpSocket(place, address.includes(':') ? 6 : 4);
+  client.connect(address, 80);
+  using accepted = listening.accept();
+  client.send('request');
+  assert.equal(accepted?.receive(), 'request');
+  accepted?.send('response');
+  assert.equal(client.receive(), 'response');
+  return { seen: accepted?.peer() ?? '', named: client.peer() };
+}
+
+function exchangeOverUdp(
+  place: Place,
+  server: Place,
+  [address, backend]: readonly [Address, Backend],
+  text = 'request',
+) {
+  using listening = udpServer(server, backend.address, backend.port);
+  using client = udpSocket(place, address.includes(':') ? 6 : 4);
+  client.sendTo(text, address, 80);
+  const received = listening.receiveFrom();
+  assert.equal(received?.text, text);
+  received?.reply(text);
+  const answer = client.receiveFrom();
+  assert.equal(answer?.text, text);
+  return { seen: received?.from ?? '', answered: answer?.from };
+}
+
+for (const [version, family] of families) {
+  const backendOn = (pod: TestPod): Backend => ({ address: pod.addresses[family], port: 8080 });
+  const own = pods.client.addresses[family];
+
+  for (const [where, server] of [
+    ['of this node', pods.server],
+    ['of another node', pods.far],
+  ] as const) {
+    test(`TCP to a service reaches a pod ${where}, which sees the client (${family})`, () => {
+      const backend = backendOn(server);
+      const address = service(family, TCP, [backend]);
+      const { seen, named } = exchangeOverTcp(past(pods.client), server, [address, backend]);
+      assert.ok(seen.includes(own), `${seen} is the client`);
+      assert.equal(named, formatAddressPort(address, 80));
+    });
+
+    test(`UDP to a service reaches a pod ${where} and is answered by the service (${family})`, () => {
+      const backend = backendOn(server);
+      const address = service(family, UDP, [backend]);
+      const { seen, answered } = exchangeOverUdp(past(pods.client), server, [address, backend]);
+      assert.ok(seen.includes(own), `${seen} is the client`);
+      assert.equal(answered, formatAddressPort(address, 80));
+    });
+
+    test(`a datagram of 65,000 bytes goes through a service to a pod ${where} and back (${family})`, () => {
+      const backend = backendOn(server);
+      const address = service(family, UDP, [backend]);
+      exchangeOverUdp(past(pods.client), server, [address, backend], 'abcdefghij'.repeat(6500));
+    });
+
+    test(`the node's own socket past the hooks reaches a pod ${where} (${family})`, () => {
+      const backend = backendOn(server);
+      const tcp = service(family, TCP, [backend]);
+      exchangeOverTcp(past(node), server, [tcp, backend]);
+      const udp = service(family, UDP, [backend]);
+      exchangeOverUdp(past(node), server, [udp, backend]);
+    });
+  }
+
+  test(`a client that is its service's backend meets itself, as the service (${family})`, () => {
+    const backend = backendOn(pods.client);
+    const address = service(family, TCP, [backend]);
+    const { seen } = exchangeOverTcp(past(pods.client), pods.client, [address, backend]);
+    assert.ok(seen.includes(address), `${seen} is the service`);
+    const udp = service(family, UDP, [backend]);
+    exchangeOverUdp(past(pods.client), pods.client, [udp, backend]);
+  });
+
+  test(`the node that is its service's backend meets itself, as the service (${family})`, () => {
+    const backend = { address: node.addresses[family], port: 6443 };
+    const address = service(family, TCP, [backend]);
+    const { seen } = exchangeOverTcp(past(node), node, [address, backend]);
+    assert.ok(seen.includes(address), `${seen} is the service`);
+  });
+
+  test(`a pod reaches the node by a service (${family})`, () => {
+    const backend = { address: node.addresses[family], port: 6443 };
+    const { seen } = exchangeOverTcp(past(pods.client), node, [service(family, TCP, [backend]), backend]);
+    assert.ok(seen.includes(own), `${seen} is the client`);
+  });
+
+  test(`a backend in the world is reached from the node's address, by pods and by the node (${family})`, () => {
+    const backend = { address: world.addresses[family], port: 8080 };
+    for (const place of [past(pods.client), past(node)]) {
+      const { seen, named } = exchangeOverTcp(place, world, [service(family, TCP, [backend]), backend]);
+      assert.ok(seen.includes(world.nodeAddresses[family]), `${seen} is the node`);
+      assert.match(named, /80$/);
+      exchangeOverUdp(place, world, [service(family, UDP, [backend]), backend]);
+    }
+  });
+
+  for (const [where, server] of [
+    ['of this node', pods.server],
+    ['of another node', pods.far],
+  ] as const) {
+    test(`a closed port of a backend ${where} is the client's ECONNREFUSED (${family})`, () => {
+      const address = service(family, UDP, [{ address: server.addresses[family], port: 9 }]);
+      using client = udpSocket(past(pods.client), version);
+      client.connect(address, 80);
+      client.send('anybody?');
+      assert.throws(() => client.receive(), { code: 'ECONNREFUSED' });
+    });
+  }
+
+  test(`a client that has gone tells the backend so, through the service (${family})`, () => {
+    const backend = backendOn(pods.server);
+    const address = service(family, UDP, [backend]);
+    using server = udpSocket(pods.server, version);
+    bindTo(server, backend);
+    const client = udpSocket(past(pods.client), version);
+    client.sendTo('request', address, 80);
+    const received = server.receiveFrom();
+    client[Symbol.dispose]();
+    server.connect(own, portOf(received?.from));
+    server.send('too late');
+    assert.throws(() => server.receive(), { code: 'ECONNREFUSED' });
+  });
+
+  test(`affinity is the same at the socket and past it (${family})`, () => {
+    const backends = [8081, 8082, 8083, 8084].map((port) => ({ address: pods.server.addresses[family], port }));
+    const address = service(family, UDP, backends, 600);
+    const servers = backends.map((backend) => udpServer(pods.server, backend.address, backend.port));
+    using _closed = closing(servers);
+    const chosen = Array.from({ length: 12 }, (_, turn) => {
+      using client = udpSocket(turn % 2 === 0 ? pods.client : past(pods.client), version);
+      client.sendTo(`turn ${turn}`, address, 80);
+      return whoReceives(servers);
+    });
+    assert.equal(new Set(chosen).size, 1, `all at one backend: ${chosen.join()}`);
+  });
+
+  test(`a connection outlives its service, which refuses new ones (${family})`, () => {
+    const backend = backendOn(pods.server);
+    const address = service(family, TCP, [backend]);
+    using listening = tcpServer(pods.server, backend.address, backend.port);
+    using client = tcpSocket(past(pods.client), version);
+    client.connect(address, 80);
+    using accepted = listening.accept();
+    node.datapath.maps.frontends.delete({ address, port: 80, protocol: TCP, scope: 0 });
+    client.send('still here');
+    assert.equal(accepted?.receive(), 'still here');
+    accepted?.send('me too');
+    assert.equal(client.receive(), 'me too');
+    using late = tcpSocket(past(pods.client), version);
+    assert.throws(() => late.connect(address, 80), { code: 'ECONNREFUSED' });
+  });
+
+  test(`two services with one backend are two connections, of which one port cannot have both (${family})`, () => {
+    const backend = backendOn(pods.server);
+    const [one, two] = [service(family, TCP, [backend]), service(family, TCP, [backend])];
+    using listening = tcpServer(pods.server, backend.address, backend.port);
+    using first = tcpSocket(past(pods.client), version);
+    reuse(first);
+    bindTo(first, { address: own, port: 41_000 });
+    first.connect(one, 80);
+    using accepted = listening.accept();
+    const before = dropsOf(node).nat_conflict ?? 0;
+    using second = tcpSocket(past(pods.client), version);
+    reuse(second);
+    bindTo(second, { address: own, port: 41_000 });
+    assert.throws(() => second.connect(two, 80));
+    assert.ok((dropsOf(node).nat_conflict ?? 0) > before);
+    first.send('not disturbed');
+    assert.equal(accepted?.receive(), 'not disturbed');
+  });
+}
+
+test('what is translated has its aliases in the safe table as soon as it is answered', () => {
+  const backend = { address: pods.server.addresses.ipv4, port: 8080 };
+  const address = service('ipv4', UDP, [backend]);
+  exchangeOverUdp(past(pods.client), pods.server, [address, backend]);
+  const rows = [...node.datapath.maps.conntrack.entries()].filter(
+    ([tuple, row]) => tuple.destination === address || row.dnat.address === address,
+  );
+  assert.deepEqual(rows.map(([, { kind }]) => kind).sort(), [CtKind.Connection, CtKind.DnatAlias]);
+});
+
+function bindTo(socket: TestSocket, { address, port }: Backend): void {
+  bind(socket.fd, internetAddress(addressToWire(address), port));
+}
+
+function reuse(socket: TestSocket): void {
+  setsockopt(socket.fd, SocketLevel.SOCKET, SocketOption.REUSEADDR, 1);
+}
+
+function portOf(text: string | undefined): number {
+  return Number(text?.slice(text.lastIndexOf(':') + 1));
+}
+
+function closing(sockets: readonly TestSocket[]): Disposable {
+  return {
+    [Symbol.dispose]() {
+      for (const socket of sockets) socket[Symbol.dispose]();
+    },
+  };
+}
+
+const looksMax = 10_000;
+
+function whoReceives(servers: readonly TestSocket[]): number {
+  for (let look = 0; look < looksMax; look += 1) {
+    const index = servers.findIndex((server) => server.receiveNow() !== undefined);
+    if (index !== -1) return index;
+  }
+  throw new Error('nobody received it');
+}
