@@ -44,6 +44,7 @@ export {
   attachCgroup,
   attachIterator,
   attachTcx,
+  attachTracepoint,
   Link,
   type LinkInfo,
   queryTcx,
