@@ -11,6 +11,7 @@
 #include "lib/endpoint.h"
 #include "lib/fragment.h"
 #include "lib/ipcache.h"
+#include "lib/kfree.h"
 #include "lib/service.h"
 #include "lib/inspect.h"
 #include "lib/translation.h"
@@ -25,8 +26,10 @@ enum endpoint_flag contract_endpoint_flag;
 enum ipcache_flag contract_ipcache_flag;
 enum frontend_flag contract_frontend_flag;
 enum backend_state contract_backend_state;
+enum kernel_device_flag contract_kernel_device_flag;
 
 struct drop_event contract_drop_event;
+struct kernel_drop_event contract_kernel_drop_event;
 struct inspected_translation contract_inspected_translation;
 struct inspected_map contract_inspected_map;
 

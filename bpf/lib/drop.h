@@ -10,6 +10,8 @@
 
 enum event_type {
 	EVENT_TYPE_DROP = 1,
+	/* See kfree.h. */
+	EVENT_TYPE_KERNEL_DROP = 16,
 };
 
 #define EVENT_PACKET_BYTES 96
@@ -108,10 +110,10 @@ static __always_inline void counter_add(struct __sk_buff *skb, const struct pack
 }
 
 /* A token bucket kept as a time (GCRA): full when it is EVENT_BURST_MAX intervals ago that anything was spent. */
-static __always_inline bool event_is_affordable(__u64 now)
+static __always_inline bool event_is_affordable(void *budgets, __u64 now)
 {
 	__u32 zero = 0;
-	struct event_budget *budget = bpf_map_lookup_elem(&event_budgets, &zero);
+	struct event_budget *budget = bpf_map_lookup_elem(budgets, &zero);
 	__u64 full = now - EVENT_BURST_MAX * EVENT_INTERVAL_NS;
 
 	if (!budget)
@@ -141,7 +143,7 @@ static __always_inline struct drop_event *event_reserve(enum drop_reason reason)
 	__u64 now = bpf_ktime_get_ns();
 	struct drop_event *event;
 
-	if (!event_is_affordable(now))
+	if (!event_is_affordable(&event_budgets, now))
 		return NULL;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {

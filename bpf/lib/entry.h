@@ -3,13 +3,14 @@
 #include "drop.h"
 #include "packet.h"
 #include "reject.h"
+#include "shot.h"
 
 /* Counts and reports. A drop is silent for its sender. */
 static __always_inline int entry_settle(struct __sk_buff *skb, const struct packet *packet, verdict_t verdict)
 {
 	if (verdict_is_drop(verdict)) {
 		drop_report(skb, packet, verdict);
-		return TC_ACT_SHOT;
+		return shot_note(skb, TC_ACT_SHOT);
 	}
 	forward_report(skb, packet);
 	return verdict;
@@ -19,7 +20,8 @@ static __always_inline int entry_settle(struct __sk_buff *skb, const struct pack
 static __always_inline int entry_settle_and_answer(struct __sk_buff *skb, const struct packet *packet,
 						   verdict_t verdict)
 {
-	int action = entry_settle(skb, packet, verdict);
-
-	return verdict_is_drop(verdict) ? reject_answer(skb, packet, verdict) : action;
+	if (!verdict_is_drop(verdict))
+		return entry_settle(skb, packet, verdict);
+	drop_report(skb, packet, verdict);
+	return shot_note(skb, reject_answer(skb, packet, verdict));
 }

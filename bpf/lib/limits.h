@@ -27,6 +27,10 @@
 #define SNAT_ATTEMPTS_MAX 32
 #define EVENTS_BYTES (1 << 20)
 #define COUNTERS_MAX 256
+/* Each pod has one, the node a few. */
+#define KERNEL_DEVICES_MAX (ENDPOINTS_MAX / 2 + 64)
+/* The kernel has some 130 reasons, and of places that give none as many again. */
+#define KERNEL_DROPS_MAX 512
 /* Drop events of a CPU: so many at once, and one more after each interval. */
 #define EVENT_BURST_MAX 256
 #define EVENT_INTERVAL_NS 1000000ULL

@@ -22,11 +22,12 @@ import { Controllers } from '@sluice/state';
 import { agentAnswers, agentStreams } from './answers.ts';
 import { ApiFacts } from './api-facts.ts';
 import { Connections } from './connections.ts';
+import { KernelDropsPart } from './kernel-drops.ts';
 import { type Kubernetes, kubernetes } from './kubernetes.ts';
 import { Links } from './links.ts';
 import { type LocalApi, startLocalApi } from './local-api.ts';
 import { createMonitor } from './monitor.ts';
-import { nameAddresses } from './names.ts';
+import { nameAddresses, nameEndpoints } from './names.ts';
 import type { AgentOptions } from './options.ts';
 import { OwnNodeFile } from './own-node.ts';
 import { NodeReachability } from './reachability.ts';
@@ -60,6 +61,7 @@ export class Agent {
   readonly links: Links;
   readonly services: Services;
   readonly connections: Connections;
+  readonly kernelDrops: KernelDropsPart;
   readonly reachability: NodeReachability;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -105,10 +107,14 @@ export class Agent {
     });
     this.services = new Services({ ...common, datapath, enabled, kubernetes: this.kubernetes, links: this.links });
     this.connections = new Connections({ ...common, maps: () => this.#opened().maps });
+    this.kernelDrops = new KernelDropsPart({ ...common, datapath, endpoints, nodes: () => this.nodes });
     this.reachability = new NodeReachability({ ...common, nodes: this.nodes.nodes });
     this.monitor = createMonitor({
       nameOf: nameAddresses(this),
       interfaceOf: (ifindex) => this.#netlink.links.get(ifindex)?.name ?? `if${ifindex}`,
+      kernelReason: (reason, name) =>
+        this.kernelDrops.drops?.describe(reason, name) ?? { text: `kernel reason ${reason}`, hint: '' },
+      endpointName: nameEndpoints(this),
     });
   }
 
@@ -125,6 +131,7 @@ export class Agent {
     parts.add(this.#cniServer());
     parts.add(this.links);
     parts.add(this.connections);
+    parts.add(this.kernelDrops);
     parts.add(this.reachability);
     await parts.start();
     this.#log.info(

@@ -13,6 +13,7 @@ export function moduleReports(agent: Agent, links: readonly LinkStatus[]): Modul
     endpointsModule(agent),
     servicesModule(agent),
     conntrackModule(agent),
+    kernelDropsModule(agent),
     ...reconcilerModules(agent),
     ...offModules(agent),
   ];
@@ -69,6 +70,10 @@ const linksNamedMax = 10;
 
 function conntrackModule({ connections }: Agent): ModuleReport {
   return judged('conntrack', connections.problem);
+}
+
+function kernelDropsModule({ kernelDrops }: Agent): ModuleReport {
+  return { name: kernelDrops.name, state: kernelDrops.state, why: kernelDrops.why };
 }
 
 function reconcilerModules({ endpoints, nodes, loadBalancer }: Agent): ModuleReport[] {

@@ -10,6 +10,14 @@ export function nameAddresses(agent: Pick<Agent, 'endpoints' | 'nodes' | 'kubern
       : (podName(agent, address) ?? nodeName(agent, address) ?? sliceName(agent, address) ?? '');
 }
 
+/** By endpoint id: `namespace/pod`, or empty. */
+export function nameEndpoints(agent: Pick<Agent, 'endpoints'>): (id: number) => string {
+  return (id) => {
+    const pod = agent.endpoints?.table.list().find((row) => row.id === id)?.pod;
+    return pod === undefined ? '' : `${pod.namespace}/${pod.name}`;
+  };
+}
+
 function podName({ endpoints }: Pick<Agent, 'endpoints'>, address: Address): string | undefined {
   const [endpoint] = endpoints?.table.by('address', address) ?? [];
   return endpoint?.pod && `${endpoint.pod.namespace}/${endpoint.pod.name}`;

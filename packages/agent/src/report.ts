@@ -89,6 +89,8 @@ export interface StatusReport {
   readonly forwarded: readonly { readonly direction: string; readonly packets: number; readonly bytes: number }[];
   /** Events that found the ring full. */
   readonly eventsLost: number;
+  /** Drops of the kernel that could not be counted, as its tracepoint was busy on that CPU. */
+  readonly kernelDropsMissed: number;
   /** Events that were held back because a CPU dropped more packets than its budget of events allows. */
   readonly eventsWithheld: number;
   readonly configurationWarnings: readonly string[];
@@ -133,7 +135,9 @@ export interface MonitorEvent {
   readonly at: number;
   readonly reason: string;
   readonly hint: string;
-  readonly direction: 'ingress' | 'egress';
+  /** `kernel`: dropped by the kernel itself, before or after our programs had it. */
+  readonly direction: 'ingress' | 'egress' | 'kernel';
+  /** In the datapath; of the kernel the function that dropped it. */
   readonly tracePoint: string;
   /** `namespace/pod`, `node NAME`, or empty. */
   readonly source: string;

@@ -52,6 +52,7 @@ export function statusReport(agent: Agent): StatusReport {
     ...foreignRules({ procPath: options.proc }),
     nodes: agent.reachability.report(),
     ...counterReport(agent),
+    kernelDropsMissed: Number(agent.kernelDrops.drops?.missed() ?? 0n),
     eventsLost: Number(agent.drops?.lost() ?? 0n),
     eventsWithheld: Number(agent.drops?.withheld() ?? 0n),
     configurationWarnings: agent.warnings,
@@ -85,7 +86,7 @@ function ipamReport({ addresses }: Agent): StatusReport['ipam'] {
   });
 }
 
-function counterReport({ datapath }: Agent): Pick<StatusReport, 'drops' | 'forwarded'> {
+function counterReport({ datapath, kernelDrops }: Agent): Pick<StatusReport, 'drops' | 'forwarded'> {
   const rows = [...(datapath?.maps.counters.entries() ?? [])].map(([key, perCpu]) => ({
     reason: dropReasonText[key.reason as DropReason],
     isForwarded: key.reason === DropReason.Forwarded,
@@ -93,16 +94,20 @@ function counterReport({ datapath }: Agent): Pick<StatusReport, 'drops' | 'forwa
     direction: directionNames[key.direction as 0 | 1] ?? String(key.direction),
     ...sum(perCpu),
   }));
+  const ofPrograms = rows
+    .filter((row) => row.isDrop && row.packets > 0)
+    .map(({ reason, direction, packets, bytes }) => ({
+      reason: reason?.text ?? 'unknown reason',
+      direction,
+      packets,
+      bytes,
+      hint: reason?.hint ?? 'the programs are newer than the agent',
+    }));
+  const ofKernel = (kernelDrops.drops?.counts() ?? []).map(({ text, hint, packets, bytes }) => {
+    return { reason: text, direction: 'kernel', packets: Number(packets), bytes: Number(bytes), hint };
+  });
   return {
-    drops: rows
-      .filter((row) => row.isDrop && row.packets > 0)
-      .map(({ reason, direction, packets, bytes }) => ({
-        reason: reason?.text ?? 'unknown reason',
-        direction,
-        packets,
-        bytes,
-        hint: reason?.hint ?? 'the programs are newer than the agent',
-      })),
+    drops: [...ofPrograms, ...ofKernel],
     forwarded: rows
       .filter((row) => row.isForwarded)
       .map(({ direction, packets, bytes }) => ({ direction, packets, bytes })),

@@ -2,8 +2,8 @@ import { Errno, SystemError } from '@sluice/ffi';
 import * as asm from './assembler.ts';
 import { Attributes } from './attributes.ts';
 import { BtfBuilder } from './btf-builder.ts';
+import type { BtfKind } from './btf-type.ts';
 import type { FeatureProbe, ProbeContext } from './features.ts';
-import { findKernelFunctions } from './kernel-btf.ts';
 import { Command, MapFlag, MapType } from './kernel-constants.ts';
 import { loadBtf } from './loaded-btf.ts';
 import { BpfMap, type MapCreateSpec } from './map.ts';
@@ -17,6 +17,7 @@ export const features: readonly FeatureProbe[] = [
   { name: 'socket storage', since: '5.2', probe: () => withSocketStorage(() => undefined) },
   { name: 'socket storage in socket hooks', since: '5.3', probe: () => withSocketStorage(probeSocketStorageGet) },
   { name: 'kernel BTF', since: '5.4', probe: (context) => requireKernelBtf(context) },
+  { name: 'typed tracepoints', since: '5.5', probe: (context) => probeTracepoint(context, 'btf_trace_kfree_skb') },
   {
     name: 'global functions',
     since: '5.6',
@@ -41,6 +42,7 @@ export const features: readonly FeatureProbe[] = [
     probe: () => load({ type: ProgramType.syscall, instructions: returnNumber(0) }),
   },
   { name: 'bpf_timer', since: '5.15', probe: probeTimer },
+  { name: 'packet drop reasons', since: '5.17', probe: (context) => requireType(context, 'skb_drop_reason', 'enum') },
   { name: 'bpf_loop', since: '5.17', probe: () => probeSubprogram({ linkage: 'static', main: loops() }) },
   { name: 'return value of socket hooks', since: '5.18', probe: () => loadHook(setsReturnValue()) },
   { name: 'kernel functions in classifiers', since: '6.2', probe: probeKernelFunction },
@@ -118,6 +120,15 @@ function probeIterator(context: ProbeContext, target: string): void {
     type: ProgramType.tracing,
     attachType: AttachType.traceIter,
     attachBtfId,
+    instructions: returnNumber(0),
+  });
+}
+
+function probeTracepoint(context: ProbeContext, type: string): void {
+  load({
+    type: ProgramType.tracing,
+    attachType: AttachType.traceRawTracepoint,
+    attachBtfId: requireType(context, type, 'typedef'),
     instructions: returnNumber(0),
   });
 }
@@ -241,9 +252,12 @@ function requireKernelBtf({ kernelBtf }: ProbeContext): void {
 }
 
 function kernelFunctionId(context: ProbeContext, name: string): number {
-  const { kernelBtf } = context;
-  const id = kernelBtf && findKernelFunctions(kernelBtf, [name]).get(name);
-  if (id === undefined) throw new Error(kernelBtf === undefined ? 'no kernel BTF' : `no function ${name} in its BTF`);
+  return requireType(context, name, 'function');
+}
+
+function requireType({ kernelBtf }: ProbeContext, name: string, kind: BtfKind): number {
+  const [id] = kernelBtf?.find(name, [kind]) ?? [];
+  if (id === undefined) throw new Error(kernelBtf === undefined ? 'no kernel BTF' : `no ${kind} ${name} in its BTF`);
   return id;
 }
 

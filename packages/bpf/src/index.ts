@@ -33,7 +33,7 @@ export { type Feature, kernelVersion, probeFeatures, requireFeatures } from './f
 export { BpfFormatError } from './format-error.ts';
 export { readIterator } from './iterator.ts';
 export { readKernelBtf } from './kernel-btf.ts';
-export { MapFlag, MapType, mapTypeName, programTypeName } from './kernel-constants.ts';
+export { LinkType, MapFlag, MapType, mapTypeName, programTypeName } from './kernel-constants.ts';
 export { layoutText } from './layout.ts';
 export { checkMapLayout, checkObjectLayout } from './layout-check.ts';
 export { LayoutMismatchError } from './layout-mismatch-error.ts';
@@ -44,6 +44,7 @@ export {
   attachCgroup,
   attachIterator,
   attachTcx,
+  attachTracepoint,
   Link,
   type LinkInfo,
   queryTcx,

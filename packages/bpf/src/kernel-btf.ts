@@ -18,10 +18,3 @@ export function readKernelBtf(path: string = KERNEL_BTF_PATH): Btf {
     throw error;
   }
 }
-
-/** BTF ids of kernel functions that programs call; one pass for all of them. Missing ones are left out. */
-export function findKernelFunctions(btf: Btf, names: Iterable<string>): Map<string, number> {
-  const ids = new Map<string, number>();
-  for (const [name, [id]] of btf.findAll(names, ['function'])) if (id !== undefined) ids.set(name, id);
-  return ids;
-}

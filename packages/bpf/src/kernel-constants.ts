@@ -43,7 +43,7 @@ export const MapType = {
 
 export const MapFlag = { noPrealloc: 1, readOnlyForPrograms: 1 << 7 } as const;
 
-export const LinkType = { tracing: 2, cgroup: 3, iter: 4, xdp: 6, tcx: 11 } as const;
+export const LinkType = { rawTracepoint: 1, tracing: 2, cgroup: 3, iter: 4, xdp: 6, tcx: 11 } as const;
 
 const perCpuTypes: readonly number[] = [MapType.percpuHash, MapType.percpuArray, MapType.lruPercpuHash];
 const arrayTypes: readonly number[] = [MapType.array, MapType.percpuArray];

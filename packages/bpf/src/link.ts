@@ -152,6 +152,15 @@ export function attachIterator(options: { program: Program; map?: BpfMap }): Lin
   return new Link(attributes.call(Command.linkCreate, `attach iterator ${program.name}`));
 }
 
+/**
+ * Attaches a `tp_btf/…` program to its tracepoint, for the whole machine and all its namespaces. Such a link takes no
+ * other program later, and ends only with its last descriptor and pin.
+ */
+export function attachTracepoint(program: Program): Link {
+  const attributes = new Attributes(32).u32(0, program.fd).u32(8, AttachType.traceRawTracepoint);
+  return new Link(attributes.call(Command.linkCreate, `attach ${program.name} to its tracepoint`));
+}
+
 export interface AttachedProgram {
   readonly programId: number;
   /** 0 when it was attached without a link. */

@@ -147,4 +147,8 @@ test('what the kernel does not have is named, and nothing stays open', () => {
     name: 'NotSupportedError',
     feature: 'attaching lists_missing to bpf_iter_no_such_target',
   });
+  assert.throws(() => loadObject(missing, { programs: ['traces_missing'] }), {
+    name: 'NotSupportedError',
+    feature: 'attaching traces_missing to btf_trace_no_such_tracepoint',
+  });
 });

@@ -45,6 +45,7 @@ const status: StatusReport = {
     { reason: 'No backend', direction: 'egress', packets: 3, bytes: 180, hint: 'the service has no ready endpoint' },
   ],
   forwarded: [],
+  kernelDropsMissed: 0,
   eventsLost: 0,
   eventsWithheld: 0,
   configurationWarnings: [],

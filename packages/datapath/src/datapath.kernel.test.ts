@@ -147,7 +147,7 @@ test('a drop is an event for who listens', async () => {
   using node = createTestNode(1);
   const pod = node.addPod(10, 1000);
   const seen: PacketDrop[] = [];
-  using events = node.datapath.events((drop) => seen.push(drop));
+  using events = node.datapath.events((event) => void (event.type === 'drop' && seen.push(event)));
   using client = tcpSocket(pod, 4);
   const nobody = parseAddress('10.96.0.77');
   node.datapath.maps.frontends.update(

@@ -1,9 +1,10 @@
 import { rmSync } from 'node:fs';
 import { Link, unpin } from '@sluice/bpf';
 import type { Logger } from '@sluice/runtime';
-import { type Drops, openDrops, type PacketDrop } from './drops.ts';
+import { type DropEvent, type Drops, openDrops } from './drops.ts';
 import type { Configuration } from './generated/configuration.ts';
 import { type Inspection, openInspection } from './inspection.ts';
+import { type KernelDrops, kernelDropsLink, openKernelDrops } from './kernel-drops.ts';
 import {
   type Attachment,
   cgroupTarget,
@@ -62,7 +63,9 @@ export interface Datapath extends Disposable {
   /** Loads all programs anew with this configuration and puts them into the links that are there. */
   reconfigure(configuration: Configuration): void;
   /** Each drop from now on. One reader at a time: two would each get a part of the ring. */
-  events(onEvent: (event: PacketDrop) => void): Drops;
+  events(onEvent: (event: DropEvent) => void): Drops;
+  /** From now on it is seen what the kernel drops on the devices in `kernel_devices`; see `openKernelDrops`. */
+  openKernelDrops(): KernelDrops;
   mapUsage(): MapUsage[];
   programUsage(): ProgramUsage[];
   inspection(): Inspection;
@@ -96,6 +99,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
   let programs = load(hookObjects, options.configuration);
   stack.defer(() => programs[Symbol.dispose]());
   replacePinned(paths, programs, options.log);
+  let kernelDrops: KernelDrops | undefined;
   let inspection: Inspection | undefined;
   stack.defer(() => inspection?.[Symbol.dispose]());
   const inspect = () => {
@@ -150,8 +154,12 @@ export function openDatapath(options: DatapathOptions): Datapath {
       if (ring === undefined) throw new TypeError('map events is not open');
       return openDrops({ ring, maps, onEvent, log: options.log });
     },
+    openKernelDrops() {
+      kernelDrops = openKernelDrops({ ...options, logDirectory: options.logDirectory, paths, pinned, maps });
+      return kernelDrops;
+    },
     mapUsage: () => inspect().mapUsage(),
-    programUsage: () => readProgramUsage(programs.list(), listLinks(paths)),
+    programUsage: () => readProgramUsage([...programs.list(), ...(kernelDrops?.programs() ?? [])], listLinks(paths)),
     inspection: inspect,
     uninstall() {
       for (const name of paths.links()) removeLink(paths.link(name));
@@ -164,6 +172,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
 /** A link that is found belongs to one of our programs by its name; a dead one, whose device is gone, is removed. */
 function replacePinned(paths: Paths, programs: Programs, log: Logger): void {
   for (const name of paths.links()) {
+    if (name === kernelDropsLink) continue;
     const program = programOfLink(name);
     using link = Link.openPinned(paths.link(name));
     if (program !== undefined && replaceProgram(link, programs.get(program))) continue;

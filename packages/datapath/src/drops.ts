@@ -1,8 +1,10 @@
 import { type BpfMap, openRingBuffer } from '@sluice/bpf';
 import type { Address } from '@sluice/net';
 import type { Logger } from '@sluice/runtime';
-import { Direction, DropReason, TracePoint } from './generated/enums.ts';
+import { type EventTime, timeOfEvent } from './event-time.ts';
+import { Direction, DropReason, EventType, TracePoint } from './generated/enums.ts';
 import { dropEventCodec } from './generated/structs.ts';
+import { decodeKernelDrop, type KernelDrop } from './kernel-drop-event.ts';
 import type { DatapathMaps } from './maps.ts';
 
 /** A packet that was dropped by one of our programs. */
@@ -33,12 +35,6 @@ export interface PacketDrop {
   readonly packet: Uint8Array;
 }
 
-/** How CLOCK_MONOTONIC, which programs stamp events with, relates to the time of day. */
-export interface EventTime {
-  readonly now: number;
-  readonly monotonicNs: bigint;
-}
-
 /** Throws RangeError on a record that no program of this version writes. */
 export function decodeDrop(record: DataView, time: EventTime): PacketDrop {
   if (record.byteLength < dropEventCodec.size) {
@@ -51,7 +47,7 @@ export function decodeDrop(record: DataView, time: EventTime): PacketDrop {
     reason: memberOf(DropReason, event.reason, 'drop reason'),
     direction: event.direction === Direction.Egress ? 'egress' : 'ingress',
     tracePoint: memberOf(TracePoint, event.tracePoint, 'trace point'),
-    at: time.now - Number((time.monotonicNs - event.timestampNs) / 1_000_000n),
+    at: timeOfEvent(event.timestampNs, time),
     ifindex: event.ifindex,
     source: tuple.source,
     destination: tuple.destination,
@@ -73,6 +69,9 @@ function memberOf<Value extends number>(members: Readonly<Record<string, Value>>
   return member;
 }
 
+/** What stands in the ring. */
+export type DropEvent = PacketDrop | KernelDrop;
+
 export interface Drops extends Disposable {
   /** Reads what is there without waiting to be woken; returns how many. */
   drain(): number;
@@ -84,13 +83,13 @@ export interface Drops extends Disposable {
 
 export interface DropsOptions {
   readonly ring: BpfMap;
-  readonly maps: Pick<DatapathMaps, 'eventBudgets' | 'eventLosses'>;
-  readonly onEvent: (event: PacketDrop) => void;
+  readonly maps: Pick<DatapathMaps, 'eventBudgets' | 'eventLosses' | 'kernelBudgets'>;
+  readonly onEvent: (event: DropEvent) => void;
   readonly log: Logger;
 }
 
 export function openDrops({ ring, maps, onEvent, log }: DropsOptions): Drops {
-  const reader = openRingBuffer(ring, (record) => onEvent(decodeDrop(record, eventTime())), {
+  const reader = openRingBuffer(ring, (record) => onEvent(decodeEvent(record)), {
     losses: maps.eventLosses,
     // The ring is pinned: it may hold what the programs of another version wrote before ours took their places.
     onError: (error) => log.warn({ error }, 'a drop event cannot be read and is left out'),
@@ -98,9 +97,17 @@ export function openDrops({ ring, maps, onEvent, log }: DropsOptions): Drops {
   return {
     drain: () => reader.drain(),
     lost: () => reader.lost(),
-    withheld: () => (maps.eventBudgets.lookup(0) ?? []).reduce((sum, budget) => sum + budget.withheld, 0n),
+    withheld: () =>
+      [maps.eventBudgets, maps.kernelBudgets]
+        .flatMap((budgets) => budgets.lookup(0) ?? [])
+        .reduce((sum, budget) => sum + budget.withheld, 0n),
     [Symbol.dispose]: () => reader[Symbol.dispose](),
   };
+}
+
+function decodeEvent(record: DataView): DropEvent {
+  const isKernel = record.byteLength > 0 && record.getUint8(0) === EventType.KernelDrop;
+  return isKernel ? decodeKernelDrop(record, eventTime()) : decodeDrop(record, eventTime());
 }
 
 function eventTime(): EventTime {

@@ -33,7 +33,7 @@ export function openInspection(
         if (map.info.type === MapType.skStorage) return translations().length;
         // The kernel counts no trie's entries.
         if (map.info.type === MapType.lpmTrie) return maps.ipcachePrefix.count();
-        if (map.info.type === MapType.percpuArray) return map.info.maxEntries;
+        if (map.info.type === MapType.array || map.info.type === MapType.percpuArray) return map.info.maxEntries;
         return map.info.type === MapType.ringbuf ? undefined : counts.get(map.info.id);
       };
       return [...pinned.values()].map((map) => usageOf(map, count(map)));

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { attachCgroup, attachTcx, isPinned, Link, type LinkInfo, type Program, unpin } from '@sluice/bpf';
+import { attachCgroup, attachTcx, isPinned, Link, type LinkInfo, LinkType, type Program, unpin } from '@sluice/bpf';
 import { SystemError } from '@sluice/ffi';
 import type { Paths } from './paths.ts';
 
@@ -78,7 +78,8 @@ export function replaceProgram(link: Link, program: Program): boolean {
 export function removeLink(path: string): void {
   if (!isPinned(path)) return;
   using link = Link.openPinned(path);
-  link.detach();
+  // A tracepoint's link cannot be detached: it ends when nobody holds it.
+  if (link.info().type !== LinkType.rawTracepoint) link.detach();
   unpin(path);
 }
 

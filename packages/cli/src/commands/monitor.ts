@@ -56,6 +56,9 @@ function textOf(line: MonitorLine): string {
 function eventLine(event: MonitorEvent): string {
   const at = new Date(event.at).toISOString().slice(11, 23);
   const names = [event.source, event.destination].map((name) => (name === '' ? 'unknown' : name)).join(' -> ');
-  const identities = `identity ${event.sourceIdentity}->${event.destinationIdentity}`;
-  return `${at} xx drop (${event.reason}) ${names}, ${event.interface} ${event.direction}, ${identities}: ${event.packet}\n             ${event.hint}`;
+  const where =
+    event.direction === 'kernel'
+      ? `kernel function ${event.tracePoint}`
+      : `${event.direction}, identity ${event.sourceIdentity}->${event.destinationIdentity}`;
+  return `${at} xx drop (${event.reason}) ${names}, ${event.interface} ${where}: ${event.packet}\n             ${event.hint}`;
 }

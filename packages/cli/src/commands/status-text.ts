@@ -72,6 +72,9 @@ function health(report: StatusReport): Pair[] {
     ...report.drops.map(
       (drop): Pair => ['', `${drop.reason} (${drop.direction}): ${counted(drop.packets, 'packet')}; ${drop.hint}`],
     ),
+    ...(report.kernelDropsMissed > 0
+      ? [['Drops missed', `${report.kernelDropsMissed} of the kernel (its tracepoint was busy on that CPU)`] as const]
+      : []),
     ...(report.eventsLost > 0 ? [['Events lost', `${report.eventsLost} (the ring was full)`] as const] : []),
     ...(report.eventsWithheld > 0
       ? [['Events withheld', `${report.eventsWithheld} (too many drops at once; the counts above have all)`] as const]

@@ -129,11 +129,13 @@ export const endpointFlagNames: Readonly<Record<EndpointFlag, string>> = {
 /** enum event_type */
 export const EventType = {
   Drop: 1,
+  KernelDrop: 16,
 } as const;
 export type EventType = (typeof EventType)[keyof typeof EventType];
 
 export const eventTypeNames: Readonly<Record<EventType, string>> = {
   1: 'drop',
+  16: 'kernel_drop',
 };
 
 /** enum frontend_flag */
@@ -156,6 +158,16 @@ export type IpcacheFlag = (typeof IpcacheFlag)[keyof typeof IpcacheFlag];
 export const ipcacheFlagNames: Readonly<Record<IpcacheFlag, string>> = {
   1: 'unroutable',
   2: 'node',
+};
+
+/** enum kernel_device_flag */
+export const KernelDeviceFlag = {
+  Shared: 1,
+} as const;
+export type KernelDeviceFlag = (typeof KernelDeviceFlag)[keyof typeof KernelDeviceFlag];
+
+export const kernelDeviceFlagNames: Readonly<Record<KernelDeviceFlag, string>> = {
+  1: 'shared',
 };
 
 /** enum trace_point */

@@ -1,7 +1,7 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type IpcacheEntry, type IpcachePrefixKey, type NetnsEndpoint, type Packet, type ReverseNat, type Slot, type SlotKey, type SocketTranslations, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, netnsEndpointCodec, packetCodec, reverseNatCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type NetnsEndpoint, type Packet, type ReverseNat, type Slot, type SlotKey, type SocketTranslations, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, netnsEndpointCodec, packetCodec, reverseNatCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
@@ -353,6 +353,87 @@ export const ipcachePrefixMap: MapDescriptor<IpcachePrefixKey, IpcacheEntry> = {
   28    4 reserved: __u32`,
 };
 
+export const kernelBudgetsMap: MapDescriptor<number, EventBudget> = {
+  name: 'kernel_budgets',
+  type: 6,
+  keySize: 4,
+  valueSize: 16,
+  maxEntries: 1,
+  flags: 0,
+  key: u32Codec,
+  value: eventBudgetCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct event_budget, 16 bytes
+   0    8 spent_until_ns: __u64
+   8    8 withheld: __u64`,
+};
+
+export const kernelDevicesMap: MapDescriptor<number, number> = {
+  name: 'kernel_devices',
+  type: 1,
+  keySize: 4,
+  valueSize: 4,
+  maxEntries: 4160,
+  flags: 1,
+  key: u32Codec,
+  value: u32Codec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: '__u32, 4 bytes',
+};
+
+export const kernelDropsMap: MapDescriptor<KernelDropKey, Counter> = {
+  name: 'kernel_drops',
+  type: 5,
+  keySize: 16,
+  valueSize: 16,
+  maxEntries: 512,
+  flags: 1,
+  key: kernelDropKeyCodec,
+  value: counterCodec,
+  keyLayout: `struct kernel_drop_key, 16 bytes
+   0    4 reason: __u32
+   4    4 reserved: __u32
+   8    8 location: __u64`,
+  valueLayout: `struct counter, 16 bytes
+   0    8 packets: __u64
+   8    8 bytes: __u64`,
+};
+
+export const kernelPlacesMap: MapDescriptor<bigint, KernelFunction> = {
+  name: 'kernel_places',
+  type: 1,
+  keySize: 8,
+  valueSize: 48,
+  maxEntries: 512,
+  flags: 1,
+  key: u64Codec,
+  value: kernelFunctionCodec,
+  keyLayout: '__u64, 8 bytes',
+  valueLayout: `struct kernel_function, 48 bytes
+   0   40 name: __u8[40]
+  40    1 is_transport: __u8
+  41    7 reserved: __u8[7]`,
+};
+
+export const kernelSettingsMap: MapDescriptor<number, KernelDropSettings> = {
+  name: 'kernel_settings',
+  type: 2,
+  keySize: 4,
+  valueSize: 72,
+  maxEntries: 1,
+  flags: 0,
+  key: u32Codec,
+  value: kernelDropSettingsCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct kernel_drop_settings, 72 bytes
+   0    8 netns_cookie: __u64
+   8   32 ignored_reasons: __u64[4]
+  40    4 unspecified_reason: __u32
+  44    4 tc_ingress_reason: __u32
+  48    4 tc_egress_reason: __u32
+  52   20 reserved: __u32[5]`,
+};
+
 export const netnsEndpointsMap: MapDescriptor<bigint, NetnsEndpoint> = {
   name: 'netns_endpoints',
   type: 1,
@@ -451,6 +532,19 @@ export const reverseNatsMap: MapDescriptor<number, ReverseNat> = {
   19    1 reserved: __u8`,
 };
 
+export const shotPacketsMap: MapDescriptor<number, bigint> = {
+  name: 'shot_packets',
+  type: 6,
+  keySize: 4,
+  valueSize: 8,
+  maxEntries: 1,
+  flags: 0,
+  key: u32Codec,
+  value: u64Codec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: '__u64, 8 bytes',
+};
+
 export const slotsMap: MapDescriptor<SlotKey, Slot> = {
   name: 'slots',
   type: 1,
@@ -512,9 +606,15 @@ export const mapDescriptors = {
   frontends: frontendsMap,
   ipcache: ipcacheMap,
   ipcache_prefix: ipcachePrefixMap,
+  kernel_budgets: kernelBudgetsMap,
+  kernel_devices: kernelDevicesMap,
+  kernel_drops: kernelDropsMap,
+  kernel_places: kernelPlacesMap,
+  kernel_settings: kernelSettingsMap,
   netns_endpoints: netnsEndpointsMap,
   packets: packetsMap,
   reverse_nats: reverseNatsMap,
+  shot_packets: shotPacketsMap,
   slots: slotsMap,
   translations: translationsMap,
 } as const;

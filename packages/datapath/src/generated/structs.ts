@@ -452,6 +452,82 @@ export const ipcachePrefixKeyCodec: Codec<IpcachePrefixKey> = {
   },
 };
 
+/** struct kernel_drop_settings */
+export interface KernelDropSettings {
+  readonly netnsCookie: bigint;
+  readonly ignoredReasons: readonly bigint[];
+  readonly unspecifiedReason: number;
+  readonly tcIngressReason: number;
+  readonly tcEgressReason: number;
+}
+
+const kernelDropSettingsIgnoredReasonsCodec = arrayCodec(u64Codec, 4);
+
+export const kernelDropSettingsCodec: Codec<KernelDropSettings> = {
+  size: 72,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.netnsCookie, true);
+    kernelDropSettingsIgnoredReasonsCodec.encode(value.ignoredReasons, view, offset + 8);
+    view.setUint32(offset + 40, value.unspecifiedReason, true);
+    view.setUint32(offset + 44, value.tcIngressReason, true);
+    view.setUint32(offset + 48, value.tcEgressReason, true);
+    zeroBytes(view, offset + 52, 20);
+  },
+  decode(view, offset) {
+    return {
+      netnsCookie: view.getBigUint64(offset, true),
+      ignoredReasons: kernelDropSettingsIgnoredReasonsCodec.decode(view, offset + 8),
+      unspecifiedReason: view.getUint32(offset + 40, true),
+      tcIngressReason: view.getUint32(offset + 44, true),
+      tcEgressReason: view.getUint32(offset + 48, true),
+    };
+  },
+};
+
+/** struct kernel_drop_key */
+export interface KernelDropKey {
+  readonly reason: number;
+  readonly location: bigint;
+}
+
+export const kernelDropKeyCodec: Codec<KernelDropKey> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.reason, true);
+    zeroBytes(view, offset + 4, 4);
+    view.setBigUint64(offset + 8, value.location, true);
+  },
+  decode(view, offset) {
+    return {
+      reason: view.getUint32(offset, true),
+      location: view.getBigUint64(offset + 8, true),
+    };
+  },
+};
+
+/** struct kernel_function */
+export interface KernelFunction {
+  readonly name: Uint8Array;
+  readonly isTransport: number;
+}
+
+const kernelFunctionNameCodec = bytesCodec(40);
+
+export const kernelFunctionCodec: Codec<KernelFunction> = {
+  size: 48,
+  encode(value, view, offset) {
+    kernelFunctionNameCodec.encode(value.name, view, offset);
+    view.setUint8(offset + 40, value.isTransport);
+    zeroBytes(view, offset + 41, 7);
+  },
+  decode(view, offset) {
+    return {
+      name: kernelFunctionNameCodec.decode(view, offset),
+      isTransport: view.getUint8(offset + 40),
+    };
+  },
+};
+
 /** struct frontend_key */
 export interface FrontendKey {
   readonly address: Address | undefined;
@@ -779,6 +855,58 @@ export const dropEventCodec: Codec<DropEvent> = {
       line: view.getUint32(offset + 72, true),
       capturedLength: view.getUint32(offset + 76, true),
       packet: dropEventPacketCodec.decode(view, offset + 80),
+    };
+  },
+};
+
+/** struct kernel_drop_event */
+export interface KernelDropEvent {
+  readonly type: number;
+  readonly networkOffset: number;
+  readonly protocol: number;
+  readonly reason: number;
+  readonly timestampNs: bigint;
+  readonly endpointId: number;
+  readonly packetLength: number;
+  readonly capturedLength: number;
+  readonly device: readonly number[];
+  readonly function: Uint8Array;
+  readonly packet: Uint8Array;
+}
+
+const kernelDropEventDeviceCodec = arrayCodec(u8Codec, 16);
+const kernelDropEventFunctionCodec = bytesCodec(40);
+const kernelDropEventPacketCodec = bytesCodec(96);
+
+export const kernelDropEventCodec: Codec<KernelDropEvent> = {
+  size: 184,
+  encode(value, view, offset) {
+    view.setUint8(offset, value.type);
+    view.setUint8(offset + 1, value.networkOffset);
+    view.setUint16(offset + 2, value.protocol);
+    view.setUint32(offset + 4, value.reason, true);
+    view.setBigUint64(offset + 8, value.timestampNs, true);
+    view.setUint32(offset + 16, value.endpointId, true);
+    view.setUint32(offset + 20, value.packetLength, true);
+    view.setUint32(offset + 24, value.capturedLength, true);
+    zeroBytes(view, offset + 28, 4);
+    kernelDropEventDeviceCodec.encode(value.device, view, offset + 32);
+    kernelDropEventFunctionCodec.encode(value.function, view, offset + 48);
+    kernelDropEventPacketCodec.encode(value.packet, view, offset + 88);
+  },
+  decode(view, offset) {
+    return {
+      type: view.getUint8(offset),
+      networkOffset: view.getUint8(offset + 1),
+      protocol: view.getUint16(offset + 2),
+      reason: view.getUint32(offset + 4, true),
+      timestampNs: view.getBigUint64(offset + 8, true),
+      endpointId: view.getUint32(offset + 16, true),
+      packetLength: view.getUint32(offset + 20, true),
+      capturedLength: view.getUint32(offset + 24, true),
+      device: kernelDropEventDeviceCodec.decode(view, offset + 32),
+      function: kernelDropEventFunctionCodec.decode(view, offset + 48),
+      packet: kernelDropEventPacketCodec.decode(view, offset + 88),
     };
   },
 };
