@@ -35,6 +35,7 @@ static const char usage[] =
     "  --bytes N        udp: a datagram of so many bytes; tcp: so many bytes there and back; they must come back as "
     "sent\n"
     "  --path PATH      http (default /)\n"
+    "  --end-on-failure  the first failure ends the program\n"
     "  --quiet          only failures and the summary\n";
 
 static struct {
@@ -42,7 +43,7 @@ static struct {
 	const char *target, *source, *data, *path;
 	uint16_t port, source_port;
 	long count, interval_ms, timeout_ms, bytes;
-	int family, stream, unconnected, mapped, quiet;
+	int family, stream, unconnected, mapped, quiet, end_on_failure;
 } options = {.path = "/", .count = 1, .timeout_ms = 2000};
 
 static struct {
@@ -86,6 +87,8 @@ static void parse(int argc, char **argv)
 			options.mapped = 1;
 		else if (!strcmp(option, "--quiet"))
 			options.quiet = 1;
+		else if (!strcmp(option, "--end-on-failure"))
+			options.end_on_failure = 1;
 		else {
 			const char *value = argv[++i];
 
@@ -341,7 +344,7 @@ static void attempt(int *fd)
 	else
 		report_answer(*fd, answer, &from, started);
 	fflush(stdout);
-	if (problem && options.stream)
+	if (problem && (options.stream || options.end_on_failure))
 		ending = 1;
 	if (*fd >= 0 && (!keeps || (problem && options.stream))) {
 		close(*fd);
