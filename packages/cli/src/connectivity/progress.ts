@@ -22,7 +22,7 @@ export function progressLine(terminal: Terminal): ProgressLine {
   let isShown = false;
   return {
     show(progress, total) {
-      const text = progressText(progress, total).slice(0, (terminal.columns ?? COLUMNS_DEFAULT) - 1);
+      const text = progressText(progress, total).slice(0, (terminal.columns || COLUMNS_DEFAULT) - 1);
       terminal.write(`${CLEAR}${text}`);
       isShown = true;
     },
