@@ -16,6 +16,10 @@ static const struct {
     {"dns", dns_main, "serve a zone file"},
     {"resolve", resolve_main, "look a name up by /etc/resolv.conf"},
     {"probe", probe_main, "answer readiness probes asked on standard input (for the lab's kubelet)"},
+    {"ping", ping_main, "ICMP echo of any length and hop limit, and the errors that come instead"},
+    {"datagram", datagram_main, "a UDP datagram as raw packets, whole or in fragments"},
+    {"listen", listen_main, "say what arrives at a UDP port"},
+    {"ownstack", ownstack_main, "run a command on a network stack of its own inside the pod"},
     {"pause", pause_main, "do nothing until told to end"},
 };
 

@@ -11,9 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <netinet/tcp.h>
 #include "pod.h"
+#include "stream.h"
 
-#define ANSWER_BYTES 8192
+#define ANSWER_BYTES (65536 + 1)
+/* Leaves room for what the server says before it repeats the data. */
+#define DATAGRAM_BYTES_MAX 65000
 #define HOSTS_MAX 64
 
 static const char usage[] =
@@ -28,15 +32,18 @@ static const char usage[] =
     "  --family 4|6     which of a name's addresses\n"
     "  --source ADDRESS, --source-port PORT\n"
     "  --data TEXT      what to say (default: the attempt's number)\n"
+    "  --bytes N        udp: a datagram of so many bytes; tcp: so many bytes there and back; they must come back as "
+    "sent\n"
     "  --path PATH      http (default /)\n"
+    "  --end-on-failure  the first failure ends the program\n"
     "  --quiet          only failures and the summary\n";
 
 static struct {
 	enum { TCP, HTTP, UDP } protocol;
 	const char *target, *source, *data, *path;
 	uint16_t port, source_port;
-	long count, interval_ms, timeout_ms;
-	int family, stream, unconnected, mapped, quiet;
+	long count, interval_ms, timeout_ms, bytes;
+	int family, stream, unconnected, mapped, quiet, end_on_failure;
 } options = {.path = "/", .count = 1, .timeout_ms = 2000};
 
 static struct {
@@ -80,6 +87,8 @@ static void parse(int argc, char **argv)
 			options.mapped = 1;
 		else if (!strcmp(option, "--quiet"))
 			options.quiet = 1;
+		else if (!strcmp(option, "--end-on-failure"))
+			options.end_on_failure = 1;
 		else {
 			const char *value = argv[++i];
 
@@ -89,6 +98,9 @@ static void parse(int argc, char **argv)
 				options.interval_ms = number_option(option, value, 0, 3600000);
 			else if (!strcmp(option, "--timeout"))
 				options.timeout_ms = number_option(option, value, 1, 3600000);
+			else if (!strcmp(option, "--bytes"))
+				options.bytes = number_option(
+				    option, value, 1, options.protocol == UDP ? DATAGRAM_BYTES_MAX : STREAM_BYTES_MAX);
 			else if (!strcmp(option, "--family"))
 				options.family = number_option(option, value, 4, 6) == 4 ? AF_INET : AF_INET6;
 			else if (!strcmp(option, "--source-port"))
@@ -200,10 +212,13 @@ static const char *open_socket(const address_t *target, int *opened)
 
 static const char *say(int fd, const address_t *target)
 {
-	char request[4096];
+	static char request[65536];
 	int size;
 
-	if (options.protocol == HTTP)
+	if (options.bytes) {
+		pattern_fill(request, 0, options.bytes);
+		size = options.bytes;
+	} else if (options.protocol == HTTP)
 		size = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
 				options.path, options.target);
 	else if (options.data)
@@ -263,6 +278,26 @@ static void count_host(const char *answer)
 	hosts[host_count++].answers = 1;
 }
 
+static const char *exchange(int fd, const address_t *target, char answer[ANSWER_BYTES], address_t *from)
+{
+	if (options.bytes && options.protocol != UDP)
+		return stream_exchange(fd, options.bytes, options.timeout_ms, answer, ANSWER_BYTES);
+	const char *problem = say(fd, target);
+	if (!problem)
+		problem = hear(fd, answer, from);
+	return !problem && options.bytes ? pattern_check_answer(answer, options.bytes) : problem;
+}
+
+/* What TCP made of the path: the route's MTU, the segments it cut, and how often it sent one again. */
+static void report_segments(int fd)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+
+	if (options.bytes && !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+		printf("mtu=%u mss=%u retransmits=%u ", info.tcpi_pmtu, info.tcpi_snd_mss, info.tcpi_total_retrans);
+}
+
 static void report_answer(int fd, char *answer, const address_t *from, uint64_t started)
 {
 	char local_text[ADDRESS_TEXT] = "-", peername_text[ADDRESS_TEXT] = "-", from_text[ADDRESS_TEXT];
@@ -282,14 +317,16 @@ static void report_answer(int fd, char *answer, const address_t *from, uint64_t 
 	const char *sender = options.protocol == UDP ? address_text(from, from_text) : peername_text;
 	body = body ? body + 4 : answer;
 	body[strcspn(body, "\r\n")] = '\0';
-	printf("ok %lu ms=%.2f local=%s peername=%s from=%s answer: %.*s%s%s\n", sent, (now_us() - started) / 1000.0,
-	       local_text, peername_text, sender, options.protocol == HTTP ? (int)strcspn(answer, "\r\n") : 0, answer,
+	printf("ok %lu ms=%.2f local=%s peername=%s from=%s ", sent, (now_us() - started) / 1000.0, local_text,
+	       peername_text, sender);
+	report_segments(fd);
+	printf("answer: %.*s%s%s\n", options.protocol == HTTP ? (int)strcspn(answer, "\r\n") : 0, answer,
 	       options.protocol == HTTP ? " " : "", body);
 }
 
 static void attempt(int *fd)
 {
-	char answer[ANSWER_BYTES];
+	static char answer[ANSWER_BYTES];
 	address_t target, from = {0};
 	uint64_t started = now_us();
 	int keeps = options.stream || (options.protocol == UDP && options.unconnected);
@@ -299,9 +336,7 @@ static void attempt(int *fd)
 	if (!problem && *fd < 0)
 		problem = open_socket(&target, fd);
 	if (!problem)
-		problem = say(*fd, &target);
-	if (!problem)
-		problem = hear(*fd, answer, &from);
+		problem = exchange(*fd, &target, answer, &from);
 	if (problem && !ending)
 		printf("failed %lu after %.2f ms: %s\n", sent, (now_us() - started) / 1000.0, problem);
 	else if (problem)
@@ -309,7 +344,7 @@ static void attempt(int *fd)
 	else
 		report_answer(*fd, answer, &from, started);
 	fflush(stdout);
-	if (problem && options.stream)
+	if (problem && (options.stream || options.end_on_failure))
 		ending = 1;
 	if (*fd >= 0 && (!keeps || (problem && options.stream))) {
 		close(*fd);

@@ -1,7 +1,8 @@
 /*
  * A server that tells whom it saw. A line over TCP or a datagram over UDP is answered with one line:
  *   host=web-1 node=k8s-cp1 peer=10.244.0.5:40000 local=10.244.1.7:8080 data=...
- * An HTTP request on the same TCP port gets such a line, with method and path, as its body.
+ * An HTTP request on the same TCP port gets such a line, with method and path, as its body. The line "stream N" over
+ * TCP begins a stream, see stream.h.
  */
 #include <errno.h>
 #include <poll.h>
@@ -11,17 +12,21 @@
 #include <string.h>
 #include <unistd.h>
 #include "pod.h"
+#include "stream.h"
 
 #define CONNECTIONS_MAX 1024
 #define PORTS_MAX 16
 #define REQUEST_BYTES 2048
-#define ANSWER_BYTES (REQUEST_BYTES + 512)
+#define REPORT_BYTES 512 /* of an answer, without the data */
+#define ANSWER_BYTES (REQUEST_BYTES + REPORT_BYTES)
+#define DATAGRAM_BYTES 65536
 #define DATAGRAMS_A_TURN 64
 
 struct connection {
 	int fd;
 	size_t length;
 	char request[REQUEST_BYTES];
+	struct stream stream;
 };
 
 static struct pollfd polled[PORTS_MAX + CONNECTIONS_MAX];
@@ -37,14 +42,16 @@ static void on_end(int signal)
 	ending = 1;
 }
 
+/* The answer has room for the data and REPORT_BYTES. */
 static size_t report(char *answer, const address_t *peer, const address_t *local, const char *key, const char *data,
 		     size_t length)
 {
 	char peer_text[ADDRESS_TEXT], local_text[ADDRESS_TEXT];
-	int size = snprintf(answer, ANSWER_BYTES, "host=%s node=%s peer=%s local=%s %s=%.*s\n", host, node,
-			    address_text(peer, peer_text), address_text(local, local_text), key, (int)length, data);
+	size_t room = length + REPORT_BYTES;
+	size_t size = snprintf(answer, room, "host=%s node=%s peer=%s local=%s %s=%.*s\n", host, node,
+			       address_text(peer, peer_text), address_text(local, local_text), key, (int)length, data);
 
-	return size < ANSWER_BYTES ? (size_t)size : ANSWER_BYTES - 1;
+	return size < room ? size : room - 1;
 }
 
 static void add(int fd, struct connection *connection)
@@ -82,7 +89,8 @@ static void accept_all(int listener)
 
 static void answer_datagrams(int fd, uint16_t port)
 {
-	char request[REQUEST_BYTES], answer[ANSWER_BYTES], control[256];
+	static char request[DATAGRAM_BYTES], answer[DATAGRAM_BYTES + REPORT_BYTES];
+	char control[256];
 
 	for (int i = 0; i < DATAGRAMS_A_TURN; i++) {
 		address_t peer = {0}, local = {.ss_family = AF_INET6};
@@ -159,6 +167,32 @@ static int answer_http(struct connection *connection, const address_t *peer, con
 	return stays;
 }
 
+/* All of a stream has arrived: what we think of it, then as much back. */
+static int answer_stream(struct connection *connection, const address_t *peer, const address_t *local)
+{
+	struct stream *stream = &connection->stream;
+	char answer[ANSWER_BYTES], facts[64];
+	int length = snprintf(facts, sizeof(facts), "%lu", stream->size);
+
+	if (stream->damaged)
+		length = snprintf(facts, sizeof(facts), "%lu damaged=%lu", stream->size, stream->damaged - 1);
+	size_t size = report(answer, peer, local, "stream", facts, length);
+	return send(connection->fd, answer, size, MSG_NOSIGNAL) == (ssize_t)size && stream_send(stream, connection->fd);
+}
+
+static int receive_stream(struct connection *connection, const address_t *peer, const address_t *local)
+{
+	static char piece[65536];
+	struct stream *stream = &connection->stream;
+	uint64_t left = stream->size - stream->in;
+	ssize_t got = recv(connection->fd, piece, left < sizeof(piece) ? left : sizeof(piece), 0);
+
+	if (got <= 0)
+		return got < 0 && (errno == EAGAIN || errno == EINTR);
+	stream_take(stream, piece, got);
+	return stream_is_receiving(stream) || answer_stream(connection, peer, local);
+}
+
 static int answer_lines(struct connection *connection, const address_t *peer, const address_t *local)
 {
 	char answer[ANSWER_BYTES];
@@ -166,6 +200,12 @@ static int answer_lines(struct connection *connection, const address_t *peer, co
 
 	while ((end = memchr(connection->request, '\n', connection->length))) {
 		size_t length = end - connection->request;
+
+		if (stream_open(&connection->stream, connection->request, length)) {
+			consume(connection, length + 1);
+			consume(connection, stream_take(&connection->stream, connection->request, connection->length));
+			return stream_is_receiving(&connection->stream) || answer_stream(connection, peer, local);
+		}
 		size_t size = report(answer, peer, local, "data", connection->request,
 				     length && end[-1] == '\r' ? length - 1 : length);
 
@@ -177,18 +217,22 @@ static int answer_lines(struct connection *connection, const address_t *peer, co
 }
 
 /* Whether the connection stays open. */
-static int answer_stream(struct connection *connection)
+static int answer_connection(struct connection *connection)
 {
 	address_t peer, local;
 	socklen_t peer_length = sizeof(peer), local_length = sizeof(local);
-	ssize_t got =
-	    recv(connection->fd, connection->request + connection->length, REQUEST_BYTES - 1 - connection->length, 0);
 
-	if (got < 0)
-		return errno == EAGAIN || errno == EINTR;
-	if (got == 0 || getpeername(connection->fd, (void *)&peer, &peer_length) ||
+	if (stream_is_sending(&connection->stream))
+		return stream_send(&connection->stream, connection->fd);
+	if (getpeername(connection->fd, (void *)&peer, &peer_length) ||
 	    getsockname(connection->fd, (void *)&local, &local_length))
 		return 0;
+	if (stream_is_receiving(&connection->stream))
+		return receive_stream(connection, &peer, &local);
+	ssize_t got =
+	    recv(connection->fd, connection->request + connection->length, REQUEST_BYTES - 1 - connection->length, 0);
+	if (got <= 0)
+		return got < 0 && (errno == EAGAIN || errno == EINTR);
 	connection->length += got;
 	connection->request[connection->length] = '\0';
 	return is_http(connection->request) ? answer_http(connection, &peer, &local)
@@ -261,7 +305,10 @@ int echo_main(int argc, char **argv)
 			if (!polled[i].revents)
 				continue;
 			if (connections[i]) {
-				if (!answer_stream(connections[i]))
+				if (answer_connection(connections[i]))
+					polled[i].events =
+					    stream_is_sending(&connections[i]->stream) ? POLLOUT : POLLIN;
+				else
 					remove_at(i);
 			} else if (is_udp[i])
 				answer_datagrams(polled[i].fd, ports[i]);

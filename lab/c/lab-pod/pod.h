@@ -18,6 +18,10 @@ int dns_main(int argc, char **argv);
 int resolve_main(int argc, char **argv);
 int probe_main(int argc, char **argv);
 int pause_main(int argc, char **argv);
+int ping_main(int argc, char **argv);
+int datagram_main(int argc, char **argv);
+int listen_main(int argc, char **argv);
+int ownstack_main(int argc, char **argv);
 
 /* Prints "lab-pod: ...: strerror" (without the last part when errno is 0) and exits. */
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

@@ -1,7 +1,6 @@
 /* A stub resolver with search list: libc's own needs shared libraries at run time, and this program has none. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +45,38 @@ static void read_config(void)
 		fclose(file);
 }
 
+static int is_over_tcp;
+
+/* Sends the question and gives the length of what came, or -1 with *problem set. */
+static ssize_t exchange(int fd, const address_t *server, const uint8_t *query, size_t length,
+			uint8_t answer[DNS_MESSAGE_MAX], const char **problem)
+{
+	struct timeval patience = {.tv_sec = TIMEOUT_MS / 1000, .tv_usec = TIMEOUT_MS % 1000 * 1000};
+	uint8_t prefix[2];
+	ssize_t got;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
+	    connect(fd, (const void *)server, address_length(server)))
+		goto failed;
+	/* Over TCP every message has its length before it (RFC 1035 4.2.2). */
+	dns_write16(prefix, length);
+	if ((is_over_tcp && send(fd, prefix, 2, MSG_NOSIGNAL | MSG_MORE) < 0) ||
+	    send(fd, query, length, MSG_NOSIGNAL) < 0)
+		goto failed;
+	if (!is_over_tcp)
+		got = recv(fd, answer, DNS_MESSAGE_MAX, 0);
+	else if ((got = recv(fd, prefix, 2, MSG_WAITALL)) == 2 && dns_read16(prefix) <= DNS_MESSAGE_MAX)
+		got = recv(fd, answer, dns_read16(prefix), MSG_WAITALL);
+	if (got > 0)
+		return got;
+	if (got == 0)
+		errno = ECONNRESET;
+failed:
+	*problem = errno == EAGAIN || errno == EINPROGRESS ? "the nameserver does not answer" : strerror(errno);
+	return -1;
+}
+
 /* The whole answer, or 0 when no server gave one; *problem says why. */
 static size_t ask(const char *name, uint16_t type, uint8_t answer[DNS_MESSAGE_MAX], const char **problem)
 {
@@ -63,18 +94,12 @@ static size_t ask(const char *name, uint16_t type, uint8_t answer[DNS_MESSAGE_MA
 	*problem = "no nameserver in /etc/resolv.conf";
 	for (int try = 0; try < TRIES * config.server_count; try++) {
 		const address_t *server = &config.servers[try % config.server_count];
-		int fd = socket(server->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		struct pollfd polled = {.fd = fd, .events = POLLIN};
-		ssize_t got = -1;
+		int fd = socket(server->ss_family, (is_over_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+		ssize_t got = fd < 0 ? -1 : exchange(fd, server, query, length, answer, problem);
 
-		if (fd < 0 || connect(fd, (const void *)server, address_length(server)) ||
-		    send(fd, query, length, 0) < 0)
+		if (fd < 0)
 			*problem = strerror(errno);
-		else if (poll(&polled, 1, TIMEOUT_MS) != 1)
-			*problem = "the nameserver does not answer";
-		else if ((got = recv(fd, answer, DNS_MESSAGE_MAX, 0)) < 0)
-			*problem = strerror(errno);
-		if (fd >= 0)
+		else
 			close(fd);
 		if (got >= DNS_HEADER_BYTES && !memcmp(answer, query, 2))
 			return got;
@@ -199,7 +224,7 @@ static int print_raw(const char *name, uint16_t type)
 	char names[SEARCH_MAX + 1][2 * DNS_NAME_MAX];
 
 	read_config();
-	int count = candidates(name, names);
+	int count = candidates(name, names), exists = 0;
 	for (int i = 0; i < count; i++) {
 		size_t size = ask(names[i], type, answer, &problem);
 
@@ -211,9 +236,10 @@ static int print_raw(const char *name, uint16_t type)
 			each_record(answer, size, print_record, NULL);
 			return 0;
 		}
+		exists |= (answer[3] & 15) == DNS_OK;
 	}
 	errno = 0;
-	fail("%s: no such record", name);
+	fail("%s: no such %s", name, exists ? "record" : "name");
 }
 
 int resolve_main(int argc, char **argv)
@@ -226,12 +252,17 @@ int resolve_main(int argc, char **argv)
 	char text[ADDRESS_TEXT];
 	const char *problem;
 
+	if (argc > 1 && !strcmp(argv[1], "--tcp")) {
+		is_over_tcp = 1;
+		argc--;
+		argv++;
+	}
 	if (argc == 3)
 		for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 			if (!strcasecmp(argv[2], types[i].name))
 				return print_raw(argv[1], types[i].type);
 	if (argc != 2) {
-		fprintf(stderr, "usage: resolve NAME [A|AAAA|SRV|PTR]\n");
+		fprintf(stderr, "usage: resolve [--tcp] NAME [A|AAAA|SRV|PTR]\n");
 		return STATUS_USAGE;
 	}
 	int count = resolve_name(argv[1], 0, found, &problem);

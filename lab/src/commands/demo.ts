@@ -30,7 +30,10 @@ export async function demo({ layout, topology, progress }: ExistingReport, conte
   const sluice = join(installationRoot(), 'bin/sluice');
   print('');
   print('Connectivity test:');
-  const test = await runOnTerminal(sluice, ['connectivity', 'test'], { ...environment, KUBECONFIG: layout.kubeconfig });
+  const test = await runOnTerminal(sluice, ['connectivity', 'test', '--keep'], {
+    ...environment,
+    KUBECONFIG: layout.kubeconfig,
+  });
   print('');
   const [first] = topology.nodes;
   if (first) await exec(layout.name, first.name, [sluice, 'status', '--wait'], context);
@@ -76,7 +79,7 @@ function whatNext(name: string, kubeconfig: string): string[] {
     `  npx sluice lab exec${option} k8s-cp1 -- sluice service list`,
     `  npx sluice lab exec${option} k8s-cp1 -- sluice monitor --type drop`,
     `  npx sluice lab exec${option} monitoring/grafana -- client http gitlab.gitlab 80 --count 5`,
-    `  npx sluice lab exec${option} k8s-cp1 -- sluice connectivity test --cleanup    # deletes its namespace, sluice-test`,
+    `  npx sluice lab exec${option} k8s-cp1 -- sluice connectivity test    # and takes its pods away, namespace sluice-test`,
     `  npx sluice lab status${option}`,
     `  npx sluice lab down${option}           # removes all of it`,
   ];

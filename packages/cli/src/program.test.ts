@@ -310,6 +310,27 @@ test('a number that is none is refused before anything is asked', async () => {
   }
 });
 
+test('connectivity test --list shows the cases and what they try, without a cluster', async () => {
+  const { out, exitCode } = await sluice(['connectivity', 'test', '--list', '--test', 'hairpin/tcp']);
+  assert.equal(exitCode, 0);
+  assert.match(out, /^NAME +WHAT IT TRIES\n/);
+  assert.match(out, /^pod-to-service\/hairpin\/tcp\/ipv4 +a pod reaches itself by a service of its own$/m);
+  const json = await sluice(['connectivity', 'test', '--list', '-o', 'json']);
+  assert.ok((JSON.parse(json.out) as unknown[]).length > 200);
+});
+
+test('a server of the world that is no address, and a pattern that is none, are refused with what would do', async () => {
+  const world = (text: string) => sluice(['connectivity', 'test', '--world', text]);
+  assert.match(
+    (await world('example.org')).err,
+    /--world example\.org: an address, or with a port 198\.51\.100\.10:80/,
+  );
+  assert.match((await world('198.51.100.10:0')).err, /--world 198\.51\.100\.10:0: /);
+  const twice = await sluice(['connectivity', 'test', '--world', '192.0.2.1', '--world', '192.0.2.2']);
+  assert.deepEqual([twice.exitCode, /more than one of IPv4/.test(twice.err)], [2, true]);
+  assert.match((await sluice(['connectivity', 'test', '--test', '['])).err, /--test \[: /);
+});
+
 test('the connectivity test without a cluster says how to name one', async () => {
   for (const environment of [{}, { KUBECONFIG: '' }]) {
     const { err, exitCode } = await sluice(['connectivity', 'test'], environment);

@@ -135,6 +135,20 @@ test('a watch without a version begins with what there is; initial events end wi
   assert.deepEqual(metadata?.annotations, { 'k8s.io/initial-events-end': 'true' });
 });
 
+test('a change after the end of a watch whose client reads too slowly harms nobody', async () => {
+  const large = 'x'.repeat(900_000);
+  for (let i = 0; i < 12; i++) {
+    const body = { metadata: { name: `large-${i}` }, data: { large } };
+    assert.equal((await api.call('POST', configMaps, { body })).code, 201);
+  }
+  const watch = api.watch(`${configMaps}?watch=true&timeoutSeconds=1`);
+  await watch.next();
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  await create('after-the-end');
+  assert.equal((await api.call('GET', `${configMaps}/after-the-end`)).code, 200);
+  await watch.return(undefined);
+});
+
 test('a watch ends after its timeout, and one from a forgotten or future version says so', async () => {
   const rest: JsonObject[] = [];
   for await (const event of api.watch(

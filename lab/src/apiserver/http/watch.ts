@@ -134,6 +134,8 @@ class WatchStream {
   }
 
   #write(line: string): void {
+    // A change comes a turn after it was made; the watch may have timed out meanwhile.
+    if (this.#response.writableEnded) return;
     if (this.#response.writableLength > backlogBytesMax) this.#response.destroy();
     else this.#response.write(line);
   }

@@ -1,22 +1,40 @@
+import { writeFileSync } from 'node:fs';
 import { systemClock } from '@sluice/runtime';
 import { Command } from 'commander';
 import { CommandError } from '../command-error.ts';
+import { type Case, OUTSIDE, type Surroundings } from '../connectivity/case.ts';
+import { allCases, casesOf } from '../connectivity/cases.ts';
+import type { Cluster } from '../connectivity/cluster.ts';
+import { junitXml } from '../connectivity/junit.ts';
 import { kubernetesCluster } from '../connectivity/kubernetes-cluster.ts';
-import { resultData, resultLine, summary } from '../connectivity/results.ts';
-import { runConnectivityTest } from '../connectivity/run.ts';
+import { runOutside } from '../connectivity/outside.ts';
+import { progressLine } from '../connectivity/progress.ts';
+import { notRunLines, resultData, resultLines, summary } from '../connectivity/results.ts';
+import { type CaseResult, runCases } from '../connectivity/run.ts';
+import { chooseNodes, setUp, tearDown } from '../connectivity/setup.ts';
 import { NAMESPACE_DEFAULT } from '../connectivity/workload.ts';
+import { WORLD_PORT, worldOf } from '../connectivity/world-option.ts';
 import { type Context, globalOptions } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
-import { counted, show } from '../output.ts';
+import { alignTable, counted, show } from '../output.ts';
 
 interface Options {
   readonly kubeconfig?: string;
   readonly namespace: string;
   readonly image: string;
   readonly test?: string;
+  readonly list?: boolean;
+  readonly world: readonly string[];
+  readonly outside?: string;
+  readonly concurrency: number;
+  readonly junit?: string;
   readonly waitSeconds: number;
-  readonly cleanup?: boolean;
+  readonly keep?: boolean;
 }
+
+const CONCURRENCY = 8;
+/** For the namespace's end to be asked for; it goes on without us. */
+const TEAR_DOWN_MS = 10_000;
 
 export function connectivityCommand(context: Context): Command {
   return new Command('connectivity').description('Try out that everything can be reached').addCommand(
@@ -26,39 +44,145 @@ export function connectivityCommand(context: Context): Command {
       .option('-n, --namespace <name>', 'namespace of the test pods', NAMESPACE_DEFAULT)
       .option('--image <name>', 'image of the test pods', 'sluice-lab/echo')
       .option('--test <regex>', 'only cases whose name matches')
-      .option('--wait-seconds <n>', 'how long pods may take to become ready', wholeNumber(0), 60)
-      .option('--cleanup', 'delete the namespace afterwards')
-      .addHelpText(
-        'after',
-        '\nExamples:\n  sluice connectivity test\n  sluice connectivity test --test hairpin\n  sluice connectivity test -o json',
+      .option('--list', 'show the cases, and what each tries, without running any')
+      .option(
+        '--world <address[:port]>',
+        `echo server outside of the cluster, port ${WORLD_PORT} unless given; once for each family`,
+        (value: string, given: readonly string[]) => [...given, value],
+        [],
       )
-      .action((options: Options, command: Command) => test(options, command, context)),
+      .option('--outside <command>', 'how to run a command on another machine of the LAN, such as "ssh root@router"')
+      .option('--concurrency <n>', 'cases that are tried at the same time', wholeNumber(1), CONCURRENCY)
+      .option('--junit <file>', 'write the results there as JUnit XML, too')
+      .option('--wait-seconds <n>', 'how long pods may take to become ready', wholeNumber(0), 60)
+      .option('--keep', 'leave the test pods for the next run, or to look at them')
+      .addHelpText('after', EXAMPLES)
+      .action((options: Options, command: Command) => run(options, command, context)),
   );
 }
 
-async function test(options: Options, command: Command, context: Context): Promise<void> {
-  const { output } = globalOptions(command, context);
-  const print = (text: string): void => {
-    if (output === 'table' || output === 'wide') context.out.write(`${text}\n`);
-  };
-  const only = options.test === undefined ? undefined : regularExpression(options.test);
+const EXAMPLES = `
+Examples:
+  sluice connectivity test
+  sluice connectivity test --list
+  sluice connectivity test --test 'past-hooks/.*/ipv6' --keep
+  sluice connectivity test --world 198.51.100.10 --world '[2001:db8:100::10]:8080'
+  sluice connectivity test -o json --junit results.xml`;
+
+async function run(options: Options, command: Command, context: Context): Promise<void> {
+  const isWanted = filterOf(options.test);
+  if (options.list) return list(allCases(options.namespace).filter(isWanted), command, context);
+  const world = worldOf(options.world);
   const cluster = await kubernetesCluster(kubeconfigOf(options, context));
-  const results = await runConnectivityTest(cluster, {
-    namespace: options.namespace,
-    image: options.image,
-    only,
-    waitSeconds: options.waitSeconds,
+  const nodes = await chooseNodes(cluster);
+  const screen = screenOf(command, context);
+  try {
+    const surroundings = await setUp(cluster, nodes, {
+      ...options,
+      world,
+      hasOutside: options.outside !== undefined,
+      clock: systemClock,
+      signal: context.signal,
+      onStep: screen.step,
+    });
+    await test(casesOf(surroundings).filter(isWanted), { surroundings, cluster, options, command, context, screen });
+  } finally {
+    screen.clear();
+    if (!options.keep) await tearDownInTime(cluster, options, context);
+  }
+}
+
+interface Test {
+  readonly surroundings: Surroundings;
+  readonly cluster: Cluster;
+  readonly options: Options;
+  readonly command: Command;
+  readonly context: Context;
+  readonly screen: Screen;
+}
+
+async function test(cases: readonly Case[], { cluster, options, command, context, screen }: Test): Promise<void> {
+  if (cases.length === 0) throw noCase(options.test);
+  const { signal } = context;
+  const outside = options.outside?.split(/\s+/).filter((word) => word !== '') ?? [];
+  screen.step(counted(cases.length, 'case'));
+  const began = performance.now();
+  const at = new Date();
+  const results = await runCases(cases, {
+    concurrency: options.concurrency,
     clock: systemClock,
-    signal: context.signal,
-    onStep: (text) => print(`-- ${text}`),
-    onResult: (result) => print(resultLine(result, context.out.isTTY === true)),
-  }).finally(() => (options.cleanup ? cluster.deleteNamespace(options.namespace) : undefined));
-  const failed = results.filter((result) => result.failure !== undefined).length;
-  const kept = options.cleanup ? undefined : options.namespace;
-  show(context, output, { data: results.map(resultData), text: () => summary(results, kept) });
-  if (failed > 0) {
-    const next = 'sluice monitor --type drop on the nodes concerned tells more';
-    throw new CommandError(`${failed} of ${counted(results.length, 'case')} failed; ${next}`);
+    signal,
+    execute: (from, words) =>
+      from === OUTSIDE
+        ? runOutside(outside, words, signal)
+        : cluster.exec({ namespace: options.namespace, pod: from, command: words }, signal),
+    onProgress: (progress) => screen.progress(progress, cases.length),
+    onResult: screen.result,
+  });
+  const seconds = (performance.now() - began) / 1000;
+  screen.clear();
+  if (options.junit !== undefined) writeJunit(options.junit, junitXml(results, { seconds, at }));
+  show(context, globalOptions(command, context).output, {
+    data: results.map(resultData),
+    text: () => notRunLines(results) + summary(results, seconds) + keptText(options),
+  });
+  const failed = results.filter(({ status }) => status === 'failed').length;
+  if (failed > 0) throw new CommandError(`${failed} of ${counted(results.length, 'case')} failed`);
+}
+
+function keptText({ keep, namespace }: Options): string {
+  return keep ? `the pods stay in namespace ${namespace} for the next run; without --keep it deletes them\n` : '';
+}
+
+interface Screen {
+  step(text: string): void;
+  result(result: CaseResult): void;
+  progress: ReturnType<typeof progressLine>['show'];
+  clear(): void;
+}
+
+/** Lines for people on standard output, the line of progress on standard error: neither is in the way of data. */
+function screenOf(command: Command, context: Context): Screen {
+  const { output } = globalOptions(command, context);
+  const isForPeople = output === 'table' || output === 'wide';
+  const colour = context.out.isTTY === true && !context.environment.NO_COLOR;
+  const line = progressLine(context.err);
+  const print = (text: string): void => {
+    if (!isForPeople || text === '') return;
+    line.clear();
+    context.out.write(text);
+  };
+  return {
+    step: (text) => print(`-- ${text}\n`),
+    result: (result) => print(resultLines(result, colour)),
+    progress: line.show,
+    clear: line.clear,
+  };
+}
+
+function list(cases: readonly Case[], command: Command, context: Context): void {
+  const rows = cases.map(({ name, summary: tries }) => ({ name, tries }));
+  show(context, globalOptions(command, context).output, {
+    data: rows,
+    text: () => alignTable({ columns: ['NAME', 'WHAT IT TRIES'], rows: rows.map((row) => [row.name, row.tries]) }),
+  });
+}
+
+/** Also after Ctrl-C, when the signal is long aborted: once more ends the program at once. */
+async function tearDownInTime(cluster: Cluster, options: Options, context: Context): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), TEAR_DOWN_MS);
+  });
+  const next = `kubectl delete namespace ${options.namespace}`;
+  try {
+    const done = await Promise.race([tearDown(cluster, options), late]);
+    if (done === 'late') context.err.write(`the test pods are still there: ${next}\n`);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    context.err.write(`the test pods could not be deleted: ${why}; ${next}\n`);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -69,12 +193,30 @@ function kubeconfigOf(options: Options, context: Context): string {
   throw new CommandError(`no cluster: ${next}`, { exitCode: 2 });
 }
 
-function regularExpression(text: string): RegExp {
+function filterOf(test: string | undefined): (entry: Case) => boolean {
+  if (test === undefined) return () => true;
   try {
-    return new RegExp(text);
+    const wanted = new RegExp(test);
+    return ({ name }) => wanted.test(name);
   } catch (error) {
-    throw new CommandError(`--test ${text}: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new CommandError(`--test ${test}: ${error instanceof Error ? error.message : String(error)}`, {
       exitCode: 2,
+    });
+  }
+}
+
+function noCase(test: string | undefined): CommandError {
+  const next = 'sluice connectivity test --list shows the names';
+  return new CommandError(`no case matches ${test ?? ''}; ${next}`, { exitCode: 2 });
+}
+
+function writeJunit(path: string, xml: string): void {
+  try {
+    writeFileSync(path, xml);
+  } catch (error) {
+    throw new CommandError(`--junit ${path}: ${error instanceof Error ? error.message : String(error)}`, {
+      exitCode: 2,
+      cause: error,
     });
   }
 }

@@ -1,20 +1,29 @@
-import type { Addresses } from './cases.ts';
+import type { Addresses, NodeFacts } from './case.ts';
 import type { Outcome } from './verdict.ts';
 import type { KubernetesObject } from './workload.ts';
 
 /** What the test needs of a cluster; the real one is `kubernetes-cluster.ts`. */
 export interface Cluster {
   readonly server: string;
-  /** Names of the nodes that are Ready. */
-  readyNodes(): Promise<string[]>;
-  /** Creates what is not there; what is there already stays as it is. */
-  ensure(object: KubernetesObject): Promise<void>;
+  /** The nodes that are Ready, by name. */
+  readyNodes(): Promise<NodeFacts[]>;
+  /** Whose the namespace is: `ours` was made by this test, now or earlier. */
+  namespaceState(name: string): Promise<'absent' | 'ours' | 'foreign' | 'ending'>;
+  /** Creates what is not there, and makes anew what is not as wanted. `refused`: this cluster has no such thing. */
+  ensure(object: KubernetesObject, signal: AbortSignal): Promise<'there' | 'refused'>;
+  /** Deletes it without waiting for its end; what is not there, or not of this test, is left alone. */
+  remove(object: KubernetesObject): Promise<void>;
   podState(namespace: string, name: string): Promise<PodState>;
   serviceAddresses(namespace: string, name: string): Promise<Addresses>;
   /** How many ready endpoints the service's slices show. */
   readyEndpoints(namespace: string, service: string): Promise<number>;
-  exec(namespace: string, pod: string, command: readonly string[]): Promise<Outcome>;
-  deleteNamespace(namespace: string): Promise<void>;
+  exec(target: ExecTarget, signal: AbortSignal): Promise<Outcome>;
+}
+
+export interface ExecTarget {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly command: readonly string[];
 }
 
 export interface PodState {

@@ -5,6 +5,7 @@
 import { bearerToken, type KubeConfiguration, tlsOptions } from '@sluice/kube';
 import { WebSocket } from 'ws';
 import { CommandError } from '../command-error.ts';
+import type { ExecTarget } from './cluster.ts';
 import type { Outcome } from './verdict.ts';
 
 const PROTOCOL = 'v5.channel.k8s.io';
@@ -14,14 +15,8 @@ const STATUS = 3;
 const TIMEOUT_MS = 15_000;
 const OUTPUT_BYTES_MAX = 1 << 20;
 
-export interface ExecTarget {
-  readonly namespace: string;
-  readonly pod: string;
-  readonly command: readonly string[];
-}
-
 /** Runs a command in a pod to its end; throws CommandError where the API server refuses or the connection breaks. */
-export function execInPod(configuration: KubeConfiguration, target: ExecTarget): Promise<Outcome> {
+export function execInPod(configuration: KubeConfiguration, target: ExecTarget, signal: AbortSignal): Promise<Outcome> {
   const socket = new WebSocket(execUrl(configuration, target), [PROTOCOL], {
     ...tlsOptions(configuration),
     ...(configuration.serverName !== undefined && { servername: configuration.serverName }),
@@ -32,11 +27,17 @@ export function execInPod(configuration: KubeConfiguration, target: ExecTarget):
   return new Promise((resolve, reject) => {
     const output = { [STDOUT]: '', [STDERR]: '' };
     let exitCode: number | undefined;
-    const fail = (why: string): void => {
+    const end = (): void => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+    };
+    const fail = (why: string): void => {
+      end();
       socket.terminate();
       reject(new CommandError(`exec in pod ${target.namespace}/${target.pod}: ${why}`));
     };
+    const abort = (): void => fail('interrupted');
+    signal.addEventListener('abort', abort);
     const timer = setTimeout(
       () => fail(`no end within ${TIMEOUT_MS / 1000} s: ${target.command.join(' ')}`),
       TIMEOUT_MS,
@@ -55,7 +56,7 @@ export function execInPod(configuration: KubeConfiguration, target: ExecTarget):
     });
     socket.once('error', (error) => fail(error.message));
     socket.once('close', () => {
-      clearTimeout(timer);
+      end();
       if (exitCode === undefined) fail("the connection ended without the command's exit status");
       else resolve({ exitCode, stdout: output[STDOUT], stderr: output[STDERR] });
     });

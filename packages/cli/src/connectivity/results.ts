@@ -1,27 +1,52 @@
 /** How the results of the test are told: a line for each case, the end of it all, and the data. */
+import { counted } from '../output.ts';
 import type { CaseResult } from './run.ts';
 
-export function resultLine(result: CaseResult, colour: boolean): string {
+/** What was not run has no line of its own: `notRunLines` tells of it by its reason. */
+export function resultLines(result: CaseResult, colour: boolean): string {
   const paint = (code: number, text: string): string => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
-  const repeated = result.tries > 1 ? `, ${result.tries} tries` : '';
-  if (result.failure === undefined)
-    return `${paint(32, 'ok  ')} ${result.name} (${result.ms.toFixed(0)} ms${repeated})`;
-  const tries = result.tries === 1 ? '1 try' : `${result.tries} tries`;
-  return `${paint(31, 'FAIL')} ${result.name} (${tries})\n     ${result.failure}\n     in pod ${result.from}: ${result.command}`;
+  switch (result.status) {
+    case 'passed': {
+      const repeated = result.tries > 1 ? `, ${result.tries} tries` : '';
+      return `${paint(32, 'ok  ')} ${result.name} (${result.ms.toFixed(0)} ms${repeated})\n`;
+    }
+    case 'failed': {
+      const { from, command, wanted, came, hint } = result.failure;
+      const head = `${paint(31, 'FAIL')} ${result.name} (${result.tries === 1 ? '1 try' : `${result.tries} tries`})`;
+      const story = [
+        ['tries', result.summary],
+        ['ran', `in ${from}: ${command}`],
+        ['wanted', wanted],
+        ['came', came],
+        ['next', hint],
+      ];
+      return `${[head, ...story.map(([label = '', text]) => `     ${`${label}:`.padEnd(8)}${text}`)].join('\n')}\n`;
+    }
+    case 'not-run':
+      return '';
+    default:
+      return result satisfies never;
+  }
 }
 
-/** `kept`: the namespace that is still there. */
-export function summary(results: readonly CaseResult[], kept: string | undefined): string {
-  const failed = results.filter((result) => result.failure !== undefined).length;
-  const stays = kept === undefined ? '' : `namespace ${kept} stays, for the next run; --cleanup deletes it\n`;
-  return `${results.length - failed} passed, ${failed} failed\n${stays}`;
+export function notRunLines(results: readonly CaseResult[]): string {
+  const reasons = Map.groupBy(
+    results.filter((result) => result.status === 'not-run'),
+    ({ why }) => why,
+  );
+  return [...reasons].map(([why, of]) => `--   not run, ${counted(of.length, 'case')}: ${why}\n`).join('');
 }
 
-export interface ResultData extends CaseResult {
-  readonly ok: boolean;
+export function summary(results: readonly CaseResult[], seconds: number): string {
+  const count = (status: CaseResult['status']): number => results.filter((result) => result.status === status).length;
+  const notRun = count('not-run') > 0 ? `, ${count('not-run')} not run` : '';
+  return `${count('passed')} passed, ${count('failed')} failed${notRun} (${seconds.toFixed(1)} s)\n`;
 }
+
+export type ResultData = CaseResult & { readonly ok: boolean };
 
 export function resultData(result: CaseResult): ResultData {
-  const { name, ...rest } = result;
-  return { name, ok: result.failure === undefined, ...rest, ms: Math.round(result.ms * 100) / 100 };
+  const ok = result.status === 'passed';
+  if (result.status === 'not-run') return { ...result, ok };
+  return { ...result, ok, ms: Math.round(result.ms * 100) / 100 };
 }

@@ -1,39 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Address, parseAddress } from '@sluice/net';
 import { type Clock, fakeClock } from '@sluice/runtime';
 import { CommandError } from '../command-error.ts';
-import type { Cluster } from './cluster.ts';
-import { type CaseResult, type RunOptions, runConnectivityTest } from './run.ts';
+import { type Case, defineCase, type Step } from './case.ts';
+import { type CaseResult, type Progress, type RunOptions, runCases } from './run.ts';
 import type { Outcome } from './verdict.ts';
 
-const addresses: Readonly<Record<string, Address>> = {
-  client: parseAddress('10.244.0.2'),
-  'echo-same-node': parseAddress('10.244.0.3'),
-  'echo-other-node': parseAddress('10.244.1.2'),
-};
+const ok: Outcome = { exitCode: 0, stdout: 'ok 1 answer: host=web peer=1.1.1.1:1 \n', stderr: '' };
+const timedOut: Outcome = { exitCode: 1, stdout: 'failed 1 after 2000 ms: connect: timed out\n', stderr: '' };
 
-/** IPv4 only, and every server answers as it should. */
-function cluster(overrides: Partial<Cluster> = {}): Cluster {
-  return {
-    server: 'https://cluster.test:6443',
-    readyNodes: async () => ['near', 'far'],
-    ensure: async () => undefined,
-    podState: async (_namespace, name) => ({ ready: true, addresses: of(addresses[name]), why: '' }),
-    serviceAddresses: async () => ({}),
-    readyEndpoints: async () => 1,
-    exec: async (_namespace, from, command) => answerOf(from, command),
-    deleteNamespace: async () => undefined,
-    ...overrides,
-  };
-}
+const step = (from: string, more: Partial<Step> = {}): Step => ({
+  from,
+  command: ['client', 'tcp', from],
+  expected: { outcome: 'answered', by: 'host=web', seen: undefined, peer: undefined },
+  ...more,
+});
 
-const of = (address: Address | undefined) => (address === undefined ? {} : { 4: address });
-
-function answerOf(from: string, [, , target = '', port = '']: readonly string[]): Outcome {
-  const host = Object.entries(addresses).find(([, address]) => address === target)?.[0] ?? 'echo-other-node';
-  const stdout = `ok host=${host} peer=${addresses[from] ?? '10.10.30.101'}:40000 from=${target}:${port}\n`;
-  return { exitCode: 0, stdout, stderr: '' };
+function cases(...names: readonly string[]): Case[] {
+  return names.map((name) => defineCase({ name, summary: `tries ${name}`, hint: 'look there' }, () => [step(name)]));
 }
 
 /** Time passes only while somebody waits. */
@@ -49,65 +33,123 @@ function hurried(): Clock {
 
 function options(overrides: Partial<RunOptions> = {}): RunOptions {
   return {
-    namespace: 'sluice-test',
-    image: 'echo',
-    only: /^pod-to-pod|^host-to-pod/,
-    waitSeconds: 60,
+    concurrency: 2,
     clock: hurried(),
     signal: new AbortController().signal,
-    onStep: () => undefined,
+    execute: async () => ok,
+    onProgress: () => undefined,
     onResult: () => undefined,
     ...overrides,
   };
 }
 
-const failures = (results: readonly CaseResult[]) =>
-  results.flatMap(({ name, failure }) => (failure === undefined ? [] : [`${name}: ${failure}`]));
+const statuses = (results: readonly CaseResult[]) => results.map(({ name, status }) => `${name} ${status}`);
 
-test('a cluster that answers as it should passes every case at the first try', async () => {
-  const results = await runConnectivityTest(cluster(), options());
-  assert.deepEqual(failures(results), []);
-  assert.deepEqual(new Set(results.map((result) => result.tries)), new Set([1]));
-  assert.ok(results.length > 5, `${results.length} cases`);
+test('cases that are answered pass at the first try', async () => {
+  const results = await runCases(cases('a', 'b'), options());
+  assert.deepEqual(statuses(results), ['a passed', 'b passed']);
+  assert.ok(results.every((result) => result.status === 'passed' && result.tries === 1));
 });
 
-test('an exec that breaks fails its case, and the others go on', async () => {
-  const exec: Cluster['exec'] = async (_namespace, from, command) => {
-    if (from === 'host-near') throw new CommandError('exec in pod sluice-test/host-near: connect ECONNREFUSED');
-    return answerOf(from, command);
-  };
-  const results = await runConnectivityTest(cluster({ exec }), options());
-  const failed = results.filter((result) => result.failure !== undefined);
-  assert.deepEqual(new Set(failed.map((result) => result.from)), new Set(['host-near']));
-  assert.match(failures(results)[0] ?? '', /host-to-pod.*ECONNREFUSED/);
-  assert.ok(failed.length < results.length, 'the cases from the client passed');
+test('cases run at the same time as far as allowed, and are told in their order', async () => {
+  const gates = new Map<string, () => void>();
+  const told: string[] = [];
+  const execute: RunOptions['execute'] = (from) => new Promise((resolve) => gates.set(from, () => resolve(ok)));
+  const running = runCases(cases('a', 'b', 'c'), options({ execute, onResult: ({ name }) => told.push(name) }));
+  await Promise.resolve();
+  assert.deepEqual([...gates.keys()], ['a', 'b']);
+  gates.get('b')?.();
+  await new Promise(setImmediate);
+  assert.deepEqual([...gates.keys()], ['a', 'b', 'c']);
+  assert.deepEqual(told, []);
+  gates.get('a')?.();
+  gates.get('c')?.();
+  await running;
+  assert.deepEqual(told, ['a', 'b', 'c']);
+});
+
+test('progress counts what is done and failed, and names what runs', async () => {
+  const seen: Progress[] = [];
+  const execute: RunOptions['execute'] = async (from) => (from === 'b' ? timedOut : ok);
+  await runCases(cases('a', 'b'), options({ concurrency: 1, execute, onProgress: (progress) => seen.push(progress) }));
+  assert.deepEqual(seen.at(0), { done: 0, failed: 0, running: ['a'] });
+  assert.deepEqual(seen.at(-1), { done: 2, failed: 1, running: [] });
 });
 
 test('a case that works once the tables have arrived passes, and says how often it was tried', async () => {
   let runs = 0;
-  const exec: Cluster['exec'] = async (_namespace, from, command) => {
-    runs += 1;
-    return runs <= 2 ? { exitCode: 1, stdout: 'failed timeout\n', stderr: '' } : answerOf(from, command);
-  };
-  const [first] = await runConnectivityTest(cluster({ exec }), options());
-  assert.deepEqual([first?.failure, first?.tries], [undefined, 3]);
+  const execute: RunOptions['execute'] = async () => (++runs <= 2 ? timedOut : ok);
+  const [result] = await runCases(cases('a'), options({ execute }));
+  assert.deepEqual([result?.status, runs], ['passed', 3]);
 });
 
-test('a pod that never becomes ready ends the test with its name, its reason and the time', async () => {
-  const podState: Cluster['podState'] = async () => ({ ready: false, addresses: {}, why: 'phase Pending' });
-  await assert.rejects(
-    runConnectivityTest(cluster({ podState }), options({ waitSeconds: 5 })),
-    /pod sluice-test\/client is not ready after 5 s: phase Pending/,
-  );
-});
-
-test('an interrupted test stops waiting', async () => {
-  const stop = new AbortController();
-  const podState: Cluster['podState'] = async () => {
-    stop.abort();
-    return { ready: false, addresses: {}, why: 'phase Pending' };
-  };
-  await assert.rejects(runConnectivityTest(cluster({ podState }), options({ signal: stop.signal })), {
-    name: 'AbortError',
+test('a case that fails tells what ran where, what was wanted, what came and where to look', async () => {
+  const [result] = await runCases(cases('a'), options({ execute: async () => timedOut }));
+  assert.ok(result?.status === 'failed');
+  assert.ok(result.tries > 10, 'until the tables must have arrived');
+  assert.deepEqual(result.failure, {
+    from: 'pod a',
+    command: 'client tcp a',
+    wanted: 'an answer by host=web',
+    came: 'failed 1 after 2000 ms: connect: timed out',
+    hint: 'look there',
   });
+});
+
+test('an exec that breaks fails its case, and the others go on', async () => {
+  const execute: RunOptions['execute'] = async (from) => {
+    if (from === 'a') throw new CommandError('exec in pod sluice-test/a: connect ECONNREFUSED');
+    return ok;
+  };
+  const results = await runCases(cases('a', 'b'), options({ execute }));
+  assert.deepEqual(statuses(results), ['a failed', 'b passed']);
+  assert.ok(results[0]?.status === 'failed' && /ECONNREFUSED/.test(results[0].failure.came));
+});
+
+test('the first step that fails ends its case; one beside it fails it, too', async () => {
+  const ran: string[] = [];
+  const execute: RunOptions['execute'] = async (from) => {
+    ran.push(from);
+    return from === 'second' ? timedOut : ok;
+  };
+  const text = { name: 'steps', summary: '', hint: '' };
+  const later = options().clock;
+  const entry = defineCase(text, () => [step('first', { beside: step('second') }), step('third')]);
+  const [result] = await runCases([entry], options({ execute, clock: later }));
+  assert.ok(result?.status === 'failed');
+  assert.equal(result.failure.from, 'pod second');
+  assert.ok(!ran.includes('third'));
+});
+
+test('steps that must reach the same host fail when another one answers', async () => {
+  const hosts = ['web', 'other'];
+  let runs = 0;
+  const execute: RunOptions['execute'] = async () => {
+    const stdout = `ok 1 answer: host=web peer= \nsent=1 answered=1 failed=0 hosts: ${hosts[runs++ % 2]}=1\n`;
+    return { exitCode: 0, stdout, stderr: '' };
+  };
+  const text = { name: 'same', summary: '', hint: '', isSameHost: true };
+  const [result] = await runCases([defineCase(text, () => [step('a'), step('a')])], options({ execute }));
+  assert.ok(result?.status === 'failed' && /web.*other|other.*web/.test(result.failure.came));
+});
+
+test('a case that cannot be tried is told with the reason and runs nothing', async () => {
+  const entry: Case = { ...(cases('a')[0] as Case), steps: [], notRun: 'only one node is Ready' };
+  const execute: RunOptions['execute'] = () => assert.fail('nothing is run');
+  assert.deepEqual(await runCases([entry], options({ execute })), [
+    { name: 'a', summary: 'tries a', status: 'not-run', why: 'only one node is Ready' },
+  ]);
+});
+
+test('an interrupted test begins no further case', async () => {
+  const stop = new AbortController();
+  const ran: string[] = [];
+  const execute: RunOptions['execute'] = async (from) => {
+    ran.push(from);
+    stop.abort();
+    return timedOut;
+  };
+  const interrupted = runCases(cases('a', 'b', 'c'), options({ concurrency: 1, execute, signal: stop.signal }));
+  await assert.rejects(interrupted, { name: 'AbortError' });
+  assert.deepEqual(ran, ['a']);
 });

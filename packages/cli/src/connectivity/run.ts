@@ -1,134 +1,133 @@
-/** Sets the workload up, tries every case and tells of each as soon as it is known. */
+/** Tries the cases, several at a time, and tells of each in their order. */
 import { type Clock, sleep } from '@sluice/runtime';
 import { CommandError } from '../command-error.ts';
-import { counted } from '../output.ts';
-import { type Addresses, type Case, casesOf, type Surroundings } from './cases.ts';
-import type { Cluster } from './cluster.ts';
-import { failureOf } from './verdict.ts';
-import { type Placement, podPlans, SERVICES, workload } from './workload.ts';
+import { type Case, OUTSIDE, type Step } from './case.ts';
+import { failureOf, hostsOf, type Outcome, wantedText } from './verdict.ts';
 
 export interface RunOptions {
-  readonly namespace: string;
-  readonly image: string;
-  readonly only: RegExp | undefined;
-  readonly waitSeconds: number;
+  /** How many cases are tried at the same time. */
+  readonly concurrency: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  readonly onStep: (text: string) => void;
+  /** Runs a command in a pod, or OUTSIDE; throws CommandError where it cannot be run. */
+  readonly execute: (from: string, command: readonly string[]) => Promise<Outcome>;
+  /** A case has begun, or has ended. */
+  readonly onProgress: (progress: Progress) => void;
   readonly onResult: (result: CaseResult) => void;
 }
 
-export interface CaseResult {
-  readonly name: string;
-  readonly from: string;
-  readonly command: string;
-  readonly ms: number;
-  /** Undefined: passed. */
-  readonly failure: string | undefined;
-  /** More than one where the tables had not reached the node yet. */
-  readonly tries: number;
+export interface Progress {
+  readonly done: number;
+  readonly failed: number;
+  readonly running: readonly string[];
 }
 
-/** A change of a service reaches every node within this time, or the case fails. */
+export type CaseResult = {
+  readonly name: string;
+  readonly summary: string;
+} & (
+  | { readonly status: 'passed'; readonly ms: number; readonly tries: number }
+  | { readonly status: 'failed'; readonly ms: number; readonly tries: number; readonly failure: Failure }
+  | { readonly status: 'not-run'; readonly why: string }
+);
+
+export interface Failure {
+  readonly from: string;
+  readonly command: string;
+  readonly wanted: string;
+  readonly came: string;
+  /** Where to look next. */
+  readonly hint: string;
+}
+
+/** What has just been made is known on every node within this time; a case that fails later fails. */
 const PROPAGATION_MS = 3_000;
 const RETRY_MS = 100;
 
-export async function runConnectivityTest(cluster: Cluster, options: RunOptions): Promise<CaseResult[]> {
-  const placement = { namespace: options.namespace, image: options.image, nodes: await chooseNodes(cluster) };
-  options.onStep(`pods and services in namespace ${options.namespace} on ${placement.nodes.join(' and ')}`);
-  for (const object of workload(placement)) await cluster.ensure(object);
-  const surroundings = await waitForWorkload(cluster, placement, options);
-  const cases = casesOf(surroundings).filter((entry) => options.only === undefined || options.only.test(entry.name));
-  if (cases.length === 0)
-    throw new CommandError(
-      `no case matches ${String(options.only)}; names are such as pod-to-service/hairpin/tcp/ipv4`,
-      { exitCode: 2 },
-    );
-  options.onStep(counted(cases.length, 'case'));
-  const results: CaseResult[] = [];
-  for (const entry of cases) {
-    const result = await tryCase(cluster, options, entry);
-    results.push(result);
-    options.onResult(result);
-  }
-  return results;
-}
-
-async function chooseNodes(cluster: Cluster): Promise<[string, string]> {
-  const [near, far] = await cluster.readyNodes();
-  if (near === undefined)
-    throw new CommandError(`no node of ${cluster.server} is Ready: kubectl describe nodes tells why`);
-  return [near, far ?? near];
-}
-
-async function waitForWorkload(cluster: Cluster, placement: Placement, options: RunOptions): Promise<Surroundings> {
-  const { namespace } = placement;
-  const wait = patience(options);
-  const pods: Record<string, Addresses> = {};
-  for (const { name } of podPlans(placement)) {
-    pods[name] = await wait(`pod ${namespace}/${name} is not ready`, async () => {
-      const state = await cluster.podState(namespace, name);
-      return state.ready ? { value: state.addresses } : { why: state.why };
-    });
-  }
-  const services: Record<string, Addresses> = {};
-  for (const name of SERVICES) {
-    if (name !== 'nobody') {
-      await wait(`service ${namespace}/${name} has no endpoint`, async () =>
-        (await cluster.readyEndpoints(namespace, name)) > 0 ? { value: true } : { why: 'its EndpointSlices are empty' },
-      );
+/** An aborted signal ends the cases under way and begins no others; then it throws its reason. */
+export async function runCases(cases: readonly Case[], options: RunOptions): Promise<CaseResult[]> {
+  const results: (CaseResult | undefined)[] = cases.map(() => undefined);
+  const running = new Set<string>();
+  const retriesUntil = nowMs(options.clock) + PROPAGATION_MS;
+  let told = 0;
+  const tell = (): void => {
+    for (let result = results[told]; result !== undefined; result = results[told]) {
+      told += 1;
+      options.onResult(result);
     }
-    services[name] = await cluster.serviceAddresses(namespace, name);
-  }
-  return { namespace, nodes: placement.nodes, pods, services };
-}
-
-type Look<Value> = () => Promise<{ readonly value: Value } | { readonly why: string }>;
-
-/** Looks again and again for one thing after another, until the time for all of them together is over. */
-function patience({ clock, signal, waitSeconds }: RunOptions) {
-  const end = nowMs(clock) + waitSeconds * 1000;
-  return async <Value>(failure: string, look: Look<Value>): Promise<Value> => {
-    for (;;) {
-      signal.throwIfAborted();
-      const found = await look();
-      if ('value' in found) return found.value;
-      if (nowMs(clock) > end) throw new CommandError(`${failure} after ${waitSeconds} s: ${found.why}`);
-      await sleep(clock, RETRY_MS, signal);
+    const done = results.filter((result) => result !== undefined);
+    const failed = done.filter(({ status }) => status === 'failed').length;
+    options.onProgress({ done: done.length, failed, running: [...running] });
+  };
+  const work = cases.entries();
+  const worker = async (): Promise<void> => {
+    for (const [index, entry] of work) {
+      running.add(entry.name);
+      tell();
+      results[index] = await tryCase(entry, retriesUntil, options);
+      running.delete(entry.name);
+      tell();
     }
   };
+  await Promise.all(Array.from({ length: options.concurrency }, worker));
+  return results.filter((result) => result !== undefined);
 }
 
 const nowMs = (clock: Clock): number => Number(clock.monotonicNs()) / 1e6;
 
-/** Why the case failed. An exec that breaks fails this case and not the whole test. */
-async function attempt(cluster: Cluster, namespace: string, entry: Case): Promise<string | undefined> {
-  try {
-    return failureOf(entry.expected, await cluster.exec(namespace, entry.from, entry.command));
-  } catch (error) {
-    if (error instanceof CommandError) return error.message;
-    throw error;
+async function tryCase(entry: Case, retriesUntil: number, options: RunOptions): Promise<CaseResult> {
+  const { clock, signal } = options;
+  const { name, summary, notRun } = entry;
+  if (notRun !== undefined) return { name, summary, status: 'not-run', why: notRun };
+  for (let tries = 1; ; tries += 1) {
+    signal.throwIfAborted();
+    const began = nowMs(clock);
+    const failure = await attempt(entry, options);
+    signal.throwIfAborted();
+    const ms = nowMs(clock) - began;
+    if (failure === undefined) return { name, summary, status: 'passed', ms, tries };
+    if (nowMs(clock) > retriesUntil) return { name, summary, status: 'failed', ms, tries, failure };
+    await sleep(clock, RETRY_MS, signal);
   }
 }
 
-async function tryCase(cluster: Cluster, options: RunOptions, entry: Case): Promise<CaseResult> {
-  const { clock, signal } = options;
-  const started = nowMs(clock);
-  for (let tries = 1; ; tries += 1) {
-    signal.throwIfAborted();
-    const attempted = nowMs(clock);
-    const failure = await attempt(cluster, options.namespace, entry);
-    const ended = nowMs(clock);
-    if (failure === undefined || ended - started > PROPAGATION_MS) {
-      return {
-        name: entry.name,
-        from: entry.from,
-        command: entry.command.join(' '),
-        ms: ended - attempted,
-        failure,
-        tries,
-      };
+async function attempt(entry: Case, options: RunOptions): Promise<Failure | undefined> {
+  const hosts = new Set<string>();
+  for (const step of entry.steps) {
+    const [end, ...beside] = await Promise.all(withBeside(step).map((part) => runStep(part, options)));
+    const failed = [end, ...beside].find((ended) => ended?.failure !== undefined);
+    if (failed?.failure !== undefined) return { ...failed.failure, hint: entry.hint };
+    for (const host of end === undefined ? [] : hostsOf(end.outcome)) hosts.add(host);
+    if (entry.isSameHost && hosts.size > 1) {
+      const came = `now from ${[...hosts].join(', before from ')}`;
+      return { ...tellStep(step), wanted: 'an answer from the same host as before', came, hint: entry.hint };
     }
-    await sleep(clock, RETRY_MS, signal);
+  }
+  return undefined;
+}
+
+const withBeside = (step: Step): Step[] => (step.beside === undefined ? [step] : [step, ...withBeside(step.beside)]);
+
+const tellStep = ({ from, command }: Step) => ({
+  from: from === OUTSIDE ? 'outside of the cluster' : `pod ${from}`,
+  command: command.join(' '),
+});
+
+interface EndedStep {
+  readonly outcome: Outcome;
+  readonly failure: Omit<Failure, 'hint'> | undefined;
+}
+
+/** A command that cannot be run fails this case and not the whole test. */
+async function runStep(step: Step, { execute }: RunOptions): Promise<EndedStep> {
+  try {
+    const outcome = await execute(step.from, step.command);
+    const came = failureOf(step.expected, outcome);
+    const failure = came === undefined ? undefined : { ...tellStep(step), wanted: wantedText(step.expected), came };
+    return { outcome, failure };
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    const failure = { ...tellStep(step), wanted: wantedText(step.expected), came: error.message };
+    return { outcome: { exitCode: 1, stdout: '', stderr: '' }, failure };
   }
 }

@@ -1,9 +1,21 @@
-/** The pods and services of the connectivity test: two nodes, a client and a server on the first, a server on the other. */
+/** The pods and services of the connectivity test: clients and a server on one node, a server on another. */
+import { createHash } from 'node:crypto';
 
 export const NAMESPACE_DEFAULT = 'sluice-test';
 export const PORT = 8080;
+/** Nobody listens there. */
+export const CLOSED_PORT = 8081;
+export const SERVICE_PORT = 80;
 /** Pods on the host's network share its ports: one that nothing else uses. */
 export const HOST_PORT = 18_080;
+/** The two backends of the services `pair`, `pair-sticky` and `headless`, as their answers name them. */
+export const PAIR = ['host=echo-same-node', 'host=echo-other-node'] as const;
+
+/** Marks what the test has made, and may take away. */
+export const OWNER_LABEL = 'app.kubernetes.io/managed-by';
+export const OWNER = 'sluice-connectivity-test';
+/** A digest of the object as the test wants it: what is left of another run, made otherwise, is replaced. */
+export const PLAN_ANNOTATION = 'sluice.io/plan';
 
 export interface Placement {
   readonly namespace: string;
@@ -18,7 +30,8 @@ export interface KubernetesObject {
   readonly metadata: {
     readonly name: string;
     readonly namespace?: string;
-    readonly labels?: Readonly<Record<string, string>>;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
   };
   readonly spec?: unknown;
 }
@@ -28,13 +41,20 @@ interface PodPlan {
   readonly node: string;
   readonly port: number;
   readonly hostNetwork: boolean;
+  /** May make raw packets, network namespaces and devices of its own. */
+  readonly privileged: boolean;
 }
 
 export function podPlans({ nodes: [near, far] }: Placement): PodPlan[] {
-  const pod = (name: string, node: string): PodPlan => ({ name, node, port: PORT, hostNetwork: false });
-  const host = (name: string, node: string): PodPlan => ({ name, node, port: HOST_PORT, hostNetwork: true });
+  const pod = (name: string, node: string): PodPlan => ({
+    ...{ name, node, port: PORT, hostNetwork: false, privileged: name === 'packets' },
+  });
+  const host = (name: string, node: string): PodPlan => ({
+    ...{ name, node, port: HOST_PORT, hostNetwork: true, privileged: true },
+  });
   return [
     pod('client', near),
+    pod('packets', near),
     pod('echo-same-node', near),
     pod('echo-other-node', far),
     host('host-near', near),
@@ -42,24 +62,80 @@ export function podPlans({ nodes: [near, far] }: Placement): PodPlan[] {
   ];
 }
 
-/** `client` is a service too, so that it can be asked to reach itself; `nobody` has no pod behind it. */
-export const SERVICES = ['client', 'echo-same-node', 'echo-other-node', 'nobody'] as const;
+interface ServicePlan {
+  readonly name: string;
+  readonly selector: Readonly<Record<string, string>>;
+  /** How many pods are behind it. */
+  readonly endpoints: number;
+  readonly targetPort?: number;
+  readonly more?: Readonly<Record<string, unknown>>;
+}
 
+const app = (name: string) => ({ app: name });
+const pair = { pair: 'yes' };
+const single = (family: 'IPv4' | 'IPv6') => ({ ipFamilyPolicy: 'SingleStack', ipFamilies: [family] });
+
+export const SERVICES: readonly ServicePlan[] = [
+  // Pods that are asked to reach themselves.
+  { name: 'client', selector: app('client'), endpoints: 1 },
+  { name: 'packets', selector: app('packets'), endpoints: 1 },
+  { name: 'echo-same-node', selector: app('echo-same-node'), endpoints: 1 },
+  { name: 'echo-other-node', selector: app('echo-other-node'), endpoints: 1 },
+  { name: 'host-far', selector: app('host-far'), endpoints: 1, targetPort: HOST_PORT },
+  { name: 'nobody', selector: app('nobody'), endpoints: 0 },
+  { name: 'closed', selector: app('echo-other-node'), endpoints: 1, targetPort: CLOSED_PORT },
+  { name: 'pair', selector: pair, endpoints: 2 },
+  { name: 'pair-sticky', selector: pair, endpoints: 2, more: { sessionAffinity: 'ClientIP' } },
+  { name: 'headless', selector: pair, endpoints: 2, more: { clusterIP: 'None' } },
+  { name: 'only-ipv4', selector: app('echo-other-node'), endpoints: 1, more: single('IPv4') },
+  { name: 'only-ipv6', selector: app('echo-other-node'), endpoints: 1, more: single('IPv6') },
+];
+
+/** In the order in which they can be made: the namespace first. */
 export function workload(placement: Placement): KubernetesObject[] {
-  const { namespace } = placement;
   return [
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+    planned({ apiVersion: 'v1', kind: 'Namespace', name: placement.namespace, labels: namespaceLabels }),
+    ...SERVICES.map((plan) => service(plan, placement.namespace)),
     ...podPlans(placement).map((plan) => pod(plan, placement)),
-    ...SERVICES.map((name) => service(name, namespace)),
   ];
+}
+
+/** Pods on the host's network and privileged ones are what some cases are about. */
+const namespaceLabels = { 'pod-security.kubernetes.io/enforce': 'privileged' };
+
+interface Plan {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly spec?: unknown;
+}
+
+function planned({ apiVersion, kind, name, namespace, labels, spec }: Plan): KubernetesObject {
+  const digest = createHash('sha256').update(JSON.stringify({ labels, spec })).digest('hex').slice(0, 16);
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(namespace !== undefined && { namespace }),
+      labels: { ...labels, [OWNER_LABEL]: OWNER },
+      annotations: { [PLAN_ANNOTATION]: digest },
+    },
+    ...(spec !== undefined && { spec }),
+  };
 }
 
 function pod(plan: PodPlan, { namespace, image }: Placement): KubernetesObject {
   const port = String(plan.port);
-  return {
+  const isOfPair = PAIR.some((host) => host === `host=${plan.name}`);
+  return planned({
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name: plan.name, namespace, labels: { app: plan.name } },
+    name: plan.name,
+    namespace,
+    labels: { app: plan.name, ...(isOfPair && pair) },
     spec: {
       nodeName: plan.node,
       hostNetwork: plan.hostNetwork,
@@ -73,26 +149,31 @@ function pod(plan: PodPlan, { namespace, image }: Placement): KubernetesObject {
           env: [{ name: 'NODE_NAME', value: plan.node }],
           ports: [{ containerPort: plan.port }],
           readinessProbe: { tcpSocket: { port: plan.port }, periodSeconds: 1 },
+          // Every pod pings.
+          securityContext: plan.privileged ? { privileged: true } : { capabilities: { add: ['NET_RAW'] } },
         },
       ],
     },
-  };
+  });
 }
 
-function service(name: string, namespace: string): KubernetesObject {
-  return {
+function service({ name, selector, targetPort = PORT, more }: ServicePlan, namespace: string): KubernetesObject {
+  return planned({
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { name, namespace },
+    name,
+    namespace,
+    labels: {},
     spec: {
-      selector: { app: name },
+      selector,
       ipFamilyPolicy: 'PreferDualStack',
       ports: (['TCP', 'UDP'] as const).map((protocol) => ({
         name: protocol.toLowerCase(),
         protocol,
-        port: 80,
-        targetPort: PORT,
+        port: SERVICE_PORT,
+        targetPort,
       })),
+      ...more,
     },
-  };
+  });
 }
