@@ -26,10 +26,11 @@ export interface Cni {
 const interfaceName = 'eth0';
 const version = '1.1.0';
 
-export function nodeCni(node: NodeLayout): Cni {
+/** `cgroup` is the kubelet's: what runs in it ends with the node. */
+export function nodeCni(node: NodeLayout, cgroup: string): Cni {
   const configuration = { cniVersion: version, name: 'sluice', type: 'sluice-cni', agentSocket: node.cniSocket };
   const call = (command: string, environment: Record<string, string>, extra: object = {}) =>
-    callPlugin(node.netns, { CNI_COMMAND: command, ...environment }, { ...configuration, ...extra });
+    callPlugin({ netns: node.netns, cgroup }, { CNI_COMMAND: command, ...environment }, { ...configuration, ...extra });
   return {
     add: async (pod) => addressesOf(await call('ADD', podEnvironment(pod))),
     delete: async (pod) => {
@@ -57,8 +58,13 @@ function podEnvironment({ containerId, netns, namespace, name, uid }: CniPod): R
 }
 
 /** In the node's network namespace, where the runtime of a real node lives: that is where the pod's other end comes to be. */
-async function callPlugin(netns: string, environment: Record<string, string>, configuration: object): Promise<unknown> {
-  const { status, stdout, stderr } = await runProgram(labRun, ['exec', '--net', netns, '--', sluiceCni], {
+async function callPlugin(
+  { netns, cgroup }: { netns: string; cgroup: string },
+  environment: Record<string, string>,
+  configuration: object,
+): Promise<unknown> {
+  const where = ['--cgroup', cgroup, '--net', netns];
+  const { status, stdout, stderr } = await runProgram(labRun, ['exec', ...where, '--', sluiceCni], {
     environment: { CNI_PATH: dirname(sluiceCni), ...environment },
     input: JSON.stringify(configuration),
   });

@@ -76,7 +76,7 @@ export async function makeSandbox(place: SandboxPlace, pod: Pod): Promise<Sandbo
   return complete;
 }
 
-export function readSandbox(place: SandboxPlace, uid: string): Sandbox | undefined {
+export function readSandbox(place: Pick<SandboxPlace, 'pods'>, uid: string): Sandbox | undefined {
   try {
     return JSON.parse(readFileSync(join(place.pods, uid, 'sandbox.json'), 'utf8'));
   } catch {
