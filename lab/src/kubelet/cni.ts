@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import type { Pod } from '../apiserver/index.ts';
 import { LabError } from '../error.ts';
 import { labRun, runProgram, sluiceCni } from '../host/program.ts';
 import type { NodeLayout } from '../layout.ts';
@@ -10,6 +11,15 @@ export interface CniPod {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+  readonly portMappings: readonly PortMapping[];
+}
+
+/** The capability `portMappings`, spelled as containerd spells it: plugins read it whatever its capitals are. */
+export interface PortMapping {
+  readonly HostPort: number;
+  readonly ContainerPort: number;
+  readonly Protocol: string;
+  readonly HostIP: string;
 }
 
 /** Runs the CNI executable as a container runtime does: facts by environment, configuration on standard input (CNI 1.1.0). */
@@ -32,9 +42,9 @@ export function nodeCni(node: NodeLayout, cgroup: string): Cni {
   const call = (command: string, environment: Record<string, string>, extra: object = {}) =>
     callPlugin({ netns: node.netns, cgroup }, { CNI_COMMAND: command, ...environment }, { ...configuration, ...extra });
   return {
-    add: async (pod) => addressesOf(await call('ADD', podEnvironment(pod))),
+    add: async (pod) => addressesOf(await call('ADD', podEnvironment(pod), runtimeConfig(pod))),
     delete: async (pod) => {
-      await call('DEL', podEnvironment(pod));
+      await call('DEL', podEnvironment(pod), runtimeConfig(pod));
     },
     status: async () => {
       await call('STATUS', {});
@@ -55,6 +65,23 @@ function podEnvironment({ containerId, netns, namespace, name, uid }: CniPod): R
   };
   const words = Object.entries({ IgnoreUnknown: '1', ...labels }).map(([key, value]) => `${key}=${value}`);
   return { CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: interfaceName, CNI_ARGS: words.join(';') };
+}
+
+/** The host ports of a pod's containers, as the kubelet gives them to the container runtime and that to the plugin. */
+export function portMappings({ spec }: Pod): PortMapping[] {
+  // On the host's network a port is the host's anyway.
+  if (spec.hostNetwork) return [];
+  return spec.containers.flatMap(({ ports = [] }) =>
+    ports.flatMap(({ hostPort, containerPort, protocol = 'TCP', hostIP = '' }) =>
+      hostPort
+        ? [{ HostPort: hostPort, ContainerPort: containerPort, Protocol: protocol.toLowerCase(), HostIP: hostIP }]
+        : [],
+    ),
+  );
+}
+
+function runtimeConfig({ portMappings: mappings }: CniPod): object {
+  return mappings.length > 0 ? { runtimeConfig: { portMappings: mappings } } : {};
 }
 
 /** In the node's network namespace, where the runtime of a real node lives: that is where the pod's other end comes to be. */
