@@ -7,3 +7,5 @@
  */
 export { labCommand } from './commands/lab.ts';
 export { type LabLayout, labLayout, type NodeLayout } from './layout.ts';
+export type { LabAddresses } from './topology.ts';
+export { type LabWorld, labWorld } from './world.ts';

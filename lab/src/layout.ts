@@ -12,6 +12,8 @@ export interface LabLayout {
   readonly lockFile: string;
   readonly settingsFile: string;
   readonly valuesFile: string;
+  /** What its users have broken on purpose. */
+  readonly faultsFile: string;
   readonly kubeconfig: string;
   readonly socket: string;
   readonly pidFile: string;
@@ -51,6 +53,7 @@ export function labLayout(name: string): LabLayout {
     lockFile: join(labsDirectory, `.${name}.lock`),
     settingsFile: join(directory, 'lab.json'),
     valuesFile: join(directory, 'values.yaml'),
+    faultsFile: join(directory, 'faults.json'),
     kubeconfig: join(directory, 'kubeconfig'),
     socket: join(directory, 'lab.sock'),
     pidFile: join(directory, 'daemon.pid'),

@@ -1,17 +1,21 @@
 import type { LabReport } from './daemon/control.ts';
+import type { NodeOff } from './faults.ts';
 
 /** The lab's own pods; those of its users may be as they like. */
 const ownNamespaces: readonly string[] = ['kube-system'];
 
-/** Whether what the lab itself consists of is up, and the pods of namespaces that the caller waits for. */
+/**
+ * Whether what the lab itself consists of is up, and the pods of namespaces that the caller waits for. What somebody has broken on
+ * purpose is as it should be.
+ */
 export function isReady({ stage, nodes, pods, processes }: LabReport, namespaces = ownNamespaces): boolean {
   return (
     stage === 'running' &&
-    nodes.every(({ ready }) => ready) &&
+    nodes.every((node) => node.ready || node.isCutOff) &&
     processes.every(({ pid }) => pid !== undefined) &&
     namespaces.every((namespace) => {
-      const { total, ready } = pods.byNamespace[namespace] ?? { total: 0, ready: 0 };
-      return total > 0 && ready === total;
+      const { total, ready, out } = pods.byNamespace[namespace] ?? { total: 0, ready: 0, out: 0 };
+      return total > 0 && ready + out === total;
     })
   );
 }
@@ -27,8 +31,26 @@ export function problemLines(report: LabReport | undefined, namespaces = ownName
       .map(
         ({ name, lastExit }) => `${name}: does not run${lastExit === undefined ? '' : `, last ended with ${lastExit}`}`,
       ),
-    ...nodes.filter(({ ready }) => !ready).map(({ name, why }) => `node ${name} is not ready: ${why}`),
+    ...nodes
+      .filter((node) => !node.ready && !node.isCutOff)
+      .map(({ name, why }) => `node ${name} is not ready: ${why}`),
     ...namespaces.filter((name) => !pods.byNamespace[name]).map((name) => `namespace ${name} has no pods yet`),
     ...pods.notReady.filter(({ namespace }) => namespaces.includes(namespace)).map(({ text }) => `pod ${text}`),
   ];
+}
+
+/** What somebody has broken, and how to mend it. */
+export function faultLines({ nodes }: LabReport): string[] {
+  return nodes.flatMap(({ name, off, cut }) => [
+    ...(off ? [`${name} is ${offText(off)}; sluice lab node start ${name} switches it on`] : []),
+    ...(cut.length > 0 ? [`${name}: ${cutText(cut)}; sluice lab link heal ${name} mends it`] : []),
+  ]);
+}
+
+export function offText({ how, since }: NodeOff): string {
+  return `off since ${since.slice(11, 19)} UTC (${how})`;
+}
+
+export function cutText(devices: readonly string[]): string {
+  return `the cable of ${devices.join(' and of ')} is cut`;
 }

@@ -1,14 +1,20 @@
 import { readFileSync } from 'node:fs';
+import type { AddressFamily } from '@sluice/net';
 import { writeFileAtomic } from '@sluice/runtime';
 import { LabError, messageOf } from './error.ts';
 import type { LabLayout } from './layout.ts';
+import type { ValueOptions } from './values.ts';
 
 /** What a lab was made with; kept in its folder, so that `up` again means the same lab. */
 export interface LabSettings {
   /** The installation it was made from; only that one changes it. Absent in labs made by earlier builds. */
   readonly root?: string;
   readonly nodeCount: number;
-  readonly device: string;
+  /** Names of each node's devices: one, or two. */
+  readonly devices: readonly string[];
+  readonly families: readonly AddressFamily[];
+  /** What was said beside the values, and has changed them. */
+  readonly given: ValueOptions;
   readonly apiServerHost: string;
   readonly apiServerPort: number;
   /** Where people on the machine reach the API server: 127.0.0.1 and this port. */
@@ -28,7 +34,9 @@ export function readSettings(layout: LabLayout): LabSettings | undefined {
     return undefined;
   }
   try {
-    return JSON.parse(text);
+    const { device = 'eno1', ...settings } = JSON.parse(text);
+    // A lab of an earlier build has one device, both families and its values as they are.
+    return { devices: [device], families: [4, 6], given: {}, ...settings };
   } catch (error) {
     throw new LabError(`${layout.settingsFile} is damaged: ${messageOf(error)}`, {
       hint: `take the lab down: sluice lab down --name ${layout.name}`,

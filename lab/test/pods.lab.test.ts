@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { installationRoot } from '@sluice/runtime';
-import { lanName } from '../src/host/network.ts';
+import { lanName } from '../src/topology.ts';
 import { testLab } from './test-lab.ts';
 
 const lab = testLab();

@@ -18,7 +18,8 @@ export interface ApiServerOptions {
   publicUrl?: string;
   /** Further addresses and names that the server's certificate is valid for. Default: the homelab's. */
   names?: { dns: readonly string[]; addresses: readonly string[] };
-  serviceRanges?: { ipv4: string; ipv6: string; nodePorts: { first: number; last: number } };
+  /** Of each family that the cluster has. Default: the homelab's, of both. */
+  serviceRanges?: { ipv4?: string; ipv6?: string };
   hooks?: PodHooks;
   log?: (message: string) => void;
 }
@@ -85,14 +86,15 @@ const homelab = {
     ],
     addresses: ['127.0.0.1', '::1', '10.10.30.10', '10.10.30.1', '10.96.0.1', 'fd00:10:96::1'],
   },
-  serviceRanges: { ipv4: '10.96.0.0/16', ipv6: 'fd00:10:96::/112', nodePorts: { first: 30_000, last: 32_767 } },
+  serviceRanges: { ipv4: '10.96.0.0/16', ipv6: 'fd00:10:96::/112' },
+  nodePorts: { first: 30_000, last: 32_767 },
 };
 
 /** Starts the server on its directory. The standard namespaces and the objects of the last run are there when it returns. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const log = options.log ?? (() => undefined);
   const hooks = options.hooks ?? {};
-  const ranges = options.serviceRanges ?? homelab.serviceRanges;
+  const { ipv4, ipv6 } = options.serviceRanges ?? homelab.serviceRanges;
   const names = {
     dns: [...homelab.names.dns, ...(options.names?.dns ?? [])],
     addresses: [...homelab.names.addresses, ...(options.names?.addresses ?? [])],
@@ -100,12 +102,19 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const authority = keptAuthority(join(options.directory, 'pki'));
   const journal = new Journal(join(options.directory, 'objects.ndjson'));
   const cluster = new Cluster(
-    { ipv4: parsePrefix(ranges.ipv4), ipv6: parsePrefix(ranges.ipv6), nodePorts: ranges.nodePorts },
+    {
+      ipv4: ipv4 === undefined ? undefined : parsePrefix(ipv4),
+      ipv6: ipv6 === undefined ? undefined : parsePrefix(ipv6),
+      nodePorts: homelab.nodePorts,
+    },
     { onChange: (resource, change) => journal.record(resource, change) },
   );
   journal.restore(cluster.storage);
   cluster.adopt();
-  createStandardObjects(cluster, [ranges.ipv4, ranges.ipv6]);
+  createStandardObjects(
+    cluster,
+    [ipv4, ipv6].filter((range) => range !== undefined),
+  );
 
   const credentials = authority.issueServer({ commonName: 'kube-apiserver' }, names);
   const handle = requestHandler(cluster, { hooks, log });

@@ -7,7 +7,8 @@ import { callProgram, runOnTerminal } from '../host/program.ts';
 import { isReady, problemLines } from '../readiness.ts';
 import type { LabContext } from './context.ts';
 import { exec, kubectlEnvironment, kubectlProgram } from './exec.ts';
-import { type ExistingReport, homelabDirectory } from './up.ts';
+import { homelabDirectory } from './plan.ts';
+import type { ExistingReport } from './up.ts';
 
 const patienceMs = 60_000;
 const pollMs = 40;
@@ -79,6 +80,9 @@ function whatNext(name: string, kubeconfig: string): string[] {
     `  npx sluice lab exec${option} k8s-cp1 -- sluice service list`,
     `  npx sluice lab exec${option} k8s-cp1 -- sluice monitor --type drop`,
     `  npx sluice lab exec${option} monitoring/grafana -- client http gitlab.gitlab 80 --count 5`,
+    `  npx sluice lab exec${option} k8s-cp1 -- client tcp 198.51.100.10 80    # the internet tells whom it saw`,
+    `  npx sluice lab shell${option} monitoring/grafana    # a terminal in a pod`,
+    `  npx sluice lab node kill${option} k8s-cp3           # and start; or: lab link cut k8s-cp3, and heal`,
     `  npx sluice lab exec${option} k8s-cp1 -- sluice connectivity test    # and takes its pods away, namespace sluice-test`,
     `  npx sluice lab status${option}`,
     `  npx sluice lab down${option}           # removes all of it`,

@@ -1,15 +1,16 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { installationRoot } from '@sluice/runtime';
 import { LabError } from '../error.ts';
+import { readFaults } from '../faults.ts';
 import { labCgroup } from '../host/cgroup.ts';
-import { isRunning } from '../host/process-id.ts';
 import { labRun, podPath, programDirectory, runOnTerminal } from '../host/program.ts';
-import type { ContainerRecord, Sandbox } from '../kubelet/sandbox.ts';
-import type { LabNode } from '../topology.ts';
+import { offText } from '../readiness.ts';
+import type { LabHost, LabNode } from '../topology.ts';
 import { type ExistingLab, existingLab, type LabContext } from './context.ts';
+import { findPod } from './find-pod.ts';
 
-/** Runs a command on a node or in a pod, on this terminal; gives its exit status. */
+/** Runs a command on a node, at one of the hosts around, or in a pod, on this terminal; gives its exit status. */
 export async function exec(
   name: string,
   where: string,
@@ -17,8 +18,11 @@ export async function exec(
   context: LabContext,
 ): Promise<number> {
   const lab = existingLab(name);
-  const node = lab.topology.nodes.find((candidate) => candidate.name === where);
-  return node ? execOnNode(lab, node, command, context) : execInPod(lab, where, command, context);
+  const { nodes, surroundings } = lab.topology;
+  const node = nodes.find((candidate) => candidate.name === where);
+  if (node) return execOnNode(lab, node, command, context);
+  const host = surroundings.find((candidate) => candidate.name === where);
+  return host ? execAtHost(lab, host, command, context) : execInPod(lab, where, command, context);
 }
 
 /** With `sluice` and `kubectl` in the PATH, talking to the node's agent, and in the node's cgroup, where the socket hooks act. */
@@ -29,6 +33,8 @@ function execOnNode(
   { environment }: LabContext,
 ): Promise<number> {
   const folders = layout.node(node.name);
+  const off = readFaults(layout).off[node.name];
+  if (off) throw new LabError(`${node.name} is ${offText(off)}`, { hint: `sluice lab node start ${node.name}` });
   const cgroup = join(labCgroup(layout.name), node.name, 'exec');
   const place = ['--cgroup', cgroup, '--net', folders.netns, '--hostname', node.name];
   const names = existsSync(folders.resolvConf) ? ['--bind', `${folders.resolvConf}:/etc/resolv.conf`] : [];
@@ -38,6 +44,21 @@ function execOnNode(
     SLUICE_SOCKET: folders.agentSocket,
     KUBECONFIG: folders.kubeconfig,
     NODE_NAME: node.name,
+  });
+}
+
+/** Outside, at the router or in the LAN: nothing of the cluster is there, but the lab's programs are. */
+function execAtHost(
+  { layout }: ExistingLab,
+  { name }: LabHost,
+  command: readonly string[],
+  { environment }: LabContext,
+): Promise<number> {
+  const cgroup = join(labCgroup(layout.name), name, 'exec');
+  const place = ['--cgroup', cgroup, '--net', layout.netns(name), '--hostname', name];
+  return runOnTerminal(labRun, ['exec', ...place, '--', ...command], {
+    ...environment,
+    PATH: `${podPath}:${environment.PATH}`,
   });
 }
 
@@ -52,45 +73,6 @@ function execInPod(
     ...environment,
     PATH: `${podPath}:${environment.PATH}`,
   });
-}
-
-/** By name, or namespace and name; the beginning of the name is enough where it is the only one. */
-function findPod({ layout, topology }: ExistingLab, where: string): { sandbox: Sandbox; pid: number } {
-  const [namespace, name] = where.includes('/') ? where.split('/', 2) : [undefined, where];
-  const sandboxes = topology.nodes.flatMap((node) => sandboxesIn(layout.node(node.name).pods));
-  const inNamespace = sandboxes.filter((sandbox) => namespace === undefined || sandbox.namespace === namespace);
-  const exact = inNamespace.filter((sandbox) => sandbox.name === name);
-  const found = exact.length > 0 ? exact : inNamespace.filter((sandbox) => sandbox.name.startsWith(name ?? ''));
-  const [sandbox, other] = found;
-  const pid = sandbox && runningProcess(sandbox);
-  if (sandbox && !other && pid !== undefined) return { sandbox, pid };
-  const names = found.slice(0, 5).map((pod) => `${pod.namespace}/${pod.name}`);
-  if (other) throw new LabError(`${where} may be one of ${found.length} pods: ${names.join(', ')} ...`);
-  if (sandbox) throw new LabError(`pod ${sandbox.namespace}/${sandbox.name} has no running process`);
-  const nodes = topology.nodes.map((node) => node.name).join(', ');
-  throw new LabError(`no node (${nodes}) and no pod is called ${where}`, { hint: 'sluice lab kubectl get pods -A' });
-}
-
-function sandboxesIn(pods: string): Sandbox[] {
-  let uids: string[];
-  try {
-    uids = readdirSync(pods);
-  } catch {
-    return []; // the node has not started yet
-  }
-  return uids.flatMap((uid) => {
-    try {
-      return [JSON.parse(readFileSync(join(pods, uid, 'sandbox.json'), 'utf8'))];
-    } catch {
-      return []; // it came or went meanwhile
-    }
-  });
-}
-
-function runningProcess(sandbox: Sandbox): number | undefined {
-  const files = readdirSync(sandbox.directory).filter((file) => /^container-.*\.json$/.test(file));
-  const records = files.map((file): ContainerRecord => JSON.parse(readFileSync(join(sandbox.directory, file), 'utf8')));
-  return records.find(({ process }) => process && isRunning(process))?.process?.pid;
 }
 
 /** kubectl against the lab, as its administrator. */

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { LinkAction, NodeAction } from '../daemon/machines.ts';
 import { LabError } from '../error.ts';
 import type { LabContext } from './context.ts';
 
@@ -14,14 +15,25 @@ export function labCommand(): Command {
     .description('A cluster in network namespaces on this machine')
     .enablePositionalOptions()
     .showHelpAfterError('(see --help)');
-  const command = (usage: string, description: string) =>
-    lab.command(usage).description(description).option('--name <name>', 'which lab', nameDefault);
+  const command = (usage: string, description: string) => sub(lab, usage, description);
 
   command('up', 'Make the lab, or repair what is missing, and leave it running in the background')
     .option('--nodes <count>', 'how many nodes (default: 3)', wholeNumber)
     .option('--values <file>', "the installation's values (default: those of the homelab)")
+    .option('--ipv4 <true|false>', 'whether there is IPv4 (default: as the values say)', trueOrFalse)
+    .option('--ipv6 <true|false>', 'whether there is IPv6 (default: as the values say)', trueOrFalse)
+    .option('--second-device', 'a second device for each node, on a LAN of its own, named in the values')
     .option('--demo', "the homelab's objects, a sample workload, the connectivity test")
-    .addHelpText('after', examples('up --demo', 'up --nodes 1 --values my-values.yaml', 'up --name other'))
+    .addHelpText(
+      'after',
+      examples(
+        'up --demo',
+        'up --nodes 1 --values my-values.yaml',
+        'up --ipv6=false --name only4     # beside the other lab',
+        'up --nodes 20 --name many',
+        'up --second-device --name two',
+      ),
+    )
     .action(({ demo: withDemo, name, ...options }) =>
       runInterruptible(name, async () => {
         const { up } = await import('./up.ts');
@@ -50,19 +62,47 @@ export function labCommand(): Command {
         return 0;
       }),
     );
-  command('exec <node|pod> <command...>', 'Run a command on a node, or in a pod ([NAMESPACE/]NAME)')
+  command('exec <where> <command...>', 'Run a command on a node, in a pod ([NAMESPACE/]NAME), or outside')
     .addHelpText(
       'after',
-      `\nPods have networks of their own, but the machine's files, read-only; /tmp, /var/tmp, /run, /root and /home are their own.\nThey are root of the machine all the same: run in them what you would run as root yourself.\n${examples(
+      `\nOutside are: router, internet (a server that tells whom it saw, at port 80), client, and lan, the switch.\nPods have networks of their own, but the machine's files, read-only; /tmp, /var/tmp, /run, /root and /home are their own.\nThey are root of the machine all the same: run in them what you would run as root yourself.\n${examples(
         'exec k8s-cp1 -- sluice status',
         'exec k8s-cp1 -- ip route',
         'exec monitoring/grafana -- client http gitlab.gitlab 80',
+        'exec k8s-cp1 -- client tcp 198.51.100.10 80      # the internet',
+        'exec client -- client tcp 10.10.30.101 30080     # from outside',
+        'exec router -- tcpdump -ni internet',
       )}`,
     )
     .passThroughOptions()
     .action((where: string, words: string[], { name }) =>
       run(async () => (await import('./exec.ts')).exec(name, where, withoutSeparator(words), context)),
     );
+  command('shell <where>', 'A shell in a pod ([NAMESPACE/]NAME), on a node, or outside, with the programs of the lab')
+    .addHelpText('after', examples('shell monitoring/grafana', 'shell k8s-cp1', 'shell client'))
+    .action((where: string, { name }) => run(async () => (await import('./shell.ts')).shell(name, where, context)));
+  const node = lab.command('node').description("A node's power: kill, stop, start");
+  for (const [action, description] of nodeActions) {
+    sub(node, `${action} <node>`, description)
+      .addHelpText('after', examples(`node ${action} k8s-cp2`))
+      .action((name: string, options) =>
+        run(async () => {
+          await (await import('./node.ts')).switchNode(options.name, { node: name, action }, context);
+          return 0;
+        }),
+      );
+  }
+  const link = lab.command('link').description("A node's cable: cut, heal");
+  for (const [action, description] of linkActions) {
+    sub(link, `${action} <node> [device]`, description)
+      .addHelpText('after', examples(`link ${action} k8s-cp2`, `link ${action} k8s-cp2 eno2`))
+      .action((name: string, device: string | undefined, options) =>
+        run(async () => {
+          await (await import('./link.ts')).setLink(options.name, { node: name, device, action }, context);
+          return 0;
+        }),
+      );
+  }
   command('kubectl [arguments...]', 'Run kubectl against the lab')
     .addHelpText('after', examples('kubectl get pods -A -o wide', 'kubectl apply -f my.yaml'))
     .passThroughOptions()
@@ -71,6 +111,20 @@ export function labCommand(): Command {
       run(async () => (await import('./exec.ts')).kubectl(name, withoutSeparator(words), context)),
     );
   return lab;
+}
+
+const nodeActions: readonly (readonly [NodeAction, string])[] = [
+  ['kill', 'Take its power: agent, kubelet and pods end at once, with no time to say so; its objects stay'],
+  ['stop', 'Switch it off in order: it tells the API server, its pods end, then its kubelet and its agent'],
+  ['start', 'Switch it on again, as after a reboot: its pods are made anew'],
+];
+const linkActions: readonly (readonly [LinkAction, string])[] = [
+  ['cut', 'Cut the cable of a device, or of all: carrier goes on both sides'],
+  ['heal', 'Mend it'],
+];
+
+function sub(parent: Command, usage: string, description: string): Command {
+  return parent.command(usage).description(description).option('--name <name>', 'which lab', nameDefault);
 }
 
 /** Ends at once on control-C: whatever was half made is completed or removed by the next command. */
@@ -108,6 +162,11 @@ function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value)) throw new InvalidArgumentError('it must be a whole number');
   return value;
+}
+
+function trueOrFalse(text: string): boolean {
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new InvalidArgumentError('it must be true or false');
 }
 
 /** `exec NODE -- command` as well as `exec NODE command`. */

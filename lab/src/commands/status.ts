@@ -3,7 +3,7 @@ import { askDaemon, type LabReport } from '../daemon/control.ts';
 import { LabError } from '../error.ts';
 import { presentBuild } from '../host/build.ts';
 import { readPidFile } from '../host/process-id.ts';
-import { isReady, problemLines } from '../readiness.ts';
+import { faultLines, isReady, problemLines } from '../readiness.ts';
 import { readSettings } from '../settings.ts';
 import { existingLab, foreignRoot, type LabContext } from './context.ts';
 
@@ -48,12 +48,13 @@ function statusLines(name: string, report: LabReport, otherRoot: string | undefi
       ? [`  runs another build than the present one; ${restartHint(name)}`]
       : []),
     ...nodes.map((node) => {
-      const state = node.ready ? 'ready    ' : 'NOT READY';
+      const state = node.off ? 'off      ' : node.ready ? 'ready    ' : 'NOT READY';
       return `  ${node.name.padEnd(8)} ${state}  ${node.addresses.join(' ').padEnd(width)}  ${String(node.pods).padStart(3)} pods  ${node.podCidrs.join(' ')}`;
     }),
     ...processes.map(({ name: process, pid, restartCount }) => {
       return `  ${process.padEnd(14)} ${pid ? `process ${pid}` : 'not running'}${restartCount > 0 ? `, restarted ${restartCount === 1 ? 'once' : `${restartCount} times`}` : ''}`;
     }),
+    ...faultLines(report).map((line) => `  ${line}`),
     ...pods.notReady.map(({ text }) => `  not ready: pod ${text}`),
     `  KUBECONFIG=${report.kubeconfig}`,
   ];

@@ -1,6 +1,8 @@
 import { rmSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { LabError, messageOf } from '../error.ts';
+import type { NodeOff } from '../faults.ts';
+import type { Done, LinkAction, NodeAction } from './machines.ts';
 
 /** What the daemon tells about the lab. */
 export interface LabReport {
@@ -10,9 +12,7 @@ export interface LabReport {
   readonly build: string | undefined;
   readonly kubeconfig: string;
   readonly nodes: readonly NodeReport[];
-  readonly pods: {
-    readonly total: number;
-    readonly ready: number;
+  readonly pods: PodCount & {
     readonly byNamespace: Readonly<Record<string, PodCount>>;
     /** The first few of each namespace, each with the reason. */
     readonly notReady: readonly { readonly namespace: string; readonly text: string }[];
@@ -25,6 +25,8 @@ export interface LabReport {
 export interface PodCount {
   readonly total: number;
   readonly ready: number;
+  /** Of the others, those on nodes that somebody has switched off or cut off. */
+  readonly out: number;
 }
 
 export interface NodeReport {
@@ -34,6 +36,12 @@ export interface NodeReport {
   readonly pods: number;
   readonly ready: boolean;
   readonly why: string | undefined;
+  /** Somebody has switched it off. */
+  readonly off: NodeOff | undefined;
+  /** Devices whose cable somebody has cut. */
+  readonly cut: readonly string[];
+  /** One or the other, so that nobody hears of it. */
+  readonly isCutOff: boolean;
 }
 
 export interface ProcessReport {
@@ -53,6 +61,19 @@ export interface ControlActions {
   report(): LabReport;
   /** Creates the objects of these files and folders that are not there yet. */
   apply(paths: readonly string[]): Applied;
+  node(name: string, action: NodeAction): Promise<Done>;
+  link(name: string, action: LinkAction, device: string | undefined): Promise<Done>;
+}
+
+export interface NodeRequest {
+  readonly name: string;
+  readonly action: NodeAction;
+}
+
+export interface LinkRequest {
+  readonly name: string;
+  readonly action: LinkAction;
+  readonly device: string | undefined;
 }
 
 const requestBytesMax = 1 << 20;
@@ -70,13 +91,10 @@ export function startControl(path: string, actions: ControlActions): Promise<{ s
       if (text.length > requestBytesMax) incoming.destroy();
     });
     incoming.on('end', () => {
-      try {
-        if (incoming.url === '/report') answer(200, actions.report());
-        else if (incoming.url === '/apply') answer(200, actions.apply(JSON.parse(text)));
-        else answer(404, { message: `unknown request ${incoming.url}` });
-      } catch (error) {
-        answer(500, { message: messageOf(error) });
-      }
+      perform(actions, incoming.url ?? '', text).then(
+        (result) => answer(200, result),
+        (error: unknown) => answer(500, { message: messageOf(error) }),
+      );
     });
   });
   const maskBefore = process.umask(0o177);
@@ -89,12 +107,32 @@ export function startControl(path: string, actions: ControlActions): Promise<{ s
   });
 }
 
+async function perform(actions: ControlActions, url: string, text: string): Promise<unknown> {
+  if (url === '/report') return actions.report();
+  const body = JSON.parse(text);
+  switch (url) {
+    case '/apply':
+      return actions.apply(body);
+    case '/node':
+      return actions.node(body.name, body.action);
+    case '/link':
+      return actions.link(body.name, body.action, body.device);
+    default:
+      throw new LabError(`unknown request ${url}`);
+  }
+}
+
+// A node that is stopped gives its pods half a minute.
+const answerMsMax = 60_000;
+
 /** Asks the daemon of a lab; undefined when none answers. */
 export async function askDaemon(path: string, url: '/report'): Promise<LabReport | undefined>;
 export async function askDaemon(path: string, url: '/apply', body: readonly string[]): Promise<Applied | undefined>;
+export async function askDaemon(path: string, url: '/node', body: NodeRequest): Promise<Done | undefined>;
+export async function askDaemon(path: string, url: '/link', body: LinkRequest): Promise<Done | undefined>;
 export async function askDaemon(path: string, url: string, body?: unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ socketPath: path, path: url, method: 'POST', timeout: 20_000 }, (incoming) => {
+    const outgoing = request({ socketPath: path, path: url, method: 'POST', timeout: answerMsMax }, (incoming) => {
       let text = '';
       incoming.on('data', (chunk) => {
         text += chunk;

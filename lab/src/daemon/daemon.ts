@@ -1,54 +1,61 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { recommendedEnvironment, recommendedNodeFlags } from '@sluice/agent';
 import { installationRoot, writeFileAtomic } from '@sluice/runtime';
-import { type ApiServer, type Listener, type Store, startApiServer } from '../apiserver/index.ts';
+import { type Listener, type Store, startApiServer } from '../apiserver/index.ts';
 import { startControllers } from '../controllers/index.ts';
 import { LabError } from '../error.ts';
+import { readFaults } from '../faults.ts';
 import { presentBuild } from '../host/build.ts';
-import { labCgroup } from '../host/cgroup.ts';
-import { processEntry } from '../host/program.ts';
-import { Kubelet } from '../kubelet/kubelet.ts';
-import type { LabLayout, NodeLayout } from '../layout.ts';
+import type { LabLayout } from '../layout.ts';
 import { readSettings } from '../settings.ts';
-import { type LabNode, type LabTopology, labTopology } from '../topology.ts';
-import { startControl } from './control.ts';
+import { inOrder, type LabTopology, labTopology } from '../topology.ts';
+import { apiServerOf } from './cluster.ts';
+import { type Applied, startControl } from './control.ts';
 import { startDnsZone } from './dns-zone.ts';
-import { createMissing, readManifests } from './manifests.ts';
+import { startInternet } from './internet.ts';
+import { Machines } from './machines.ts';
+import { createMissing, ofFamilies, readManifests } from './manifests.ts';
 import { podHooks } from './pod-hooks.ts';
 import { labReport } from './report.ts';
-import { type Supervised, supervise } from './supervisor.ts';
+import type { Supervised } from './supervisor.ts';
 
 export const clusterDomain = 'cluster.local';
-const clusterDns = ['10.96.0.10', 'fd00:10:96::a'];
-// Descriptors that lab-run hands over: the API server's addresses in the LAN (see `startDaemon` in up.ts).
-const lanListeners: readonly Listener[] = [{ fd: 3 }, { fd: 4 }];
+const clusterDns = { 4: '10.96.0.10', 6: 'fd00:10:96::a' };
+const serviceRanges = { 4: { ipv4: '10.96.0.0/16' }, 6: { ipv6: 'fd00:10:96::/112' } };
+const kubernetesService = { 4: '10.96.0.1', 6: 'fd00:10:96::1' };
 
 /** Runs a lab: the API server and its controllers, and on each node a kubelet and the agent. Gives how to stop it. */
 export async function runDaemon(layout: LabLayout, log: (message: string) => void): Promise<() => Promise<void>> {
   const settings = readSettings(layout);
   if (!settings) throw new LabError(`${layout.settingsFile} is missing`, { hint: 'start it with: sluice lab up' });
   const topology = labTopology(settings);
+  const { families } = topology;
   const build = presentBuild();
-  const kubelets = new Map<string, Kubelet>();
-  const supervised: Supervised[] = [];
-  const state: { stage: string; store: Store | undefined } = { stage: 'starting the API server', store: undefined };
+  const state: { stage: string; store?: Store; machines?: Machines; internet?: Supervised } = {
+    stage: 'starting the API server',
+  };
+  const machines = () => {
+    if (state.machines) return state.machines;
+    throw new LabError(`the lab is not that far yet: ${state.stage}`);
+  };
   const control = await startControl(layout.socket, {
-    report: () => labReport({ stage: state.stage, build, layout, topology, store: state.store, kubelets, supervised }),
-    apply: (paths) => {
-      if (!state.store) throw new LabError('the API server is not there yet');
-      const objects = paths.flatMap(readManifests);
-      const workloads = objects.filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet' || kind === 'Pod');
-      const namespaces = new Set(workloads.map(({ metadata }) => metadata.namespace ?? 'default'));
-      return { created: createMissing(state.store, objects), namespaces: [...namespaces] };
-    },
+    report: () => labReport({ ...state, build, layout, topology, faults: readFaults(layout) }),
+    apply: (paths) => apply(state.store, topology, paths),
+    node: (name, action) => machines().switchNode(name, action),
+    link: (name, action, device) => machines().setLink(name, action, device),
   });
 
   const loopback = `https://127.0.0.1:${settings.localPort}`;
-  const listeners = [...lanListeners, { host: '127.0.0.1', port: settings.localPort }];
   const api = await startApiServer({
-    ...{ directory: layout.apiServer, listeners, publicUrl: loopback, hooks: podHooks(kubelets), log },
-    names: { dns: [], addresses: [topology.apiServer4, topology.apiServer6] },
+    ...{
+      directory: layout.apiServer,
+      publicUrl: loopback,
+      hooks: podHooks((name) => state.machines?.named(name)),
+      log,
+    },
+    listeners: [...lanListeners(topology), { host: '127.0.0.1', port: settings.localPort }],
+    names: { dns: [], addresses: inOrder(topology.apiServer) },
+    serviceRanges: Object.assign({}, ...families.map((family) => serviceRanges[family])),
   });
   state.store = api.store;
   writeFileAtomic(
@@ -57,87 +64,37 @@ export async function runDaemon(layout: LabLayout, log: (message: string) => voi
   );
 
   state.stage = 'creating the cluster';
-  createMissing(api.store, readManifests(join(installationRoot(), 'lab/manifests')));
-  const apiServer = { address: topology.apiServer4, port: topology.apiServerPort };
+  createMissing(api.store, ofFamilies(readManifests(join(installationRoot(), 'lab/manifests')), families));
+  const apiServer = { ...apiServerOf(topology), clusterIp: kubernetesService[families[0] ?? 4] };
   const controllers = startControllers(api.store, { apiServer, log });
   mkdirSync(layout.dns, { recursive: true });
-  const zone = startDnsZone(api.store, layout.dns, clusterDomain);
+  const zone = startDnsZone(api.store, layout.dns, { domain: clusterDomain, outside: topology.world.names });
 
   state.stage = 'starting the nodes';
-  supervised.push(...startProcesses({ layout, topology, api, log }));
-  const dns = { servers: clusterDns, domain: clusterDomain };
-  for (const node of topology.nodes) {
-    const cgroup = join(labCgroup(layout.name), node.name);
-    kubelets.set(node.name, new Kubelet({ layout, node, cgroup, store: api.store, dns, log }));
-  }
+  state.internet = startInternet(layout, topology, log);
+  const dns = { servers: families.map((family) => clusterDns[family]), domain: clusterDomain };
+  const nodes = new Machines({ layout, topology, api, log }, dns);
+  await nodes.start();
+  state.machines = nodes;
   state.stage = 'running';
   return async () => {
     control.stop();
-    for (const kubelet of kubelets.values()) kubelet[Symbol.dispose]();
-    await Promise.all(supervised.map((process) => process.stop()));
+    await Promise.all([state.machines?.end(), state.internet?.stop()]);
     zone[Symbol.dispose]();
     controllers[Symbol.dispose]();
     await api.stop();
   };
 }
 
-interface Cluster {
-  readonly layout: LabLayout;
-  readonly topology: LabTopology;
-  readonly api: ApiServer;
-  readonly log: (message: string) => void;
+/** Descriptors that lab-run hands over: the API server's addresses in the LAN (see `startDaemon` in up.ts). */
+function lanListeners({ apiServer }: LabTopology): Listener[] {
+  return inOrder(apiServer).map((_, index) => ({ fd: 3 + index }));
 }
 
-/** The operator first: agents wait for the addresses that it gives to their nodes. */
-function startProcesses(cluster: Cluster): Supervised[] {
-  const [first] = cluster.topology.nodes;
-  if (!first) return [];
-  return [startOperator(cluster, first), ...cluster.topology.nodes.map((node) => startAgent(cluster, node))];
-}
-
-function startOperator({ layout, topology, api, log }: Cluster, node: LabNode): Supervised {
-  const kubeconfig = join(layout.directory, 'operator.kubeconfig');
-  writeKubeconfig(api, topology, kubeconfig, 'system:serviceaccount:kube-system:sluice-operator', ['system:masters']);
-  return supervise({
-    name: 'operator',
-    cgroup: join(labCgroup(layout.name), node.name, 'operator'),
-    netns: layout.netns(node.name),
-    hostname: node.name,
-    command: [
-      ...[process.execPath, processEntry('operator.js', 'packages/operator/src/main.ts')],
-      ...['--config', layout.valuesFile, '--kubeconfig', kubeconfig, '--node-name', node.name],
-    ],
-    logFile: join(layout.logs, 'operator.log'),
-    log,
-  });
-}
-
-function startAgent({ layout, topology, api, log }: Cluster, node: LabNode): Supervised {
-  const folders: NodeLayout = layout.node(node.name);
-  for (const directory of [folders.runDirectory, folders.stateDirectory, folders.bpffs])
-    mkdirSync(directory, { recursive: true });
-  writeKubeconfig(api, topology, folders.kubeconfig, 'system:serviceaccount:kube-system:sluice', ['system:masters']);
-  const cgroup = join(labCgroup(layout.name), node.name);
-  return supervise({
-    name: `agent ${node.name}`,
-    cgroup: join(cgroup, 'agent'),
-    netns: folders.netns,
-    hostname: node.name,
-    environment: recommendedEnvironment,
-    command: [
-      ...[process.execPath, ...recommendedNodeFlags, processEntry('agent.js', 'packages/agent/src/main.ts')],
-      ...['--node-name', node.name],
-      ...['--config', layout.valuesFile, '--kubeconfig', folders.kubeconfig],
-      ...['--state-dir', folders.stateDirectory, '--run-dir', folders.runDirectory],
-      ...['--cgroup-root', cgroup, '--bpffs', folders.bpffs, '--proc', '/proc', '--sys', '/sys'],
-      ...['--log-level', process.env.SLUICE_LOG_LEVEL ?? 'info'],
-    ],
-    logFile: join(layout.logs, `agent-${node.name}.log`),
-    log,
-  });
-}
-
-function writeKubeconfig(api: ApiServer, topology: LabTopology, path: string, user: string, groups: string[]): void {
-  const server = `https://${topology.apiServer4}:${topology.apiServerPort}`;
-  writeFileAtomic(path, api.kubeconfigFor(user, { server, groups }));
+function apply(store: Store | undefined, { families }: LabTopology, paths: readonly string[]): Applied {
+  if (!store) throw new LabError('the API server is not there yet');
+  const objects = ofFamilies(paths.flatMap(readManifests), families);
+  const workloads = objects.filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet' || kind === 'Pod');
+  const namespaces = new Set(workloads.map(({ metadata }) => metadata.namespace ?? 'default'));
+  return { created: createMissing(store, objects), namespaces: [...namespaces] };
 }

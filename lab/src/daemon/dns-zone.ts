@@ -4,13 +4,20 @@ import type { EndpointSlice, Service, Store } from '../apiserver/index.ts';
 
 const gatherMs = 20;
 
+export interface DnsZoneOptions {
+  readonly domain: string;
+  /** Addresses of names outside the cluster, which a real name server would ask somebody else for. */
+  readonly outside: Readonly<Record<string, readonly string[]>>;
+}
+
 /** Writes the cluster's names for the lab's name servers, anew whenever a service or its endpoints change. */
-export function startDnsZone(store: Store, directory: string, domain: string): Disposable {
+export function startDnsZone(store: Store, directory: string, { domain, outside }: DnsZoneOptions): Disposable {
   let timer: NodeJS.Timeout | undefined;
   let written: string | undefined;
   const write = () => {
     timer = undefined;
-    const text = zoneText(store.list('services'), store.list('endpointslices.discovery.k8s.io'), domain);
+    const cluster = zoneText(store.list('services'), store.list('endpointslices.discovery.k8s.io'), domain);
+    const text = `${cluster}${outsideText(outside)}`;
     if (text !== written) writeFileAtomic(join(directory, `${domain}.zone`), text, { mode: 0o644 });
     written = text;
   };
@@ -41,6 +48,12 @@ export function zoneText(services: readonly Service[], slices: readonly Endpoint
     return headlessRecords(service, full, slicesOf.get(`${namespace}/${name}`) ?? []);
   });
   return `${[...new Set(lines)].join('\n')}\n`;
+}
+
+export function outsideText(names: DnsZoneOptions['outside']): string {
+  return Object.entries(names)
+    .flatMap(([name, addresses]) => addresses.map((address) => `${addressRecord(name, address)}\n`))
+    .join('');
 }
 
 function addressedRecords(service: Service, full: string, addresses: readonly string[]): string[] {

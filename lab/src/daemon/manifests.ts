@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { AddressFamily } from '@sluice/net';
 import { parseAllDocuments } from 'yaml';
 import type { NewObject, Store } from '../apiserver/index.ts';
 import { LabError, messageOf } from '../error.ts';
@@ -24,6 +25,23 @@ export function readManifests(path: string): ManifestObject[] {
       if (!isObject(object)) throw new LabError(`${file}: a document without apiVersion, kind and metadata.name`);
       return [object];
     });
+  });
+}
+
+/** Services that ask for both families, in a cluster that has one: what its operator would have written. */
+export function ofFamilies(objects: readonly ManifestObject[], families: readonly AddressFamily[]): ManifestObject[] {
+  if (families.length > 1) return [...objects];
+  return objects.map((object) => {
+    const { spec } = object as { spec?: { clusterIPs?: string[]; ipFamilyPolicy?: string } };
+    if (object.kind !== 'Service' || spec?.ipFamilyPolicy !== 'RequireDualStack') return object;
+    const clusterIPs = (spec.clusterIPs ?? []).filter((address) => families.includes(address.includes(':') ? 6 : 4));
+    const ipFamilies = families.map((family) => `IPv${family}`);
+    const own = {
+      ipFamilyPolicy: 'SingleStack',
+      ipFamilies,
+      ...(clusterIPs[0] && { clusterIP: clusterIPs[0], clusterIPs }),
+    };
+    return { ...object, spec: { ...spec, ...own } };
   });
 }
 

@@ -4,16 +4,21 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ExecOptions, ExecResult, LogOptions, Pod, PodHooks } from '../apiserver/index.ts';
 import { LabError } from '../error.ts';
 import { labRun } from '../host/program.ts';
-import type { Kubelet } from '../kubelet/kubelet.ts';
 import type { PodWorker } from '../kubelet/pod-worker.ts';
+import type { Machine } from './machine.ts';
 
 const chunkBytes = 64 << 10;
 const followMs = 100;
 
 /** `kubectl logs` and `kubectl exec`, answered by the kubelet of the pod's node. */
-export function podHooks(kubelets: ReadonlyMap<string, Kubelet>): PodHooks {
+export function podHooks(machineNamed: (name: string) => Machine | undefined): PodHooks {
   const workerOf = (pod: Pod): PodWorker => {
-    const worker = kubelets.get(pod.spec.nodeName ?? '')?.worker(pod);
+    const { nodeName = '' } = pod.spec;
+    const machine = machineNamed(nodeName);
+    if (machine && !machine.isOn) throw new LabError(`node ${nodeName} is off`);
+    const unreachable = machine?.kubelet?.unreachable;
+    if (unreachable !== undefined) throw new LabError(`node ${nodeName} cannot be reached: ${unreachable}`);
+    const worker = machine?.kubelet?.worker(pod);
     if (!worker) throw new LabError(`pod ${pod.metadata.namespace}/${pod.metadata.name} runs on no node`);
     return worker;
   };

@@ -1,8 +1,10 @@
 import type { Pod, Store } from '../apiserver/index.ts';
-import type { Kubelet } from '../kubelet/kubelet.ts';
+import { type Faults, isCutOff } from '../faults.ts';
 import type { LabLayout } from '../layout.ts';
-import type { LabTopology } from '../topology.ts';
+import { offText } from '../readiness.ts';
+import type { LabNode, LabTopology } from '../topology.ts';
 import type { LabReport, NodeReport, PodCount } from './control.ts';
+import type { Machines } from './machines.ts';
 import type { Supervised } from './supervisor.ts';
 
 const notReadyShown = 5; // of a namespace
@@ -12,32 +14,36 @@ export interface ReportSources {
   readonly build: string;
   readonly layout: LabLayout;
   readonly topology: LabTopology;
-  readonly store: Store | undefined;
-  readonly kubelets: ReadonlyMap<string, Kubelet>;
-  readonly supervised: readonly Supervised[];
+  readonly faults: Faults;
+  readonly store?: Store;
+  readonly machines?: Machines;
+  readonly internet?: Supervised;
 }
 
 /** What there is at this moment, from the cluster's objects. */
-export function labReport({ stage, build, layout, topology, store, kubelets, supervised }: ReportSources): LabReport {
+export function labReport(sources: ReportSources): LabReport {
+  const { stage, build, layout, topology, store, machines, internet, faults } = sources;
   const pods = store?.list('pods') ?? [];
   const current = pods.filter(({ metadata, status }) => !metadata.deletionTimestamp && status?.phase !== 'Succeeded');
   const namespaces: Readonly<Record<string, Pod[]>> = Object.groupBy(
     current,
     ({ metadata }) => metadata.namespace ?? 'default',
   ) as Record<string, Pod[]>;
+  const out = new Set(topology.nodes.filter((node) => isCutOff(faults, node)).map(({ name }) => name));
+  const supervised = [...(machines?.supervised ?? []), ...(internet ? [internet] : [])];
   return {
     stage,
     build,
     kubeconfig: layout.kubeconfig,
-    nodes: topology.nodes.map(({ name }) => nodeReport(name, store, kubelets.get(name), pods)),
+    nodes: topology.nodes.map((node) => nodeReport(node, sources, pods)),
     pods: {
-      ...count(current),
-      byNamespace: Object.fromEntries(Object.entries(namespaces).map(([name, group]) => [name, count(group)])),
+      ...count(current, out),
+      byNamespace: Object.fromEntries(Object.entries(namespaces).map(([name, group]) => [name, count(group, out)])),
       notReady: Object.entries(namespaces).flatMap(([namespace, group]) =>
         group
           .filter((pod) => !isReady(pod))
           .slice(0, notReadyShown)
-          .map((pod) => ({ namespace, text: whyNotReady(pod) })),
+          .map((pod) => ({ namespace, text: whyNotReady(pod, out) })),
       ),
     },
     services: store?.list('services').length ?? 0,
@@ -46,20 +52,24 @@ export function labReport({ stage, build, layout, topology, store, kubelets, sup
   };
 }
 
-function count(pods: readonly Pod[]): PodCount {
-  return { total: pods.length, ready: pods.filter(isReady).length };
+/** `out`: nodes that somebody has switched off or cut off. */
+function count(pods: readonly Pod[], out: ReadonlySet<string>): PodCount {
+  const there = pods.filter(({ spec }) => !out.has(spec.nodeName ?? ''));
+  return { total: pods.length, ready: there.filter(isReady).length, out: pods.length - there.length };
 }
 
 function nodeReport(
-  name: string,
-  store: Store | undefined,
-  kubelet: Kubelet | undefined,
+  { name, devices }: LabNode,
+  { store, machines, faults }: ReportSources,
   pods: readonly Pod[],
 ): NodeReport {
   const node = store?.get('nodes', name);
   const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
+  const kubelet = machines?.named(name)?.kubelet;
   const isReady = ready?.status === 'True';
-  const why = isReady ? kubelet?.problem : (ready?.message ?? 'it has not registered yet');
+  const off = faults.off[name];
+  const own = off ? offText(off) : (kubelet?.unreachable ?? kubelet?.problem);
+  const why = isReady ? own : (ready?.message ?? 'it has not registered yet');
   return {
     name,
     addresses: node?.status?.addresses?.filter(({ type }) => type === 'InternalIP').map(({ address }) => address) ?? [],
@@ -67,6 +77,9 @@ function nodeReport(
     pods: pods.filter(({ spec }) => spec.nodeName === name).length,
     ready: why === undefined,
     why,
+    off,
+    cut: faults.cut[name] ?? [],
+    isCutOff: isCutOff(faults, { name, devices }),
   };
 }
 
@@ -74,11 +87,13 @@ function isReady({ status }: Pod): boolean {
   return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
 }
 
-function whyNotReady({ metadata, spec, status }: Pod): string {
+function whyNotReady({ metadata, spec, status }: Pod, out: ReadonlySet<string>): string {
   const container = status?.containerStatuses?.find(({ ready }) => !ready);
   const waiting = container?.state?.waiting;
-  const reason =
-    waiting?.message ?? waiting?.reason ?? status?.conditions?.find(({ status: value }) => value === 'False')?.message;
+  const condition = status?.conditions?.find(({ status: value }) => value === 'False')?.message;
+  const reason = out.has(spec.nodeName ?? '')
+    ? 'the node is switched off or cut off'
+    : (waiting?.message ?? waiting?.reason ?? condition);
   const where = spec.nodeName ? ` on ${spec.nodeName}` : '';
   return `${metadata.namespace}/${metadata.name}${where}: ${reason ?? (spec.nodeName ? 'starting' : 'not scheduled yet')}`;
 }

@@ -1,108 +1,157 @@
+import type { Faults } from '../faults.ts';
 import type { LabLayout } from '../layout.ts';
-import type { LabNode, LabTopology } from '../topology.ts';
+import { type Cable, cablesOf, type LabHost, type LabTopology, lanName } from '../topology.ts';
 import { isMounted } from './mounts.ts';
-import { callIp, callProgram, labRun, readIp } from './program.ts';
+import { callIp, callProgram, labRun } from './program.ts';
+import { isRightEnd, isRightSwitch, linkOf, type SeenHost, seenHost } from './seen-network.ts';
 
-export const lanName = 'lan';
-const switchName = 'switch';
-
-// Nodes forward for their pods. Addresses need no second of duplicate detection, and nobody here sends router advertisements.
-const nodeSysctls = [
-  'net.ipv4.ip_forward=1',
-  'net.ipv6.conf.all.forwarding=1',
+// Addresses need no second of duplicate detection, and nobody here sends router advertisements.
+const hostSysctls = [
   'net.ipv6.conf.all.accept_ra=0',
   'net.ipv6.conf.default.accept_ra=0',
   'net.ipv6.conf.all.accept_dad=0',
   'net.ipv6.conf.default.accept_dad=0',
 ];
-
-interface SeenLink {
-  readonly ifname: string;
-  readonly operstate?: string;
-  readonly flags?: readonly string[];
-  readonly addr_info?: readonly { readonly local: string }[];
-}
+const forwardSysctls = ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'];
 
 /** Something that was made or repaired. */
 export interface MadeNetwork {
   readonly text: string;
-  /** `lan`, or the node. */
+  /** The namespace. */
   readonly name: string;
-  /** Its namespace was not there before. */
+  /** It was not there before. */
   readonly isNew: boolean;
 }
 
+interface Work {
+  readonly layout: LabLayout;
+  readonly topology: LabTopology;
+  readonly faults: Faults;
+}
+
 /**
- * Makes the LAN (a switch with the router's and the API server's addresses) and each node's namespace with its device.
- * Looks first: what is there and right is left alone. Gives what it made or repaired.
+ * Makes the namespaces of the LAN, the router, what is outside and the nodes, and the cables between them. Looks first: what is
+ * there and right is left alone, and what is meant to be broken, too. Gives what it made or repaired.
  */
-export async function ensureNetwork(layout: LabLayout, topology: LabTopology): Promise<MadeNetwork[]> {
-  const lanMade = await ensureLan(layout, topology);
-  const ports = new Set((await seenLinks(layout.netns(lanName))).map((link) => link.ifname));
-  const made = await Promise.all(topology.nodes.map((node) => ensureNode(layout, topology, node, ports)));
-  return [...lanMade, ...made.flat()];
+export async function ensureNetwork(layout: LabLayout, topology: LabTopology, faults: Faults): Promise<MadeNetwork[]> {
+  const nodes = topology.nodes.filter(({ name }) => !faults.off[name]);
+  return ensureHosts({ layout, topology, faults }, [...topology.surroundings, ...nodes]);
 }
 
-async function ensureLan(layout: LabLayout, topology: LabTopology): Promise<MadeNetwork[]> {
-  const netns = layout.netns(lanName);
-  const isNew = !isMounted(netns);
-  await callProgram(labRun, ['netns', netns, 'net.ipv6.conf.default.accept_dad=0']);
-  const link = isNew ? undefined : (await seenLinks(netns)).find(({ ifname }) => ifname === switchName);
-  const { router4, router6, apiServer4, apiServer6 } = topology;
-  const isRight =
-    link && isUp(link) && [router4, router6, apiServer4, apiServer6].every((address) => has(link, address));
-  if (isRight) return [];
-  await callIp(netns, [
-    ...(link ? [] : [`link add ${switchName} type bridge stp_state 0 mcast_snooping 0`]),
-    `link set ${switchName} up`,
-    `address replace ${router4}/24 dev ${switchName}`,
-    `address replace ${apiServer4}/24 dev ${switchName}`,
-    `address replace ${router6}/64 dev ${switchName} nodad`,
-    `address replace ${apiServer6}/64 dev ${switchName} nodad`,
-  ]);
-  return [{ name: lanName, text: isNew ? 'LAN' : 'LAN (repaired)', isNew }];
+/** The same for one node; the rest is there. */
+export async function ensureNode(work: Work, name: string): Promise<MadeNetwork[]> {
+  const hosts = [...work.topology.surroundings, ...work.topology.nodes.filter((node) => node.name === name)];
+  return ensureHosts(work, hosts);
 }
 
-async function ensureNode(
-  layout: LabLayout,
-  topology: LabTopology,
-  node: LabNode,
-  ports: ReadonlySet<string>,
-): Promise<MadeNetwork[]> {
-  const netns = layout.netns(node.name);
-  const isNew = !isMounted(netns);
-  await callProgram(labRun, ['netns', netns, ...nodeSysctls]);
-  const { device, router4, router6 } = topology;
-  const link = isNew ? undefined : (await seenLinks(netns)).find(({ ifname }) => ifname === device);
-  const isRight = link && isUp(link) && has(link, node.address4) && has(link, node.address6);
-  if (isRight && ports.has(node.port)) return [];
-  if (!link) {
-    // A port whose other end is gone is gone itself, unless a namespace was left half made.
-    await callIp(layout.netns(lanName), [
-      ...(ports.has(node.port) ? [`link delete ${node.port}`] : []),
-      `link add ${node.port} type veth peer name ${device} address ${node.mac} netns ${netns}`,
+/** Carrier goes, or comes, on both sides. */
+export async function setCarrier(layout: LabLayout, { far }: Cable, state: 'up' | 'down'): Promise<void> {
+  await callIp(layout.netns(far.host), [`link set ${far.device} ${state}`]);
+}
+
+/** Takes a node's cables away, as seen from the LAN: nothing that the node still says is heard. */
+export async function removeCables(layout: LabLayout, topology: LabTopology, node: string): Promise<void> {
+  const { links } = await seenHost(layout.netns(lanName));
+  const names = new Set(links.map(({ ifname }) => ifname));
+  const there = cablesOf(topology, node).filter(({ far }) => names.has(far.device));
+  await callIp(
+    layout.netns(lanName),
+    there.map(({ far }) => `link delete ${far.device}`),
+  );
+}
+
+async function ensureHosts(work: Work, hosts: readonly LabHost[]): Promise<MadeNetwork[]> {
+  const { layout, topology } = work;
+  const isNew = new Map(hosts.map(({ name }) => [name, !isMounted(layout.netns(name))]));
+  await Promise.all(hosts.map((host) => ensureNamespace(layout, host)));
+  const seen = new Map(
+    await Promise.all(hosts.map(async ({ name }) => [name, await seenHost(layout.netns(name))] as const)),
+  );
+  const repaired = new Set<string>();
+  if (await ensureSwitches(work, seen.get(lanName))) repaired.add(lanName);
+  await Promise.all(
+    topology.cables.map(async (cable) => {
+      if (seen.has(cable.near.host) && (await ensureCable(work, cable, seen))) repaired.add(cable.near.host);
+    }),
+  );
+  await Promise.all(
+    hosts.map(async (host) => {
+      if (await ensureGateways(layout, host, seen.get(host.name))) repaired.add(host.name);
+    }),
+  );
+  const made = hosts.filter(({ name }) => isNew.get(name) || repaired.has(name));
+  return made.map(({ name }) => {
+    const isWhole = isNew.get(name) ?? false;
+    return { name, text: isWhole ? textOf(name) : `${textOf(name)} (network repaired)`, isNew: isWhole };
+  });
+}
+
+function textOf(name: string): string {
+  return name === lanName ? 'LAN' : name;
+}
+
+async function ensureNamespace(layout: LabLayout, { name, forwards }: LabHost): Promise<void> {
+  await callProgram(labRun, ['netns', layout.netns(name), ...hostSysctls, ...(forwards ? forwardSysctls : [])]);
+}
+
+async function ensureSwitches({ layout, topology }: Work, seen: SeenHost | undefined): Promise<boolean> {
+  const wrong = topology.switches.filter((lanSwitch) => !isRightSwitch(seen, lanSwitch));
+  await callIp(
+    layout.netns(lanName),
+    wrong.flatMap(({ name, mac, addresses }) => [
+      ...(linkOf(seen, name) ? [] : [`link add ${name} type bridge stp_state 0 mcast_snooping 0`]),
+      `link set ${name} address ${mac} up`,
+      ...(linkOf(seen, name)?.addresses ?? [])
+        .filter((address) => !addresses.includes(address))
+        .map((address) => `address delete ${address} dev ${name}`),
+      ...addresses.map((address) => addAddress(address, name)),
+    ]),
+  );
+  return wrong.length > 0;
+}
+
+/** Whether there was anything to do. */
+async function ensureCable(
+  { layout, faults }: Work,
+  cable: Cable,
+  seen: ReadonlyMap<string, SeenHost>,
+): Promise<boolean> {
+  const { near, far } = cable;
+  const isCut = faults.cut[near.host]?.includes(near.device) ?? false;
+  const [nearSeen, farSeen] = [seen.get(near.host), seen.get(far.host)];
+  if (isRightEnd(nearSeen, near) && isRightEnd(farSeen, far, !isCut)) return false;
+  if (!linkOf(nearSeen, near.device)) {
+    // An end whose other end is gone is gone itself, unless a namespace was left half made.
+    await callIp(layout.netns(far.host), [
+      ...(linkOf(farSeen, far.device) ? [`link delete ${far.device}`] : []),
+      `link add name ${far.device} type veth peer name ${near.device} ${near.mac ? `address ${near.mac} ` : ''}netns ${layout.netns(near.host)}`,
     ]);
   }
-  await callIp(layout.netns(lanName), [`link set ${node.port} master ${switchName} up`]);
-  await callIp(netns, [
-    `link set ${device} up`,
-    `address replace ${node.address4}/24 dev ${device}`,
-    `address replace ${node.address6}/64 dev ${device} nodad`,
-    `route replace default via ${router4} dev ${device}`,
-    `route replace ::/0 via ${router6} dev ${device}`,
+  await callIp(layout.netns(far.host), [
+    ...(far.bridge ? [`link set ${far.device} master ${far.bridge}`] : []),
+    `link set ${far.device} ${isCut ? 'down' : 'up'}`,
+    ...far.addresses.map((address) => addAddress(address, far.device)),
   ]);
-  return [{ name: node.name, text: isNew ? node.name : `${node.name} (network repaired)`, isNew }];
+  await callIp(layout.netns(near.host), [
+    `link set ${near.device} up`,
+    ...near.addresses.map((address) => addAddress(address, near.device)),
+  ]);
+  return true;
 }
 
-async function seenLinks(netns: string): Promise<SeenLink[]> {
-  const links = await readIp(netns, 'address', 'show');
-  return Array.isArray(links) ? links : [];
+async function ensureGateways(
+  layout: LabLayout,
+  { name, gateways }: LabHost,
+  seen: SeenHost | undefined,
+): Promise<boolean> {
+  const lacking = Object.values(gateways).filter((gateway) => !seen?.gateways.includes(gateway));
+  await callIp(
+    layout.netns(name),
+    lacking.map((gateway) => `route replace ${gateway.includes(':') ? '::/0' : 'default'} via ${gateway}`),
+  );
+  return lacking.length > 0;
 }
 
-function isUp(link: SeenLink): boolean {
-  return link.flags?.includes('UP') ?? false;
-}
-
-function has(link: SeenLink, address: string): boolean {
-  return link.addr_info?.some(({ local }) => local === address) ?? false;
+function addAddress(address: string, device: string): string {
+  return `address replace ${address} dev ${device}${address.includes(':') ? ' nodad' : ''}`;
 }

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import type { Pod } from '../apiserver/index.ts';
 import { LabError } from '../error.ts';
 import { labRun, runProgram, sluiceCni } from '../host/program.ts';
 import type { NodeLayout } from '../layout.ts';
@@ -10,6 +11,15 @@ export interface CniPod {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+  readonly portMappings: readonly PortMapping[];
+}
+
+/** The capability `portMappings`, spelled as containerd spells it: plugins read it whatever its capitals are. */
+export interface PortMapping {
+  readonly HostPort: number;
+  readonly ContainerPort: number;
+  readonly Protocol: string;
+  readonly HostIP: string;
 }
 
 /** Runs the CNI executable as a container runtime does: facts by environment, configuration on standard input (CNI 1.1.0). */
@@ -26,14 +36,15 @@ export interface Cni {
 const interfaceName = 'eth0';
 const version = '1.1.0';
 
-export function nodeCni(node: NodeLayout): Cni {
+/** `cgroup` is the kubelet's: what runs in it ends with the node. */
+export function nodeCni(node: NodeLayout, cgroup: string): Cni {
   const configuration = { cniVersion: version, name: 'sluice', type: 'sluice-cni', agentSocket: node.cniSocket };
   const call = (command: string, environment: Record<string, string>, extra: object = {}) =>
-    callPlugin(node.netns, { CNI_COMMAND: command, ...environment }, { ...configuration, ...extra });
+    callPlugin({ netns: node.netns, cgroup }, { CNI_COMMAND: command, ...environment }, { ...configuration, ...extra });
   return {
-    add: async (pod) => addressesOf(await call('ADD', podEnvironment(pod))),
+    add: async (pod) => addressesOf(await call('ADD', podEnvironment(pod), runtimeConfig(pod))),
     delete: async (pod) => {
-      await call('DEL', podEnvironment(pod));
+      await call('DEL', podEnvironment(pod), runtimeConfig(pod));
     },
     status: async () => {
       await call('STATUS', {});
@@ -56,9 +67,31 @@ function podEnvironment({ containerId, netns, namespace, name, uid }: CniPod): R
   return { CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: interfaceName, CNI_ARGS: words.join(';') };
 }
 
+/** The host ports of a pod's containers, as the kubelet gives them to the container runtime and that to the plugin. */
+export function portMappings({ spec }: Pod): PortMapping[] {
+  // On the host's network a port is the host's anyway.
+  if (spec.hostNetwork) return [];
+  return spec.containers.flatMap(({ ports = [] }) =>
+    ports.flatMap(({ hostPort, containerPort, protocol = 'TCP', hostIP = '' }) =>
+      hostPort
+        ? [{ HostPort: hostPort, ContainerPort: containerPort, Protocol: protocol.toLowerCase(), HostIP: hostIP }]
+        : [],
+    ),
+  );
+}
+
+function runtimeConfig({ portMappings: mappings }: CniPod): object {
+  return mappings.length > 0 ? { runtimeConfig: { portMappings: mappings } } : {};
+}
+
 /** In the node's network namespace, where the runtime of a real node lives: that is where the pod's other end comes to be. */
-async function callPlugin(netns: string, environment: Record<string, string>, configuration: object): Promise<unknown> {
-  const { status, stdout, stderr } = await runProgram(labRun, ['exec', '--net', netns, '--', sluiceCni], {
+async function callPlugin(
+  { netns, cgroup }: { netns: string; cgroup: string },
+  environment: Record<string, string>,
+  configuration: object,
+): Promise<unknown> {
+  const where = ['--cgroup', cgroup, '--net', netns];
+  const { status, stdout, stderr } = await runProgram(labRun, ['exec', ...where, '--', sluiceCni], {
     environment: { CNI_PATH: dirname(sluiceCni), ...environment },
     input: JSON.stringify(configuration),
   });

@@ -19,8 +19,8 @@ export interface ContainerRunnerOptions {
   readonly spec: Container;
   readonly sandbox: Sandbox;
   readonly restartPolicy: string;
-  /** What its status said before this daemon: holds for a process that still runs, until its probe says otherwise. */
-  readonly wasReady: boolean;
+  /** What its status said before this daemon, or before its node was started again. */
+  readonly previous: ContainerStatus | undefined;
   readonly hooks: ContainerHooks;
 }
 
@@ -33,7 +33,7 @@ export class ContainerRunner {
   readonly #sandbox: Sandbox;
   readonly #restartPolicy: string;
   readonly #hooks: ContainerHooks;
-  readonly #wasReady: boolean;
+  readonly #previous: ContainerStatus | undefined;
   #state: ContainerState = { waiting: { reason: 'ContainerCreating' } };
   #lastState: ContainerState = {};
   #restartCount = 0;
@@ -42,7 +42,7 @@ export class ContainerRunner {
 
   constructor(options: ContainerRunnerOptions) {
     this.spec = options.spec;
-    this.#wasReady = options.wasReady;
+    this.#previous = options.previous;
     this.#sandbox = options.sandbox;
     this.#restartPolicy = options.restartPolicy;
     this.#hooks = options.hooks;
@@ -151,15 +151,28 @@ export class ContainerRunner {
 
   #adopt(): { process: ContainerProcess; startedAt: string } | undefined {
     const text = readFileIfPresent(this.#recordFile);
-    if (!text) return undefined;
+    if (!text) {
+      this.#succeedPrevious();
+      return undefined;
+    }
     const record: ContainerRecord = JSON.parse(text);
     this.#restartCount = record.restartCount;
     if (record.process && isRunning(record.process)) {
-      this.#ready = this.#wasReady;
+      // Holds for a process that still runs, until its probe says otherwise.
+      this.#ready = this.#previous?.ready ?? false;
       return { process: adoptContainer(record.process), startedAt: record.startedAt };
     }
     this.#restartCount++;
     return undefined;
+  }
+
+  /** What ran in an earlier sandbox, such as before its node lost its power, has ended: how, nobody knows. */
+  #succeedPrevious(): void {
+    const running = this.#previous?.state?.running;
+    this.#restartCount = (this.#previous?.restartCount ?? 0) + (running ? 1 : 0);
+    if (!running) return;
+    const finishedAt = seconds(new Date().toISOString());
+    this.#lastState = { terminated: { exitCode: 255, signal: 0, reason: 'Unknown', ...running, finishedAt } };
   }
 
   #backOff(ms: number): void {

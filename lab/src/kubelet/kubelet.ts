@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Pod, Store, WatchEvent } from '../apiserver/index.ts';
 import { messageOf } from '../error.ts';
 import type { LabLayout } from '../layout.ts';
-import type { LabNode } from '../topology.ts';
+import { inOrder, type LabNode } from '../topology.ts';
 import { nodeCni } from './cni.ts';
 import { podEvents } from './events.ts';
 import { NodeReporter } from './node-reporter.ts';
@@ -18,56 +18,64 @@ export interface KubeletOptions {
   readonly node: LabNode;
   readonly cgroup: string;
   readonly store: Store;
+  /** Where the node reaches the API server. */
+  readonly apiServer: { readonly address: string; readonly port: number };
   readonly dns: ClusterDns;
   readonly log: (message: string) => void;
 }
 
-/** The node's part of the lab's cluster: its Node object and lease, and the pods that are scheduled to it. */
+/**
+ * The node's part of the lab's cluster: its Node object and lease, and the pods that are scheduled to it. It is in one process with
+ * the API server, but speaks to it only while the node's network reaches it.
+ */
 export class Kubelet implements Disposable {
   readonly #workers = new Map<string, PodWorker>();
   readonly #options: KubeletOptions;
   readonly #around: PodSurroundings;
   readonly #reporter: NodeReporter;
-  readonly #watch: Disposable;
+  /** There while the API server is reached. */
+  #watch: Disposable | undefined;
+  #unreachable: string | undefined = 'it has not been asked yet';
   readonly #stop = new AbortController();
+  #collecting: Promise<void> | undefined;
 
   constructor(options: KubeletOptions) {
-    const { layout, node, cgroup, store, dns } = options;
+    const { layout, node, cgroup, store, apiServer, dns } = options;
     const folders = layout.node(node.name);
+    const ownCgroup = join(cgroup, 'kubelet');
     this.#options = options;
     mkdirSync(folders.pods, { recursive: true });
     // The LAN has no name server of its own, so a node asks the cluster's.
     const nodeResolvConf = dns.servers.map((server) => `nameserver ${server}\n`).join('');
     writeFileSync(folders.resolvConf, nodeResolvConf);
-    const cni = nodeCni(folders);
+    const cni = nodeCni(folders, ownCgroup);
     const event = podEvents(store, node.name);
+    const prober = startProber({ netns: folders.netns, cgroup: ownCgroup });
     this.#around = {
       nodeName: node.name,
       place: {
         pods: folders.pods,
         podsCgroup: join(cgroup, 'pods'),
         nodeNetns: folders.netns,
-        nodeAddresses: [node.address4, node.address6],
+        nodeAddresses: inOrder(node.addresses),
         netns: layout.netns,
         cni,
       },
-      prober: startProber({ netns: folders.netns, cgroup: join(cgroup, 'kubelet') }),
+      prober,
       dns,
       dnsDirectory: layout.dns,
       nodeResolvConf,
-      writeStatus: (pod, compute) => this.#writeStatus(pod, compute),
-      event,
+      writeStatus: (pod, compute) => this.#watch && this.#writeStatus(pod, compute),
+      event: (pod, ...what) => this.#watch && event(pod, ...what),
       removed: (pod) => this.#removed(pod),
     };
+    const apiServerTarget = { protocol: 'tcp', path: '/', timeoutMs: apiServerTimeoutMs, ...apiServer } as const;
     this.#reporter = new NodeReporter({
       ...{ node, store, cni, log: options.log },
-      recovered: () => {
-        for (const worker of this.#workers.values()) worker.reportStatus();
-      },
+      askApiServer: () => prober.probe(apiServerTarget),
+      connection: (problem) => this.#setConnection(problem),
+      recovered: () => this.#reportAll(),
     });
-    this.#watch = store.watch('pods', (event) => this.#onPod(event));
-    // After the watch's first pass: it has told which pods there are.
-    void this.#collectLeftovers(this.#around.place);
   }
 
   /** Why the node's network plugin takes no pods; undefined when it does. */
@@ -75,16 +83,73 @@ export class Kubelet implements Disposable {
     return this.#reporter.problem;
   }
 
+  /** Why the node does not reach the API server; undefined when it does. */
+  get unreachable(): string | undefined {
+    return this.#unreachable;
+  }
+
   worker(pod: Pod): PodWorker | undefined {
     return this.#workers.get(pod.metadata.uid);
+  }
+
+  /** The node's network may have changed. */
+  checkNow(): void {
+    this.#reporter.checkNow();
   }
 
   /** The pods go on: their processes belong to the machine, and the next daemon finds them. */
   [Symbol.dispose](): void {
     this.#stop.abort();
-    this.#watch[Symbol.dispose]();
+    this.#disconnect();
     this.#reporter[Symbol.dispose]();
     this.#around.prober[Symbol.dispose]();
+  }
+
+  /** Tells the API server that the node goes down, and ends its pods, whose objects stay. */
+  async shutDown(): Promise<void> {
+    if (this.#watch) this.#reporter.shutDown();
+    this[Symbol.dispose]();
+    await Promise.all(
+      [...this.#workers.values()].map((worker) => worker.shutDown(Math.min(graceMsOf(worker.pod), shutDownMsMost))),
+    );
+  }
+
+  /** The node's power goes: says and does nothing more. Fulfilled when nothing is under way, once its processes are killed. */
+  async abandon(): Promise<void> {
+    this[Symbol.dispose]();
+    await Promise.all([...this.#workers.values()].map((worker) => worker.abandon()));
+  }
+
+  #setConnection(problem: string | undefined): void {
+    const { node, log } = this.#options;
+    if ((problem === undefined) !== (this.#watch !== undefined))
+      log(`node ${node.name} ${problem === undefined ? 'reaches the API server' : `lost the API server: ${problem}`}`);
+    this.#unreachable = problem;
+    if (problem !== undefined) this.#disconnect();
+    else if (!this.#watch) this.#connect();
+  }
+
+  /** What happened while it was away is found in the list: also which pods are no more. */
+  #connect(): void {
+    const listed = new Set<string>();
+    const before = [...this.#workers];
+    this.#watch = this.#options.store.watch('pods', (event) => {
+      listed.add(event.object.metadata.uid);
+      this.#onPod(event);
+    });
+    for (const [uid, worker] of before) if (!listed.has(uid) && !worker.isRemoving) void worker.remove(0);
+    this.#reportAll();
+    // After the watch's first pass: it has told which pods there are.
+    this.#collecting ??= this.#collectLeftovers(this.#around.place);
+  }
+
+  #disconnect(): void {
+    this.#watch?.[Symbol.dispose]();
+    this.#watch = undefined;
+  }
+
+  #reportAll(): void {
+    for (const worker of this.#workers.values()) worker.reportStatus();
   }
 
   #onPod({ type, object: pod }: WatchEvent<Pod>): void {
@@ -94,9 +159,8 @@ export class Kubelet implements Disposable {
       if (worker && !worker.isRemoving) void worker.remove(0);
       return;
     }
-    const graceMs = 1000 * (pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30);
     if (worker) {
-      if (pod.metadata.deletionTimestamp) void worker.remove(graceMs);
+      if (pod.metadata.deletionTimestamp) void worker.remove(graceMsOf(pod));
       return;
     }
     const hasEnded = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
@@ -108,6 +172,8 @@ export class Kubelet implements Disposable {
 
   #removed(pod: Pod): void {
     this.#workers.delete(pod.metadata.uid);
+    // Its object goes when the API server is back: then it is there to be removed, and nobody works on it.
+    if (!this.#watch) return;
     const { name, namespace, uid } = pod.metadata;
     try {
       const current = this.#options.store.get('pods', name, namespace);
@@ -164,7 +230,14 @@ export class Kubelet implements Disposable {
   }
 }
 
+function graceMsOf({ metadata, spec }: Pod): number {
+  return 1000 * (metadata.deletionGracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? 30);
+}
+
 const leftoverPauseMs = 100;
+// As much as a real node has where its shutdown is graceful.
+const shutDownMsMost = 30_000;
+const apiServerTimeoutMs = 3_000;
 
 /** The machine's facts that a Node object shows. */
 export function readOsName(): string {

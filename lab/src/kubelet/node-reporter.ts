@@ -1,14 +1,14 @@
 import { arch, cpus, release, totalmem } from 'node:os';
 import type { Condition, Node, Store } from '../apiserver/index.ts';
 import { messageOf } from '../error.ts';
-import type { LabNode } from '../topology.ts';
+import { inOrder, type LabNode } from '../topology.ts';
 import type { Cni } from './cni.ts';
 import { readOsName } from './kubelet.ts';
 
 const leaseSeconds = 40;
 const leaseNamespace = 'kube-node-lease';
 // Eager at first, since people wait for the lab; patient with an agent that stays away.
-const reportMs = { notReadyFirst: 30, notReadyMost: 1_000, whenReady: 10_000 };
+const reportMs = { notReadyFirst: 30, notReadyMost: 1_000, whenReady: 10_000, disconnected: 1_000 };
 const podsMax = '110';
 // An agent that is replaced is away for a second, and pods go on without it: their node must not be taken for broken.
 const absenceMs = 30_000;
@@ -17,16 +17,22 @@ export interface NodeReporterOptions {
   readonly node: LabNode;
   readonly store: Store;
   readonly cni: Cni;
+  /** Why the API server cannot be reached from the node; undefined when it can. */
+  readonly askApiServer: () => Promise<string | undefined>;
+  /** Called again and again, with the same answers. */
+  readonly connection: (problem: string | undefined) => void;
   /** The node is ready again: what others wrote into its pods' statuses meanwhile is to be corrected. */
   readonly recovered: () => void;
   readonly log: (message: string) => void;
 }
 
-/** Registers the node, renews its lease, and says whether its network takes pods. */
+/** Registers the node, renews its lease, and says whether its network takes pods: all that as long as its network lets it. */
 export class NodeReporter implements Disposable {
   readonly #options: NodeReporterOptions;
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
+  #isReporting = false;
+  #isDue = false;
   #waitMs = reportMs.notReadyFirst;
   #answeredAt = Number.NEGATIVE_INFINITY;
   #problem: string | undefined = 'the network plugin has not been asked yet';
@@ -35,15 +41,32 @@ export class NodeReporter implements Disposable {
     this.#options = options;
     // The lab was up before: its agents start again together with us.
     if (this.#storedReady()?.status === 'True') this.#answeredAt = performance.now();
-    this.#register();
-    // The plugin answers when its agent runs, which waits for this node's addresses: so its addresses come first.
-    this.#writeStatus();
-    void this.#report();
+    this.checkNow();
   }
 
   /** Why the network plugin took no pods when it was last asked; undefined when it did. */
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  /** Something may have changed: looks at once, not only when it is time. */
+  checkNow(): void {
+    this.#isDue = true;
+    clearTimeout(this.#timer);
+    if (!this.#isReporting) void this.#report();
+  }
+
+  /** Says for the last time how the node is: not ready. */
+  shutDown(): void {
+    this[Symbol.dispose]();
+    this.#answeredAt = Number.NEGATIVE_INFINITY;
+    this.#problem = 'node is shutting down';
+    this.#writeStatus();
+  }
+
+  [Symbol.dispose](): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
   }
 
   /** What the Node object says: a short absence of the plugin does not count. */
@@ -56,28 +79,45 @@ export class NodeReporter implements Disposable {
     return store.get('nodes', node.name)?.status?.conditions?.find(({ type }) => type === 'Ready');
   }
 
-  [Symbol.dispose](): void {
-    this.#isStopped = true;
-    clearTimeout(this.#timer);
+  async #report(): Promise<void> {
+    this.#isReporting = true;
+    this.#isDue = false;
+    const unreachable = await this.#options.askApiServer();
+    const waitMs = await this.#reportWhen(unreachable);
+    this.#isReporting = false;
+    if (this.#isStopped) return;
+    this.#timer = setTimeout(() => void this.#report(), this.#isDue ? 0 : waitMs);
   }
 
-  async #report(): Promise<void> {
+  /** Gives when to report again. */
+  async #reportWhen(unreachable: string | undefined): Promise<number> {
+    if (this.#isStopped) return 0;
+    this.#options.connection(unreachable);
+    if (unreachable !== undefined) return reportMs.disconnected;
+    // The plugin answers when its agent runs, which waits for this node's addresses: so its addresses come first.
+    this.#attempt(() => this.#register());
     this.#problem = await this.#options.cni.status().then(
       () => undefined,
       (error: unknown) => messageOf(error),
     );
-    if (this.#problem === undefined) this.#answeredAt = performance.now();
-    if (this.#isStopped) return;
-    try {
+    const answers = this.#problem === undefined;
+    if (answers) this.#answeredAt = performance.now();
+    if (this.#isStopped) return 0;
+    this.#attempt(() => {
       this.#writeStatus();
       this.#renewLease();
+    });
+    const waitMs = answers ? reportMs.whenReady : this.#waitMs;
+    this.#waitMs = answers ? reportMs.notReadyFirst : Math.min(1.2 * this.#waitMs, reportMs.notReadyMost);
+    return waitMs;
+  }
+
+  #attempt(write: () => void): void {
+    try {
+      write();
     } catch (error) {
       this.#options.log(`report node ${this.#options.node.name}: ${messageOf(error)}`);
     }
-    const answers = this.#problem === undefined;
-    const waitMs = answers ? reportMs.whenReady : this.#waitMs;
-    this.#waitMs = answers ? reportMs.notReadyFirst : Math.min(1.2 * this.#waitMs, reportMs.notReadyMost);
-    this.#timer = setTimeout(() => void this.#report(), waitMs);
   }
 
   #register(): void {
@@ -95,6 +135,7 @@ export class NodeReporter implements Disposable {
     });
     if (changed) return;
     store.create('nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: node.name, labels }, spec: {} });
+    this.#writeStatus();
   }
 
   #writeStatus(): void {
@@ -114,8 +155,7 @@ export class NodeReporter implements Disposable {
     draft.status = {
       ...status,
       addresses: [
-        { type: 'InternalIP', address: node.address4 },
-        { type: 'InternalIP', address: node.address6 },
+        ...inOrder(node.addresses).map((address) => ({ type: 'InternalIP', address })),
         { type: 'Hostname', address: node.name },
       ],
       capacity: resources,

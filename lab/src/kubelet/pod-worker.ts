@@ -34,6 +34,7 @@ export class PodWorker {
   readonly #pod: Pod;
   readonly #around: PodSurroundings;
   readonly #stop = new AbortController();
+  readonly #abandoned = new AbortController();
   readonly #startTime: string;
   #sandbox: Sandbox | undefined;
   #containers: ContainerRunner[] = [];
@@ -79,8 +80,23 @@ export class PodWorker {
 
   /** Ends the pod's processes, at the latest after the grace, and takes everything of it away. Once only. */
   remove(graceMs: number): Promise<void> {
+    this.#removal ??= this.#remove(graceMs).then(() => {
+      if (!this.#abandoned.signal.aborted) this.#around.removed(this.#pod);
+    });
+    return this.#removal;
+  }
+
+  /** The same, but its object stays: the node is switched off, and makes the pod again when it comes back. */
+  shutDown(graceMs: number): Promise<void> {
     this.#removal ??= this.#remove(graceMs);
     return this.#removal;
+  }
+
+  /** Nothing of it is looked after any more: its node has lost its power. Fulfilled when nothing is under way. */
+  async abandon(): Promise<void> {
+    this.#abandoned.abort();
+    this.#stop.abort();
+    await Promise.allSettled([this.#running, this.#removal]);
   }
 
   async #run(): Promise<void> {
@@ -136,7 +152,7 @@ export class PodWorker {
     const runner = new ContainerRunner({
       spec,
       sandbox,
-      wasReady: this.#pod.status?.containerStatuses?.some(({ name, ready }) => name === spec.name && ready) ?? false,
+      previous: this.#pod.status?.containerStatuses?.find(({ name }) => name === spec.name),
       restartPolicy: this.#pod.spec.restartPolicy ?? 'Always',
       hooks: {
         start,
@@ -152,16 +168,15 @@ export class PodWorker {
     this.reportStatus();
     await Promise.all(this.#containers.map((container) => container.stop(graceMs)));
     await this.#running;
-    for (let waitMs = retryMs.first; ; waitMs = Math.min(2 * waitMs, retryMs.most)) {
+    const { signal } = this.#abandoned;
+    for (let waitMs = retryMs.first; !signal.aborted; waitMs = Math.min(2 * waitMs, retryMs.most)) {
       try {
-        await removeSandbox(this.#around.place, this.#pod.metadata.uid);
-        break;
+        return await removeSandbox(this.#around.place, this.#pod.metadata.uid);
       } catch (error) {
         this.#event('Warning', 'FailedKillPod', `Failed to remove pod sandbox: ${messageOf(error)}`);
-        await delay(waitMs);
+        await delay(waitMs, undefined, { signal }).catch(() => undefined);
       }
     }
-    this.#around.removed(this.#pod);
   }
 
   /** Writes what is observed; several changes of one turn are one write. */

@@ -42,6 +42,7 @@ export function startProber(place: { netns: string; cgroup: string }): Prober {
   const waiting = new Map<string, (reason: string | undefined) => void>();
   let child: ChildProcess | undefined;
   let nextId = 1;
+  let isClosed = false;
   const start = () => {
     const args = ['exec', '--die-with-parent', '--cgroup', place.cgroup, '--net', place.netns, '--', labPod, 'probe'];
     const started = spawn(labRun, args, { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -61,10 +62,15 @@ export function startProber(place: { netns: string; cgroup: string }): Prober {
   };
   const probe = ({ protocol, address, port, path, timeoutMs }: ProbeTarget) =>
     new Promise<string | undefined>((resolve) => {
+      if (isClosed) return resolve('the prober has ended');
       child ??= start();
       const id = String(nextId++);
       waiting.set(id, resolve);
       child.stdin?.write(`${id} ${protocol} ${address} ${port} ${timeoutMs} ${path}\n`);
     });
-  return { probe, [Symbol.dispose]: () => void child?.kill('SIGKILL') };
+  const close = () => {
+    isClosed = true;
+    child?.kill('SIGKILL');
+  };
+  return { probe, [Symbol.dispose]: close };
 }

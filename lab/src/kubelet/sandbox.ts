@@ -7,7 +7,7 @@ import { killCgroup, removeCgroup } from '../host/cgroup.ts';
 import { unmount } from '../host/mounts.ts';
 import type { ProcessId } from '../host/process-id.ts';
 import { callProgram, labRun } from '../host/program.ts';
-import type { Cni } from './cni.ts';
+import { type Cni, type CniPod, type PortMapping, portMappings } from './cni.ts';
 
 /** What a pod has before its containers: a folder, a cgroup, a network namespace with addresses. */
 export interface Sandbox {
@@ -22,6 +22,8 @@ export interface Sandbox {
   /** The node's network namespace, in which the pod's other end is. */
   readonly nodeNetnsInode: number;
   readonly addresses: readonly string[];
+  /** Absent in those of an earlier build. */
+  readonly portMappings?: readonly PortMapping[];
 }
 
 export interface SandboxPlace {
@@ -66,6 +68,7 @@ export async function makeSandbox(place: SandboxPlace, pod: Pod): Promise<Sandbo
     cgroup: join(place.podsCgroup, uid),
     nodeNetnsInode: statSync(place.nodeNetns).ino,
     addresses: isHostNetwork ? place.nodeAddresses : [],
+    portMappings: portMappings(pod),
   };
   // Written first: whoever finds the folder after a crash knows what to take away.
   saveSandbox(sandbox);
@@ -76,7 +79,7 @@ export async function makeSandbox(place: SandboxPlace, pod: Pod): Promise<Sandbo
   return complete;
 }
 
-export function readSandbox(place: SandboxPlace, uid: string): Sandbox | undefined {
+export function readSandbox(place: Pick<SandboxPlace, 'pods'>, uid: string): Sandbox | undefined {
   try {
     return JSON.parse(readFileSync(join(place.pods, uid, 'sandbox.json'), 'utf8'));
   } catch {
@@ -104,6 +107,6 @@ function saveSandbox(sandbox: Sandbox): void {
   writeFileAtomic(join(sandbox.directory, 'sandbox.json'), `${JSON.stringify(sandbox)}\n`);
 }
 
-function cniPod({ id, netns, namespace, name, uid }: Sandbox) {
-  return { containerId: id, netns, namespace, name, uid };
+function cniPod({ id, netns, namespace, name, uid, portMappings: mappings = [] }: Sandbox): CniPod {
+  return { containerId: id, netns, namespace, name, uid, portMappings: mappings };
 }

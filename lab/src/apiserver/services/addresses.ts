@@ -20,7 +20,7 @@ export function assignAddresses(service: Service, { old, allocations, errors }: 
   const before = old && old.spec.type !== 'ExternalName' ? old.spec : undefined;
   spec.clusterIPs ??= spec.clusterIP ? [spec.clusterIP] : [];
   if (spec.clusterIPs.length === 0 && spec.clusterIP) spec.clusterIPs = [spec.clusterIP];
-  settleFamilies(spec, errors);
+  settleFamilies(spec, allocations.families, errors);
   if (errors.causes.length > 0) return;
   if (spec.clusterIPs[0] !== 'None') takeAddresses(spec, { before, allocations, errors });
   const first = spec.clusterIPs[0];
@@ -50,7 +50,7 @@ export function keepAddresses(spec: ServiceSpec, before: ServiceSpec): void {
   }
 }
 
-function settleFamilies(spec: ServiceSpec, errors: FieldErrors): void {
+function settleFamilies(spec: ServiceSpec, configured: readonly IpFamily[], errors: FieldErrors): void {
   const isHeadless = spec.clusterIPs?.[0] === 'None';
   const isBare = isHeadless && Object.keys(spec.selector ?? {}).length === 0;
   const given = spec.ipFamilies ?? [];
@@ -67,9 +67,28 @@ function settleFamilies(spec: ServiceSpec, errors: FieldErrors): void {
   const chosen: IpFamily[] = given.length >= fromAddresses.length ? [...given] : fromAddresses;
   const isDual = chosen.length > 1;
   spec.ipFamilyPolicy ??= isDual || isBare ? 'RequireDualStack' : 'SingleStack';
-  if (chosen.length === 0) chosen.push('IPv4');
-  if (spec.ipFamilyPolicy !== 'SingleStack' && chosen.length === 1) chosen.push(chosen[0] === 'IPv4' ? 'IPv6' : 'IPv4');
+  if (!isBare) refuseUnconfigured(spec, { chosen, configured, errors });
+  if (chosen.length === 0) chosen.push(configured[0] ?? 'IPv4');
+  // A bare headless service may have both on any cluster: its addresses are whoever's.
+  const maySecond = isBare || configured.length > 1;
+  if (spec.ipFamilyPolicy !== 'SingleStack' && chosen.length === 1 && maySecond)
+    chosen.push(chosen[0] === 'IPv4' ? 'IPv6' : 'IPv4');
   spec.ipFamilies = chosen;
+}
+
+function refuseUnconfigured(
+  spec: ServiceSpec,
+  { chosen, configured, errors }: { chosen: readonly IpFamily[]; configured: readonly IpFamily[]; errors: FieldErrors },
+): void {
+  if (spec.ipFamilyPolicy === 'RequireDualStack' && configured.length < 2)
+    errors.invalid(
+      'spec.ipFamilyPolicy',
+      spec.ipFamilyPolicy,
+      'this cluster is not configured for dual-stack services',
+    );
+  for (const [index, family] of chosen.entries())
+    if ((family === 'IPv4' || family === 'IPv6') && !configured.includes(family))
+      errors.invalid(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster');
 }
 
 function takeAddresses(

@@ -11,9 +11,10 @@ import {
 import type { IpFamily, Service } from '../kinds/types.ts';
 import type { Change } from '../storage.ts';
 
+/** One range for each family that the cluster has. */
 export interface ServiceRanges {
-  ipv4: Prefix;
-  ipv6: Prefix;
+  ipv4: Prefix | undefined;
+  ipv6: Prefix | undefined;
   nodePorts: { first: number; last: number };
 }
 
@@ -40,7 +41,12 @@ export class Allocations {
     if (type !== 'DELETED') this.#remember(object as Service);
   }
 
-  rangeOf(family: IpFamily): Prefix {
+  /** Those that the cluster has; the first is that of services that ask for none. */
+  get families(): IpFamily[] {
+    return (['IPv4', 'IPv6'] as const).filter((family) => this.rangeOf(family) !== undefined);
+  }
+
+  rangeOf(family: IpFamily): Prefix | undefined {
     return family === 'IPv4' ? this.ranges.ipv4 : this.ranges.ipv6;
   }
 
@@ -49,6 +55,7 @@ export class Allocations {
     const address = tryParseAddress(text);
     if (!address) return 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
     const range = this.rangeOf(familyName(address));
+    if (!range) return `${familyName(address)} is not configured on this cluster`;
     if (!prefixContains(range, address))
       return `failed to allocate IP ${text}: the provided IP is not in the valid range. The range of valid IPs is ${formatPrefix(range)}`;
     if (this.#addresses.has(address)) return `failed to allocate IP ${text}: provided IP is already allocated`;
@@ -57,6 +64,7 @@ export class Allocations {
 
   freeAddress(family: IpFamily): string | undefined {
     const range = this.rangeOf(family);
+    if (!range) return undefined;
     const size = prefixSize(range) < 65_536n ? prefixSize(range) : 65_536n;
     const first = size > 2n * staticBandMax ? staticBandMax : 1n;
     for (let tried = 0n; tried < size - first - 1n; tried++) {

@@ -8,12 +8,11 @@ import { createStandardObjects } from '../server.ts';
 
 let cluster: Cluster;
 
+const [ipv4, ipv6] = [parsePrefix('10.96.0.0/16'), parsePrefix('fd00:10:96::/112')];
+const nodePorts = { first: 30_000, last: 30_003 };
+
 beforeEach(() => {
-  cluster = new Cluster({
-    ipv4: parsePrefix('10.96.0.0/16'),
-    ipv6: parsePrefix('fd00:10:96::/112'),
-    nodePorts: { first: 30_000, last: 30_003 },
-  });
+  cluster = new Cluster({ ipv4, ipv6, nodePorts });
   createStandardObjects(cluster, ['10.96.0.0/16']);
 });
 
@@ -52,6 +51,31 @@ test('dual-stack services get one address per family, in the order asked for', (
   ]);
   const b = create('b', { ipFamilyPolicy: 'RequireDualStack', ipFamilies: ['IPv6'] }).spec;
   assert.deepEqual([b.ipFamilies, b.clusterIP], [['IPv6', 'IPv4'], 'fd00:10:96::102']);
+});
+
+test('a cluster of one family gives its addresses, and refuses the other and both', () => {
+  for (const [ranges, family, other] of [
+    [{ ipv4, ipv6: undefined }, 'IPv4', 'IPv6'],
+    [{ ipv4: undefined, ipv6 }, 'IPv6', 'IPv4'],
+  ] as const) {
+    cluster = new Cluster({ ...ranges, nodePorts });
+    createStandardObjects(cluster, ['10.96.0.0/16']);
+    const { spec } = create('web', { ipFamilyPolicy: 'PreferDualStack' });
+    assert.deepEqual([spec.ipFamilyPolicy, spec.ipFamilies, spec.clusterIPs?.length], ['PreferDualStack', [family], 1]);
+    assert.deepEqual(
+      causes(() => create('both', { ipFamilyPolicy: 'RequireDualStack' })),
+      [
+        'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services',
+      ],
+    );
+    assert.deepEqual(
+      causes(() => create('other', { ipFamilies: [other] })),
+      [`spec.ipFamilies[0]: Invalid value: "${other}": not configured on this cluster`],
+    );
+    // Its addresses are none of the cluster's, and Kubernetes has always given it both families.
+    const bare = create('bare', { clusterIP: 'None' }).spec;
+    assert.deepEqual([bare.ipFamilyPolicy, bare.ipFamilies], ['RequireDualStack', [family, other]]);
+  }
 });
 
 test('an address asked for is given once, and again after its service is gone', () => {
