@@ -4,28 +4,48 @@ import { CommandError } from './command-error.ts';
 
 export const SOCKET_DEFAULT = '/run/sluice/sluice.sock';
 const TIMEOUT_MS = 5_000;
+/** An agent says something every two seconds while it streams, be it an empty line. */
+const SILENCE_MS = 7_000;
 
 export interface AgentClient {
   readonly socket: string;
   /** JSON of an endpoint such as `/status`; throws CommandError that says what to do. */
   get(path: string): Promise<unknown>;
-  /** One parsed value a line, until the reader has enough, or the signal ends it; throws when the agent does. */
+  /** One parsed value a line, until the reader has enough, or the signal ends it; throws when the agent ends or stands still. */
   stream(path: string): AsyncIterable<unknown>;
 }
 
-export function agentClient(socket: string, signal: AbortSignal): AgentClient {
+export interface AgentClientOptions {
+  /** How long a stream may be without a byte; default 7 s. */
+  readonly silenceMs?: number;
+}
+
+export function agentClient(
+  socket: string,
+  signal: AbortSignal,
+  { silenceMs = SILENCE_MS }: AgentClientOptions = {},
+): AgentClient {
   return {
     socket,
     get: async (path) => {
-      const response = await send(socket, path, AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]));
+      const response = await send({ socket, path, signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) });
       return parse(await text(socket, response), path);
     },
-    stream: (path) => lines(socket, path, signal),
+    stream: (path) => lines({ socket, path, signal, silenceMs }),
   };
 }
 
-async function* lines(socket: string, path: string, signal: AbortSignal): AsyncIterable<unknown> {
-  const response = await send(socket, path, signal);
+interface Question {
+  readonly socket: string;
+  readonly path: string;
+  readonly signal: AbortSignal;
+  /** The longest time without a byte. */
+  readonly silenceMs?: number;
+}
+
+async function* lines(question: Question): AsyncIterable<unknown> {
+  const { socket, path, signal } = question;
+  const response = await send(question);
   let rest = '';
   for await (const chunk of chunksOf(socket, response)) {
     const parts = (rest + chunk).split('\n');
@@ -45,15 +65,25 @@ async function* chunksOf(socket: string, response: IncomingMessage): AsyncIterab
   }
 }
 
-async function send(socket: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+async function send({ socket, path, signal, silenceMs }: Question): Promise<IncomingMessage> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const sent = request({ socketPath: socket, path, signal }, resolve);
+    const sent = request({ socketPath: socket, path, signal, ...(silenceMs && { timeout: silenceMs }) }, (answer) => {
+      sent.once('timeout', () => answer.destroy(silence(silenceMs)));
+      resolve(answer);
+    });
+    sent.once('timeout', () => sent.destroy(silence(silenceMs)));
     sent.once('error', (error: NodeJS.ErrnoException) => reject(unreachable(socket, error)));
     sent.end();
   });
   if (response.statusCode === 200) return response;
   const body = await text(socket, response);
   throw new CommandError(`agent answers ${response.statusCode ?? '?'} to ${path}: ${messageOf(body)}`);
+}
+
+function silence(ms = 0): Error {
+  return new Error(
+    `silent for ${ms / 1000} s: the process is there and stands still (stopped, or without a processor)`,
+  );
 }
 
 function unreachable(socket: string, error: NodeJS.ErrnoException): CommandError {
