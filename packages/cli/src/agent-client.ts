@@ -1,6 +1,7 @@
 /** HTTP over the agent's unix socket: the only way in which the commands learn anything of a node. */
 import { type IncomingMessage, request } from 'node:http';
 import { CommandError } from './command-error.ts';
+import { type Shape, ShapeError, shaped } from './shape.ts';
 
 export const SOCKET_DEFAULT = '/run/sluice/sluice.sock';
 const TIMEOUT_MS = 5_000;
@@ -10,9 +11,9 @@ const SILENCE_MS = 7_000;
 export interface AgentClient {
   readonly socket: string;
   /** JSON of an endpoint such as `/status`; throws CommandError that says what to do. */
-  get(path: string): Promise<unknown>;
+  get<Value>(path: string, shape: Shape<Value>): Promise<Value>;
   /** One parsed value a line, until the reader has enough, or the signal ends it; throws when the agent ends or stands still. */
-  stream(path: string): AsyncIterable<unknown>;
+  stream<Value>(path: string, shape: Shape<Value>): AsyncIterable<Value>;
 }
 
 export interface AgentClientOptions {
@@ -27,11 +28,11 @@ export function agentClient(
 ): AgentClient {
   return {
     socket,
-    get: async (path) => {
+    get: async (path, shape) => {
       const response = await send({ socket, path, signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) });
-      return parse(await text(socket, response), path);
+      return parse(await text(socket, response), path, shape);
     },
-    stream: (path) => lines({ socket, path, signal, silenceMs }),
+    stream: (path, shape) => lines({ socket, path, signal, silenceMs }, shape),
   };
 }
 
@@ -43,14 +44,14 @@ interface Question {
   readonly silenceMs?: number;
 }
 
-async function* lines(question: Question): AsyncIterable<unknown> {
+async function* lines<Value>(question: Question, shape: Shape<Value>): AsyncIterable<Value> {
   const { socket, path, signal } = question;
   const response = await send(question);
   let rest = '';
   for await (const chunk of chunksOf(socket, response)) {
     const parts = (rest + chunk).split('\n');
     rest = parts.pop() ?? '';
-    for (const part of parts) if (part !== '') yield parse(part, path);
+    for (const part of parts) if (part !== '') yield parse(part, path, shape);
   }
   if (!signal.aborted) throw new CommandError(`agent at ${socket}: ended the answer; it may have been restarted`);
 }
@@ -105,11 +106,15 @@ async function text(socket: string, response: IncomingMessage): Promise<string> 
   return body;
 }
 
-function parse(body: string, path: string): unknown {
+function parse<Value>(body: string, path: string, shape: Shape<Value>): Value {
   try {
-    return JSON.parse(body);
+    return shaped(JSON.parse(body), shape);
   } catch (error) {
-    throw new CommandError(`agent's answer to ${path} is no JSON: ${body.slice(0, 80)}`, { cause: error });
+    if (!(error instanceof ShapeError)) {
+      throw new CommandError(`agent's answer to ${path} is no JSON: ${body.slice(0, 80)}`, { cause: error });
+    }
+    const other = 'is the agent of another version than this command? `sluice version` tells';
+    throw new CommandError(`agent's answer to ${path} is not understood: ${error.message}; ${other}`, { cause: error });
   }
 }
 
