@@ -22,6 +22,8 @@ esac
 
 node_floor=20
 compile_packages="clang-19 libbpf-dev linux-libc-dev libc6-dev"
+# Node.js from npm needs it, and installing the other packages already runs that Node.js.
+compile_packages="$compile_packages libatomic1"
 check_packages="clang-format-19"
 lab_packages="iproute2"
 test_packages="iptables nftables"
@@ -146,6 +148,8 @@ install_npm() {
 		echo "setup: npm ci failed (whole output: $PWD/$log)" >&2
 		exit 1
 	fi
+	# npm 9 (Debian 13) removes this link again together with the optional package of the other architecture.
+	for node in node_modules/node-linux-*/bin/node; do ln -sf "../${node#node_modules/}" node_modules/.bin/node; done
 	# npm links the commands of dependencies, not the package's own: so that "npx sluice" needs no detour.
 	ln -sf ../../bin/sluice node_modules/.bin/sluice
 	npm_wanted >$npm_stamp

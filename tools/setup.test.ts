@@ -51,7 +51,7 @@ test('another system than Linux is told so first', () => {
 test('missing Debian packages are named with the command that installs them', () => {
   const { status, stderr } = setup({ 'dpkg-query': 'echo "ii  clang-19"', id: 'echo 1000' }, '--packages');
   assert.equal(status, 1);
-  assert.match(stderr, /as root: apt-get install libbpf-dev linux-libc-dev libc6-dev clang-format-19/);
+  assert.match(stderr, /as root: apt-get install libbpf-dev linux-libc-dev libc6-dev libatomic1 clang-format-19/);
 });
 
 test('an unknown option is refused', () => {

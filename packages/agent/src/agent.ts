@@ -173,7 +173,8 @@ export class Agent {
       name: 'local-api',
       start: async () => {
         const path = apiSocketIn(this.options.runDir);
-        api = await startLocalApi({ path, log: this.#log, answers: agentAnswers(this), streams: agentStreams(this) });
+        const common = { path, log: this.#log, clock: this.#clock };
+        api = await startLocalApi({ ...common, answers: agentAnswers(this), streams: agentStreams(this) });
       },
       stop: () => api?.close(),
     };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { recordingLogger } from '@sluice/runtime';
+import { fakeClock, recordingLogger } from '@sluice/runtime';
 import { temporaryDirectory } from '@sluice/testing';
 import { startLocalApi } from './local-api.ts';
 
@@ -15,9 +15,11 @@ async function start(t: TestContext) {
   const directory = temporaryDirectory();
   const path = join(directory.path, 'sluice.sock');
   const log = recordingLogger();
+  const clock = fakeClock();
   const api = await startLocalApi({
     path,
     log,
+    clock,
     answers: {
       version: () => ({ version: '1' }),
       broken: () => {
@@ -30,6 +32,7 @@ async function start(t: TestContext) {
         send({ bytes: 2n ** 60n, packets: 3n });
         return { [Symbol.dispose]: () => undefined };
       },
+      quiet: () => ({ [Symbol.dispose]: () => undefined }),
     },
   });
   t.after(async () => {
@@ -48,7 +51,21 @@ async function start(t: TestContext) {
       asked.once('error', reject);
       asked.end();
     });
-  return { ask, log };
+  const read = async (what: string) => {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      request({ socketPath: path, path: what }, resolve).once('error', reject).end();
+    });
+    response.setEncoding('utf8');
+    const chunks = response[Symbol.asyncIterator]();
+    return {
+      next: async () => (await chunks.next()).value as string,
+      leave: async () => {
+        response.destroy();
+        await new Promise((resolve) => response.once('close', resolve));
+      },
+    };
+  };
+  return { ask, read, log, clock };
 }
 
 test('a path has its answer, and one that is none is refused with what there is', async (t) => {
@@ -79,4 +96,15 @@ test('an answer that fails is an error of its own, is logged, and the next one c
 test('a number is a number where that is exact, otherwise a text', async (t) => {
   const { ask } = await start(t);
   assert.equal((await ask('/monitor')).body, '{"bytes":"1152921504606846976","packets":3}\n');
+});
+
+test('a stream in which nothing happens says an empty line now and then, until its reader leaves', async (t) => {
+  const { read, clock } = await start(t);
+  const reader = await read('/quiet');
+  clock.advance(2_000);
+  assert.equal(await reader.next(), '\n');
+  clock.advance(2_000);
+  assert.equal(await reader.next(), '\n');
+  await reader.leave();
+  while (clock.pendingTimers > 0) await new Promise((resolve) => setImmediate(resolve));
 });

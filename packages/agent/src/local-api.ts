@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createConnection } from 'node:net';
 import { peerCredentials } from '@sluice/ffi';
-import { type Logger, listenPrivately } from '@sluice/runtime';
+import { type Clock, type Logger, listenPrivately, systemClock } from '@sluice/runtime';
 
 /** Answers a path with something that JSON can hold; throwing means 500, undefined 404. */
 export type Answer = (url: URL) => unknown;
@@ -15,6 +15,7 @@ export interface LocalApiOptions {
   readonly answers: Readonly<Record<string, Answer>>;
   readonly streams: Readonly<Record<string, Stream>>;
   readonly log: Logger;
+  readonly clock?: Clock;
 }
 
 export interface LocalApi {
@@ -24,6 +25,8 @@ export interface LocalApi {
 const connectionsMax = 64;
 /** What a client that does not read may cost us before its lines are dropped. */
 const streamBytesMax = 1 << 20;
+/** A stream says an empty line as often: who hears none for long knows that we stand still, not that nothing happens. */
+const streamPulseMs = 2_000;
 
 /** HTTP on a unix socket that only root can open: what the command line asks. Read-only. */
 export async function startLocalApi(options: LocalApiOptions): Promise<LocalApi> {
@@ -54,7 +57,8 @@ export function someoneListens(path: string): Promise<boolean> {
   });
 }
 
-function handle(request: IncomingMessage, response: ServerResponse, { answers, streams, log }: LocalApiOptions): void {
+function handle(request: IncomingMessage, response: ServerResponse, options: LocalApiOptions): void {
+  const { answers, streams, log, clock = systemClock } = options;
   const url = URL.parse(request.url ?? '/', 'http://agent');
   if (!url) {
     reply(response, 400, { error: `${request.url} is no path; there are ${paths(answers, streams)}` });
@@ -64,7 +68,7 @@ function handle(request: IncomingMessage, response: ServerResponse, { answers, s
   const stream = Object.hasOwn(streams, name) ? streams[name] : undefined;
   const answer = Object.hasOwn(answers, name) ? answers[name] : undefined;
   if (request.method !== 'GET') reply(response, 405, { error: 'the local API only answers GET' });
-  else if (stream) startStream(response, (send) => stream(url, send));
+  else if (stream) startStream(response, (send) => stream(url, send), clock);
   else if (answer) void answerWith(response, () => answer(url), log);
   else reply(response, 404, { error: `there is no ${url.pathname}; there are ${paths(answers, streams)}` });
 }
@@ -85,7 +89,11 @@ function reply(response: ServerResponse, status: number, body: unknown): void {
   response.end(`${JSON.stringify(body, plainBigint)}\n`);
 }
 
-function startStream(response: ServerResponse, open: (send: (line: unknown) => void) => Disposable): void {
+function startStream(
+  response: ServerResponse,
+  open: (send: (line: unknown) => void) => Disposable,
+  clock: Clock,
+): void {
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   response.flushHeaders();
   let lost = 0;
@@ -98,7 +106,15 @@ function startStream(response: ServerResponse, open: (send: (line: unknown) => v
     lost = 0;
     response.write(`${JSON.stringify(line, plainBigint)}\n`);
   });
-  response.once('close', () => stream[Symbol.dispose]());
+  const pulse = () => {
+    if (response.writableLength === 0) response.write('\n');
+    timer = clock.setTimeout(pulse, streamPulseMs);
+  };
+  let timer = clock.setTimeout(pulse, streamPulseMs);
+  response.once('close', () => {
+    timer.cancel();
+    stream[Symbol.dispose]();
+  });
 }
 
 function paths(answers: object, streams: object): string {

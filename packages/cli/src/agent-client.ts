@@ -1,36 +1,57 @@
 /** HTTP over the agent's unix socket: the only way in which the commands learn anything of a node. */
 import { type IncomingMessage, request } from 'node:http';
 import { CommandError } from './command-error.ts';
+import { type Shape, ShapeError, shaped } from './shape.ts';
 
 export const SOCKET_DEFAULT = '/run/sluice/sluice.sock';
 const TIMEOUT_MS = 5_000;
+/** An agent says something every two seconds while it streams, be it an empty line. */
+const SILENCE_MS = 7_000;
 
 export interface AgentClient {
   readonly socket: string;
   /** JSON of an endpoint such as `/status`; throws CommandError that says what to do. */
-  get(path: string): Promise<unknown>;
-  /** One parsed value a line, until the reader has enough, or the signal ends it; throws when the agent does. */
-  stream(path: string): AsyncIterable<unknown>;
+  get<Value>(path: string, shape: Shape<Value>): Promise<Value>;
+  /** One parsed value a line, until the reader has enough, or the signal ends it; throws when the agent ends or stands still. */
+  stream<Value>(path: string, shape: Shape<Value>): AsyncIterable<Value>;
 }
 
-export function agentClient(socket: string, signal: AbortSignal): AgentClient {
+export interface AgentClientOptions {
+  /** How long a stream may be without a byte; default 7 s. */
+  readonly silenceMs?: number;
+}
+
+export function agentClient(
+  socket: string,
+  signal: AbortSignal,
+  { silenceMs = SILENCE_MS }: AgentClientOptions = {},
+): AgentClient {
   return {
     socket,
-    get: async (path) => {
-      const response = await send(socket, path, AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]));
-      return parse(await text(socket, response), path);
+    get: async (path, shape) => {
+      const response = await send({ socket, path, signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) });
+      return parse(await text(socket, response), path, shape);
     },
-    stream: (path) => lines(socket, path, signal),
+    stream: (path, shape) => lines({ socket, path, signal, silenceMs }, shape),
   };
 }
 
-async function* lines(socket: string, path: string, signal: AbortSignal): AsyncIterable<unknown> {
-  const response = await send(socket, path, signal);
+interface Question {
+  readonly socket: string;
+  readonly path: string;
+  readonly signal: AbortSignal;
+  /** The longest time without a byte. */
+  readonly silenceMs?: number;
+}
+
+async function* lines<Value>(question: Question, shape: Shape<Value>): AsyncIterable<Value> {
+  const { socket, path, signal } = question;
+  const response = await send(question);
   let rest = '';
   for await (const chunk of chunksOf(socket, response)) {
     const parts = (rest + chunk).split('\n');
     rest = parts.pop() ?? '';
-    for (const part of parts) if (part !== '') yield parse(part, path);
+    for (const part of parts) if (part !== '') yield parse(part, path, shape);
   }
   if (!signal.aborted) throw new CommandError(`agent at ${socket}: ended the answer; it may have been restarted`);
 }
@@ -45,15 +66,25 @@ async function* chunksOf(socket: string, response: IncomingMessage): AsyncIterab
   }
 }
 
-async function send(socket: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+async function send({ socket, path, signal, silenceMs }: Question): Promise<IncomingMessage> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const sent = request({ socketPath: socket, path, signal }, resolve);
+    const sent = request({ socketPath: socket, path, signal, ...(silenceMs && { timeout: silenceMs }) }, (answer) => {
+      sent.once('timeout', () => answer.destroy(silence(silenceMs)));
+      resolve(answer);
+    });
+    sent.once('timeout', () => sent.destroy(silence(silenceMs)));
     sent.once('error', (error: NodeJS.ErrnoException) => reject(unreachable(socket, error)));
     sent.end();
   });
   if (response.statusCode === 200) return response;
   const body = await text(socket, response);
   throw new CommandError(`agent answers ${response.statusCode ?? '?'} to ${path}: ${messageOf(body)}`);
+}
+
+function silence(ms = 0): Error {
+  return new Error(
+    `silent for ${ms / 1000} s: the process is there and stands still (stopped, or without a processor)`,
+  );
 }
 
 function unreachable(socket: string, error: NodeJS.ErrnoException): CommandError {
@@ -75,11 +106,15 @@ async function text(socket: string, response: IncomingMessage): Promise<string> 
   return body;
 }
 
-function parse(body: string, path: string): unknown {
+function parse<Value>(body: string, path: string, shape: Shape<Value>): Value {
   try {
-    return JSON.parse(body);
+    return shaped(JSON.parse(body), shape);
   } catch (error) {
-    throw new CommandError(`agent's answer to ${path} is no JSON: ${body.slice(0, 80)}`, { cause: error });
+    if (!(error instanceof ShapeError)) {
+      throw new CommandError(`agent's answer to ${path} is no JSON: ${body.slice(0, 80)}`, { cause: error });
+    }
+    const other = 'is the agent of another version than this command? `sluice version` tells';
+    throw new CommandError(`agent's answer to ${path} is not understood: ${error.message}; ${other}`, { cause: error });
   }
 }
 

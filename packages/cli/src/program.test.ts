@@ -60,7 +60,10 @@ const frontends = {
     ['1', '10.96.0.1:443/TCP'],
     ['12', '10.96.0.10:53/UDP'],
   ],
-  rows: [{ key: '10.96.0.1:443/TCP' }, { key: '10.96.0.10:53/UDP' }],
+  rows: [
+    { key: '10.96.0.1:443/TCP', backends: [] },
+    { key: '10.96.0.10:53/UDP', backends: [] },
+  ],
 };
 
 /** An agent that answers what it is given, on a real socket. */
@@ -219,6 +222,36 @@ test('an answer that is no JSON and one that is an error are told as such', asyn
   assert.match((await sluice(['map', 'list', '--socket', server.socket])).err, /answers 404 to \/maps: no \/maps/);
 });
 
+test('an answer of another shape is one line that names the place, and no stack', async () => {
+  const withoutKind = { ...status.kubernetes, watches: [{ synced: true, objects: 3 }] };
+  for (const [command, path, answer, what] of [
+    [['status'], '/status', null, 'it is no object'],
+    [['status'], '/status', {}, 'node is missing'],
+    [['status'], '/status', { ...status, modules: 7 }, 'modules is no list'],
+    [['status'], '/status', { ...status, kubernetes: withoutKind }, 'kubernetes.watches[0].kind is missing'],
+    [
+      ['status'],
+      '/status',
+      { ...status, cni: { ...status.cni, state: 'fine' } },
+      'cni.state is none of ok, off, degraded',
+    ],
+    [['map', 'list'], '/maps', {}, 'it is no list'],
+    [['program', 'list'], '/programs', [{ name: 'pod' }], '[0].type is missing'],
+    [['table'], '/tables', [{ name: 'nodes', rows: '1' }], '[0].rows is no number'],
+    [['node', 'list'], '/tables/nodes', [], 'it is no object'],
+    [['node', 'list'], '/tables/nodes', { ...frontends, cells: ['a'] }, 'cells[0] is no list'],
+    [['service', 'list'], '/tables/frontends', { ...frontends, rows: [{}] }, 'rows[0].backends is no list'],
+    [['monitor', '--count', '1'], '/monitor?type=drop', '{"type":"drop","at":"now"}\n', 'at is no number'],
+  ] as const) {
+    using server = await agent({ [path]: answer === null ? 'null' : answer });
+    const { err, exitCode } = await sluice([...command, '--socket', server.socket]);
+    const expected = `sluice: agent's answer to ${path} is not understood: ${what}; is the agent of another version`;
+    assert.ok(err.includes(expected), `${expected}\n${err}`);
+    assert.equal(exitCode, 1);
+    assert.doesNotMatch(err, /\n {4}at /);
+  }
+});
+
 test('an unknown output format or command is refused with status 2, and help', async () => {
   using server = await agent({ '/tables/nodes': frontends });
   const format = await sluice(['node', 'list', '-o', 'xml', '--socket', server.socket]);
@@ -247,22 +280,23 @@ test('every command has help with an example', async () => {
   }
 });
 
+const event = {
+  type: 'drop',
+  at: Date.UTC(2026, 0, 1, 12),
+  reason: 'No backend',
+  hint: 'kubectl get endpointslices',
+  direction: 'egress',
+  tracePoint: 'from pod',
+  source: 'shop/client',
+  destination: '',
+  sourceIdentity: '4711',
+  destinationIdentity: 'world',
+  interface: 'slc0123456789',
+  packet: '10.244.0.5:40000 > 10.96.0.9:80 tcp SYN',
+  length: 74,
+};
+
 test('monitor prints one event a line and ends after the count', async () => {
-  const event = {
-    type: 'drop',
-    at: Date.UTC(2026, 0, 1, 12),
-    reason: 'No backend',
-    hint: 'kubectl get endpointslices',
-    direction: 'egress',
-    tracePoint: 'from pod',
-    source: 'shop/client',
-    destination: '',
-    sourceIdentity: '4711',
-    destinationIdentity: 'world',
-    interface: 'slc0123456789',
-    packet: '10.244.0.5:40000 > 10.96.0.9:80 tcp SYN',
-    length: 74,
-  };
   using server = await agent({ '/monitor?type=drop': `${JSON.stringify(event)}\n${JSON.stringify(event)}\n` });
   const { out, exitCode } = await sluice(['monitor', '--count', '1', '--socket', server.socket]);
   assert.equal(exitCode, 0);
@@ -274,15 +308,12 @@ test('monitor prints one event a line and ends after the count', async () => {
 });
 
 test('monitor prints a document of YAML for each event, and a line of JSON', async () => {
-  const events = [
-    { type: 'drop', reason: 'No backend' },
-    { type: 'lost', count: 1 },
-  ];
+  const events = [event, { type: 'lost', count: 1 }];
   const ended = events.map((event) => `${JSON.stringify(event)}\n`).join('');
   using server = await agent({ '/monitor?type=drop': ended });
   const monitor = ['monitor', '--socket', server.socket];
   const yaml = await sluice([...monitor, '-o', 'yaml']);
-  assert.equal(yaml.out, '---\ntype: drop\nreason: No backend\n---\ntype: lost\ncount: 1\n');
+  assert.match(yaml.out, /^---\ntype: drop\nat: \d+\nreason: No backend\n[\s\S]*\n---\ntype: lost\ncount: 1\n$/);
   assert.deepEqual(
     parseAllDocuments(yaml.out).map((document) => document.toJS()),
     events,

@@ -1,12 +1,10 @@
 import type { MonitorEvent } from '@sluice/agent';
 import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
+import { type MonitorLine, monitorLine } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
 import { counted } from '../output.ts';
-
-/** What the agent streams: events, and how many it had to leave out because this side read too slowly. */
-type MonitorLine = MonitorEvent | { readonly type: 'lost'; readonly count: number };
 
 interface Options {
   readonly type: string;
@@ -28,8 +26,7 @@ async function monitor({ type, count = Infinity }: Options, command: Command, co
   if (forPeople) context.err.write('Listening for drops; end with Ctrl-C.\n');
   let seen = 0;
   try {
-    for await (const value of agentOf(command, context).stream(`/monitor?type=${type}`)) {
-      const line = value as MonitorLine;
+    for await (const line of agentOf(command, context).stream(`/monitor?type=${type}`, monitorLine)) {
       context.out.write(shown(line, output));
       if (line.type !== 'lost') seen += 1;
       if (seen >= count) break;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StatusReport } from '@sluice/agent';
 import { Command } from 'commander';
+import { statusAnswer } from '../agent-answers.ts';
 import type { AgentClient } from '../agent-client.ts';
 import { CommandError } from '../command-error.ts';
 import { agentOf, type Context, globalOptions } from '../context.ts';
@@ -21,7 +22,7 @@ export function statusCommand(context: Context): Command {
       const agent = agentOf(command, context);
       const report = options.wait
         ? await settledStatus(agent, options.waitDuration, context.signal)
-        : ((await agent.get('/status')) as StatusReport);
+        : await agent.get('/status', statusAnswer);
       const { output } = globalOptions(command, context);
       show(context, output, {
         data: report,
@@ -36,7 +37,7 @@ async function settledStatus(agent: AgentClient, seconds: number, signal: AbortS
   const end = performance.now() + seconds * 1000;
   for (;;) {
     try {
-      const report = (await agent.get('/status')) as StatusReport;
+      const report = await agent.get('/status', statusAnswer);
       if (isSettled(report) || performance.now() > end) return report;
     } catch (error) {
       if (performance.now() > end) throw error;

@@ -1,6 +1,14 @@
 import type { MapUsage, ProgramUsage, TableReport } from '@sluice/agent';
 import { formatPrefix, type Prefix } from '@sluice/net';
 import { Command } from 'commander';
+import {
+  type FrontendRow,
+  frontendsAnswer,
+  mapsAnswer,
+  programsAnswer,
+  tableAnswer,
+  tablesAnswer,
+} from '../agent-answers.ts';
 import { CommandError } from '../command-error.ts';
 import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { alignTable, show, type TextTable } from '../output.ts';
@@ -52,7 +60,8 @@ async function showNamedTable(command: Command, context: Context, name: string):
 }
 
 async function showTable(command: Command, context: Context, name: string): Promise<void> {
-  const report = (await agentOf(command, context).get(`/tables/${encodeURIComponent(name)}`)) as TableReport;
+  const shape = name === 'frontends' ? frontendsAnswer : tableAnswer;
+  const report = await agentOf(command, context).get(`/tables/${encodeURIComponent(name)}`, shape);
   const { output } = globalOptions(command, context);
   show(context, output, { data: withPrefixesAsText(report.rows), text: () => alignTable(textTable(report, output)) });
   if (!report.initialized)
@@ -69,11 +78,6 @@ function textTable(report: TableReport, format: OutputFormat): TextTable {
       cells.map((cell, index) => (index === column ? firstBackends(report.rows[row]) : cell)),
     ),
   };
-}
-
-/** The part of a frontend's row that is shortened here. */
-interface FrontendRow {
-  readonly backends: readonly { readonly key: string; readonly state: string }[];
 }
 
 function firstBackends(row: unknown): string {
@@ -96,8 +100,8 @@ function isPrefix(value: object): value is Prefix {
   return fields === 'address length';
 }
 
-async function tableSizes(command: Command, context: Context): Promise<readonly { name: string; rows: number }[]> {
-  return (await agentOf(command, context).get('/tables')) as readonly { name: string; rows: number }[];
+function tableSizes(command: Command, context: Context) {
+  return agentOf(command, context).get('/tables', tablesAnswer);
 }
 
 async function showTableNames(command: Command, context: Context): Promise<void> {
@@ -116,7 +120,7 @@ function mapCommand(context: Context): Command {
       .description('List the BPF maps with their fill, as the kernel has them')
       .addHelpText('after', '\nExamples:\n  sluice map list\n  sluice map list -o json')
       .action(async (_options: unknown, command: Command) => {
-        const maps = (await agentOf(command, context).get('/maps')) as readonly MapUsage[];
+        const maps = await agentOf(command, context).get('/maps', mapsAnswer);
         show(context, globalOptions(command, context).output, { data: maps, text: () => alignTable(mapTable(maps)) });
       }),
   );
@@ -146,7 +150,7 @@ function programCommand(context: Context): Command {
         '\nExamples:\n  sluice program list\n  sysctl kernel.bpf_stats_enabled=1   # then RUNS and AVERAGE count',
       )
       .action(async (_options: unknown, command: Command) => {
-        const programs = (await agentOf(command, context).get('/programs')) as readonly ProgramUsage[];
+        const programs = await agentOf(command, context).get('/programs', programsAnswer);
         show(context, globalOptions(command, context).output, {
           data: programs,
           text: () => alignTable(programTable(programs)),

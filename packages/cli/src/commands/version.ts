@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { versionAnswer } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions } from '../context.ts';
 import { alignTable, show } from '../output.ts';
 import { VERSION } from '../version.ts';
@@ -22,7 +23,7 @@ export function versionCommand(context: Context): Command {
 
 async function agentVersion(command: Command, context: Context): Promise<string> {
   try {
-    const answer = (await agentOf(command, context).get('/version')) as { readonly version: string };
+    const answer = await agentOf(command, context).get('/version', versionAnswer);
     return answer.version;
   } catch (error) {
     return `none (${error instanceof Error ? error.message : String(error)})`;

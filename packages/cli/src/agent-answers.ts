@@ -1,0 +1,145 @@
+/** The agent's answers as its package states them (report.ts), to hold what comes over the socket against. */
+import type { MapUsage, MonitorEvent, ProgramUsage, State, StatusReport, TableReport } from '@sluice/agent';
+import { anything, flag, list, number, oneOf, optional, record, type Shape, text } from './shape.ts';
+
+const state: Shape<State> = oneOf('ok', 'off', 'degraded');
+const device = record<StatusReport['kubeProxyReplacement']['devices'][number]>({
+  name: text,
+  addresses: list(text),
+  why: text,
+});
+const traffic = { direction: text, packets: number, bytes: number };
+
+const mapUsage = record<MapUsage>({
+  name: text,
+  type: text,
+  entries: optional(number),
+  maxEntries: number,
+  bytes: optional(number),
+});
+
+/** `GET /maps` */
+export const mapsAnswer = list(mapUsage);
+
+/** `GET /status` */
+export const statusAnswer = record<StatusReport>({
+  node: text,
+  version: text,
+  startedAt: number,
+  kernel: text,
+  kubernetes: record({
+    state,
+    server: text,
+    version: optional(text),
+    lastError: optional(text),
+    watches: list(record({ kind: text, synced: flag, objects: number, off: optional(text) })),
+  }),
+  kubeProxyReplacement: record({
+    enabled: flag,
+    why: optional(text),
+    devices: list(device),
+    hooks: list(record({ name: text, attached: flag, why: optional(text) })),
+  }),
+  cni: record({ state, socket: text, configFile: optional(text), why: optional(text) }),
+  ipam: list(record({ family: oneOf(4, 6), prefix: text, allocated: number, total: optional(number) })),
+  routing: record({ network: text, host: text, mtu: number }),
+  attachMode: text,
+  masquerading: record({ state, why: text }),
+  controllers: record({
+    total: number,
+    healthy: number,
+    list: list(
+      record({
+        name: text,
+        successCount: number,
+        failureCount: number,
+        lastSuccessAt: optional(number),
+        lastFailureAt: optional(number),
+        lastError: optional(text),
+      }),
+    ),
+  }),
+  modules: list(record({ name: text, state, why: optional(text) })),
+  maps: mapsAnswer,
+  foreignRules: list(record({ kind: oneOf('iptables', 'nftables'), owner: text, count: number })),
+  foreignRulesUnknown: optional(text),
+  nodes: list(
+    record({
+      name: text,
+      local: flag,
+      addresses: list(text),
+      state: oneOf('reachable', 'unreachable', 'unknown'),
+      why: optional(text),
+    }),
+  ),
+  drops: list(record({ ...traffic, reason: text, hint: text })),
+  forwarded: list(record(traffic)),
+  eventsLost: number,
+  kernelDropsMissed: number,
+  eventsWithheld: number,
+  configurationWarnings: list(text),
+});
+
+/** `GET /programs` */
+export const programsAnswer = list(
+  record<ProgramUsage>({
+    name: text,
+    type: text,
+    id: number,
+    attachedTo: list(text),
+    instructions: number,
+    runCount: optional(number),
+    averageNs: optional(number),
+  }),
+);
+
+/** The part of a frontend's row that we look into. */
+export interface FrontendRow {
+  readonly backends: readonly { readonly key: string; readonly state: string }[];
+}
+
+const table = { name: text, revision: number, initialized: flag, columns: list(text), cells: list(list(text)) };
+
+/** `GET /tables/NAME` */
+export const tableAnswer = record<TableReport>({ ...table, rows: list(anything) });
+
+/** `GET /tables/frontends` */
+export const frontendsAnswer = record<TableReport>({
+  ...table,
+  rows: list(record<FrontendRow>({ backends: list(record({ key: text, state: text })) })),
+});
+
+/** `GET /tables` */
+export const tablesAnswer = list(
+  record<{ readonly name: string; readonly rows: number }>({ name: text, rows: number }),
+);
+
+/** `GET /version` */
+export const versionAnswer = record<{ readonly version: string }>({ version: text });
+
+/** A line of `GET /monitor`: an event, or how many were left out because this side read too slowly. */
+export type MonitorLine = MonitorEvent | { readonly type: 'lost'; readonly count: number };
+
+const lostLine = record<{ readonly type: 'lost'; readonly count: number }>({ type: oneOf('lost'), count: number });
+const dropLine = record<MonitorEvent>({
+  type: oneOf('drop'),
+  at: number,
+  reason: text,
+  hint: text,
+  direction: oneOf('ingress', 'egress', 'kernel'),
+  tracePoint: text,
+  source: text,
+  destination: text,
+  sourceIdentity: text,
+  destinationIdentity: text,
+  interface: text,
+  packet: text,
+  length: number,
+});
+
+export const monitorLine: Shape<MonitorLine> = {
+  check(value, at) {
+    const isLost = typeof value === 'object' && value !== null && Reflect.get(value, 'type') === 'lost';
+    (isLost ? lostLine : dropLine).check(value, at);
+  },
+};
