@@ -370,13 +370,15 @@ test('a node whose lease is not renewed becomes unknown and its pods stop being 
   running = [
     startControllers(cluster, {
       apiServer: { address: '10.10.30.10', port: 6443 },
-      nodeGraceMs: 30,
+      // Long enough for the pod to be ready before, also where the machine is busy.
+      nodeGraceMs: 1_500,
       log: (message) => failures.push(message),
     }),
   ];
   startKubelet(['n1']);
   deploy('web', 1);
   serve('web', { ipFamilyPolicy: 'SingleStack' });
+  await seen(() => slices('web')[0]?.endpoints[0]?.conditions?.ready === true);
   await seen(
     () =>
       slices('web')[0]?.endpoints[0]?.conditions?.ready === false &&

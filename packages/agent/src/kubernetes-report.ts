@@ -14,10 +14,11 @@ export function kubernetesReport(kubernetes: Kubernetes, version: string | undef
     server: servers.find((server) => server.current)?.url ?? servers[0]?.url ?? '',
     version,
     lastError: failing?.lastError,
-    watches: watches.map(({ kind, synced, absent, objects }) => ({
+    watches: watches.map(({ kind, synced, absent, objects, lastError }) => ({
       kind,
       synced,
       objects,
+      lastError,
       off: absent ? 'this server does not have the kind' : undefined,
     })),
   };

@@ -24,6 +24,8 @@ export interface StatusReport {
       readonly objects: number;
       /** Why there is nothing to watch. */
       readonly off: string | undefined;
+      /** Undefined while all is well. */
+      readonly lastError: string | undefined;
     }[];
   };
   readonly kubeProxyReplacement: {

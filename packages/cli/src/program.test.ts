@@ -19,7 +19,7 @@ const status: StatusReport = {
     server: 'https://10.10.30.10:6443',
     version: 'v1.35.0',
     lastError: undefined,
-    watches: [{ kind: 'v1/Service', synced: true, objects: 40, off: undefined }],
+    watches: [{ kind: 'v1/Service', synced: true, objects: 40, off: undefined, lastError: undefined }],
   },
   kubeProxyReplacement: {
     enabled: true,

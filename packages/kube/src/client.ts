@@ -2,10 +2,11 @@ import { type Clock, type Logger, silentLogger, sleep, systemClock } from '@slui
 import type { KubeConfiguration } from './configuration.ts';
 import { Credentials } from './credentials.ts';
 import { KubeError } from './error.ts';
-import { type ExchangeResponse, exchange, NotConnectedError } from './exchange.ts';
+import { type ExchangeListener, type ExchangeResponse, exchange, NotConnectedError } from './exchange.ts';
 import { isRecord } from './field.ts';
 import { defaultLimits, type KubeLimits } from './limits.ts';
 import { type ListOptions, listAll, type ObjectList } from './list.ts';
+import { Pulse } from './pulse.ts';
 import { apiVersionOf, type Resource, resourcePath } from './resource.ts';
 import { type ServerStatus, Servers } from './servers.ts';
 import { type WatchEvent, watchEvents } from './watch-stream.ts';
@@ -35,6 +36,8 @@ export interface RawRequest {
   /** Default application/json. */
   readonly contentType?: string;
   readonly bytesMax?: number;
+  /** Whether to ask a busy server (429) again; default true. Who waits by itself says no, and learns of it at once. */
+  readonly patient?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -59,8 +62,13 @@ export interface WatchOptions {
   readonly resourceVersion: string;
   /** After which the server ends the watch by itself. */
   readonly timeoutSeconds: number;
+  /** Called when the server has accepted the watch. */
+  readonly onOpen?: () => void;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** What a server may be late in ending a watch, before we end it. */
+const watchOverdueMs = 30_000;
 
 const patchTypes = {
   merge: 'application/merge-patch+json',
@@ -80,18 +88,26 @@ export class KubeClient implements Disposable {
   readonly #clock: Clock;
   readonly #credentials: Credentials;
   readonly #servers: Servers;
+  readonly #pulse: Pulse;
 
   constructor(options: KubeClientOptions) {
     this.#options = options;
     this.limits = { ...defaultLimits, ...options.limits };
     this.#clock = options.clock ?? systemClock;
-    this.#credentials = new Credentials(options, this.#clock);
+    const { keepAliveMs, quietMs } = this.limits;
+    this.#credentials = new Credentials(options, { clock: this.#clock, keepAliveMs });
     this.#servers = new Servers({
       urls: options.servers,
       clock: this.#clock,
       log: options.log ?? silentLogger,
       probeMs: this.limits.probeMs,
       probe: (url) => this.#probe(url),
+    });
+    this.#pulse = new Pulse({
+      clock: this.#clock,
+      quietMs,
+      ask: (url) => this.#ask(url),
+      onSilent: (url, error) => this.#servers.failed(url, error),
     });
   }
 
@@ -138,23 +154,26 @@ export class KubeClient implements Disposable {
 
   /** Changes from a version on, until the server ends the watch; throws KubeError when it breaks. */
   async *watch(resource: Resource, options: WatchOptions): AsyncGenerator<WatchEvent> {
-    const { namespace, fieldSelector, labelSelector, resourceVersion, timeoutSeconds, signal } = options;
+    const { namespace, fieldSelector, labelSelector, resourceVersion, timeoutSeconds, onOpen, signal } = options;
     const query = { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: `${timeoutSeconds}` };
     const response = await this.#send(
       {
         method: 'GET',
         path: resourcePath(resource, { namespace }),
         query: { ...query, resourceVersion, fieldSelector, labelSelector },
+        patient: false,
         signal,
       },
-      this.limits.watchIdleMs,
+      { idleMs: this.limits.watchIdleMs, bodyMs: timeoutSeconds * 1000 + watchOverdueMs },
     );
+    onOpen?.();
     yield* watchEvents(response.chunks(), this.limits.watchEventBytes);
   }
 
   /** Any request whose answer is JSON (or nothing: undefined). */
   async request(request: RawRequest): Promise<unknown> {
-    const response = await this.#send(request, this.limits.bodyIdleMs);
+    const { bodyIdleMs, bodyMs } = this.limits;
+    const response = await this.#send(request, { idleMs: bodyIdleMs, bodyMs });
     const text = await readText(response, request.bytesMax ?? this.limits.objectBytes, request);
     if (text === '') return undefined;
     try {
@@ -171,6 +190,7 @@ export class KubeClient implements Disposable {
 
   close(): void {
     this.#servers.close();
+    this.#pulse.close();
     this.#credentials.close();
   }
 
@@ -179,14 +199,15 @@ export class KubeClient implements Disposable {
   }
 
   // A busy server is asked again later, a refused token is read anew once.
-  async #send(request: RawRequest, idleMs: number): Promise<ExchangeResponse> {
+  async #send(request: RawRequest, times: BodyTimes): Promise<ExchangeResponse> {
+    const retries = (request.patient ?? true) ? this.limits.busyRetries : 0;
     let refreshed = false;
     for (let busy = 0; ; ) {
-      const response = await this.#sendToSome(request, idleMs);
+      const response = await this.#sendToSome(request, times);
       if (response.status < 300) return response;
       const error = await this.#errorOf(response, request);
       if (error.status === 401 && !refreshed && this.#credentials.refresh()) refreshed = true;
-      else if (error.status === 429 && busy < this.limits.busyRetries) {
+      else if (error.status === 429 && busy < retries) {
         busy++;
         await sleep(this.#clock, error.retryAfterMs ?? 1_000 * 2 ** busy, request.signal);
       } else throw error;
@@ -194,14 +215,14 @@ export class KubeClient implements Disposable {
   }
 
   // Tries each server at most once. A write is only repeated when the first server cannot have seen it.
-  async #sendToSome(request: RawRequest, idleMs: number): Promise<ExchangeResponse> {
+  async #sendToSome(request: RawRequest, times: BodyTimes): Promise<ExchangeResponse> {
     const tried = new Set<string>();
     for (let url = this.#servers.pick(tried); ; ) {
       if (url === undefined) throw new KubeError('unreachable', `${describe(request)}: no API server`);
       tried.add(url);
       const next = this.#servers.pick(tried);
       try {
-        const response = await this.#exchange(url, request, idleMs);
+        const response = await this.#exchange(url, request, { ...times, listener: this.#listenerFor(url) });
         if (!isGatewayFailure(response.status) || request.method !== 'GET' || next === undefined) {
           if (response.status < 500) this.#servers.succeeded(url);
           return response;
@@ -217,7 +238,7 @@ export class KubeClient implements Disposable {
     }
   }
 
-  #exchange(server: string, request: RawRequest, idleMs: number): Promise<ExchangeResponse> {
+  #exchange(server: string, request: RawRequest, terms: ExchangeTerms): Promise<ExchangeResponse> {
     const url = new URL(server + request.path);
     for (const [key, value] of Object.entries(request.query ?? {})) {
       if (value !== undefined && value !== '') url.searchParams.set(key, value);
@@ -233,10 +254,14 @@ export class KubeClient implements Disposable {
       serverName: this.#credentials.serverName,
       connectMs,
       headerMs,
-      idleMs,
+      ...terms,
       clock: this.#clock,
       signal: request.signal,
     });
+  }
+
+  #listenerFor(url: string): ExchangeListener {
+    return { begin: (breakOff) => this.#pulse.wait(url, breakOff), heard: () => this.#pulse.heard(url) };
   }
 
   #headers({ contentType = 'application/json' }: RawRequest, body: string | undefined): Record<string, string> {
@@ -255,17 +280,43 @@ export class KubeClient implements Disposable {
     const { status } = response;
     const text = await readText(response, this.limits.objectBytes, request).catch(() => '');
     const { reason, message } = parseStatus(text);
-    const retryAfterMs = parseRetryAfter(response.header('retry-after'), this.limits.retryAfterMs);
+    const retryAfterMs = this.#retryAfterMs(response.header('retry-after'));
     const summary = `${describe(request)}: ${status}${reason && ` ${reason}`}${message && `: ${message}`}`;
     return new KubeError('status', summary, { status, reason, retryAfterMs });
   }
 
+  // RFC 9110, 10.2.3: seconds, or, from a proxy in between, a date.
+  #retryAfterMs(header: string | undefined): number | undefined {
+    if (header === undefined) return undefined;
+    const wantedMs = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - this.#clock.now();
+    return Number.isNaN(wantedMs) ? undefined : Math.min(Math.max(0, wantedMs), this.limits.retryAfterMs);
+  }
+
   // Any answer at all, be it "forbidden", comes from a server that works.
   async #probe(url: string): Promise<void> {
-    const response = await this.#exchange(url, { method: 'GET', path: '/readyz' }, this.limits.bodyIdleMs);
+    const { bodyIdleMs: idleMs, bodyMs } = this.limits;
+    const response = await this.#exchange(url, { method: 'GET', path: '/readyz' }, { idleMs, bodyMs });
     response.discard();
     if (response.status >= 500) throw new KubeError('status', `${url} answered ${response.status}`);
   }
+
+  // A server that fails is not a silent one. Health is answered before any limit on the rate of requests.
+  async #ask(url: string): Promise<void> {
+    const { pulseMs: headerMs, bodyIdleMs: idleMs, bodyMs } = this.limits;
+    const response = await this.#exchange(url, { method: 'GET', path: '/livez' }, { headerMs, idleMs, bodyMs });
+    response.discard();
+  }
+}
+
+interface BodyTimes {
+  readonly idleMs: number;
+  readonly bodyMs: number;
+}
+
+interface ExchangeTerms extends BodyTimes {
+  /** Default: the limit for ordinary requests. */
+  readonly headerMs?: number;
+  readonly listener?: ExchangeListener;
 }
 
 function isGatewayFailure(status: number): boolean {
@@ -301,9 +352,4 @@ function parseStatus(text: string): { reason: string; message: string } {
   } catch {
     return { reason: '', message: text.slice(0, 200).trim() };
   }
-}
-
-function parseRetryAfter(header: string | undefined, maxMs: number): number | undefined {
-  if (header === undefined || !/^\d+$/.test(header)) return undefined;
-  return Math.min(Number(header) * 1000, maxMs);
 }

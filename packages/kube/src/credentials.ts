@@ -10,19 +10,28 @@ const rereadMs = 60_000;
 // A watch holds a connection each; the rest share these.
 const idleConnectionsMax = 4;
 
+export interface CredentialsOptions {
+  readonly clock: Clock;
+  /** Of each connection, watches too: a peer that is gone without a word is noticed by the kernel. */
+  readonly keepAliveMs: number;
+}
+
 /** The connections' TLS material and the bearer token, read again when their files change. */
 export class Credentials {
   readonly #configuration: KubeConfiguration;
   readonly #clock: Clock;
-  readonly #http = new HttpAgent({ keepAlive: true, maxFreeSockets: idleConnectionsMax });
+  readonly #http: HttpAgent;
+  readonly #keepAliveMs: number;
   #https: HttpsAgent;
   #token: string | undefined;
   #stamp: string;
   #checkedAtMs: number;
 
-  constructor(configuration: KubeConfiguration, clock: Clock) {
+  constructor(configuration: KubeConfiguration, { clock, keepAliveMs }: CredentialsOptions) {
     this.#configuration = configuration;
     this.#clock = clock;
+    this.#keepAliveMs = keepAliveMs;
+    this.#http = new HttpAgent(this.#agentOptions());
     this.#stamp = this.#filesStamp();
     this.#https = this.#newAgent();
     this.#token = bearerToken(this.#configuration);
@@ -67,7 +76,11 @@ export class Credentials {
   }
 
   #newAgent(): HttpsAgent {
-    return new HttpsAgent({ keepAlive: true, maxFreeSockets: idleConnectionsMax, ...tlsOptions(this.#configuration) });
+    return new HttpsAgent({ ...this.#agentOptions(), ...tlsOptions(this.#configuration) });
+  }
+
+  #agentOptions() {
+    return { keepAlive: true, keepAliveMsecs: this.#keepAliveMs, maxFreeSockets: idleConnectionsMax };
   }
 
   #filesStamp(): string {

@@ -17,8 +17,19 @@ export interface ExchangeRequest {
   readonly headerMs: number;
   /** Silence that ends the body. */
   readonly idleMs: number;
+  /** From the head of the answer to the end of its body. */
+  readonly bodyMs: number;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
+  readonly listener?: ExchangeListener | undefined;
+}
+
+/** Who looks after the server that we speak with. */
+export interface ExchangeListener {
+  /** The exchange goes on until this is disposed of; `breakOff` ends it with that error. */
+  begin(breakOff: (error: KubeError) => void): Disposable;
+  /** Bytes came. */
+  heard(): void;
 }
 
 export interface ExchangeResponse {
@@ -34,7 +45,7 @@ export class NotConnectedError extends KubeError {}
 
 /** One request to one server; resolves with the head of its answer. */
 export function exchange(options: ExchangeRequest): Promise<ExchangeResponse> {
-  const { url, method, headers, agent, body, serverName, signal } = options;
+  const { url, method, headers, agent, body, serverName, signal, listener } = options;
   if (signal?.aborted) return Promise.reject(abortedError(options));
   const send = url.protocol === 'http:' ? httpRequest : httpsRequest;
   const servername = serverName === undefined ? {} : { servername: serverName };
@@ -43,13 +54,22 @@ export function exchange(options: ExchangeRequest): Promise<ExchangeResponse> {
     const progress = watchProgress(request, options);
     const onAbort = () => request.destroy(abortedError(options));
     signal?.addEventListener('abort', onAbort, { once: true });
+    let answer: IncomingMessage | undefined;
+    // Once there is an answer its reader gets the error, not the request.
+    const attended = listener?.begin((error) => (answer ?? request).destroy(error));
+    const onEnd = () => {
+      signal?.removeEventListener('abort', onAbort);
+      attended?.[Symbol.dispose]();
+    };
     request.on('response', (response) => {
       progress.cancel();
-      resolve(openResponse(response, options, () => signal?.removeEventListener('abort', onAbort)));
+      answer = response;
+      listener?.heard();
+      resolve(openResponse(response, options, onEnd));
     });
     request.on('error', (cause) => {
       progress.cancel();
-      signal?.removeEventListener('abort', onAbort);
+      onEnd();
       reject(connectionError(cause, options, progress.connected));
     });
     request.end(body);
@@ -83,7 +103,7 @@ function watchProgress(request: ClientRequest, { clock, connectMs, headerMs, url
 }
 
 function openResponse(response: IncomingMessage, options: ExchangeRequest, onEnd: () => void): ExchangeResponse {
-  const { clock, idleMs, url } = options;
+  const { clock, idleMs, bodyMs, url, listener } = options;
   response.once('close', onEnd);
   // An error may come while nobody reads; who reads gets it from the stream.
   response.on('error', () => undefined);
@@ -101,16 +121,22 @@ function openResponse(response: IncomingMessage, options: ExchangeRequest, onEnd
         timer.cancel();
         timer = clock.setTimeout(() => response.destroy(timeoutError(url, `silent for ${idleMs} ms`)), idleMs);
       };
+      const deadline = clock.setTimeout(
+        () => response.destroy(timeoutError(url, `the answer did not end within ${bodyMs} ms`)),
+        bodyMs,
+      );
       try {
         rearm();
         for await (const chunk of body) {
           rearm();
+          listener?.heard();
           yield chunk;
         }
       } catch (cause) {
         throw connectionError(cause, options, true);
       } finally {
         timer.cancel();
+        deadline.cancel();
         response.destroy();
       }
     },

@@ -6,15 +6,26 @@ export interface KubeLimits {
   readonly headerMs: number;
   /** Silence in the middle of a body. */
   readonly bodyIdleMs: number;
-  /** Silence of a watch. Servers send a bookmark about once a minute; a dead connection is noticed by its lack. */
+  /** Silence of a watch. Servers send a bookmark about once a minute: one that forgot a watch is noticed by its lack. */
   readonly watchIdleMs: number;
+  /** From the head of an answer to its end, for a body that never falls silent but does not end either. */
+  readonly bodyMs: number;
+  /** Silence of a server that we wait for, after which it is asked whether it is there. */
+  readonly quietMs: number;
+  /** Within which it must answer that question. */
+  readonly pulseMs: number;
+  /** Idle time after which the kernel asks the other end of a connection; it gives up ten seconds later. */
+  readonly keepAliveMs: number;
   /** An error or a single object; etcd refuses more than 1.5 MiB. */
   readonly objectBytes: number;
+  /** A larger page is asked for again with fewer objects: the agent's memory is small. */
   readonly listPageBytes: number;
   readonly watchEventBytes: number;
   readonly listPageItems: number;
   /** Objects of one kind; more is refused rather than eaten. */
   readonly listItems: number;
+  /** Pages of one list, some of which may be empty. */
+  readonly listPages: number;
   /** How often one request is sent again because the server is busy (429). */
   readonly busyRetries: number;
   /** Longest time that we let a server send us away for. */
@@ -28,11 +39,16 @@ export const defaultLimits: KubeLimits = {
   headerMs: 30_000,
   bodyIdleMs: 30_000,
   watchIdleMs: 90_000,
-  objectBytes: 8 * 1024 * 1024,
-  listPageBytes: 64 * 1024 * 1024,
-  watchEventBytes: 8 * 1024 * 1024,
+  bodyMs: 120_000,
+  quietMs: 10_000,
+  pulseMs: 10_000,
+  keepAliveMs: 10_000,
+  objectBytes: 4 * 1024 * 1024,
+  listPageBytes: 8 * 1024 * 1024,
+  watchEventBytes: 4 * 1024 * 1024,
   listPageItems: 500,
   listItems: 1_000_000,
+  listPages: 10_000,
   busyRetries: 4,
   retryAfterMs: 60_000,
   probeMs: 10_000,

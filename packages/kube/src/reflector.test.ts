@@ -1,98 +1,15 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
-import { recordingLogger } from '@sluice/runtime';
-import { Table } from '@sluice/state';
-import {
-  createKubeClient,
-  type KubeLimits,
-  parseService,
-  type Reflector,
-  reflector,
-  resources,
-  type ServiceObject,
-} from './index.ts';
+import { test } from 'node:test';
+import { createKubeClient, parseService, reflector, resources } from './index.ts';
 import { FakeApi, FakeStore, sendStatus } from './testing/index.ts';
-
-interface Subject {
-  readonly api: FakeApi;
-  readonly table: Table<ServiceObject>;
-  readonly reflector: Reflector;
-  readonly lines: readonly { level: string; message: string; fields: object }[];
-  /** Resolves when the condition holds; looked at after each change and each lists or watches. */
-  until(condition: () => boolean): Promise<void>;
-}
-
-function serviceTable(): Table<ServiceObject> {
-  return new Table<ServiceObject>({
-    name: 'services',
-    key: ({ namespace, name }) => `${namespace}/${name}`,
-    columns: { Name: ({ name }) => name },
-    sources: ['services'],
-  });
-}
-
-function service(name: string, port: unknown = 80): Record<string, unknown> {
-  return { metadata: { name, namespace: 'default' }, spec: { clusterIP: '10.96.0.1', ports: [{ port }] } };
-}
-
-async function start(
-  t: TestContext,
-  options: { apis?: FakeApi[]; names?: string[]; limits?: Partial<KubeLimits>; optional?: boolean } = {},
-): Promise<Subject> {
-  const apis = options.apis ?? [await FakeApi.start()];
-  const [api] = apis;
-  assert.ok(api);
-  for (const name of options.names ?? []) api.store.put('services', service(name));
-  const log = recordingLogger();
-  const client = createKubeClient({
-    servers: apis.map(({ url }) => url),
-    log,
-    limits: { probeMs: 20, ...options.limits },
-  });
-  const table = serviceTable();
-  // The shortest of each delay, so that a test need not wait for jitter.
-  const subject = reflector({
-    client,
-    resource: resources.services,
-    parse: parseService,
-    table,
-    source: 'services',
-    optional: options.optional ?? false,
-    log,
-    random: () => 0.999,
-    clock: impatientClock,
-  });
-  t.after(async () => {
-    await subject.stop();
-    client.close();
-    for (const each of apis) await each.stop();
-  });
-  subject.start();
-  return { api, table, reflector: subject, lines: log.lines, until: (condition) => eventually(condition) };
-}
-
-// Real time, but a hundredth of every pause.
-const impatientClock = {
-  now: () => Date.now(),
-  monotonicNs: () => process.hrtime.bigint() * 100n,
-  setTimeout(callback: () => void, delayMs: number) {
-    const handle = setTimeout(callback, delayMs / 100);
-    const cancel = () => clearTimeout(handle);
-    return { cancel, [Symbol.dispose]: cancel };
-  },
-};
-
-// The test runner's own limit ends what never comes.
-async function eventually(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
-}
-
-const names = (table: Table<ServiceObject>) =>
-  table
-    .list()
-    .map(({ name }) => name)
-    .sort()
-    .join(' ');
+import {
+  eventually,
+  impatientClock,
+  names,
+  service,
+  serviceTable,
+  reflectServices as start,
+} from './testing/reflected-services.ts';
 
 test('the table is filled, then follows additions, changes and deletions', async (t) => {
   const { api, table, reflector, until } = await start(t, { names: ['a', 'b'] });

@@ -96,6 +96,8 @@ class ListWatch<Row extends object> implements Reflector {
   #lastError: string | undefined;
   #resourceVersion = '';
   #watchFailures = 0;
+  /** When the server accepted the watch under way. */
+  #openedMs: number | undefined;
   #expired = false;
 
   constructor(options: ReflectorOptions<Row>) {
@@ -135,7 +137,7 @@ class ListWatch<Row extends object> implements Reflector {
       absent: this.#absent,
       lastContactAt: this.#lastContactAt,
       ...this.#counts,
-      lastError: this.#lastError,
+      lastError: this.#errorNow(),
       problems: this.#problems,
     };
   }
@@ -158,7 +160,7 @@ class ListWatch<Row extends object> implements Reflector {
     const { client, resource, table, source, owns, namespace, fieldSelector, labelSelector } = this.#options;
     const { signal } = this.#aborter;
     this.#state = 'listing';
-    const options = { namespace, fieldSelector, labelSelector, signal };
+    const options = { namespace, fieldSelector, labelSelector, patient: false, signal };
     const { rows, resourceVersion } = await listEach(client, resource, options, (object) => this.#read(object));
     this.#keys.clear();
     const kept = new Set(rows.map(({ name }) => name));
@@ -191,22 +193,30 @@ class ListWatch<Row extends object> implements Reflector {
       labelSelector,
       resourceVersion: this.#resourceVersion,
       timeoutSeconds: Math.round(watchSecondsMin * (1 + this.#random())),
+      onOpen: () => this.#opened(),
       signal: this.#aborter.signal,
     });
+    let received = 0;
     try {
-      for await (const event of events) this.#apply(event);
+      for await (const event of events) {
+        received++;
+        this.#apply(event);
+      }
     } finally {
+      this.#openedMs = undefined;
       if (this.#nowMs() - startedMs >= watchGoodMs) this.#goesWell();
     }
     // The server ended it in good order: go on where we were.
     const lastedMs = this.#nowMs() - startedMs;
-    if (lastedMs < watchMinMs) await sleep(this.#clock, watchMinMs - lastedMs, this.#aborter.signal);
+    if (lastedMs >= watchMinMs) return;
+    if (received === 0) throw new KubeError('malformed', `a watch of ${this.#plural} ended at once, without an event`);
+    await sleep(this.#clock, watchMinMs - lastedMs, this.#aborter.signal);
   }
 
   #apply(event: WatchEvent): void {
     if (event.type !== 'BOOKMARK') {
       this.#counts.events++;
-      if (event.type === 'DELETED') this.#remove(nameOf(event.object));
+      if (event.type === 'DELETED') this.#remove(this.#deletedName(event.object));
       else this.#put(event.object);
     }
     if (event.resourceVersion !== '') this.#resourceVersion = event.resourceVersion;
@@ -239,9 +249,29 @@ class ListWatch<Row extends object> implements Reflector {
     if (key !== undefined) this.#options.table.delete(key);
   }
 
+  // Whose row to delete must be beyond doubt; a broken watch is taken up again, in the end by a list.
+  #deletedName(object: unknown): string {
+    const { kind } = this.#options.resource;
+    const found = isRecord(object) ? object.kind : undefined;
+    if (found !== undefined && found !== kind) {
+      throw new KubeError('malformed', `a watch of ${this.#plural} told of a deleted ${String(found).slice(0, 60)}`);
+    }
+    return this.#nameOf(object);
+  }
+
+  // Without a name nobody can say which row is meant, nor which one may stay.
+  #nameOf(object: unknown): string {
+    const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
+    const { name, namespace } = metadata;
+    if (typeof name !== 'string' || name === '') {
+      throw new KubeError('malformed', `${this.#plural}: an object without a name`);
+    }
+    return objectKey({ name, ...(typeof namespace === 'string' && { namespace }) });
+  }
+
   // In a list, too, an object that cannot be read keeps its last good row.
   #read(object: unknown): { name: string; row: Row | undefined } {
-    const name = nameOf(object);
+    const name = this.#nameOf(object);
     try {
       const row = this.#options.parse(object);
       this.#note(name, problemsOf(row));
@@ -280,8 +310,9 @@ class ListWatch<Row extends object> implements Reflector {
       if (first && !listing) return;
     } else if (!listing && this.#mustRelist(error)) this.#resourceVersion = '';
     this.#counts.failures++;
-    const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
-    const delayMs = Math.max(this.#delays.next(), asked);
+    // Ours comes on top, with its jitter: all nodes were told the same.
+    const askedMs = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
+    const delayMs = askedMs + this.#delays.next();
     const fields = { error: this.#lastError, delayMs };
     if (this.#delays.attempts <= 2) this.#log.debug(fields, listing ? 'list failed' : 'watch broke');
     else this.#log.warn(fields, listing ? 'cannot list' : 'cannot watch');
@@ -298,11 +329,13 @@ class ListWatch<Row extends object> implements Reflector {
   }
 
   #mustRelist(error: unknown): boolean {
-    const code = error instanceof KubeError ? error.code : undefined;
+    const { code, status } = error instanceof KubeError ? error : { code: undefined, status: 0 };
     // The event that we could not take: only a list can tell what it was.
     if (code === 'too-large') return true;
     // The way to the server is at fault, not the version.
     if (code === 'unreachable' || code === 'timeout') return false;
+    // A server that has too much to do is not helped by a list.
+    if (status === 429 || status === 502 || status === 503) return false;
     this.#watchFailures++;
     return this.#watchFailures >= watchFailuresMax;
   }
@@ -313,19 +346,24 @@ class ListWatch<Row extends object> implements Reflector {
     this.#absent = false;
   }
 
+  #opened(): void {
+    this.#openedMs = this.#nowMs();
+    this.#lastContactAt = this.#clock.now();
+  }
+
+  // A watch that stands is well, although nothing may happen in it for a long time.
+  #errorNow(): string | undefined {
+    const stands = this.#openedMs !== undefined && this.#nowMs() - this.#openedMs >= watchMinMs;
+    return stands ? undefined : this.#lastError;
+  }
+
+  get #plural(): string {
+    return this.#options.resource.plural;
+  }
+
   #nowMs(): number {
     return Number(this.#clock.monotonicNs() / 1_000_000n);
   }
-}
-
-// Good enough to speak of an object that does not parse.
-function nameOf(object: unknown): string {
-  const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
-  const { name, namespace } = metadata;
-  return objectKey({
-    name: typeof name === 'string' ? name : '(unnamed)',
-    ...(typeof namespace === 'string' && { namespace }),
-  });
 }
 
 function problemsOf(row: object): readonly string[] {

@@ -126,7 +126,7 @@ function verboseSections(report: StatusReport, now: number): string[] {
       rows: report.kubeProxyReplacement.hooks.map((hook) => [hook.name, hook.attached ? 'yes' : 'no', hook.why ?? '']),
     })}`,
     `Devices:\n${alignTable({ columns: ['NAME', 'ADDRESSES', 'WHY'], rows: report.kubeProxyReplacement.devices.map((d) => [d.name, d.addresses.join(' '), d.why]) })}`,
-    `Watches:\n${alignTable({ columns: ['KIND', 'SYNCED', 'OBJECTS'], rows: report.kubernetes.watches.map((w) => [w.kind, w.synced ? 'yes' : (w.off ?? 'no'), String(w.objects)]) })}`,
+    `Watches:\n${alignTable({ columns: ['KIND', 'SYNCED', 'OBJECTS', 'ERROR'], rows: report.kubernetes.watches.map((w) => [w.kind, w.synced ? 'yes' : (w.off ?? 'no'), String(w.objects), w.lastError ?? '']) })}`,
     `Controllers:\n${controllersTable(report, now)}`,
     `Modules:\n${alignTable({ columns: ['NAME', 'STATE', 'WHY'], rows: report.modules.map((m) => [m.name, title(m.state), m.why ?? '']) })}`,
     `BPF maps:\n${alignTable(mapTable(report.maps))}`,

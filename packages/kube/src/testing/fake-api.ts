@@ -21,6 +21,8 @@ export interface FakeApiOptions {
   readonly tls?: { readonly key: string; readonly cert: string; readonly ca?: string; readonly requestCert?: boolean };
   /** Default: any that is free. */
   readonly port?: number;
+  /** On all addresses of the namespace that `start` is called in; default: on 127.0.0.1, wherever the process is by then. */
+  readonly everywhere?: boolean;
 }
 
 interface Watch {
@@ -45,6 +47,7 @@ export class FakeApi implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   readonly #watches = new Set<Watch>();
   readonly #watching = new Set<() => void>();
+  #stall: PromiseWithResolvers<void> | undefined;
   readonly #subscription: Disposable;
 
   private constructor(options: FakeApiOptions) {
@@ -64,7 +67,10 @@ export class FakeApi implements AsyncDisposable {
     const api = new FakeApi(options);
     await new Promise<void>((resolve, reject) => {
       api.#server.once('error', reject);
-      api.#server.listen(options.port ?? 0, '127.0.0.1', resolve);
+      const port = options.port ?? 0;
+      // Only without a host does Node make the socket before it returns.
+      if (options.everywhere) api.#server.listen(port, resolve);
+      else api.#server.listen(port, '127.0.0.1', resolve);
     });
     return api;
   }
@@ -101,6 +107,17 @@ export class FakeApi implements AsyncDisposable {
     for (const { response } of this.#watches) response.end();
   }
 
+  /** Holds everything: connections stay open and new ones come about, but no byte is sent until `resume`. */
+  stall(): void {
+    this.#stall ??= Promise.withResolvers();
+  }
+
+  resume(): void {
+    this.#stall?.resolve();
+    this.#stall = undefined;
+    this.#pump();
+  }
+
   /** Resets every connection, in the middle of whatever it is. */
   cut(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy();
@@ -109,6 +126,7 @@ export class FakeApi implements AsyncDisposable {
   async stop(): Promise<void> {
     this.#subscription[Symbol.dispose]();
     this.cut();
+    this.resume();
     if (!this.#server.listening) return;
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
@@ -129,6 +147,7 @@ export class FakeApi implements AsyncDisposable {
     };
     this.requests.push(request);
     const body = await readBody(incoming).catch(() => undefined);
+    await this.#stall?.promise;
     if (body === undefined || (await this.fault?.(request, response))) return;
     const target = parsePath(request.path);
     if (!target) sendStatus(response, 404, 'NotFound', `no such path ${request.path}`);
@@ -183,6 +202,7 @@ export class FakeApi implements AsyncDisposable {
   }
 
   #pump(): void {
+    if (this.#stall) return;
     for (const watch of this.#watches) {
       for (const { version, type, object } of this.store.eventsAfter(watch.plural, watch.sent)) {
         watch.sent = version;
