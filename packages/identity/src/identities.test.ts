@@ -4,7 +4,7 @@ import type { CiliumIdentityObject } from '@sluice/kube';
 import { IDENTITY_MAX, IDENTITY_MIN } from '@sluice/model';
 import fc from 'fast-check';
 import { identityCandidates } from './candidate.ts';
-import { Identities } from './identities.ts';
+import { Identities, type IdentityChange } from './identities.ts';
 import { LabelSets } from './label-sets.ts';
 
 function object(id: number, labels: readonly string[], unusedSince?: number): CiliumIdentityObject {
@@ -46,12 +46,14 @@ test('an identity that is marked as unused is given to nobody until the mark is 
 
 test('subscribers hear of what changed, not of what is as it was', () => {
   const identities = filled(object(300, ['k8s:a=1']), object(301, ['k8s:b=1']));
-  const heard: (readonly number[])[] = [];
-  identities.subscribe((ids) => heard.push(ids));
+  const heard: string[][] = [];
+  const how = (change: IdentityChange) => `${change.before ? '' : '+'}${change.id}${change.after ? '' : '-'}`;
+  identities.subscribe((changes) => heard.push(changes.map(how)));
   identities.replaceAll([object(300, ['k8s:a=1']), object(302, ['k8s:c=1'])].map((each) => identities.read(each)));
   identities.markInitialized();
   identities.markInitialized();
-  assert.deepEqual(heard, [[302, 301], []]);
+  identities.upsert(identities.read(object(300, ['k8s:a=1'], 5)));
+  assert.deepEqual(heard, [['+302', '301-'], [], ['300']]);
 });
 
 test('the store agrees with a plain map, whatever comes and goes', () => {

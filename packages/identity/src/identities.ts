@@ -11,6 +11,13 @@ export interface Identity {
   readonly problems: readonly string[];
 }
 
+/** Undefined before: it came. Undefined after: it went. Both the same: it was marked, or the mark went. */
+export interface IdentityChange {
+  readonly id: IdentityId;
+  readonly before: LabelSet | undefined;
+  readonly after: LabelSet | undefined;
+}
+
 /**
  * All identities of the cluster, by number and by labels: what a reflector fills instead of a table, because there may be
  * 100,000. `read` makes its rows. Of two numbers for the same labels the lower one counts.
@@ -22,7 +29,7 @@ export class Identities implements RowStore<Identity> {
   /** Further numbers of the same labels, as two leaders at once may leave them: hardly ever any. */
   readonly #doubles = new Map<LabelSet, IdentityId[]>();
   readonly #unusedSince = new Map<IdentityId, number>();
-  readonly #subscribers = new Set<(ids: readonly IdentityId[]) => void>();
+  readonly #subscribers = new Set<(changes: readonly IdentityChange[]) => void>();
   #initialized = false;
 
   constructor(labelSets: LabelSets = new LabelSets()) {
@@ -79,8 +86,8 @@ export class Identities implements RowStore<Identity> {
     return this.#labels.values();
   }
 
-  /** Calls back with the numbers that came, went or changed; with none when all have been listed for the first time. */
-  subscribe(subscriber: (ids: readonly IdentityId[]) => void): Disposable {
+  /** Calls back with what changed; with nothing when all have been listed for the first time. */
+  subscribe(subscriber: (changes: readonly IdentityChange[]) => void): Disposable {
     this.#subscribers.add(subscriber);
     return { [Symbol.dispose]: () => void this.#subscribers.delete(subscriber) };
   }
@@ -96,27 +103,30 @@ export class Identities implements RowStore<Identity> {
   }
 
   upsert(row: Identity): boolean {
-    const changed = this.#put(row);
-    if (changed) this.#tell([row.id]);
-    return changed;
+    const change = this.#put(row);
+    if (change) this.#tell([change]);
+    return change !== undefined;
   }
 
   delete(key: string): boolean {
-    const id = Number(key);
-    const removed = this.#remove(id);
-    if (removed) this.#tell([id]);
-    return removed;
+    const change = this.#remove(Number(key));
+    if (change) this.#tell([change]);
+    return change !== undefined;
   }
 
   replaceAll(rows: Iterable<Identity>): void {
-    const changed: IdentityId[] = [];
+    const changes: IdentityChange[] = [];
     const present = new Set<IdentityId>();
     for (const row of rows) {
       present.add(row.id);
-      if (this.#put(row)) changed.push(row.id);
+      const change = this.#put(row);
+      if (change) changes.push(change);
     }
-    for (const id of this.#labels.keys()) if (!present.has(id) && this.#remove(id)) changed.push(id);
-    if (changed.length > 0) this.#tell(changed);
+    for (const id of this.#labels.keys()) {
+      const change = present.has(id) ? undefined : this.#remove(id);
+      if (change) changes.push(change);
+    }
+    if (changes.length > 0) this.#tell(changes);
   }
 
   markInitialized(): void {
@@ -125,22 +135,23 @@ export class Identities implements RowStore<Identity> {
     this.#tell([]);
   }
 
-  #put({ id, labels, unusedSince }: Identity): boolean {
-    if (this.#labels.get(id) === labels && this.#unusedSince.get(id) === unusedSince) return false;
+  #put({ id, labels, unusedSince }: Identity): IdentityChange | undefined {
+    const before = this.#labels.get(id);
+    if (before === labels && this.#unusedSince.get(id) === unusedSince) return undefined;
     this.#remove(id);
     this.#labels.set(id, labels);
     this.#claim(labels, id);
     if (unusedSince !== undefined) this.#unusedSince.set(id, unusedSince);
-    return true;
+    return { id, before, after: labels };
   }
 
-  #remove(id: IdentityId): boolean {
-    const labels = this.#labels.get(id);
-    if (labels === undefined) return false;
+  #remove(id: IdentityId): IdentityChange | undefined {
+    const before = this.#labels.get(id);
+    if (before === undefined) return undefined;
     this.#labels.delete(id);
     this.#unusedSince.delete(id);
-    this.#release(labels, id);
-    return true;
+    this.#release(before, id);
+    return { id, before, after: undefined };
   }
 
   #claim(labels: LabelSet, id: IdentityId): void {
@@ -162,7 +173,7 @@ export class Identities implements RowStore<Identity> {
     else this.#doubles.delete(labels);
   }
 
-  #tell(ids: readonly IdentityId[]): void {
-    for (const subscriber of this.#subscribers) subscriber(ids);
+  #tell(changes: readonly IdentityChange[]): void {
+    for (const subscriber of this.#subscribers) subscriber(changes);
   }
 }

@@ -18,20 +18,36 @@ const ownPrefix = 'io.cilium.k8s';
 
 export const podNamespaceLabel = 'io.kubernetes.pod.namespace';
 
+type Labels = Readonly<Record<string, string>>;
+
 /** The labels that an identity stands for, as the incumbent writes them: `k8s:app=web`, sorted. */
-export function identityLabels(
+export function identityLabels(pod: LabelledPod, ofNamespace: Labels, rules: LabelRules): string[] {
+  return [...podLabels(pod, rules), ...namespaceLabels(ofNamespace, rules)].sort();
+}
+
+/** The part of them that the pod itself says, not sorted. No label is in both parts. */
+export function podLabels(
   { namespace, labels, serviceAccount }: LabelledPod,
-  namespaceLabels: Readonly<Record<string, string>>,
   { cluster, filter }: LabelRules,
 ): string[] {
-  const all: Record<string, string> = {};
-  for (const [key, value] of Object.entries(labels)) if (!key.startsWith(ownPrefix)) all[key] = value;
-  for (const [key, value] of Object.entries(namespaceLabels)) all[`${ownPrefix}.namespace.labels.${key}`] = value;
-  all[podNamespaceLabel] = namespace;
-  all[`${ownPrefix}.policy.cluster`] = cluster;
-  if (serviceAccount !== '') all[`${ownPrefix}.policy.serviceaccount`] = serviceAccount;
-  return Object.entries(all)
-    .filter(([key]) => filter.accepts(key))
-    .map(([key, value]) => `k8s:${key}=${value}`)
-    .sort();
+  const own = Object.entries(labels).filter(([key]) => !key.startsWith(ownPrefix) && key !== podNamespaceLabel);
+  const given: [string, string][] = [
+    [podNamespaceLabel, namespace],
+    [`${ownPrefix}.policy.cluster`, cluster],
+  ];
+  if (serviceAccount !== '') given.push([`${ownPrefix}.policy.serviceaccount`, serviceAccount]);
+  return texts([...own, ...given], filter);
+}
+
+/** The part that comes from the pod's namespace, not sorted. */
+export function namespaceLabels(labels: Labels, { filter }: LabelRules): string[] {
+  const given = Object.entries(labels).map(([key, value]): [string, string] => [
+    `${ownPrefix}.namespace.labels.${key}`,
+    value,
+  ]);
+  return texts(given, filter);
+}
+
+function texts(labels: readonly (readonly [key: string, value: string])[], filter: LabelFilter): string[] {
+  return labels.filter(([key]) => filter.accepts(key)).map(([key, value]) => `k8s:${key}=${value}`);
 }

@@ -4,7 +4,14 @@
  * Begin with `identity-labels.ts`, then `identities.ts`.
  */
 export { identityCandidates } from './candidate.ts';
-export { Identities, type Identity } from './identities.ts';
-export { identityLabels, type LabelledPod, type LabelRules, podNamespaceLabel } from './identity-labels.ts';
+export { Identities, type Identity, type IdentityChange } from './identities.ts';
+export {
+  identityLabels,
+  type LabelledPod,
+  type LabelRules,
+  namespaceLabels,
+  podLabels,
+  podNamespaceLabel,
+} from './identity-labels.ts';
 export { LabelFilter } from './label-filter.ts';
 export { type LabelSet, LabelSets } from './label-sets.ts';
