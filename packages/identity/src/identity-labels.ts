@@ -51,3 +51,11 @@ export function namespaceLabels(labels: Labels, { filter }: LabelRules): string[
 function texts(labels: readonly (readonly [key: string, value: string])[], filter: LabelFilter): string[] {
   return labels.filter(([key]) => filter.accepts(key)).map(([key, value]) => `k8s:${key}=${value}`);
 }
+
+/** For people, beside a pod's name: what of an identity's labels the pod's own author wrote. */
+export function ownLabels(labels: readonly string[]): string[] {
+  const given = [`k8s:${ownPrefix}.`, `k8s:${podNamespaceLabel}=`];
+  return labels
+    .filter((label) => !given.some((prefix) => label.startsWith(prefix)))
+    .map((label) => label.replace(/^k8s:/, ''));
+}

@@ -10,6 +10,7 @@ export {
   type LabelledPod,
   type LabelRules,
   namespaceLabels,
+  ownLabels,
   podLabels,
   podNamespaceLabel,
 } from './identity-labels.ts';
