@@ -17,7 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['ffi', 'net'],
   ['bpf', 'netlink', 'runtime', 'model'],
   ['state', 'config'],
-  ['kube', 'datapath', 'ipam', 'cni'],
+  ['kube', 'datapath', 'ipam', 'cni', 'identity'],
   ['loadbalancer', 'endpoint', 'nodes'],
   ['agent', 'operator'],
   ['cli', 'lab'],

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type CniServer, startCniServer, writeCniConfiguration } from '@sluice/cni';
 import { defaultValues, readValues, type SluiceValues } from '@sluice/config';
 import { type Configuration, type Datapath, type Drops, openDatapath } from '@sluice/datapath';
-import { type Endpoints, startEndpoints } from '@sluice/endpoint';
+import { type Endpoints, podDevices, startEndpoints } from '@sluice/endpoint';
 import { NodeAddresses } from '@sluice/ipam';
 import { kubeConfiguration, serversOf } from '@sluice/kube';
 import type { LoadBalancer } from '@sluice/loadbalancer';
@@ -26,6 +26,7 @@ import { KernelDropsPart } from './kernel-drops.ts';
 import { type Kubernetes, kubernetes } from './kubernetes.ts';
 import { Links } from './links.ts';
 import { type LocalApi, startLocalApi } from './local-api.ts';
+import { LocalIdentities } from './local-identities.ts';
 import { createMonitor } from './monitor.ts';
 import { nameAddresses, nameEndpoints } from './names.ts';
 import type { AgentOptions } from './options.ts';
@@ -58,6 +59,7 @@ export class Agent {
   endpoints: Endpoints | undefined;
   drops: Drops | undefined;
   readonly apiFacts: ApiFacts;
+  readonly identities: LocalIdentities;
   readonly links: Links;
   readonly services: Services;
   readonly connections: Connections;
@@ -93,6 +95,7 @@ export class Agent {
     this.kubernetes = kubernetes({ configuration, nodeName: options.nodeName, log, clock });
     this.nodes = this.#startNodes();
     this.apiFacts = new ApiFacts(this.kubernetes.client, this.controllers);
+    this.identities = new LocalIdentities({ kubernetes: this.kubernetes, values, controllers: this.controllers });
     const common = { controllers: this.controllers, clock, log };
     const datapath = () => this.#opened();
     const enabled = values.kubeProxyReplacement;
@@ -124,6 +127,7 @@ export class Agent {
     parts.add(this.#localApi());
     parts.add({ name: 'kubernetes', start: () => this.kubernetes.start(), stop: () => this.kubernetes.stop() });
     parts.add(this.apiFacts);
+    parts.add(this.identities);
     parts.add({ name: 'nodes', start: () => this.#nodesReady(), stop: () => this.nodes.close() });
     parts.add({ name: 'datapath', start: () => this.#openDatapath(), stop: () => this.#closeDatapath() });
     parts.add(this.#endpointsPart());
@@ -152,7 +156,7 @@ export class Agent {
   }
 
   tables(): ShownTable[] {
-    const { services, endpointSlices, nodes, pods, serviceCidrs } = this.kubernetes;
+    const { services, endpointSlices, nodes, pods, serviceCidrs, namespaces, slices } = this.kubernetes;
     return [
       shownTable(this.nodes.nodes),
       shownTable(this.nodes.devices),
@@ -164,6 +168,8 @@ export class Agent {
       shownTable(nodes),
       shownTable(pods),
       shownTable(serviceCidrs),
+      shownTable(namespaces),
+      shownTable(slices),
     ];
   }
 
@@ -288,26 +294,22 @@ export class Agent {
   }
 
   #startEndpoints(): Endpoints {
-    const { pods } = this.kubernetes;
     const datapath = this.#opened();
     const endpoints = startEndpoints({
       stateFolder: join(this.options.stateDir, 'endpoints'),
       addresses: this.addresses,
       maps: datapath.maps,
       programs: datapath,
-      netlink: this.#netlink,
-      procPath: this.options.proc,
+      devices: podDevices({ netlink: this.#netlink, procPath: this.options.proc }),
       nodeMac: this.#facts().hostMac,
       mtu: () => ({ device: this.#facts().mtu, route: this.#facts().mtu }),
-      labels: { labelsOf: (namespace, name) => pods.get(`${namespace}/${name}`)?.labels },
+      identities: this.identities,
       log: this.#log,
       clock: this.#clock,
       controllers: this.controllers,
     });
     this.endpoints = endpoints;
-    pods.subscribe((changes) => {
-      for (const { after } of changes) if (after) endpoints.labelsChanged(after.namespace, after.name);
-    });
+    this.identities.follow(endpoints);
     return endpoints;
   }
 

@@ -1,12 +1,18 @@
+import { Identities } from '@sluice/identity';
 import {
+  type CiliumEndpointSliceObject,
   createKubeClient,
   type EndpointSliceObject,
   type KubeClient,
   type KubeConfiguration,
+  type NamespaceObject,
   type NodeObject,
   objectKey,
   type PodObject,
+  parseCiliumEndpointSlice,
+  parseCiliumIdentity,
   parseEndpointSlice,
+  parseNamespace,
   parseNode,
   parsePod,
   parseService,
@@ -31,6 +37,11 @@ export interface Kubernetes {
   readonly serviceCidrs: Table<ServiceCidrObject>;
   /** Of this node only. */
   readonly pods: Table<PodObject>;
+  readonly namespaces: Table<NamespaceObject>;
+  /** All of the cluster's: no table, for there may be 100,000. */
+  readonly identities: Identities;
+  /** What all nodes publish of their endpoints. */
+  readonly slices: Table<CiliumEndpointSliceObject>;
   readonly reflectors: readonly { readonly kind: string; readonly reflector: Reflector; readonly size: () => number }[];
   /** Our own node, as soon as the API has told of it with pod CIDRs. */
   ownNode(): OwnNode | undefined;
@@ -52,6 +63,9 @@ export function kubernetes({ configuration, nodeName, log, clock }: KubernetesOp
   const nodes = nodesTable();
   const serviceCidrs = serviceCidrsTable();
   const pods = podsTable();
+  const namespaces = namespacesTable();
+  const identities = new Identities();
+  const slices = slicesTable();
   const common = { client, log, clock };
   const fieldSelector = `spec.nodeName=${nodeName}`;
   const reflectors = [
@@ -107,6 +121,39 @@ export function kubernetes({ configuration, nodeName, log, clock }: KubernetesOp
         fieldSelector,
       }),
     },
+    {
+      kind: 'Namespace',
+      size: () => namespaces.size,
+      reflector: reflector({
+        ...common,
+        resource: resources.namespaces,
+        parse: parseNamespace,
+        table: namespaces,
+        source: 'namespaces',
+      }),
+    },
+    {
+      kind: 'CiliumIdentity',
+      size: () => identities.size,
+      reflector: reflector({
+        ...common,
+        resource: resources.ciliumIdentities,
+        parse: (object) => identities.read(parseCiliumIdentity(object)),
+        table: identities,
+        source: 'identities',
+      }),
+    },
+    {
+      kind: 'CiliumEndpointSlice',
+      size: () => slices.size,
+      reflector: reflector({
+        ...common,
+        resource: resources.ciliumEndpointSlices,
+        parse: parseCiliumEndpointSlice,
+        table: slices,
+        source: 'slices',
+      }),
+    },
   ];
   return {
     client,
@@ -115,6 +162,9 @@ export function kubernetes({ configuration, nodeName, log, clock }: KubernetesOp
     nodes,
     serviceCidrs,
     pods,
+    namespaces,
+    identities,
+    slices,
     reflectors,
     ownNode: () => factsOf(nodes.get(nodeName)),
     start() {
@@ -199,6 +249,36 @@ function podsTable(): Table<PodObject> {
         Object.entries(row.labels)
           .map(([key, value]) => `${key}=${value}`)
           .join(','),
+    },
+  });
+}
+
+function namespacesTable(): Table<NamespaceObject> {
+  return new Table<NamespaceObject>({
+    name: 'namespaces',
+    key: (row) => row.name,
+    sources: ['namespaces'],
+    columns: {
+      Name: (row) => row.name,
+      Labels: (row) =>
+        Object.entries(row.labels)
+          .map(([key, value]) => `${key}=${value}`)
+          .join(','),
+    },
+  });
+}
+
+function slicesTable(): Table<CiliumEndpointSliceObject> {
+  return new Table<CiliumEndpointSliceObject>({
+    name: 'slices',
+    key: (row) => row.name,
+    sources: ['slices'],
+    columns: {
+      Name: (row) => row.name,
+      Node: (row) => row.node ?? '',
+      Namespace: (row) => row.namespace,
+      Endpoints: (row) => row.endpoints.map(({ name, identity }) => `${name}:${identity}`).join(' '),
+      Problems: (row) => row.problems.join('; '),
     },
   });
 }

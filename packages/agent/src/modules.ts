@@ -11,6 +11,7 @@ export function moduleReports(agent: Agent, links: readonly LinkStatus[]): Modul
     datapathModule(agent, links),
     nodesModule(agent),
     endpointsModule(agent),
+    identitiesModule(agent),
     servicesModule(agent),
     conntrackModule(agent),
     kernelDropsModule(agent),
@@ -57,6 +58,19 @@ function endpointsModule({ endpoints, nodes }: Agent): ModuleReport {
     .filter((file) => endpoints.table.by('device', basename(file.path, '.json')).length > 0)
     .map((file) => `${file.path} was damaged and is now ${file.movedTo}: its pod goes on, without a name`);
   return judged('endpoints', [...failing, ...damaged].join('; '));
+}
+
+const podsNamedMax = 3;
+const patienceMs = 10_000;
+
+/** A pod may wait for the operator for a moment; what waits longer is told. */
+function identitiesModule({ endpoints, kubernetes }: Agent): ModuleReport {
+  const since = Date.now() - patienceMs;
+  const waiting = endpoints?.table.list().filter((row) => (row.identityPendingSince ?? since) < since) ?? [];
+  if (waiting.length === 0) return ok('identities');
+  const names = waiting.slice(0, podsNamedMax).map(({ pod }) => `${pod?.namespace}/${pod?.name}`);
+  const why = kubernetes.identities.initialized ? 'does the operator run?' : 'the API server has not told of any';
+  return judged('identities', `${waiting.length} pods wait for their identity (${names.join(', ')}): ${why}`);
 }
 
 function servicesModule({ loadBalancer, values, nodes }: Agent): ModuleReport {

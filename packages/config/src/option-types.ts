@@ -90,6 +90,39 @@ export const devices = listOf(
   String,
 );
 
+/** Regular expressions of label keys, as the incumbent has them: `k8s:app`, `!job-name`. */
+export const labelPatterns = optionType<readonly string[]>(
+  'patterns of label keys with spaces between them',
+  (value) => {
+    if (typeof value !== 'string') return undefined;
+    const patterns = value.split(/\s+/).filter((text) => text !== '');
+    for (const pattern of patterns) if (!isLabelPattern(pattern)) throw new TypeError(`${show(pattern)} is no pattern`);
+    return patterns;
+  },
+  (patterns) => patterns.join(' '),
+);
+
+function isLabelPattern(text: string): boolean {
+  const expression = /^(?:[a-z0-9-]*:)?!?(.*)$/.exec(text)?.[1] ?? '';
+  try {
+    return expression !== '' && new RegExp(expression, 'y') instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+/** `30m0s`, as Go writes it; in milliseconds. */
+export const duration = optionType(
+  'a duration such as 90s, 15m0s or 1h30m',
+  (value) => {
+    const [text, hours, minutes, seconds] =
+      typeof value === 'string' ? (/^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(value) ?? []) : [];
+    if (text === undefined || text === '') return undefined;
+    return ((Number(hours ?? 0) * 60 + Number(minutes ?? 0)) * 60 + Number(seconds ?? 0)) * 1000;
+  },
+  (ms) => (ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`),
+);
+
 export const serverUrls = listOf('addresses such as https://10.10.30.10:6443', readServerUrl, String);
 
 export function prefixes(family: 4 | 6): OptionType<readonly Prefix[]> {

@@ -3,7 +3,9 @@ import {
   choice,
   clusterName,
   devices,
+  duration,
   host,
+  labelPatterns,
   mtu,
   type OptionType,
   port,
@@ -40,6 +42,21 @@ export const options = {
   'cluster.name': option(clusterName, 'default', 'Name of this cluster in flows, metrics and the status.'),
   'cluster.id': option(wholeNumber(0, 255), 0, 'Number of this cluster among connected ones; 0 for one alone.'),
   'operator.replicas': option(wholeNumber(1, 10), 2, 'How many operators run; one of them leads, the others wait.'),
+  'operator.identityGCInterval': option(
+    duration,
+    15 * 60_000,
+    'How often identities are looked over: one that no pod has is marked, and given to no new pod.',
+  ),
+  'operator.identityHeartbeatTimeout': option(
+    duration,
+    30 * 60_000,
+    'For how long an identity stays that no pod has; then it is deleted.',
+  ),
+  labels: option(
+    labelPatterns,
+    [],
+    'Which labels make an identity, by regular expressions of their keys: `k8s:app` leaves only what is named, `!job-name` leaves that out.',
+  ),
   routingMode: option(choice(['tunnel']), 'tunnel', 'How packets for pods reach another node.', {
     unsupported: { native: 'packets between nodes go through the tunnel: native routing is not there yet' },
   }),

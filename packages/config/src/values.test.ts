@@ -178,3 +178,25 @@ test('docs/configuration.md is as describeOptions() writes it', () => {
   const path = join(repository, 'docs/configuration.md');
   assert.equal(readFileSync(path, 'utf8'), describeOptions(), `write it anew: see describeOptions()`);
 });
+
+test('patterns of labels are separated by spaces and must be regular expressions', () => {
+  assert.deepEqual(parseValues('labels: "k8s:app  !job-name k8s:a{1,3}"').values.labels, [
+    'k8s:app',
+    '!job-name',
+    'k8s:a{1,3}',
+  ]);
+  assert.deepEqual(parseValues('labels: ""').values.labels, []);
+  for (const wrong of ['"k8s:("', '"k8s:"', '[app]', '7'])
+    assert.equal(problemsOf(`labels: ${wrong}`)[0]?.path, 'labels');
+});
+
+test('a duration is as Go writes it', () => {
+  const read = (text: string) => parseValues(`operator: { identityGCInterval: ${text} }`).values.operator;
+  assert.deepEqual(
+    ['15m0s', '90s', '1h30m', '0s'].map((text) => read(text).identityGCInterval),
+    [900_000, 90_000, 5_400_000, 0],
+  );
+  for (const wrong of ['15', '""', 'soon', '1d']) {
+    assert.equal(problemsOf(`operator: { identityGCInterval: ${wrong} }`)[0]?.path, 'operator.identityGCInterval');
+  }
+});

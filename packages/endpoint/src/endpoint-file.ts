@@ -34,7 +34,9 @@ export function parseEndpoint(text: string): Endpoint {
     gatewayIpv4: file.optional('gatewayIpv4', parseAddress),
     gatewayIpv6: file.optional('gatewayIpv6', parseAddress),
     pod: pod === undefined ? undefined : parsePod(new Fields(pod)),
+    labels: file.texts('labels'),
     identity: file.number('identity'),
+    identityPendingSince: file.optionalNumber('identityPendingSince'),
     createdAt: file.number('createdAt'),
   };
 }
@@ -66,6 +68,18 @@ class Fields {
     const value = this.value(name);
     if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
     throw new TypeError(`${name} is not a number above 0`);
+  }
+
+  /** Undefined where it is not there: an earlier agent did not know them. */
+  texts(name: string): string[] | undefined {
+    const value = this.value(name);
+    if (value === undefined) return undefined;
+    if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value;
+    throw new TypeError(`${name} is not a list of texts`);
+  }
+
+  optionalNumber(name: string): number | undefined {
+    return this.value(name) === undefined ? undefined : this.number(name);
   }
 
   optional<Value>(name: string, parse: (text: string) => Value): Value | undefined {

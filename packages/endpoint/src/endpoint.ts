@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { AttachmentKey, PodReference } from '@sluice/cni';
+import { ownLabels } from '@sluice/identity';
 import { type IdentityId, identityName } from '@sluice/model';
 import { type Address, type Mac, macFromBytes } from '@sluice/net';
 import { type RowStatus, Table } from '@sluice/state';
@@ -25,7 +26,12 @@ export interface Endpoint extends AttachmentKey {
   readonly gatewayIpv4: Address | undefined;
   readonly gatewayIpv6: Address | undefined;
   readonly pod: PodReference | undefined;
+  /** `k8s:app=web`; undefined: not known yet. */
+  readonly labels: readonly string[] | undefined;
+  /** That of the labels, or, while that is not known, the one it had before; `init` (5) at first. */
   readonly identity: IdentityId;
+  /** Milliseconds since the epoch: from then on the labels, or their number, were not known. */
+  readonly identityPendingSince: number | undefined;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
 }
@@ -55,7 +61,8 @@ export function endpointTable(statusOf: (key: string) => RowStatus | undefined):
       Pod: podName,
       IPv4: (row) => row.ipv4 ?? '-',
       IPv6: (row) => row.ipv6 ?? '-',
-      Identity: (row) => identityName(row.identity),
+      Identity: (row) => `${identityName(row.identity)}${row.identityPendingSince ? ' (pending)' : ''}`,
+      Labels: (row) => ownLabels(row.labels ?? []).join(','),
       Device: (row) => row.hostName,
       Container: (row) => row.containerId.slice(0, 12),
       Status: (row) => formatStatus(statusOf(endpointKey(row))),

@@ -15,12 +15,12 @@ import {
   type Removal,
 } from '@sluice/cni';
 import { type AddressPair, type NodeAddresses, PoolExhaustedError } from '@sluice/ipam';
+import { reservedIdentities } from '@sluice/model';
 import type { Mac } from '@sluice/net';
-import type { Netlink } from '@sluice/netlink';
 import { type Clock, type Logger, systemClock } from '@sluice/runtime';
-import type { Controllers, RowStatus } from '@sluice/state';
+import { type Controllers, type RowStatus, sameValue } from '@sluice/state';
 import { comparePod, comparePrevious, resultOf } from './check.ts';
-import { type PodDevices, podDevices } from './device.ts';
+import type { PodDevices } from './device.ts';
 import {
   type Endpoint,
   type EndpointTable,
@@ -31,9 +31,8 @@ import {
   podName,
 } from './endpoint.ts';
 import { GarbageSearch } from './garbage.ts';
-import { identityOf } from './identity.ts';
 import { KernelSide } from './kernel-side.ts';
-import type { EndpointMaps, PodLabels, PodPrograms } from './ports.ts';
+import type { EndpointMaps, PodIdentities, PodPrograms } from './ports.ts';
 import { type AnyReconciler, endpointReconcilers } from './reconcilers.ts';
 import { type RestoreReport, restoreEndpoints } from './restore.ts';
 import { EndpointStore } from './store.ts';
@@ -44,15 +43,12 @@ export interface EndpointsOptions {
   readonly addresses: NodeAddresses;
   readonly maps: EndpointMaps;
   readonly programs: PodPrograms;
-  /** Of the node's namespace. */
-  readonly netlink: Netlink;
-  /** Where proc is mounted, of which `sys/net` is written. */
-  readonly procPath: string;
+  readonly devices: PodDevices;
   /** What pods see behind their gateway's address. */
   readonly nodeMac: Mac;
   /** Of the pods' devices, and what of it fits through the tunnel. Asked at each ADD: a LAN device's may change. */
   readonly mtu: () => { readonly device: number; readonly route: number };
-  readonly labels: PodLabels;
+  readonly identities: PodIdentities;
   readonly log: Logger;
   readonly clock?: Clock;
   readonly controllers?: Controllers;
@@ -66,8 +62,10 @@ export interface Endpoints extends CniHandler {
   readonly restored: RestoreReport;
   readonly reconcilers: readonly AnyReconciler[];
   statusOf(key: string): RowStatus | undefined;
-  /** Labels of a pod were learned or have changed; without a name: of all. */
-  labelsChanged(namespace?: string, name?: string): void;
+  /** Labels of a pod, or those of a namespace and with them of all its pods, were learned or have changed. */
+  labelsChanged(namespace: string, name?: string): void;
+  /** Numbers came, went or changed. */
+  identitiesChanged(): void;
   /** Removes endpoints whose device is gone and devices without an endpoint; only what was so the last time, too. */
   collectGarbage(): void;
   stop(): Promise<void>;
@@ -99,7 +97,7 @@ class LocalEndpoints implements Endpoints {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#store = new EndpointStore(options.stateFolder);
-    this.#devices = podDevices(options);
+    this.#devices = options.devices;
     this.table = endpointTable((key) => this.#statuses.get(key));
     this.restored = restoreEndpoints({ ...options, store: this.#store, devices: this.#devices });
     for (const endpoint of this.restored.endpoints) {
@@ -229,14 +227,25 @@ class LocalEndpoints implements Endpoints {
     if (errors.length > 0) throw new CniError(CniCode.Io, `could not collect ${errors.join('; ')}`);
   }
 
-  labelsChanged(namespace?: string, name?: string): void {
-    const rows = name === undefined ? this.table.list() : this.table.by('pod', `${namespace}/${name}`);
-    for (const endpoint of rows) {
-      const renewed = this.#withIdentity(endpoint);
-      if (renewed.identity === endpoint.identity) continue;
-      this.#saveIdentity(renewed);
-      this.table.upsert(renewed);
-    }
+  labelsChanged(namespace: string, name?: string): void {
+    const rows =
+      name === undefined
+        ? this.table.list().filter(({ pod }) => pod?.namespace === namespace)
+        : this.table.by('pod', `${namespace}/${name}`);
+    for (const endpoint of rows) this.#renew(endpoint, this.#withIdentity(endpoint));
+  }
+
+  identitiesChanged(): void {
+    for (const endpoint of this.table.list()) this.#renew(endpoint, this.#withNumber(endpoint));
+  }
+
+  #renew(endpoint: Endpoint, renewed: Endpoint): void {
+    if (sameValue(renewed, endpoint)) return;
+    this.#saveIdentity(renewed);
+    this.table.upsert(renewed);
+    if (renewed.identity === endpoint.identity) return;
+    const { identity: before } = endpoint;
+    this.#options.log.info({ pod: podName(renewed), before, identity: renewed.identity }, 'another identity');
   }
 
   // The next start learns the identity from the labels, too; what the API tells must not stop at a full disk.
@@ -317,7 +326,9 @@ class LocalEndpoints implements Endpoints {
       gatewayIpv4: attachment.ipv4?.gateway,
       gatewayIpv6: attachment.ipv6?.gateway,
       pod: request.pod,
-      identity: 0,
+      labels: undefined,
+      identity: reservedIdentities.init,
+      identityPendingSince: request.pod && this.#clock.now(),
       createdAt: this.#clock.now(),
     });
     this.#lastId = endpoint.id;
@@ -352,11 +363,19 @@ class LocalEndpoints implements Endpoints {
     this.#store.remove(endpoint);
   }
 
+  /** What is known stays known while the API server is away. */
   #withIdentity(endpoint: Endpoint): Endpoint {
     const { pod } = endpoint;
-    const labels = pod && this.#options.labels.labelsOf(pod.namespace, pod.name);
-    // What is known stays known while the API server is away.
-    if (!labels && endpoint.identity > 0) return endpoint;
-    return { ...endpoint, identity: identityOf(pod?.namespace ?? '', labels) };
+    const labels = pod && this.#options.identities.labelsOf(pod.namespace, pod.name);
+    if (!labels || sameValue(labels, endpoint.labels)) return this.#withNumber(endpoint);
+    const identityPendingSince = endpoint.identityPendingSince ?? this.#clock.now();
+    return this.#withNumber({ ...endpoint, labels, identityPendingSince });
+  }
+
+  /** Until new labels have their number, the one of the old ones stands: no traffic waits for the operator. */
+  #withNumber(endpoint: Endpoint): Endpoint {
+    if (endpoint.labels === undefined) return endpoint;
+    const identity = this.#options.identities.identityOf(endpoint.labels);
+    return identity === undefined ? endpoint : { ...endpoint, identity, identityPendingSince: undefined };
   }
 }

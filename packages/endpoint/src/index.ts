@@ -5,7 +5,7 @@
  * Which addresses there are is ipam's, what happens to packets is the datapath's, the wording for the runtime is cni's.
  * Begin with `endpoint.ts`, then `endpoints.ts`.
  */
+export { type PodDevices, podDevices } from './device.ts';
 export { type Endpoint, type EndpointTable, endpointKey, hostNameOf } from './endpoint.ts';
 export { type Endpoints, type EndpointsOptions, startEndpoints } from './endpoints.ts';
-export { identityCandidate, identityLabels } from './identity.ts';
-export type { EndpointMaps, PodLabels, PodPrograms } from './ports.ts';
+export type { EndpointMaps, PodIdentities, PodPrograms } from './ports.ts';

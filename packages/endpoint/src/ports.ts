@@ -1,4 +1,5 @@
 import type { Endpoint as EndpointValue, NetnsEndpoint as NetnsEndpointValue } from '@sluice/datapath';
+import type { IdentityId } from '@sluice/model';
 import type { Address } from '@sluice/net';
 
 /** What endpoints need of the datapath's maps, and no more: tests give fakes. */
@@ -26,7 +27,10 @@ export interface PodPrograms {
   listPodLinks(): Iterable<string>;
 }
 
-/** Labels of this node's pods, as far as they are known. */
-export interface PodLabels {
-  labelsOf(namespace: string, name: string): Readonly<Record<string, string>> | undefined;
+/** What policies see of this node's pods, as far as it is known. */
+export interface PodIdentities {
+  /** Undefined: nobody has told of the pod or of its namespace yet, or any more. */
+  labelsOf(namespace: string, name: string): readonly string[] | undefined;
+  /** Undefined: the labels have no number yet. */
+  identityOf(labels: readonly string[]): IdentityId | undefined;
 }

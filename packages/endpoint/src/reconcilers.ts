@@ -22,7 +22,7 @@ export interface EndpointReconcilerOptions {
 /** A reconciler, whatever its rows are. */
 export type AnyReconciler = Pick<
   Reconciler<unknown>,
-  'name' | 'start' | 'stop' | 'trigger' | 'triggerFull' | 'summary'
+  'name' | 'start' | 'stop' | 'trigger' | 'triggerFull' | 'flush' | 'summary'
 >;
 
 /** What makes the kernel agree with the table, and keeps it so. */

@@ -34,7 +34,9 @@ export function salvageEndpoint(link: Link, maps: EndpointMaps): Endpoint | unde
     gatewayIpv4: undefined,
     gatewayIpv6: undefined,
     pod: undefined,
+    labels: undefined,
     identity: row.identity,
+    identityPendingSince: undefined,
     createdAt: Date.now(),
   };
 }

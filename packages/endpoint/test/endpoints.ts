@@ -22,7 +22,9 @@ export function endpoint(id: number, containerId: string): Endpoint {
     gatewayIpv4: parseAddress('10.0.0.1'),
     gatewayIpv6: parseAddress('fd00::1'),
     pod: { namespace: 'shop', name: containerId, uid: undefined },
+    labels: ['k8s:app=shop', 'k8s:io.kubernetes.pod.namespace=shop'],
     identity: 4711,
+    identityPendingSince: undefined,
     createdAt: 1,
   };
 }

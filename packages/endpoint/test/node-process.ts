@@ -9,7 +9,7 @@ import { NodeAddresses } from '@sluice/ipam';
 import { parseMac, parsePrefix } from '@sluice/net';
 import { openNetlink } from '@sluice/netlink';
 import { createLogger } from '@sluice/runtime';
-import { startEndpoints } from '../src/index.ts';
+import { podDevices, startEndpoints } from '../src/index.ts';
 import { fakeMaps, fakePrograms } from './fakes.ts';
 
 const [folder = '', ...prefixes] = process.argv.slice(2);
@@ -21,11 +21,10 @@ const endpoints = startEndpoints({
   addresses,
   maps: fakeMaps(),
   programs: fakePrograms(),
-  netlink: openNetlink(),
-  procPath: '/proc',
+  devices: podDevices({ netlink: openNetlink(), procPath: '/proc' }),
   nodeMac: parseMac('02:00:00:00:00:01'),
   mtu: () => ({ device: 1500, route: 1450 }),
-  labels: { labelsOf: () => undefined },
+  identities: { labelsOf: () => undefined, identityOf: () => undefined },
   log,
 });
 await startCniServer({ path: join(folder, 'cni.sock'), handler: endpoints, log });

@@ -34,12 +34,23 @@ export { type LeaderElection, type LeaderElectionOptions, leaderElection } from 
 export type { KubeLimits } from './limits.ts';
 export type { ListOptions, ObjectList } from './list.ts';
 export {
+  type CiliumEndpointSliceObject,
+  type PublishedEndpoint,
+  parseCiliumEndpointSlice,
+} from './objects/cilium-endpoint-slice.ts';
+export {
+  type CiliumIdentityObject,
+  parseCiliumIdentity,
+  unusedSinceAnnotation,
+} from './objects/cilium-identity.ts';
+export {
   type EndpointPort,
   type EndpointSliceObject,
   parseEndpointSlice,
   type SliceEndpoint,
 } from './objects/endpoint-slice.ts';
 export { type NamespacedRow, type ObjectRow, objectKey } from './objects/metadata.ts';
+export { type NamespaceObject, parseNamespace } from './objects/namespace.ts';
 export { type NodeAddress, type NodeObject, parseNode } from './objects/node.ts';
 export { type ContainerPort, type PodObject, parsePod } from './objects/pod.ts';
 export {
@@ -50,7 +61,7 @@ export {
   type TrafficPolicy,
 } from './objects/service.ts';
 export { parseServiceCidr, type ServiceCidrObject } from './objects/service-cidr.ts';
-export { type Reflector, type ReflectorOptions, type ReflectorStatus, reflector } from './reflector.ts';
+export { type Reflector, type ReflectorOptions, type ReflectorStatus, type RowStore, reflector } from './reflector.ts';
 export { apiVersionOf, type Resource, type ResourcePathParts, resourcePath, resources } from './resource.ts';
 export type { ServerStatus } from './servers.ts';
 export type { WatchEvent } from './watch-stream.ts';

@@ -8,6 +8,11 @@ import { objectKey } from './objects/metadata.ts';
 import type { Resource } from './resource.ts';
 import type { WatchEvent } from './watch-stream.ts';
 
+/** What a reflector writes: a table, or something that keeps less of each row. */
+export type RowStore<Row extends object> = Pick<Table<Row>, 'key' | 'get' | 'upsert' | 'delete' | 'markInitialized'> & {
+  replaceAll(rows: Iterable<Row>, owned?: (row: Row) => boolean): unknown;
+};
+
 export interface ReflectorOptions<Row extends object> {
   readonly client: KubeClient;
   readonly resource: Resource;
@@ -17,7 +22,7 @@ export interface ReflectorOptions<Row extends object> {
   readonly labelSelector?: string;
   /** Object to row; throws where the object cannot be used at all. Rows with `problems` are logged. */
   readonly parse: (object: unknown) => Row;
-  readonly table: Table<Row>;
+  readonly table: RowStore<Row>;
   /** Marked as initialised in the table after the first complete list. */
   readonly source: string;
   /** Where several sources write one table: the rows that are ours, which a relist may delete. Default: all. */

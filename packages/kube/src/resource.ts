@@ -8,7 +8,7 @@ export interface Resource {
   readonly namespaced: boolean;
 }
 
-/** The built-in kinds that we read or write. */
+/** The kinds that we read or write. */
 export const resources = {
   services: { group: '', version: 'v1', plural: 'services', kind: 'Service', namespaced: true },
   nodes: { group: '', version: 'v1', plural: 'nodes', kind: 'Node', namespaced: false },
@@ -27,6 +27,27 @@ export const resources = {
     version: 'v1',
     plural: 'servicecidrs',
     kind: 'ServiceCIDR',
+    namespaced: false,
+  },
+  ciliumIdentities: {
+    group: 'cilium.io',
+    version: 'v2',
+    plural: 'ciliumidentities',
+    kind: 'CiliumIdentity',
+    namespaced: false,
+  },
+  ciliumEndpointSlices: {
+    group: 'cilium.io',
+    version: 'v2alpha1',
+    plural: 'ciliumendpointslices',
+    kind: 'CiliumEndpointSlice',
+    namespaced: false,
+  },
+  customResourceDefinitions: {
+    group: 'apiextensions.k8s.io',
+    version: 'v1',
+    plural: 'customresourcedefinitions',
+    kind: 'CustomResourceDefinition',
     namespaced: false,
   },
   leases: { group: 'coordination.k8s.io', version: 'v1', plural: 'leases', kind: 'Lease', namespaced: true },

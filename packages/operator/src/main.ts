@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { defaultValues, readValues, type SluiceValues } from '@sluice/config';
+import { LabelFilter } from '@sluice/identity';
 import { kubeConfiguration, serversOf } from '@sluice/kube';
 import type { AddressFamily } from '@sluice/net';
 import { createLogger, isLogLevel, logLevels } from '@sluice/runtime';
@@ -24,6 +25,11 @@ function main(): void {
     kube: kubeConfiguration({ kubeconfig: options.kubeconfig, servers: serversOf(values) }),
     pools: poolsOf(values),
     families: familiesOf(values),
+    labels: { cluster: values.cluster.name, filter: new LabelFilter(values.labels) },
+    identityGarbage: {
+      intervalMs: values.operator.identityGCInterval,
+      graceMs: values.operator.identityHeartbeatTimeout,
+    },
     namespace: options.namespace ?? process.env.POD_NAMESPACE ?? 'kube-system',
     host: options['node-name'] ?? process.env.K8S_NODE_NAME ?? hostname(),
     log,

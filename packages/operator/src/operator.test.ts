@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LabelFilter } from '@sluice/identity';
 import { FakeApi, sendStatus } from '@sluice/kube/testing';
 import { parsePrefix } from '@sluice/net';
 import { silentLogger } from '@sluice/runtime';
@@ -15,6 +16,8 @@ function start(api: FakeApi): Operator {
     kube: { servers: [api.url] },
     pools,
     families: [4, 6],
+    labels: { cluster: 'homelab', filter: new LabelFilter() },
+    identityGarbage: { intervalMs: 0, graceMs: 0 },
     namespace: 'kube-system',
     host: 'k8s-cp1',
     log: silentLogger,

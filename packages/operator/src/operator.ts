@@ -1,25 +1,26 @@
 import { randomBytes } from 'node:crypto';
-import {
-  createKubeClient,
-  eventRecorder,
-  type KubeConfiguration,
-  leaderElection,
-  type NodeObject,
-  parseNode,
-  reflector,
-  resources,
-} from '@sluice/kube';
+import type { LabelRules } from '@sluice/identity';
+import { createKubeClient, eventRecorder, type KubeConfiguration, leaderElection } from '@sluice/kube';
 import { type AddressFamily, familyOf, type Prefix, prefixOf } from '@sluice/net';
 import { openNetlink } from '@sluice/netlink';
 import { type Clock, type Logger, systemClock } from '@sluice/runtime';
-import { Controllers, Table } from '@sluice/state';
+import { Controllers } from '@sluice/state';
+import { watchCluster } from './cluster.ts';
+import { definitions } from './custom-resources/definitions.ts';
+import { installDefinitions } from './custom-resources/install.ts';
+import { startIdentityJobs } from './identities/identity-jobs.ts';
 import { assignPodCidrs } from './pod-cidrs.ts';
 import type { Pool, PoolPlan } from './pools.ts';
+import { SliceGarbage } from './slice-garbage.ts';
 
 export interface OperatorOptions {
   readonly kube: KubeConfiguration;
   readonly pools: readonly Pool[];
   readonly families: readonly AddressFamily[];
+  /** Which labels make an identity. */
+  readonly labels: LabelRules;
+  /** How often identities are looked over, and for how long one stays that nobody uses; an interval of 0: for ever. */
+  readonly identityGarbage: { readonly intervalMs: number; readonly graceMs: number };
   /** Of the Lease. */
   readonly namespace: string;
   /** Whose name the events bear. */
@@ -34,6 +35,7 @@ export interface OperatorStatus {
   readonly leading: boolean;
   readonly leader: string;
   readonly plan: PoolPlan | undefined;
+  readonly identities: number;
   readonly controllers: ReturnType<Controllers['list']>;
 }
 
@@ -48,21 +50,8 @@ export function startOperator(options: OperatorOptions): Operator {
   const client = createKubeClient({ ...options.kube, log, userAgent: 'sluice-operator' });
   const controllers = new Controllers(clock);
   const events = eventRecorder({ client, component: 'sluice-operator', host: options.host, log, clock });
-  const nodes = new Table<NodeObject>({
-    name: 'nodes',
-    key: (row) => row.name,
-    sources: ['nodes'],
-    columns: { Name: (row) => row.name },
-  });
-  const watch = reflector({
-    client,
-    resource: resources.nodes,
-    parse: parseNode,
-    table: nodes,
-    source: 'nodes',
-    log,
-    clock,
-  });
+  const cluster = watchCluster({ client, rules: options.labels, log, clock });
+  const { nodes, slices } = cluster;
   let plan: PoolPlan | undefined;
   const context = {
     client,
@@ -74,20 +63,23 @@ export function startOperator(options: OperatorOptions): Operator {
     log,
   };
 
-  function lead(signal: AbortSignal): void {
-    const controller = controllers.start({
-      name: 'pod-cidrs',
-      intervalMs: 60_000,
-      backoffMaxMs: 30_000,
-      run: async (stopped) => {
-        plan = (await assignPodCidrs(context, AbortSignal.any([signal, stopped]))) ?? plan;
-      },
+  function lead(leading: AbortSignal): void {
+    const jobs = new AsyncDisposableStack();
+    const job = (name: string, intervalMs: number, run: (signal: AbortSignal) => Promise<void>) => {
+      const untilEither = (stopped: AbortSignal) => run(AbortSignal.any([leading, stopped]));
+      return jobs.use(controllers.start({ name, intervalMs, backoffMaxMs: 30_000, run: untilEither }));
+    };
+    job('custom-resources', 300_000, (signal) => installDefinitions(definitions, { client, log }, signal));
+    const podCidrs = job('pod-cidrs', 60_000, async (signal) => {
+      plan = (await assignPodCidrs(context, signal)) ?? plan;
     });
-    const subscription = nodes.subscribe(() => controller.trigger());
-    signal.addEventListener('abort', () => {
-      subscription[Symbol.dispose]();
-      void controller.stop();
-    });
+    jobs.use(nodes.subscribe(() => podCidrs.trigger()));
+    const sliceGarbage = new SliceGarbage({ client, slices, nodes, log });
+    job('slice-garbage', 10_000, (signal) => sliceGarbage.round(signal));
+    const { intervalMs: garbageIntervalMs, graceMs: garbageGraceMs } = options.identityGarbage;
+    const identityOptions = { client, cluster, rules: options.labels, garbageIntervalMs, garbageGraceMs };
+    jobs.use(startIdentityJobs({ ...identityOptions, controllers, clock, log }));
+    leading.addEventListener('abort', () => void jobs.disposeAsync());
   }
 
   const election = leaderElection({
@@ -99,13 +91,19 @@ export function startOperator(options: OperatorOptions): Operator {
     log,
     clock,
   });
-  watch.start();
+  cluster.start();
   election.start();
   return {
-    status: () => ({ leading: election.isLeader, leader: election.leader, plan, controllers: controllers.list() }),
+    status: () => ({
+      leading: election.isLeader,
+      leader: election.leader,
+      plan,
+      identities: cluster.identities.size,
+      controllers: controllers.list(),
+    }),
     async stop() {
       await election.stop();
-      await watch.stop();
+      await cluster.stop();
       await events.stop();
       client.close();
     },
