@@ -32,7 +32,9 @@ export const statusAnswer = record<StatusReport>({
     server: text,
     version: optional(text),
     lastError: optional(text),
-    watches: list(record({ kind: text, synced: flag, objects: number, off: optional(text) })),
+    watches: list(
+      record({ kind: text, synced: flag, objects: number, off: optional(text), lastError: optional(text) }),
+    ),
   }),
   kubeProxyReplacement: record({
     enabled: flag,
