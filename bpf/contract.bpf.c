@@ -10,9 +10,11 @@
 #include "lib/drop.h"
 #include "lib/endpoint.h"
 #include "lib/fragment.h"
+#include "lib/hold.h"
 #include "lib/ipcache.h"
 #include "lib/kfree.h"
 #include "lib/service.h"
+#include "lib/trace.h"
 #include "lib/inspect.h"
 #include "lib/translation.h"
 
@@ -29,6 +31,7 @@ enum backend_state contract_backend_state;
 enum kernel_device_flag contract_kernel_device_flag;
 
 struct drop_event contract_drop_event;
+struct trace_event contract_trace_event;
 struct kernel_drop_event contract_kernel_drop_event;
 struct inspected_translation contract_inspected_translation;
 struct inspected_map contract_inspected_map;

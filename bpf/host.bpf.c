@@ -5,6 +5,7 @@
 #include "lib/arp.h"
 #include "lib/dnat.h"
 #include "lib/entry.h"
+#include "lib/hold.h"
 #include "lib/ndp.h"
 #include "lib/parse.h"
 #include "lib/route.h"
@@ -45,15 +46,18 @@ static __always_inline verdict_t host_refuse_own(struct packet *packet)
 {
 	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
 
-	if (endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST))
+	if (endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST) && packet->fragment == FRAGMENT_NONE)
 		return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
 	return VERDICT_CONTINUE;
 }
 
-/* Only a backend outside of the cluster leads here: what the stack has routed to us comes from its routes to pods. */
+/*
+ * Only a backend outside of the cluster leads here, or fragments of a pod that had to wait: what the stack has routed
+ * to us comes from its routes to pods.
+ */
 static __always_inline verdict_t host_route_world(struct __sk_buff *skb, struct packet *packet)
 {
-	if (tuple_end_is_none(&packet->frontend) || packet->is_unroutable)
+	if ((tuple_end_is_none(&packet->frontend) && packet->fragment == FRAGMENT_NONE) || packet->is_unroutable)
 		return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
 	STEP(route_fib(skb, packet));
 	return drop(packet, DROP_REASON_NO_ROUTE);
@@ -67,6 +71,7 @@ static __always_inline verdict_t host_steps(struct __sk_buff *skb, struct packet
 	STEP(host_pass_multicast(packet));
 	STEP(host_identify_source(packet));
 	STEP(host_refuse_own(packet));
+	STEP(hold_fragments(skb, packet));
 	STEP(host_translate(skb, packet));
 	STEP(track(skb, packet));
 	STEP(route_local(skb, packet, false));

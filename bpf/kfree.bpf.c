@@ -199,28 +199,13 @@ static __always_inline void kfree_capture(const struct sk_buff *skb, struct kern
 	event->packet_length = skb->len + (__u32)(skb->data - skb->head) - span.start;
 }
 
-static __always_inline void kfree_event_lost(void)
-{
-	__u32 zero = 0;
-	__u64 *losses = bpf_map_lookup_elem(&event_losses, &zero);
-
-	/* The programs of traffic control may interrupt this one. */
-	if (losses)
-		__sync_fetch_and_add(losses, 1);
-}
-
 static __always_inline void kfree_tell(const struct freed *freed)
 {
 	__u64 now = bpf_ktime_get_ns();
-	struct kernel_drop_event *event;
+	struct kernel_drop_event *event = event_reserve(EVENT_TYPE_KERNEL_DROP, sizeof(*event), now);
 
-	if (!event_is_affordable(&kernel_budgets, now))
+	if (!event)
 		return;
-	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-	if (!event) {
-		kfree_event_lost();
-		return;
-	}
 	event->type = EVENT_TYPE_KERNEL_DROP;
 	event->protocol = freed->skb->protocol;
 	event->reason = freed->reason;

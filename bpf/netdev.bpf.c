@@ -4,6 +4,7 @@
  */
 #include "lib/device.h"
 #include "lib/entry.h"
+#include "lib/hold.h"
 #include "lib/parse.h"
 #include "lib/route.h"
 #include "lib/snat.h"
@@ -29,6 +30,25 @@ static __always_inline verdict_t netdev_check_source(struct packet *packet)
 	return VERDICT_CONTINUE;
 }
 
+/*
+ * Fragments that came too early may be the node's own, whose stack waits for their first as well: it gets them all, and
+ * a pod gets the copies.
+ */
+static __always_inline verdict_t netdev_hold(struct __sk_buff *skb, struct packet *packet)
+{
+	struct hold_target target = {.ifindex = skb->ifindex, .flags = BPF_F_INGRESS};
+	struct tuple_end client;
+
+	if (packet->lacks_ports) {
+		hold(skb, packet, true);
+		return TC_ACT_OK;
+	}
+	if (!packet->has_waiting || !snat_client(&packet->tuple, &client))
+		return VERDICT_CONTINUE;
+	hold_release(skb, packet, &target);
+	return VERDICT_TAKEN;
+}
+
 /* To the node, or to whoever shares its address. */
 static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct packet *packet)
 {
@@ -36,6 +56,7 @@ static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct pa
 
 	if (netdev_is_node(&packet->tuple.source))
 		return TC_ACT_OK;
+	STEP(netdev_hold(skb, packet));
 	STEP(snat_reverse(skb, packet));
 	/* The node's own: also where it had to give way to a pod that has its port. */
 	if (address_equal(&destination, &packet->tuple.destination))
@@ -157,12 +178,20 @@ static __always_inline verdict_t netdev_to_network_steps(struct __sk_buff *skb, 
 	return netdev_masquerade(skb, packet, &address);
 }
 
-/* Packets that go on as they came are none of our counters' business: pods' are counted where they begin and end. */
-static __always_inline int netdev_settle(struct __sk_buff *skb, const struct packet *packet, verdict_t verdict)
+/* The next program on this hook, or the stack. Not counted: pods' packets are, where they begin and end. */
+static __always_inline bool netdev_passes(verdict_t verdict)
 {
-	if (verdict == VERDICT_CONTINUE || verdict == TC_ACT_OK)
-		return TC_ACT_UNSPEC; /* the next program on this hook, or the stack */
-	return entry_settle(skb, packet, verdict);
+	return verdict == VERDICT_CONTINUE || verdict == TC_ACT_OK;
+}
+
+static __always_inline int netdev_settle_incoming(struct __sk_buff *skb, struct packet *packet, verdict_t verdict)
+{
+	return netdev_passes(verdict) ? TC_ACT_UNSPEC : entry_settle_and_answer(skb, packet, verdict);
+}
+
+static __always_inline int netdev_settle_outgoing(struct __sk_buff *skb, struct packet *packet, verdict_t verdict)
+{
+	return netdev_passes(verdict) ? TC_ACT_UNSPEC : entry_settle(skb, packet, verdict);
 }
 
 SEC("tc")
@@ -170,7 +199,7 @@ int netdev_from_network(struct __sk_buff *skb)
 {
 	struct packet *packet = packet_begin(DIRECTION_INGRESS, TRACE_POINT_FROM_NETWORK);
 
-	return packet ? netdev_settle(skb, packet, netdev_from_network_steps(skb, packet)) : TC_ACT_SHOT;
+	return packet ? netdev_settle_incoming(skb, packet, netdev_from_network_steps(skb, packet)) : TC_ACT_SHOT;
 }
 
 SEC("tc")
@@ -178,7 +207,7 @@ int netdev_to_network(struct __sk_buff *skb)
 {
 	struct packet *packet = packet_begin(DIRECTION_EGRESS, TRACE_POINT_TO_NETWORK);
 
-	return packet ? netdev_settle(skb, packet, netdev_to_network_steps(skb, packet)) : TC_ACT_SHOT;
+	return packet ? netdev_settle_outgoing(skb, packet, netdev_to_network_steps(skb, packet)) : TC_ACT_SHOT;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -2,6 +2,7 @@
 #include "lib/arp.h"
 #include "lib/dnat.h"
 #include "lib/entry.h"
+#include "lib/hold.h"
 #include "lib/ndp.h"
 #include "lib/parse.h"
 #include "lib/route.h"
@@ -21,6 +22,7 @@ static __always_inline verdict_t pod_steps(struct __sk_buff *skb, struct packet 
 	STEP(ndp_answer_pod(skb, packet));
 	STEP(endpoint_check_source(skb, packet));
 	STEP(pod_pass_multicast(packet));
+	STEP(hold_fragments(skb, packet));
 	STEP(dnat_translate(skb, packet));
 	STEP(track(skb, packet));
 	STEP(route_local(skb, packet, true));

@@ -1,18 +1,10 @@
-/*
- * Drop counters and events. Every drop is counted, exactly. It is an event, too, as long as the CPU's budget lasts: a
- * pod that floods us with bad packets must not keep the agent reading about them. What was left out is counted.
- */
+/* Drops: counters, which are exact, and events, which have a budget (event.h). */
 #pragma once
 #include "config.h"
+#include "event.h"
 #include "limits.h"
 #include "map.h"
 #include "packet.h"
-
-enum event_type {
-	EVENT_TYPE_DROP = 1,
-	/* See kfree.h. */
-	EVENT_TYPE_KERNEL_DROP = 16,
-};
 
 #define EVENT_PACKET_BYTES 96
 
@@ -39,11 +31,6 @@ struct drop_event {
 	__u8 packet[EVENT_PACKET_BYTES];
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, EVENTS_BYTES);
-} events SEC(".maps");
-
 struct counter_key {
 	/* enum drop_reason */
 	__u8 reason;
@@ -63,29 +50,6 @@ struct {
 	__type(key, struct counter_key);
 	__type(value, struct counter);
 } counters SEC(".maps");
-
-/* [0]: events that found the ring full. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} event_losses SEC(".maps");
-
-struct event_budget {
-	/* Up to when the budget is spent: every event moves it on by one interval. */
-	__u64 spent_until_ns;
-	/* Events that were not sent for want of it. */
-	__u64 withheld;
-};
-
-/* [0] of each CPU. Its programs do not interrupt each other, so nobody else writes. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct event_budget);
-} event_budgets SEC(".maps");
 
 static __always_inline struct counter *counter_of(enum drop_reason reason, enum direction direction)
 {
@@ -109,56 +73,23 @@ static __always_inline void counter_add(struct __sk_buff *skb, const struct pack
 	counter->bytes += skb->len;
 }
 
-/* A token bucket kept as a time (GCRA): full when it is EVENT_BURST_MAX intervals ago that anything was spent. */
-static __always_inline bool event_is_affordable(void *budgets, __u64 now)
-{
-	__u32 zero = 0;
-	struct event_budget *budget = bpf_map_lookup_elem(budgets, &zero);
-	__u64 full = now - EVENT_BURST_MAX * EVENT_INTERVAL_NS;
-
-	if (!budget)
-		return false;
-	if (budget->spent_until_ns < full)
-		budget->spent_until_ns = full;
-	if (budget->spent_until_ns + EVENT_INTERVAL_NS > now) {
-		budget->withheld++;
-		return false;
-	}
-	budget->spent_until_ns += EVENT_INTERVAL_NS;
-	return true;
-}
-
-static __always_inline void event_lost(void)
-{
-	__u32 zero = 0;
-	__u64 *losses = bpf_map_lookup_elem(&event_losses, &zero);
-
-	if (losses)
-		*losses += 1;
-}
-
-/* NULL: not now, and counted. What the caller does not fill is whatever was in the ring before. */
-static __always_inline struct drop_event *event_reserve(enum drop_reason reason)
+/* NULL: not now, and counted. */
+static __always_inline struct drop_event *drop_event_reserve(enum drop_reason reason)
 {
 	__u64 now = bpf_ktime_get_ns();
-	struct drop_event *event;
+	struct drop_event *event = event_reserve(EVENT_TYPE_DROP, sizeof(*event), now);
 
-	if (!event_is_affordable(&event_budgets, now))
+	if (!event)
 		return NULL;
-	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-	if (!event) {
-		event_lost();
-		return NULL;
-	}
 	event->type = EVENT_TYPE_DROP;
 	event->reason = reason;
 	event->timestamp_ns = now;
 	return event;
 }
 
-static __always_inline void event_send(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
+static __always_inline void drop_event_send(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
 {
-	struct drop_event *event = event_reserve(reason);
+	struct drop_event *event = drop_event_reserve(reason);
 	__u32 length = skb->len;
 
 	if (!event)
@@ -190,7 +121,7 @@ __noinline int drop_report(struct __sk_buff *skb, const struct packet *packet, v
 	if (!packet || config_dry_run)
 		return 0;
 	counter_add(skb, packet, verdict_reason(verdict));
-	event_send(skb, packet, verdict_reason(verdict));
+	drop_event_send(skb, packet, verdict_reason(verdict));
 	return 0;
 }
 

@@ -5,8 +5,7 @@
 #include "identity.h"
 #include "ipcache.h"
 #include "packet.h"
-
-#define TUNNEL_TTL 64
+#include "tunnel.h"
 
 /* What fits into the tunnel to this node: the route there may be narrower than our device. */
 static __always_inline verdict_t encap_check_size(struct __sk_buff *skb, struct packet *packet,
@@ -27,42 +26,19 @@ static __always_inline verdict_t encap_check_size(struct __sk_buff *skb, struct 
 	return drop(packet, DROP_REASON_TOO_BIG);
 }
 
-static __always_inline void tunnel_key_set_remote(struct bpf_tunnel_key *key, const struct address *node)
-{
-	if (address_is_ipv4(node))
-		key->remote_ipv4 = bpf_ntohl(node->words[3]); /* host order, as bpf_helpers(7) has it */
-	else
-		__builtin_memcpy(key->remote_ipv6, node->words, sizeof(key->remote_ipv6));
-}
-
 static __always_inline verdict_t encap_redirect(struct __sk_buff *skb, struct packet *packet,
 						const struct ipcache_entry *entry)
 {
-	bool is_ipv4 = address_is_ipv4(&entry->tunnel_endpoint);
-	struct bpf_tunnel_key key = {.tunnel_id = packet->source_identity, .tunnel_ttl = TUNNEL_TTL};
+	struct address node = entry->tunnel_endpoint;
 
 	packet->destination_identity = entry->identity;
 	if (packet->source_identity == 0 || packet->source_identity > IDENTITY_MAX)
 		return drop(packet, DROP_REASON_INVALID_IDENTITY);
 	STEP(encap_check_size(skb, packet, entry));
-	tunnel_key_set_remote(&key, &entry->tunnel_endpoint);
-	/* UDP over IPv6 needs its checksum (RFC 8200 8.1); over IPv4 the inner ones suffice. */
-	if (bpf_skb_set_tunnel_key(skb, &key, sizeof(key), is_ipv4 ? BPF_F_ZERO_CSUM_TX : BPF_F_TUNINFO_IPV6))
+	if (!tunnel_set(skb, &node, packet->source_identity))
 		return drop(packet, DROP_REASON_ENCAP_FAILED);
 	STEP(ct_commit(skb, packet));
 	return bpf_redirect(config_overlay_ifindex, 0);
-}
-
-/* The outer source address; all zero when the packet did not come by a tunnel. */
-static __always_inline struct address tunnel_key_load(struct __sk_buff *skb, struct bpf_tunnel_key *key)
-{
-	struct address node = {};
-
-	if (bpf_skb_get_tunnel_key(skb, key, sizeof(*key), 0) == 0)
-		return address_from_ipv4(bpf_htonl(key->remote_ipv4)); /* host order, as bpf_helpers(7) has it */
-	if (bpf_skb_get_tunnel_key(skb, key, sizeof(*key), BPF_F_TUNINFO_IPV6) == 0)
-		__builtin_memcpy(&node, key->remote_ipv6, sizeof(node));
-	return node;
 }
 
 /*
@@ -71,16 +47,17 @@ static __always_inline struct address tunnel_key_load(struct __sk_buff *skb, str
  */
 static __always_inline verdict_t decap_identity(struct __sk_buff *skb, struct packet *packet)
 {
-	struct bpf_tunnel_key key = {};
-	struct address node = tunnel_key_load(skb, &key);
+	__u32 identity = 0;
+	struct address node = tunnel_get(skb, &identity);
 	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache, &node);
 
 	if (address_is_zero(&node))
 		return drop(packet, DROP_REASON_NO_TUNNEL_KEY);
 	if (!entry || !(entry->flags & IPCACHE_FLAG_NODE))
 		return drop(packet, DROP_REASON_INVALID_TUNNEL_SENDER);
-	if (key.tunnel_id == 0 || key.tunnel_id > IDENTITY_MAX)
+	if (identity == 0 || identity > IDENTITY_MAX)
 		return drop(packet, DROP_REASON_INVALID_IDENTITY);
-	packet->source_identity = key.tunnel_id;
+	packet->source_identity = identity;
+	packet->tunnel_sender = node;
 	return VERDICT_CONTINUE;
 }

@@ -22,7 +22,11 @@ struct fragment_ports {
 	__be16 source;
 	__be16 destination;
 	__u8 protocol;
-	__u8 reserved[3];
+	/* The first has come: the ports are known. */
+	__u8 is_known;
+	/* Others came before, and wait. */
+	__u8 has_waiting;
+	__u8 reserved;
 };
 
 struct {
@@ -42,15 +46,18 @@ static __always_inline struct fragment_key fragment_key_of(const struct packet *
 	};
 }
 
-static __always_inline void fragment_remember(const struct packet *packet)
+static __always_inline void fragment_remember(struct packet *packet)
 {
 	struct fragment_key key = fragment_key_of(packet);
+	struct fragment_ports *present = bpf_map_lookup_elem(&fragments, &key);
 	struct fragment_ports ports = {
 	    .source = packet->tuple.source_port,
 	    .destination = packet->tuple.destination_port,
 	    .protocol = packet->tuple.protocol,
+	    .is_known = 1,
 	};
 
+	packet->has_waiting = present && present->has_waiting;
 	if (!config_dry_run)
 		bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
 }
@@ -60,8 +67,8 @@ static __always_inline void fragment_recall(struct packet *packet)
 	struct fragment_key key = fragment_key_of(packet);
 	struct fragment_ports *ports = bpf_map_lookup_elem(&fragments, &key);
 
-	packet->lacks_ports = !ports;
-	if (!ports)
+	packet->lacks_ports = !ports || !ports->is_known;
+	if (!ports || !ports->is_known)
 		return;
 	packet->tuple.source_port = ports->source;
 	packet->tuple.destination_port = ports->destination;

@@ -5,7 +5,6 @@
 struct inspected_translation {
 	__u64 socket_cookie;
 	struct translation translation;
-	__u32 reserved;
 };
 
 struct inspected_map {

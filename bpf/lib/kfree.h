@@ -100,11 +100,3 @@ struct kernel_drop_event {
 	__u8 function[KERNEL_FUNCTION_BYTES];
 	__u8 packet[EVENT_PACKET_BYTES];
 };
-
-/* [0] of each CPU: its own, so that a flood of one kind of drops does not silence the other. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct event_budget);
-} kernel_budgets SEC(".maps");

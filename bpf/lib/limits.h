@@ -18,6 +18,10 @@
 #define CONNTRACK_NEW_MAX 16384
 /* Datagrams whose fragments are under way. */
 #define FRAGMENTS_MAX 2048
+/* Fragments that came before their first; a datagram of 65,535 bytes has 46 on an MTU of 1500. */
+#define FRAGMENTS_HELD_MAX 64
+/* The longest of them, Ethernet header included: of an MTU of 9000. */
+#define FRAGMENT_HELD_BYTES 9216
 /* Network devices of the node that face the network. */
 #define DEVICES_MAX 64
 /* Ports for translated sources where their own is taken: above what NodePorts may have. */

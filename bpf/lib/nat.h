@@ -120,3 +120,16 @@ __noinline verdict_t nat_rewrite(struct __sk_buff *skb, struct packet *packet, _
 	}
 	return VERDICT_CONTINUE;
 }
+
+/* Its sender must recognise it in what is quoted to him. */
+__noinline verdict_t nat_restore(struct __sk_buff *skb, struct packet *packet)
+{
+	struct tuple_end source, destination;
+
+	if (!packet)
+		return -DROP_REASON_INVALID_PACKET;
+	source = tuple_source(&packet->arrived);
+	destination = tuple_destination(&packet->arrived);
+	STEP(nat_rewrite(skb, packet, NAT_SOURCE, &source));
+	return nat_rewrite(skb, packet, NAT_DESTINATION, &destination);
+}

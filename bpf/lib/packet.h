@@ -48,8 +48,12 @@ enum fragment {
 struct packet {
 	/* As the packet has it now: translations change it. */
 	struct tuple tuple;
+	/* As it came. */
+	struct tuple arrived;
 	/* The frontend that the sender named, where this packet was translated to a backend. */
 	struct tuple_end frontend;
+	/* The node that tunneled it to us. */
+	struct address tunnel_sender;
 	/* The frontend that a reply must come from. */
 	struct tuple_end reply_source;
 	__u32 source_identity;
@@ -92,7 +96,9 @@ struct packet {
 	__u8 ct_status;
 	/* A later fragment whose first one we have not seen. */
 	__u8 lacks_ports;
-	__u8 reserved[2];
+	/* A first fragment, for which later ones wait. */
+	__u8 has_waiting;
+	__u8 reserved;
 };
 
 /*

@@ -275,5 +275,6 @@ __noinline verdict_t packet_parse(struct __sk_buff *skb, struct packet *packet)
 	STEP(packet_parse_transport(skb, packet));
 	if (packet->fragment == FRAGMENT_FIRST)
 		fragment_remember(packet);
+	packet->arrived = packet->tuple;
 	return VERDICT_CONTINUE;
 }

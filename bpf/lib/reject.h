@@ -1,11 +1,14 @@
 /*
  * Answers to packets that are dropped: what a sender without us would get. TCP gets a reset, everything else an ICMP
- * error; both go back out of the device that the packet came in by.
+ * error; both go back the way the packet came, by its device or through the tunnel.
  */
 #pragma once
 #include "config.h"
+#include "device.h"
+#include "nat.h"
 #include "ndp.h"
 #include "packet.h"
+#include "tunnel.h"
 
 #define REJECT_TTL 64
 /* Of the packet an error speaks of: the longest IPv4 header and 8 bytes (RFC 792), as multiple of 4 for checksums. */
@@ -50,10 +53,18 @@ struct reject_reply {
 	__u16 length;
 };
 
+/* Of the device that the frame was sent to: a router's, for pods and the host that of their gateway. */
+static __always_inline struct mac reject_mac(const struct packet *packet)
+{
+	struct mac mac = config_host_mac;
+
+	return packet->trace_point == TRACE_POINT_FROM_NETWORK ? packet->destination_mac : mac;
+}
+
 static __always_inline bool reject_write_ipv4(struct __sk_buff *skb, const struct packet *packet,
 					      const struct reject_reply *reply)
 {
-	struct mac mac = config_host_mac;
+	struct mac mac = reject_mac(packet);
 	struct reject_ipv4 header = {
 	    .destination_mac = packet->source_mac,
 	    .source_mac = mac,
@@ -75,7 +86,7 @@ static __always_inline bool reject_write_ipv4(struct __sk_buff *skb, const struc
 static __always_inline bool reject_write_ipv6(struct __sk_buff *skb, const struct packet *packet,
 					      const struct reject_reply *reply)
 {
-	struct mac mac = config_host_mac;
+	struct mac mac = reject_mac(packet);
 	struct reject_ipv6 header = {
 	    .destination_mac = packet->source_mac,
 	    .source_mac = mac,
@@ -116,9 +127,13 @@ static __always_inline __u32 reject_pseudo_sum(const struct packet *packet, cons
 	return checksum_add(&pseudo, sizeof(pseudo), 0);
 }
 
-static __always_inline verdict_t reject_redirect(struct __sk_buff *skb)
+static __always_inline verdict_t reject_redirect(struct __sk_buff *skb, const struct packet *packet)
 {
-	return bpf_redirect(skb->ifindex, 0);
+	struct address node = packet->tunnel_sender;
+
+	if (packet->trace_point != TRACE_POINT_FROM_OVERLAY)
+		return bpf_redirect(skb->ifindex, 0);
+	return tunnel_set(skb, &node, config_node_identity) ? bpf_redirect(config_overlay_ifindex, 0) : TC_ACT_SHOT;
 }
 
 /* RFC 9293 3.10.7.1: a reset for a segment to a port that is closed. */
@@ -159,7 +174,7 @@ static __always_inline verdict_t reject_with_reset(struct __sk_buff *skb, const 
 	if (bpf_skb_change_tail(skb, offset + sizeof(reset), 0) != 0 || !reject_write(skb, packet, &reply) ||
 	    bpf_skb_store_bytes(skb, offset, &reset, sizeof(reset), 0) != 0)
 		return TC_ACT_SHOT;
-	return reject_redirect(skb);
+	return reject_redirect(skb, packet);
 }
 
 /* The quoted packet stays where it is; the new headers are pushed before it and take the place of its frame's. */
@@ -189,14 +204,23 @@ static __always_inline verdict_t reject_with_icmp(struct __sk_buff *skb, const s
 	    bpf_skb_change_head(skb, network_length + sizeof(icmp), 0) != 0 || !reject_write(skb, packet, &reply) ||
 	    bpf_skb_store_bytes(skb, NETWORK_OFFSET + network_length, &icmp, sizeof(icmp), 0) != 0)
 		return TC_ACT_SHOT;
-	return reject_redirect(skb);
+	return reject_redirect(skb, packet);
 }
 
-static __always_inline struct address reject_gateway(const struct packet *packet)
+/*
+ * Who says it: this node, by the address that the sender knows it by. To itself it would be no credible sender: there
+ * the address speaks that was asked for.
+ */
+static __always_inline struct address reject_router(struct __sk_buff *skb, const struct packet *packet)
 {
+	struct device *device;
+
+	if (packet->trace_point == TRACE_POINT_FROM_HOST)
+		return packet->tuple.destination;
+	device = packet->trace_point == TRACE_POINT_FROM_NETWORK ? device_lookup(skb->ifindex) : NULL;
 	if (packet_is_ipv4(packet))
-		return (struct address)config_gateway_ipv4;
-	return (struct address)config_gateway_ipv6;
+		return device ? device->ipv4 : (struct address)config_gateway_ipv4;
+	return device ? device->ipv6 : (struct address)config_gateway_ipv6;
 }
 
 static __always_inline verdict_t reject_unreachable(struct __sk_buff *skb, const struct packet *packet)
@@ -214,23 +238,23 @@ static __always_inline verdict_t reject_unreachable(struct __sk_buff *skb, const
 /* As a router without a route says it. */
 static __always_inline verdict_t reject_no_route(struct __sk_buff *skb, const struct packet *packet)
 {
-	struct address gateway = reject_gateway(packet);
+	struct address router = reject_router(skb, packet);
 	struct reject_icmp icmp = {.type = packet_is_ipv4(packet) ? ICMP_DEST_UNREACH : ICMPV6_DEST_UNREACH};
 
-	return reject_with_icmp(skb, packet, icmp, &gateway);
+	return reject_with_icmp(skb, packet, icmp, &router);
 }
 
 static __always_inline verdict_t reject_time_exceeded(struct __sk_buff *skb, const struct packet *packet)
 {
-	struct address gateway = reject_gateway(packet);
+	struct address router = reject_router(skb, packet);
 	struct reject_icmp icmp = {.type = packet_is_ipv4(packet) ? ICMP_TIME_EXCEEDED : ICMPV6_TIME_EXCEED};
 
-	return reject_with_icmp(skb, packet, icmp, &gateway);
+	return reject_with_icmp(skb, packet, icmp, &router);
 }
 
 static __always_inline verdict_t reject_too_big(struct __sk_buff *skb, const struct packet *packet)
 {
-	struct address gateway = reject_gateway(packet);
+	struct address router = reject_router(skb, packet);
 	struct reject_icmp icmp = {.type = ICMPV6_PKT_TOOBIG};
 
 	if (packet_is_ipv4(packet)) {
@@ -238,13 +262,13 @@ static __always_inline verdict_t reject_too_big(struct __sk_buff *skb, const str
 		icmp.code = ICMP_FRAG_NEEDED;
 	}
 	icmp.value = bpf_htonl(packet->mtu);
-	return reject_with_icmp(skb, packet, icmp, &gateway);
+	return reject_with_icmp(skb, packet, icmp, &router);
 }
 
 /* What becomes of a dropped packet: an answer where its sender waits for one, else nothing. */
 __noinline verdict_t reject_answer(struct __sk_buff *skb, const struct packet *packet, verdict_t verdict)
 {
-	if (!packet || !reject_is_allowed(packet))
+	if (!packet)
 		return TC_ACT_SHOT;
 	if (verdict == -DROP_REASON_NO_BACKEND)
 		return packet->tuple.protocol == IPPROTO_TCP ? reject_with_reset(skb, packet)
@@ -256,4 +280,17 @@ __noinline verdict_t reject_answer(struct __sk_buff *skb, const struct packet *p
 	if (verdict == -DROP_REASON_NO_ROUTE)
 		return reject_no_route(skb, packet);
 	return TC_ACT_SHOT;
+}
+
+static __always_inline bool reject_has_answer(const struct packet *packet, verdict_t verdict)
+{
+	switch (verdict_reason(verdict)) {
+	case DROP_REASON_NO_BACKEND:
+	case DROP_REASON_TTL_EXCEEDED:
+	case DROP_REASON_TOO_BIG:
+	case DROP_REASON_NO_ROUTE:
+		return reject_is_allowed(packet);
+	default:
+		return false;
+	}
 }

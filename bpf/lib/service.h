@@ -29,11 +29,9 @@ struct frontend {
 	__u32 generation;
 	/* Slots 0 .. backend_count - 1 exist in this generation. */
 	__u32 backend_count;
-	/* Key of `reverse_nat`: unique for each frontend, never 0. */
-	__u32 rev_nat_index;
 	__u32 affinity_seconds;
 	__u32 flags;
-	__u32 reserved[2];
+	__u32 reserved[3];
 };
 
 struct {
@@ -86,22 +84,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct backend);
 } backends SEC(".maps");
-
-struct reverse_nat {
-	struct address address;
-	__be16 port;
-	__u8 protocol;
-	__u8 reserved;
-};
-
-/* rev_nat_index -> the frontend's address, for undoing DNAT on replies. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, FRONTENDS_MAX);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32);
-	__type(value, struct reverse_nat);
-} reverse_nats SEC(".maps");
 
 struct affinity_key {
 	/* The client's address; for a process of the node, the node's. */

@@ -115,7 +115,7 @@ static __always_inline enum socket_result socket_translate(struct bpf_sock_addr 
 		return SOCKET_NO_BACKEND;
 	if (address_is_ipv4(&choice.backend->address) != address_is_ipv4(&peer->address))
 		return SOCKET_NO_BACKEND;
-	translation_store(translations, peer, &choice, frontend->rev_nat_index);
+	translation_store(translations, peer, &choice);
 	peer->address = choice.backend->address;
 	peer->port = choice.backend->port;
 	return SOCKET_TRANSLATED;
@@ -132,7 +132,7 @@ static __always_inline void socket_report_refusal(struct bpf_sock_addr *call, co
 	/* The programs at the devices interrupt this one, on the same CPU. */
 	if (counter)
 		__sync_fetch_and_add(&counter->packets, 1);
-	event = event_reserve(DROP_REASON_NO_BACKEND);
+	event = drop_event_reserve(DROP_REASON_NO_BACKEND);
 	if (!event)
 		return;
 	event->direction = DIRECTION_EGRESS;

@@ -16,7 +16,6 @@ struct translation {
 	struct address backend;
 	__be16 frontend_port;
 	__be16 backend_port;
-	__u32 rev_nat_index;
 	__u32 backend_id;
 	/* Of the service when the backend was chosen. */
 	__u32 generation;
@@ -108,7 +107,7 @@ static __always_inline void translation_forget_backend(struct socket_translation
 }
 
 static __always_inline void translation_store(struct socket_translations *translations, const struct peer *frontend,
-					      const struct service_choice *choice, __u32 rev_nat_index)
+					      const struct service_choice *choice)
 {
 	struct peer backend = {.address = choice->backend->address, .port = choice->backend->port};
 	struct translation *entry;
@@ -124,7 +123,6 @@ static __always_inline void translation_store(struct socket_translations *transl
 	entry->backend = backend.address;
 	entry->frontend_port = frontend->port;
 	entry->backend_port = backend.port;
-	entry->rev_nat_index = rev_nat_index;
 	entry->backend_id = choice->backend_id;
 	entry->generation = choice->generation;
 	entry->last_use = ++translations->uses;

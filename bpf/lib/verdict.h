@@ -69,10 +69,12 @@ enum trace_point {
 	TRACE_POINT_TO_NETWORK = 8,
 };
 
-/* VERDICT_CONTINUE, a final action (TC_ACT_*, >= 0), or a drop reason, negated. */
+/* VERDICT_CONTINUE, VERDICT_TAKEN, a final action (TC_ACT_*, >= 0), or a drop reason, negated. */
 typedef int verdict_t;
 
 #define VERDICT_CONTINUE 0x100
+/* It lives on elsewhere, and is counted there: neither forwarded nor dropped here. */
+#define VERDICT_TAKEN 0x101
 
 /* Does a step; if it decided, so has the caller. */
 #define STEP(step)                                                                                                     \

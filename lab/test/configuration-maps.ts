@@ -7,21 +7,12 @@ import {
   ipcacheMap,
   ipcachePrefixMap,
   netnsEndpointsMap,
-  reverseNatsMap,
   slotsMap,
 } from '@sluice/datapath';
 import type { NodeLayout } from '@sluice/lab';
 
 /** What must be the same after a restart; connection tables simply go on. */
-const wholeMaps = [
-  backendsMap,
-  endpointsMap,
-  frontendsMap,
-  ipcacheMap,
-  ipcachePrefixMap,
-  netnsEndpointsMap,
-  reverseNatsMap,
-] as const;
+const wholeMaps = [backendsMap, endpointsMap, frontendsMap, ipcacheMap, ipcachePrefixMap, netnsEndpointsMap] as const;
 
 /** Every row of the configuration maps as text, sorted; of the slots those in use, not those in their grace. */
 export function configurationRows(node: NodeLayout): Record<string, string[]> {

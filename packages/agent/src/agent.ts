@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type CniServer, startCniServer, writeCniConfiguration } from '@sluice/cni';
 import { defaultValues, readValues, type SluiceValues } from '@sluice/config';
-import { type Configuration, type Datapath, type Drops, openDatapath } from '@sluice/datapath';
+import { type Configuration, type Datapath, type Events, openDatapath } from '@sluice/datapath';
 import { type Endpoints, podDevices, startEndpoints } from '@sluice/endpoint';
 import { NodeAddresses } from '@sluice/ipam';
 import { kubeConfiguration, serversOf } from '@sluice/kube';
@@ -57,7 +57,7 @@ export class Agent {
   readonly monitor;
   datapath: Datapath | undefined;
   endpoints: Endpoints | undefined;
-  drops: Drops | undefined;
+  events: Events | undefined;
   readonly apiFacts: ApiFacts;
   readonly identities: LocalIdentities;
   readonly links: Links;
@@ -246,11 +246,11 @@ export class Agent {
       datapath.reconfigure(this.#configuration(changed));
       this.links.attach();
     });
-    this.drops = datapath.events((drop) => this.monitor.onDrop(drop));
+    this.events = datapath.events((event) => this.monitor.onEvent(event));
   }
 
   #closeDatapath(): void {
-    this.drops?.[Symbol.dispose]();
+    this.events?.[Symbol.dispose]();
     this.datapath?.[Symbol.dispose]();
   }
 

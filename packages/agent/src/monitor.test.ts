@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type DropEvent, DropReason, type KernelDrop, type PacketDrop, TracePoint } from '@sluice/datapath';
+import { DropReason, type KernelDrop, type PacketDrop, TracePoint } from '@sluice/datapath';
 import { packet, parseAddress } from '@sluice/net';
 import { createMonitor } from './monitor.ts';
 import type { MonitorEvent } from './report.ts';
@@ -53,7 +53,7 @@ const unknown = {
   endpointName: () => '',
 };
 
-function shown(event: DropEvent): MonitorEvent | undefined {
+function shown(event: PacketDrop | KernelDrop): MonitorEvent | undefined {
   const seen: MonitorEvent[] = [];
   const nameOf = (address: unknown): string => (address === client ? 'shop/client' : '');
   const monitor = createMonitor({
@@ -64,7 +64,7 @@ function shown(event: DropEvent): MonitorEvent | undefined {
   });
   using following = monitor.follow((line) => void seen.push(line));
   assert.ok(following);
-  monitor.onDrop(event);
+  monitor.onEvent(event);
   return seen[0];
 }
 
@@ -98,6 +98,6 @@ test('who left is sent nothing', () => {
   const seen: MonitorEvent[] = [];
   const monitor = createMonitor(unknown);
   monitor.follow((line) => void seen.push(line))[Symbol.dispose]();
-  monitor.onDrop(drop({}));
+  monitor.onEvent(drop({}));
   assert.deepEqual(seen, []);
 });

@@ -1,5 +1,5 @@
 import {
-  type DropEvent,
+  type DatapathEvent,
   type DropReasonText,
   dropReasonText,
   type KernelDrop,
@@ -18,7 +18,7 @@ export interface Monitor {
   /** For `GET /monitor`. */
   follow(send: (event: MonitorEvent) => void): Disposable;
   /** For the datapath. */
-  readonly onDrop: (drop: DropEvent) => void;
+  readonly onEvent: (event: DatapathEvent) => void;
 }
 
 export interface MonitorOptions {
@@ -38,15 +38,15 @@ export function createMonitor(options: MonitorOptions): Monitor {
       followers.add(send);
       return { [Symbol.dispose]: () => void followers.delete(send) };
     },
-    onDrop(event) {
-      if (followers.size === 0) return;
+    onEvent(event) {
+      if (followers.size === 0 || event.type === 'trace') return;
       const shown = monitorEvent(event, options);
       for (const send of followers) send(shown);
     },
   };
 }
 
-export function monitorEvent(drop: DropEvent, options: MonitorOptions): MonitorEvent {
+export function monitorEvent(drop: PacketDrop | KernelDrop, options: MonitorOptions): MonitorEvent {
   return drop.type === 'drop' ? programEvent(drop, options) : kernelEvent(drop, options);
 }
 

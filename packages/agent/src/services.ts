@@ -51,7 +51,6 @@ function forgetServices(maps: DatapathMaps): void {
   empty(maps.frontends);
   empty(maps.slots);
   empty(maps.backends);
-  empty(maps.reverseNats);
   empty(maps.affinities);
 }
 

@@ -53,8 +53,8 @@ export function statusReport(agent: Agent): StatusReport {
     nodes: agent.reachability.report(),
     ...counterReport(agent),
     kernelDropsMissed: Number(agent.kernelDrops.drops?.missed() ?? 0n),
-    eventsLost: Number(agent.drops?.lost() ?? 0n),
-    eventsWithheld: Number(agent.drops?.withheld() ?? 0n),
+    eventsLost: Number(agent.events?.lost() ?? 0n),
+    eventsWithheld: Number(agent.events?.withheld() ?? 0n),
     configurationWarnings: agent.warnings,
   };
 }

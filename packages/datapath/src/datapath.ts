@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { Link, unpin } from '@sluice/bpf';
 import type { Logger } from '@sluice/runtime';
-import { type DropEvent, type Drops, openDrops } from './drops.ts';
+import { type DatapathEvent, type Events, openEvents } from './events.ts';
 import type { Configuration } from './generated/configuration.ts';
 import { type Inspection, openInspection } from './inspection.ts';
 import { type KernelDrops, kernelDropsLink, openKernelDrops } from './kernel-drops.ts';
@@ -62,8 +62,8 @@ export interface Datapath extends Disposable {
   repinMaps(): string[];
   /** Loads all programs anew with this configuration and puts them into the links that are there. */
   reconfigure(configuration: Configuration): void;
-  /** Each drop from now on. One reader at a time: two would each get a part of the ring. */
-  events(onEvent: (event: DropEvent) => void): Drops;
+  /** Each event from now on. One reader at a time: two would each get a part of the ring. */
+  events(onEvent: (event: DatapathEvent) => void): Events;
   /** From now on it is seen what the kernel drops on the devices in `kernel_devices`; see `openKernelDrops`. */
   openKernelDrops(): KernelDrops;
   mapUsage(): MapUsage[];
@@ -152,7 +152,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
     events(onEvent) {
       const ring = pinned.get('events');
       if (ring === undefined) throw new TypeError('map events is not open');
-      return openDrops({ ring, maps, onEvent, log: options.log });
+      return openEvents({ ring, maps, onEvent, log: options.log });
     },
     openKernelDrops() {
       kernelDrops = openKernelDrops({ ...options, logDirectory: options.logDirectory, paths, pinned, maps });

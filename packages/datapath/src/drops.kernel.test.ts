@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { packet } from '@sluice/net';
 import { type Bench, createBench, gateway, pod, remotePod } from '../test/programs.ts';
-import { DropReason } from './index.ts';
+import { DropReason, EventType } from './index.ts';
 
 const BURST = 256;
 const stolenAddress = packet()
@@ -17,7 +17,10 @@ function counted(bench: Bench): number {
 }
 
 function withheld(bench: Bench): number {
-  return (bench.maps.eventBudgets.lookup(0) ?? []).reduce((sum, budget) => sum + Number(budget.withheld), 0);
+  return (bench.maps.eventBudgets.lookup(EventType.Drop) ?? []).reduce(
+    (sum, budget) => sum + Number(budget.withheld),
+    0,
+  );
 }
 
 test('a flood of bad packets is counted to the last one, and only so many of them are events', () => {
@@ -35,8 +38,8 @@ test('a CPU that has spent its budget sends events again when time has passed', 
   using bench = createBench();
   bench.program('pod_from_pod').testRun({ data: stolenAddress, repeat: 50_000 });
   bench.run('pod_from_pod', stolenAddress);
-  const budgets = bench.maps.eventBudgets.lookup(0) ?? [];
+  const budgets = bench.maps.eventBudgets.lookup(EventType.Drop) ?? [];
   const later = budgets.map((budget) => ({ ...budget, spentUntilNs: budget.spentUntilNs - 1_000_000_000n }));
-  bench.maps.eventBudgets.update(0, later);
+  bench.maps.eventBudgets.update(EventType.Drop, later);
   assert.equal(bench.run('pod_from_pod', stolenAddress).drops.length, 1);
 });

@@ -4,15 +4,17 @@
  * objects (`generated/`). Begin with `datapath.ts`; tests of others use `createFakeDatapathMaps`.
  */
 export { NotSupportedError } from '@sluice/bpf';
-export { type CollectionCounts, type CollectionOptions, collectConnections } from './connections.ts';
+export { aliasTarget, type CollectionCounts, type CollectionOptions, collectConnections } from './connections.ts';
 export { type Datapath, type DatapathOptions, openDatapath } from './datapath.ts';
+export { decodeDrop, type PacketDrop } from './drop-event.ts';
 export { type DropReasonText, dropReasonText, isDrop } from './drop-reasons.ts';
-export { type DropEvent, type Drops, decodeDrop, type PacketDrop } from './drops.ts';
 export type { EventTime } from './event-time.ts';
+export type { DatapathEvent, Events } from './events.ts';
 export * from './generated/index.ts';
 export type { Inspection } from './inspection.ts';
 export type { KernelDrop } from './kernel-drop-event.ts';
 export { type KernelDropCount, type KernelDrops, kernelDropsLink } from './kernel-drops.ts';
 export type { LinkStatus } from './links.ts';
 export { createFakeDatapathMaps, type DatapathMaps } from './maps.ts';
+export type { ConnectionEnd, ConnectionTrace } from './trace-event.ts';
 export type { MapUsage, ProgramUsage } from './usage.ts';

@@ -29,7 +29,7 @@ import { openNetlink } from '@sluice/netlink';
 import { temporaryNetworkNamespace } from '@sluice/testing';
 import { connectNodes, createTestNode, dropsOf, type TestNode, type TestPod } from '../test/node.ts';
 import { type Place, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
-import { type DropEvent, KernelDeviceFlag, type KernelDrop, type KernelDrops } from './index.ts';
+import { type DatapathEvent, EventType, KernelDeviceFlag, type KernelDrop, type KernelDrops } from './index.ts';
 import { explainedReasons, readKernelReasons } from './kernel-reasons.ts';
 
 const PORT = 8080;
@@ -53,7 +53,7 @@ function watch(node: TestNode, pods: readonly TestPod[] = []): Watched {
     maps.netnsEndpoints.update(cookieOf(pod), { endpointId: pod.ifindex, identity: pod.identity, ...pod.addresses });
   }
   const drops = node.namespace.run(() => node.datapath.openKernelDrops());
-  const seen: DropEvent[] = [];
+  const seen: DatapathEvent[] = [];
   const ring = node.datapath.events((event) => seen.push(event));
   return {
     drops,
@@ -223,7 +223,10 @@ test('a flood is counted to the last packet, and only so many are events', () =>
   const counted = Object.values(watched.counts()).reduce((sum, count) => sum + count, 0);
   assert.equal(counted + Number(watched.drops.missed()), flood);
   const told = watched.events().length;
-  const withheld = (node.datapath.maps.kernelBudgets.lookup(0) ?? []).reduce((sum, row) => sum + row.withheld, 0n);
+  const withheld = (node.datapath.maps.eventBudgets.lookup(EventType.KernelDrop) ?? []).reduce(
+    (sum, row) => sum + row.withheld,
+    0n,
+  );
   assert.equal(told + Number(withheld), counted);
   assert.ok(told >= 256 && told < flood, `${told} events`);
 });

@@ -18,12 +18,10 @@ function describeMaps(cpus?: number) {
     ipcache: generated.ipcacheMap,
     ipcachePrefix: generated.ipcachePrefixMap,
     kernelDevices: generated.kernelDevicesMap,
-    kernelBudgets: perCpu(generated.kernelBudgetsMap, cpus),
     kernelSettings: generated.kernelSettingsMap,
     kernelDrops: perCpu(generated.kernelDropsMap, cpus),
     kernelPlaces: generated.kernelPlacesMap,
     netnsEndpoints: generated.netnsEndpointsMap,
-    reverseNats: generated.reverseNatsMap,
     slots: generated.slotsMap,
   } as const;
 }

@@ -202,13 +202,6 @@ const dropCases: readonly DropCase[] = [
     packet: ip(family, { source: world[family], destination: service[family] }).tcp({ destinationPort: 443 }).payload(),
   })),
   {
-    reason: DropReason.FragmentUnsupported,
-    what: 'to a service, before the fragment with its ports',
-    packet: frame
-      .ipv4({ source: pod.ipv4, destination: service.ipv4, fragmentOffset: 64, protocol: UDP })
-      .payload('later part'),
-  },
-  {
     reason: DropReason.InvalidNeighbourRequest,
     what: 'ARP for the neighbour',
     packet: frame.arp({ senderMac: pod.mac, senderAddress: pod.ipv4, targetAddress: neighbour.ipv4 }).payload(),
@@ -274,6 +267,7 @@ test('every drop reason is met by a packet here, or it is known why not', () => 
     [DropReason.EncapFailed, 'only without memory'],
     [DropReason.WriteFailed, 'only without memory'],
     [DropReason.CtCreateFailed, 'counted, not dropped: see conntrack.kernel.test.ts'],
+    [DropReason.FragmentUnsupported, 'needs more of them than can wait: fragments.kernel.test.ts'],
     [DropReason.NatExhausted, 'needs a world: masquerade.kernel.test.ts'],
     [DropReason.NatConflict, 'needs two connections: service-packets.kernel.test.ts'],
     [DropReason.NatUnsupported, 'needs a world: masquerade.kernel.test.ts'],

@@ -3,11 +3,13 @@ import { type BpfMap, openRingBuffer, type Program } from '@sluice/bpf';
 import { type Address, type Packet, parseAddress, parseMac, parsePacket } from '@sluice/net';
 import { installationRoot } from '@sluice/runtime';
 import { temporaryBpffs } from '@sluice/testing';
-import { decodeDrop, type PacketDrop } from '../src/drops.ts';
+import type { PacketDrop } from '../src/drop-event.ts';
+import { decodeEvent } from '../src/events.ts';
 import { type Configuration, EndpointFlag, IpcacheFlag } from '../src/index.ts';
 import { type DatapathMaps, openMaps, openPinnedMaps } from '../src/maps.ts';
 import { hookObjects, loadPrograms, readObject } from '../src/objects.ts';
 import { pathsOn } from '../src/paths.ts';
+import type { ConnectionTrace } from '../src/trace-event.ts';
 
 /** Test runs have the loopback device: packets come in by ifindex 1, so the pod lives there. */
 export const IFINDEX = 1;
@@ -59,6 +61,7 @@ export interface Outcome {
   readonly packet: Packet;
   readonly bytes: Uint8Array;
   readonly drops: readonly PacketDrop[];
+  readonly traces: readonly ConnectionTrace[];
 }
 
 const actions = new Map([
@@ -74,10 +77,13 @@ export function createBench(chosen: Configuration = configuration): Bench {
   const pinned = openPinnedMaps(readObject(directory, 'contract'), paths, stack);
   const maps = openMaps(pinned);
   const programs = stack.use(loadPrograms({ directory, names: hookObjects, maps: pinned, configuration: chosen }));
-  const seen: PacketDrop[] = [];
+  const drops: PacketDrop[] = [];
+  const traces: ConnectionTrace[] = [];
   const ring = stack.use(
     openRingBuffer(ringOf(pinned), (record) => {
-      seen.push(decodeDrop(record, { now: Date.now(), monotonicNs: process.hrtime.bigint() }));
+      const event = decodeEvent(record);
+      if (event.type === 'drop') drops.push(event);
+      if (event.type === 'trace') traces.push(event);
     }),
   );
   writeRows(maps);
@@ -90,7 +96,7 @@ export function createBench(chosen: Configuration = configuration): Bench {
       ring.drain();
       const bytes = data ?? new Uint8Array();
       const action = actions.get(returnValue as 0) ?? returnValue;
-      return { action, bytes, packet: parsePacket(bytes), drops: seen.splice(0) };
+      return { action, bytes, packet: parsePacket(bytes), drops: drops.splice(0), traces: traces.splice(0) };
     },
     [Symbol.dispose]: () => owned.dispose(),
   };

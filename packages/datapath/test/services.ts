@@ -26,7 +26,6 @@ export function writeService(maps: DatapathMaps, service: TestService): void {
     serviceId: id,
     generation,
     backendCount: backends.length,
-    revNatIndex: id,
     affinitySeconds,
     flags: affinitySeconds > 0 ? FrontendFlag.Affinity : 0,
   };

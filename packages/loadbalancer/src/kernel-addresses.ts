@@ -6,7 +6,7 @@ import type { TypedMap } from '@sluice/bpf';
 import type { Frontend, FrontendKey } from '@sluice/datapath';
 import type { Address } from '@sluice/net';
 
-const MARK: Frontend = { serviceId: 0, generation: 0, backendCount: 0, revNatIndex: 0, affinitySeconds: 0, flags: 0 };
+const MARK: Frontend = { serviceId: 0, generation: 0, backendCount: 0, affinitySeconds: 0, flags: 0 };
 
 export class AddressTable {
   readonly #map: TypedMap<FrontendKey, Frontend>;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFakeMap } from '@sluice/bpf';
-import { backendsMap, frontendsMap, reverseNatsMap, slotsMap } from '@sluice/datapath';
+import { backendsMap, frontendsMap, slotsMap } from '@sluice/datapath';
 import { parseAddress } from '@sluice/net';
 import type { DesiredBackend, DesiredFrontend } from './frontend.ts';
 import { KernelServices, type ServiceMaps } from './kernel-services.ts';
@@ -13,7 +13,6 @@ function kernel() {
     frontends: createFakeMap(frontendsMap),
     slots: createFakeMap(slotsMap),
     backends: createFakeMap(backendsMap),
-    reverseNats: createFakeMap(reverseNatsMap),
   } satisfies ServiceMaps;
   const time = { ms: 0 };
   const start = () => new KernelServices({ maps, nowMs: () => time.ms, graceMs: GRACE_MS });
@@ -47,7 +46,6 @@ function frontend(
 function walk(maps: ServiceMaps, last: number): (string | undefined)[] | undefined {
   const value = maps.frontends.lookup({ address: parseAddress(`10.96.0.${last}`), port: 80, protocol: 6, scope: 0 });
   if (value === undefined) return undefined;
-  assert.ok(maps.reverseNats.lookup(value.revNatIndex), 'the way back exists');
   return Array.from({ length: value.backendCount }, (_, slot) => {
     const found = maps.slots.lookup({ serviceId: value.serviceId, generation: value.generation, slot });
     assert.ok(found, `slot ${slot} exists`);
@@ -55,8 +53,7 @@ function walk(maps: ServiceMaps, last: number): (string | undefined)[] | undefin
   });
 }
 
-const counts = (maps: ServiceMaps): number[] =>
-  [maps.frontends, maps.slots, maps.backends, maps.reverseNats].map((map) => map.count());
+const counts = (maps: ServiceMaps): number[] => [maps.frontends, maps.slots, maps.backends].map((map) => map.count());
 
 test('a packet to a frontend finds its backends', () => {
   const { maps, services } = kernel();
@@ -76,11 +73,11 @@ test('the old generation is whole until its grace has passed, then it is gone', 
   const { maps, time, services } = kernel();
   services.update(frontend(5, [backend(2), backend(3)]));
   services.update(frontend(5, [backend(4)]));
-  assert.deepEqual(counts(maps), [2, 3, 3, 1]);
+  assert.deepEqual(counts(maps), [2, 3, 3]);
   time.ms = GRACE_MS;
   services.collect();
   assert.equal(services.nextCollectionMs, undefined);
-  assert.deepEqual(counts(maps), [2, 1, 1, 1]);
+  assert.deepEqual(counts(maps), [2, 1, 1]);
   assert.deepEqual(walk(maps, 5), ['10.244.1.4']);
 });
 
@@ -95,7 +92,7 @@ test('a backend that two frontends share stays until the second is gone', () => 
   services.delete('10.96.0.6:80/TCP');
   time.ms = 2 * GRACE_MS;
   services.collect();
-  assert.deepEqual(counts(maps), [0, 0, 0, 0]);
+  assert.deepEqual(counts(maps), [0, 0, 0]);
 });
 
 test('an address is known to belong to services as long as a frontend stands there', () => {
@@ -122,13 +119,13 @@ test('an agent that starts again takes everything over and writes nothing', () =
   const { maps, start, services } = kernel();
   services.update(frontend(5, [backend(2), backend(3)], { affinitySeconds: 60 }));
   services.update(frontend(6, [backend(3)]));
-  const before = [maps.frontends, maps.slots, maps.backends, maps.reverseNats].map((map) => [...map.entries()]);
+  const before = [maps.frontends, maps.slots, maps.backends].map((map) => [...map.entries()]);
   const again = start();
   again.update(frontend(6, [backend(3)]));
   again.update(frontend(5, [backend(2), backend(3)], { affinitySeconds: 60 }));
   assert.equal(again.compare().count, 0);
   assert.deepEqual(
-    [maps.frontends, maps.slots, maps.backends, maps.reverseNats].map((map) => [...map.entries()]),
+    [maps.frontends, maps.slots, maps.backends].map((map) => [...map.entries()]),
     before,
   );
 });
@@ -188,7 +185,7 @@ test('what could not be deleted after its grace is removed by the comparison', (
   [time.ms, failing.now] = [GRACE_MS, true];
   assert.throws(() => services.collect(), /ENOMEM/);
   failing.now = false;
-  assert.deepEqual(counts(maps), [2, 2, 2, 1]);
+  assert.deepEqual(counts(maps), [2, 2, 2]);
   services.compare();
-  assert.deepEqual([counts(maps), walk(maps, 5)], [[2, 1, 1, 1], ['10.244.1.3']]);
+  assert.deepEqual([counts(maps), walk(maps, 5)], [[2, 1, 1], ['10.244.1.3']]);
 });

@@ -5,15 +5,7 @@
  * the frontend in one write. What the old generation alone used goes after a grace, when no packet can hold it any more.
  */
 import type { TypedMap } from '@sluice/bpf';
-import {
-  type Backend,
-  type Frontend,
-  FrontendFlag,
-  type FrontendKey,
-  type ReverseNat,
-  type Slot,
-  type SlotKey,
-} from '@sluice/datapath';
+import { type Backend, type Frontend, FrontendFlag, type FrontendKey, type Slot, type SlotKey } from '@sluice/datapath';
 import { type Protocol, protocolName, protocolNumbers } from '@sluice/model';
 import type { Address } from '@sluice/net';
 import { type DesiredFrontend, keyOf } from './frontend.ts';
@@ -25,7 +17,6 @@ export interface ServiceMaps {
   readonly frontends: TypedMap<FrontendKey, Frontend>;
   readonly slots: TypedMap<SlotKey, Slot>;
   readonly backends: TypedMap<number, Backend>;
-  readonly reverseNats: TypedMap<number, ReverseNat>;
 }
 
 interface ActualFrontend {
@@ -147,7 +138,6 @@ export class KernelServices {
       this.#maps.slots.updateBatch(
         backendIds.map((backendId, slot) => [{ serviceId: id, generation, slot }, { backendId }] as const),
       );
-      this.#maps.reverseNats.update(id, { address: desired.address, port: desired.port, protocol: key.protocol });
       // Before the frontend: when there is no room for the mark, no frontend stays behind whose slots are gone.
       if (actual === undefined) this.#addresses.acquire(desired.address);
       marked = actual === undefined;
@@ -176,7 +166,6 @@ export class KernelServices {
     for (const range of retired.slots) this.#maps.slots.deleteBatch(slotKeys(range));
     this.#backends.release(retired.backendIds);
     if (retired.id === 0) return;
-    this.#maps.reverseNats.delete(retired.id);
     this.#ids.give(retired.id);
   }
 
@@ -219,15 +208,11 @@ export class KernelServices {
     for (const range of this.#retired.flatMap((retired) => retired.slots)) {
       live.add(slotSet(range.serviceId, range.generation));
     }
-    const ids = new Set([...this.#frontends.values()].map((frontend) => frontend.id));
-    for (const retired of this.#retired) ids.add(retired.id);
     const slots = [...this.#maps.slots.entries()]
       .map(([key]) => key)
       .filter((key) => !live.has(slotSet(key.serviceId, key.generation)));
-    const reverse = [...this.#maps.reverseNats.entries()].map(([id]) => id).filter((id) => !ids.has(id));
     this.#maps.slots.deleteBatch(slots);
-    this.#maps.reverseNats.deleteBatch(reverse);
-    return slots.length + reverse.length + this.#backends.removeUnused() + this.#addresses.repair();
+    return slots.length + this.#backends.removeUnused() + this.#addresses.repair();
   }
 }
 
@@ -251,7 +236,6 @@ function frontendValue(
     serviceId: place.id,
     generation: place.generation,
     backendCount: place.count,
-    revNatIndex: place.id,
     affinitySeconds: desired.affinitySeconds,
     flags: desired.affinitySeconds > 0 ? FrontendFlag.Affinity : 0,
   };

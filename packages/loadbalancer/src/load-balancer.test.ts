@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFakeMap } from '@sluice/bpf';
-import { backendsMap, frontendsMap, reverseNatsMap, slotsMap } from '@sluice/datapath';
+import { backendsMap, frontendsMap, slotsMap } from '@sluice/datapath';
 import {
   type EndpointSliceObject,
   objectKey,
@@ -26,7 +26,6 @@ function cluster() {
     frontends: createFakeMap(frontendsMap),
     slots: createFakeMap(slotsMap),
     backends: createFakeMap(backendsMap),
-    reverseNats: createFakeMap(reverseNatsMap),
   };
   return { services, endpointSlices, maps, log: silentLogger };
 }

@@ -129,13 +129,15 @@ export const endpointFlagNames: Readonly<Record<EndpointFlag, string>> = {
 /** enum event_type */
 export const EventType = {
   Drop: 1,
-  KernelDrop: 16,
+  Trace: 2,
+  KernelDrop: 3,
 } as const;
 export type EventType = (typeof EventType)[keyof typeof EventType];
 
 export const eventTypeNames: Readonly<Record<EventType, string>> = {
   1: 'drop',
-  16: 'kernel_drop',
+  2: 'trace',
+  3: 'kernel_drop',
 };
 
 /** enum frontend_flag */

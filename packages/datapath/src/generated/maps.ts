@@ -1,7 +1,7 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type NetnsEndpoint, type Packet, type ReverseNat, type Slot, type SlotKey, type SocketTranslations, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, netnsEndpointCodec, packetCodec, reverseNatCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type NetnsEndpoint, type Packet, type Slot, type SlotKey, type SocketTranslations, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, netnsEndpointCodec, packetCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
@@ -226,7 +226,7 @@ export const eventBudgetsMap: MapDescriptor<number, EventBudget> = {
   type: 6,
   keySize: 4,
   valueSize: 16,
-  maxEntries: 1,
+  maxEntries: 4,
   flags: 0,
   key: u32Codec,
   value: eventBudgetCodec,
@@ -241,7 +241,7 @@ export const eventLossesMap: MapDescriptor<number, bigint> = {
   type: 6,
   keySize: 4,
   valueSize: 8,
-  maxEntries: 1,
+  maxEntries: 4,
   flags: 0,
   key: u32Codec,
   value: u64Codec,
@@ -283,7 +283,9 @@ export const fragmentsMap: MapDescriptor<FragmentKey, FragmentPorts> = {
    0    2 source: __be16
    2    2 destination: __be16
    4    1 protocol: __u8
-   5    3 reserved: __u8[3]`,
+   5    1 is_known: __u8
+   6    1 has_waiting: __u8
+   7    1 reserved: __u8`,
 };
 
 export const frontendsMap: MapDescriptor<FrontendKey, Frontend> = {
@@ -305,10 +307,48 @@ export const frontendsMap: MapDescriptor<FrontendKey, Frontend> = {
    0    4 service_id: __u32
    4    4 generation: __u32
    8    4 backend_count: __u32
-  12    4 rev_nat_index: __u32
-  16    4 affinity_seconds: __u32
-  20    4 flags: __u32
-  24    8 reserved: __u32[2]`,
+  12    4 affinity_seconds: __u32
+  16    4 flags: __u32
+  20   12 reserved: __u32[3]`,
+};
+
+export const heldCountMap: MapDescriptor<number, number> = {
+  name: 'held_count',
+  type: 2,
+  keySize: 4,
+  valueSize: 4,
+  maxEntries: 1,
+  flags: 0,
+  key: u32Codec,
+  value: u32Codec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: '__u32, 4 bytes',
+};
+
+export const heldFragmentsMap: MapDescriptor<number, HeldFragment> = {
+  name: 'held_fragments',
+  type: 2,
+  keySize: 4,
+  valueSize: 9264,
+  maxEntries: 64,
+  flags: 0,
+  key: u32Codec,
+  value: heldFragmentCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct held_fragment, 9264 bytes
+   0   40 key: struct fragment_key
+   0   16   source: struct address
+   0   16     words: __be32[4]
+  16   16   destination: struct address
+  16   16     words: __be32[4]
+  32    4   id: __be32
+  36    1   protocol: __u8
+  37    3   reserved: __u8[3]
+  40    4 length: __u32
+  44    1 is_copy: __u8
+  45    1 direction: __u8
+  46    2 reserved: __u8[2]
+  48 9216 bytes: __u8[9216]`,
 };
 
 export const ipcacheMap: MapDescriptor<Address | undefined, IpcacheEntry> = {
@@ -351,21 +391,6 @@ export const ipcachePrefixMap: MapDescriptor<IpcachePrefixKey, IpcacheEntry> = {
   20    4 flags: __u32
   24    4 mtu: __u32
   28    4 reserved: __u32`,
-};
-
-export const kernelBudgetsMap: MapDescriptor<number, EventBudget> = {
-  name: 'kernel_budgets',
-  type: 6,
-  keySize: 4,
-  valueSize: 16,
-  maxEntries: 1,
-  flags: 0,
-  key: u32Codec,
-  value: eventBudgetCodec,
-  keyLayout: '__u32, 4 bytes',
-  valueLayout: `struct event_budget, 16 bytes
-   0    8 spent_until_ns: __u64
-   8    8 withheld: __u64`,
 };
 
 export const kernelDevicesMap: MapDescriptor<number, number> = {
@@ -457,13 +482,13 @@ export const packetsMap: MapDescriptor<number, Packet> = {
   name: 'packets',
   type: 6,
   keySize: 4,
-  valueSize: 152,
+  valueSize: 208,
   maxEntries: 1,
   flags: 0,
   key: u32Codec,
   value: packetCodec,
   keyLayout: '__u32, 4 bytes',
-  valueLayout: `struct packet, 152 bytes
+  valueLayout: `struct packet, 208 bytes
    0   40 tuple: struct tuple
    0   16   source: struct address
    0   16     words: __be32[4]
@@ -473,63 +498,57 @@ export const packetsMap: MapDescriptor<number, Packet> = {
   34    2   destination_port: __be16
   36    1   protocol: __u8
   37    3   reserved: __u8[3]
-  40   20 frontend: struct tuple_end
-  40   16   address: struct address
+  40   40 arrived: struct tuple
+  40   16   source: struct address
   40   16     words: __be32[4]
-  56    2   port: __be16
-  58    2   reserved: __u8[2]
-  60   20 reply_source: struct tuple_end
-  60   16   address: struct address
-  60   16     words: __be32[4]
-  76    2   port: __be16
-  78    2   reserved: __u8[2]
-  80    4 source_identity: __u32
-  84    4 destination_identity: __u32
-  88    4 endpoint_id: __u32
-  92    4 line: __u32
-  96    4 transport_offset: __u32
- 100    4 end_offset: __u32
- 104    4 wire_length: __u32
- 108    4 mtu: __u32
- 112    4 fragment_id: __be32
- 116    4 backend_id: __u32
- 120    4 generation: __u32
- 124    6 destination_mac: struct mac
- 124    6   bytes: __u8[6]
- 130    6 source_mac: struct mac
- 130    6   bytes: __u8[6]
- 136    2 ethertype: __be16
- 138    1 direction: __u8
- 139    1 trace_point: __u8
- 140    1 fragment: __u8
- 141    1 hop_limit: __u8
- 142    1 tcp_flags: __u8
- 143    1 icmp_type: __u8
- 144    1 icmp_code: __u8
- 145    1 is_icmp_error: __u8
- 146    1 dont_fragment: __u8
- 147    1 is_unroutable: __u8
- 148    1 ct_status: __u8
- 149    1 lacks_ports: __u8
- 150    2 reserved: __u8[2]`,
-};
-
-export const reverseNatsMap: MapDescriptor<number, ReverseNat> = {
-  name: 'reverse_nats',
-  type: 1,
-  keySize: 4,
-  valueSize: 20,
-  maxEntries: 65536,
-  flags: 1,
-  key: u32Codec,
-  value: reverseNatCodec,
-  keyLayout: '__u32, 4 bytes',
-  valueLayout: `struct reverse_nat, 20 bytes
-   0   16 address: struct address
-   0   16   words: __be32[4]
-  16    2 port: __be16
-  18    1 protocol: __u8
-  19    1 reserved: __u8`,
+  56   16   destination: struct address
+  56   16     words: __be32[4]
+  72    2   source_port: __be16
+  74    2   destination_port: __be16
+  76    1   protocol: __u8
+  77    3   reserved: __u8[3]
+  80   20 frontend: struct tuple_end
+  80   16   address: struct address
+  80   16     words: __be32[4]
+  96    2   port: __be16
+  98    2   reserved: __u8[2]
+ 100   16 tunnel_sender: struct address
+ 100   16   words: __be32[4]
+ 116   20 reply_source: struct tuple_end
+ 116   16   address: struct address
+ 116   16     words: __be32[4]
+ 132    2   port: __be16
+ 134    2   reserved: __u8[2]
+ 136    4 source_identity: __u32
+ 140    4 destination_identity: __u32
+ 144    4 endpoint_id: __u32
+ 148    4 line: __u32
+ 152    4 transport_offset: __u32
+ 156    4 end_offset: __u32
+ 160    4 wire_length: __u32
+ 164    4 mtu: __u32
+ 168    4 fragment_id: __be32
+ 172    4 backend_id: __u32
+ 176    4 generation: __u32
+ 180    6 destination_mac: struct mac
+ 180    6   bytes: __u8[6]
+ 186    6 source_mac: struct mac
+ 186    6   bytes: __u8[6]
+ 192    2 ethertype: __be16
+ 194    1 direction: __u8
+ 195    1 trace_point: __u8
+ 196    1 fragment: __u8
+ 197    1 hop_limit: __u8
+ 198    1 tcp_flags: __u8
+ 199    1 icmp_type: __u8
+ 200    1 icmp_code: __u8
+ 201    1 is_icmp_error: __u8
+ 202    1 dont_fragment: __u8
+ 203    1 is_unroutable: __u8
+ 204    1 ct_status: __u8
+ 205    1 lacks_ports: __u8
+ 206    1 has_waiting: __u8
+ 207    1 reserved: __u8`,
 };
 
 export const shotPacketsMap: MapDescriptor<number, bigint> = {
@@ -566,27 +585,26 @@ export const translationsMap: MapDescriptor<number, SocketTranslations> = {
   name: 'translations',
   type: 24,
   keySize: 4,
-  valueSize: 424,
+  valueSize: 392,
   maxEntries: 0,
   flags: 1,
   key: i32Codec,
   value: socketTranslationsCodec,
   keyLayout: 'int, 4 bytes',
-  valueLayout: `struct socket_translations, 424 bytes
+  valueLayout: `struct socket_translations, 392 bytes
    0    4 lock: struct bpf_spin_lock
    0    4   val: __u32
    4    4 uses: __u32
-   8  416 entries: struct translation[8]
+   8  384 entries: struct translation[8]
    8   16   frontend: struct address
    8   16     words: __be32[4]
   24   16   backend: struct address
   24   16     words: __be32[4]
   40    2   frontend_port: __be16
   42    2   backend_port: __be16
-  44    4   rev_nat_index: __u32
-  48    4   backend_id: __u32
-  52    4   generation: __u32
-  56    4   last_use: __u32`,
+  44    4   backend_id: __u32
+  48    4   generation: __u32
+  52    4   last_use: __u32`,
 };
 
 /** All of them, by the name in C. */
@@ -604,16 +622,16 @@ export const mapDescriptors = {
   events: eventsMap,
   fragments: fragmentsMap,
   frontends: frontendsMap,
+  held_count: heldCountMap,
+  held_fragments: heldFragmentsMap,
   ipcache: ipcacheMap,
   ipcache_prefix: ipcachePrefixMap,
-  kernel_budgets: kernelBudgetsMap,
   kernel_devices: kernelDevicesMap,
   kernel_drops: kernelDropsMap,
   kernel_places: kernelPlacesMap,
   kernel_settings: kernelSettingsMap,
   netns_endpoints: netnsEndpointsMap,
   packets: packetsMap,
-  reverse_nats: reverseNatsMap,
   shot_packets: shotPacketsMap,
   slots: slotsMap,
   translations: translationsMap,

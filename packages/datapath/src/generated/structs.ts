@@ -111,10 +111,89 @@ export const connectionCodec: Codec<Connection> = {
   },
 };
 
+/** struct fragment_key */
+export interface FragmentKey {
+  readonly source: Address | undefined;
+  readonly destination: Address | undefined;
+  readonly id: number;
+  readonly protocol: number;
+}
+
+export const fragmentKeyCodec: Codec<FragmentKey> = {
+  size: 40,
+  encode(value, view, offset) {
+    addressCodec.encode(value.source, view, offset);
+    addressCodec.encode(value.destination, view, offset + 16);
+    view.setUint32(offset + 32, value.id);
+    view.setUint8(offset + 36, value.protocol);
+    zeroBytes(view, offset + 37, 3);
+  },
+  decode(view, offset) {
+    return {
+      source: addressCodec.decode(view, offset),
+      destination: addressCodec.decode(view, offset + 16),
+      id: view.getUint32(offset + 32),
+      protocol: view.getUint8(offset + 36),
+    };
+  },
+};
+
+/** struct fragment_ports */
+export interface FragmentPorts {
+  readonly source: number;
+  readonly destination: number;
+  readonly protocol: number;
+  readonly isKnown: number;
+  readonly hasWaiting: number;
+}
+
+export const fragmentPortsCodec: Codec<FragmentPorts> = {
+  size: 8,
+  encode(value, view, offset) {
+    view.setUint16(offset, value.source);
+    view.setUint16(offset + 2, value.destination);
+    view.setUint8(offset + 4, value.protocol);
+    view.setUint8(offset + 5, value.isKnown);
+    view.setUint8(offset + 6, value.hasWaiting);
+    zeroBytes(view, offset + 7, 1);
+  },
+  decode(view, offset) {
+    return {
+      source: view.getUint16(offset),
+      destination: view.getUint16(offset + 2),
+      protocol: view.getUint8(offset + 4),
+      isKnown: view.getUint8(offset + 5),
+      hasWaiting: view.getUint8(offset + 6),
+    };
+  },
+};
+
+/** struct event_budget */
+export interface EventBudget {
+  readonly spentUntilNs: bigint;
+  readonly withheld: bigint;
+}
+
+export const eventBudgetCodec: Codec<EventBudget> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.spentUntilNs, true);
+    view.setBigUint64(offset + 8, value.withheld, true);
+  },
+  decode(view, offset) {
+    return {
+      spentUntilNs: view.getBigUint64(offset, true),
+      withheld: view.getBigUint64(offset + 8, true),
+    };
+  },
+};
+
 /** struct packet */
 export interface Packet {
   readonly tuple: Tuple;
+  readonly arrived: Tuple;
   readonly frontend: TupleEnd;
+  readonly tunnelSender: Address | undefined;
   readonly replySource: TupleEnd;
   readonly sourceIdentity: number;
   readonly destinationIdentity: number;
@@ -142,73 +221,80 @@ export interface Packet {
   readonly isUnroutable: number;
   readonly ctStatus: number;
   readonly lacksPorts: number;
+  readonly hasWaiting: number;
 }
 
 export const packetCodec: Codec<Packet> = {
-  size: 152,
+  size: 208,
   encode(value, view, offset) {
     tupleCodec.encode(value.tuple, view, offset);
-    tupleEndCodec.encode(value.frontend, view, offset + 40);
-    tupleEndCodec.encode(value.replySource, view, offset + 60);
-    view.setUint32(offset + 80, value.sourceIdentity, true);
-    view.setUint32(offset + 84, value.destinationIdentity, true);
-    view.setUint32(offset + 88, value.endpointId, true);
-    view.setUint32(offset + 92, value.line, true);
-    view.setUint32(offset + 96, value.transportOffset, true);
-    view.setUint32(offset + 100, value.endOffset, true);
-    view.setUint32(offset + 104, value.wireLength, true);
-    view.setUint32(offset + 108, value.mtu, true);
-    view.setUint32(offset + 112, value.fragmentId);
-    view.setUint32(offset + 116, value.backendId, true);
-    view.setUint32(offset + 120, value.generation, true);
-    macCodec.encode(value.destinationMac, view, offset + 124);
-    macCodec.encode(value.sourceMac, view, offset + 130);
-    view.setUint16(offset + 136, value.ethertype);
-    view.setUint8(offset + 138, value.direction);
-    view.setUint8(offset + 139, value.tracePoint);
-    view.setUint8(offset + 140, value.fragment);
-    view.setUint8(offset + 141, value.hopLimit);
-    view.setUint8(offset + 142, value.tcpFlags);
-    view.setUint8(offset + 143, value.icmpType);
-    view.setUint8(offset + 144, value.icmpCode);
-    view.setUint8(offset + 145, value.isIcmpError);
-    view.setUint8(offset + 146, value.dontFragment);
-    view.setUint8(offset + 147, value.isUnroutable);
-    view.setUint8(offset + 148, value.ctStatus);
-    view.setUint8(offset + 149, value.lacksPorts);
-    zeroBytes(view, offset + 150, 2);
+    tupleCodec.encode(value.arrived, view, offset + 40);
+    tupleEndCodec.encode(value.frontend, view, offset + 80);
+    addressCodec.encode(value.tunnelSender, view, offset + 100);
+    tupleEndCodec.encode(value.replySource, view, offset + 116);
+    view.setUint32(offset + 136, value.sourceIdentity, true);
+    view.setUint32(offset + 140, value.destinationIdentity, true);
+    view.setUint32(offset + 144, value.endpointId, true);
+    view.setUint32(offset + 148, value.line, true);
+    view.setUint32(offset + 152, value.transportOffset, true);
+    view.setUint32(offset + 156, value.endOffset, true);
+    view.setUint32(offset + 160, value.wireLength, true);
+    view.setUint32(offset + 164, value.mtu, true);
+    view.setUint32(offset + 168, value.fragmentId);
+    view.setUint32(offset + 172, value.backendId, true);
+    view.setUint32(offset + 176, value.generation, true);
+    macCodec.encode(value.destinationMac, view, offset + 180);
+    macCodec.encode(value.sourceMac, view, offset + 186);
+    view.setUint16(offset + 192, value.ethertype);
+    view.setUint8(offset + 194, value.direction);
+    view.setUint8(offset + 195, value.tracePoint);
+    view.setUint8(offset + 196, value.fragment);
+    view.setUint8(offset + 197, value.hopLimit);
+    view.setUint8(offset + 198, value.tcpFlags);
+    view.setUint8(offset + 199, value.icmpType);
+    view.setUint8(offset + 200, value.icmpCode);
+    view.setUint8(offset + 201, value.isIcmpError);
+    view.setUint8(offset + 202, value.dontFragment);
+    view.setUint8(offset + 203, value.isUnroutable);
+    view.setUint8(offset + 204, value.ctStatus);
+    view.setUint8(offset + 205, value.lacksPorts);
+    view.setUint8(offset + 206, value.hasWaiting);
+    zeroBytes(view, offset + 207, 1);
   },
   decode(view, offset) {
     return {
       tuple: tupleCodec.decode(view, offset),
-      frontend: tupleEndCodec.decode(view, offset + 40),
-      replySource: tupleEndCodec.decode(view, offset + 60),
-      sourceIdentity: view.getUint32(offset + 80, true),
-      destinationIdentity: view.getUint32(offset + 84, true),
-      endpointId: view.getUint32(offset + 88, true),
-      line: view.getUint32(offset + 92, true),
-      transportOffset: view.getUint32(offset + 96, true),
-      endOffset: view.getUint32(offset + 100, true),
-      wireLength: view.getUint32(offset + 104, true),
-      mtu: view.getUint32(offset + 108, true),
-      fragmentId: view.getUint32(offset + 112),
-      backendId: view.getUint32(offset + 116, true),
-      generation: view.getUint32(offset + 120, true),
-      destinationMac: macCodec.decode(view, offset + 124),
-      sourceMac: macCodec.decode(view, offset + 130),
-      ethertype: view.getUint16(offset + 136),
-      direction: view.getUint8(offset + 138),
-      tracePoint: view.getUint8(offset + 139),
-      fragment: view.getUint8(offset + 140),
-      hopLimit: view.getUint8(offset + 141),
-      tcpFlags: view.getUint8(offset + 142),
-      icmpType: view.getUint8(offset + 143),
-      icmpCode: view.getUint8(offset + 144),
-      isIcmpError: view.getUint8(offset + 145),
-      dontFragment: view.getUint8(offset + 146),
-      isUnroutable: view.getUint8(offset + 147),
-      ctStatus: view.getUint8(offset + 148),
-      lacksPorts: view.getUint8(offset + 149),
+      arrived: tupleCodec.decode(view, offset + 40),
+      frontend: tupleEndCodec.decode(view, offset + 80),
+      tunnelSender: addressCodec.decode(view, offset + 100),
+      replySource: tupleEndCodec.decode(view, offset + 116),
+      sourceIdentity: view.getUint32(offset + 136, true),
+      destinationIdentity: view.getUint32(offset + 140, true),
+      endpointId: view.getUint32(offset + 144, true),
+      line: view.getUint32(offset + 148, true),
+      transportOffset: view.getUint32(offset + 152, true),
+      endOffset: view.getUint32(offset + 156, true),
+      wireLength: view.getUint32(offset + 160, true),
+      mtu: view.getUint32(offset + 164, true),
+      fragmentId: view.getUint32(offset + 168),
+      backendId: view.getUint32(offset + 172, true),
+      generation: view.getUint32(offset + 176, true),
+      destinationMac: macCodec.decode(view, offset + 180),
+      sourceMac: macCodec.decode(view, offset + 186),
+      ethertype: view.getUint16(offset + 192),
+      direction: view.getUint8(offset + 194),
+      tracePoint: view.getUint8(offset + 195),
+      fragment: view.getUint8(offset + 196),
+      hopLimit: view.getUint8(offset + 197),
+      tcpFlags: view.getUint8(offset + 198),
+      icmpType: view.getUint8(offset + 199),
+      icmpCode: view.getUint8(offset + 200),
+      isIcmpError: view.getUint8(offset + 201),
+      dontFragment: view.getUint8(offset + 202),
+      isUnroutable: view.getUint8(offset + 203),
+      ctStatus: view.getUint8(offset + 204),
+      lacksPorts: view.getUint8(offset + 205),
+      hasWaiting: view.getUint8(offset + 206),
     };
   },
 };
@@ -250,26 +336,6 @@ export const counterCodec: Codec<Counter> = {
     return {
       packets: view.getBigUint64(offset, true),
       bytes: view.getBigUint64(offset + 8, true),
-    };
-  },
-};
-
-/** struct event_budget */
-export interface EventBudget {
-  readonly spentUntilNs: bigint;
-  readonly withheld: bigint;
-}
-
-export const eventBudgetCodec: Codec<EventBudget> = {
-  size: 16,
-  encode(value, view, offset) {
-    view.setBigUint64(offset, value.spentUntilNs, true);
-    view.setBigUint64(offset + 8, value.withheld, true);
-  },
-  decode(view, offset) {
-    return {
-      spentUntilNs: view.getBigUint64(offset, true),
-      withheld: view.getBigUint64(offset + 8, true),
     };
   },
 };
@@ -354,53 +420,34 @@ export const netnsEndpointCodec: Codec<NetnsEndpoint> = {
   },
 };
 
-/** struct fragment_key */
-export interface FragmentKey {
-  readonly source: Address | undefined;
-  readonly destination: Address | undefined;
-  readonly id: number;
-  readonly protocol: number;
+/** struct held_fragment */
+export interface HeldFragment {
+  readonly key: FragmentKey;
+  readonly length: number;
+  readonly isCopy: number;
+  readonly direction: number;
+  readonly bytes: Uint8Array;
 }
 
-export const fragmentKeyCodec: Codec<FragmentKey> = {
-  size: 40,
+const heldFragmentBytesCodec = bytesCodec(9216);
+
+export const heldFragmentCodec: Codec<HeldFragment> = {
+  size: 9264,
   encode(value, view, offset) {
-    addressCodec.encode(value.source, view, offset);
-    addressCodec.encode(value.destination, view, offset + 16);
-    view.setUint32(offset + 32, value.id);
-    view.setUint8(offset + 36, value.protocol);
-    zeroBytes(view, offset + 37, 3);
+    fragmentKeyCodec.encode(value.key, view, offset);
+    view.setUint32(offset + 40, value.length, true);
+    view.setUint8(offset + 44, value.isCopy);
+    view.setUint8(offset + 45, value.direction);
+    zeroBytes(view, offset + 46, 2);
+    heldFragmentBytesCodec.encode(value.bytes, view, offset + 48);
   },
   decode(view, offset) {
     return {
-      source: addressCodec.decode(view, offset),
-      destination: addressCodec.decode(view, offset + 16),
-      id: view.getUint32(offset + 32),
-      protocol: view.getUint8(offset + 36),
-    };
-  },
-};
-
-/** struct fragment_ports */
-export interface FragmentPorts {
-  readonly source: number;
-  readonly destination: number;
-  readonly protocol: number;
-}
-
-export const fragmentPortsCodec: Codec<FragmentPorts> = {
-  size: 8,
-  encode(value, view, offset) {
-    view.setUint16(offset, value.source);
-    view.setUint16(offset + 2, value.destination);
-    view.setUint8(offset + 4, value.protocol);
-    zeroBytes(view, offset + 5, 3);
-  },
-  decode(view, offset) {
-    return {
-      source: view.getUint16(offset),
-      destination: view.getUint16(offset + 2),
-      protocol: view.getUint8(offset + 4),
+      key: fragmentKeyCodec.decode(view, offset),
+      length: view.getUint32(offset + 40, true),
+      isCopy: view.getUint8(offset + 44),
+      direction: view.getUint8(offset + 45),
+      bytes: heldFragmentBytesCodec.decode(view, offset + 48),
     };
   },
 };
@@ -559,7 +606,6 @@ export interface Frontend {
   readonly serviceId: number;
   readonly generation: number;
   readonly backendCount: number;
-  readonly revNatIndex: number;
   readonly affinitySeconds: number;
   readonly flags: number;
 }
@@ -570,19 +616,17 @@ export const frontendCodec: Codec<Frontend> = {
     view.setUint32(offset, value.serviceId, true);
     view.setUint32(offset + 4, value.generation, true);
     view.setUint32(offset + 8, value.backendCount, true);
-    view.setUint32(offset + 12, value.revNatIndex, true);
-    view.setUint32(offset + 16, value.affinitySeconds, true);
-    view.setUint32(offset + 20, value.flags, true);
-    zeroBytes(view, offset + 24, 8);
+    view.setUint32(offset + 12, value.affinitySeconds, true);
+    view.setUint32(offset + 16, value.flags, true);
+    zeroBytes(view, offset + 20, 12);
   },
   decode(view, offset) {
     return {
       serviceId: view.getUint32(offset, true),
       generation: view.getUint32(offset + 4, true),
       backendCount: view.getUint32(offset + 8, true),
-      revNatIndex: view.getUint32(offset + 12, true),
-      affinitySeconds: view.getUint32(offset + 16, true),
-      flags: view.getUint32(offset + 20, true),
+      affinitySeconds: view.getUint32(offset + 12, true),
+      flags: view.getUint32(offset + 16, true),
     };
   },
 };
@@ -654,30 +698,6 @@ export const backendCodec: Codec<Backend> = {
   },
 };
 
-/** struct reverse_nat */
-export interface ReverseNat {
-  readonly address: Address | undefined;
-  readonly port: number;
-  readonly protocol: number;
-}
-
-export const reverseNatCodec: Codec<ReverseNat> = {
-  size: 20,
-  encode(value, view, offset) {
-    addressCodec.encode(value.address, view, offset);
-    view.setUint16(offset + 16, value.port);
-    view.setUint8(offset + 18, value.protocol);
-    zeroBytes(view, offset + 19, 1);
-  },
-  decode(view, offset) {
-    return {
-      address: addressCodec.decode(view, offset),
-      port: view.getUint16(offset + 16),
-      protocol: view.getUint8(offset + 18),
-    };
-  },
-};
-
 /** struct affinity_key */
 export interface AffinityKey {
   readonly client: Address | undefined;
@@ -744,23 +764,21 @@ export interface Translation {
   readonly backend: Address | undefined;
   readonly frontendPort: number;
   readonly backendPort: number;
-  readonly revNatIndex: number;
   readonly backendId: number;
   readonly generation: number;
   readonly lastUse: number;
 }
 
 export const translationCodec: Codec<Translation> = {
-  size: 52,
+  size: 48,
   encode(value, view, offset) {
     addressCodec.encode(value.frontend, view, offset);
     addressCodec.encode(value.backend, view, offset + 16);
     view.setUint16(offset + 32, value.frontendPort);
     view.setUint16(offset + 34, value.backendPort);
-    view.setUint32(offset + 36, value.revNatIndex, true);
-    view.setUint32(offset + 40, value.backendId, true);
-    view.setUint32(offset + 44, value.generation, true);
-    view.setUint32(offset + 48, value.lastUse, true);
+    view.setUint32(offset + 36, value.backendId, true);
+    view.setUint32(offset + 40, value.generation, true);
+    view.setUint32(offset + 44, value.lastUse, true);
   },
   decode(view, offset) {
     return {
@@ -768,10 +786,9 @@ export const translationCodec: Codec<Translation> = {
       backend: addressCodec.decode(view, offset + 16),
       frontendPort: view.getUint16(offset + 32),
       backendPort: view.getUint16(offset + 34),
-      revNatIndex: view.getUint32(offset + 36, true),
-      backendId: view.getUint32(offset + 40, true),
-      generation: view.getUint32(offset + 44, true),
-      lastUse: view.getUint32(offset + 48, true),
+      backendId: view.getUint32(offset + 36, true),
+      generation: view.getUint32(offset + 40, true),
+      lastUse: view.getUint32(offset + 44, true),
     };
   },
 };
@@ -786,7 +803,7 @@ export interface SocketTranslations {
 const socketTranslationsEntriesCodec = arrayCodec(translationCodec, 8);
 
 export const socketTranslationsCodec: Codec<SocketTranslations> = {
-  size: 424,
+  size: 392,
   encode(value, view, offset) {
     bpfSpinLockCodec.encode(value.lock, view, offset);
     view.setUint32(offset + 4, value.uses, true);
@@ -859,6 +876,70 @@ export const dropEventCodec: Codec<DropEvent> = {
   },
 };
 
+/** struct trace_event */
+export interface TraceEvent {
+  readonly type: number;
+  readonly state: number;
+  readonly direction: number;
+  readonly tracePoint: number;
+  readonly ifindex: number;
+  readonly timestampNs: bigint;
+  readonly tuple: Tuple;
+  readonly dnat: TupleEnd;
+  readonly snat: TupleEnd;
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly endpointId: number;
+  readonly tcpFlags: readonly number[];
+  readonly packets: readonly bigint[];
+  readonly bytes: readonly bigint[];
+}
+
+const traceEventTcpFlagsCodec = arrayCodec(u8Codec, 2);
+const traceEventPacketsCodec = arrayCodec(u64Codec, 2);
+const traceEventBytesCodec = arrayCodec(u64Codec, 2);
+
+export const traceEventCodec: Codec<TraceEvent> = {
+  size: 144,
+  encode(value, view, offset) {
+    view.setUint8(offset, value.type);
+    view.setUint8(offset + 1, value.state);
+    view.setUint8(offset + 2, value.direction);
+    view.setUint8(offset + 3, value.tracePoint);
+    view.setUint32(offset + 4, value.ifindex, true);
+    view.setBigUint64(offset + 8, value.timestampNs, true);
+    tupleCodec.encode(value.tuple, view, offset + 16);
+    tupleEndCodec.encode(value.dnat, view, offset + 56);
+    tupleEndCodec.encode(value.snat, view, offset + 76);
+    view.setUint32(offset + 96, value.sourceIdentity, true);
+    view.setUint32(offset + 100, value.destinationIdentity, true);
+    view.setUint32(offset + 104, value.endpointId, true);
+    traceEventTcpFlagsCodec.encode(value.tcpFlags, view, offset + 108);
+    zeroBytes(view, offset + 110, 2);
+    traceEventPacketsCodec.encode(value.packets, view, offset + 112);
+    traceEventBytesCodec.encode(value.bytes, view, offset + 128);
+  },
+  decode(view, offset) {
+    return {
+      type: view.getUint8(offset),
+      state: view.getUint8(offset + 1),
+      direction: view.getUint8(offset + 2),
+      tracePoint: view.getUint8(offset + 3),
+      ifindex: view.getUint32(offset + 4, true),
+      timestampNs: view.getBigUint64(offset + 8, true),
+      tuple: tupleCodec.decode(view, offset + 16),
+      dnat: tupleEndCodec.decode(view, offset + 56),
+      snat: tupleEndCodec.decode(view, offset + 76),
+      sourceIdentity: view.getUint32(offset + 96, true),
+      destinationIdentity: view.getUint32(offset + 100, true),
+      endpointId: view.getUint32(offset + 104, true),
+      tcpFlags: traceEventTcpFlagsCodec.decode(view, offset + 108),
+      packets: traceEventPacketsCodec.decode(view, offset + 112),
+      bytes: traceEventBytesCodec.decode(view, offset + 128),
+    };
+  },
+};
+
 /** struct kernel_drop_event */
 export interface KernelDropEvent {
   readonly type: number;
@@ -918,11 +999,10 @@ export interface InspectedTranslation {
 }
 
 export const inspectedTranslationCodec: Codec<InspectedTranslation> = {
-  size: 64,
+  size: 56,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.socketCookie, true);
     translationCodec.encode(value.translation, view, offset + 8);
-    zeroBytes(view, offset + 60, 4);
   },
   decode(view, offset) {
     return {

@@ -1,11 +1,7 @@
-import { type BpfMap, openRingBuffer } from '@sluice/bpf';
 import type { Address } from '@sluice/net';
-import type { Logger } from '@sluice/runtime';
 import { type EventTime, timeOfEvent } from './event-time.ts';
-import { Direction, DropReason, EventType, TracePoint } from './generated/enums.ts';
+import { Direction, DropReason, TracePoint } from './generated/enums.ts';
 import { dropEventCodec } from './generated/structs.ts';
-import { decodeKernelDrop, type KernelDrop } from './kernel-drop-event.ts';
-import type { DatapathMaps } from './maps.ts';
 
 /** A packet that was dropped by one of our programs. */
 export interface PacketDrop {
@@ -63,53 +59,13 @@ export function decodeDrop(record: DataView, time: EventTime): PacketDrop {
   };
 }
 
-function memberOf<Value extends number>(members: Readonly<Record<string, Value>>, value: number, what: string): Value {
+/** Throws RangeError on a number that is none of an enum's. */
+export function memberOf<Value extends number>(
+  members: Readonly<Record<string, Value>>,
+  value: number,
+  what: string,
+): Value {
   const member = Object.values(members).find((candidate) => candidate === value);
   if (member === undefined) throw new RangeError(`${value} is no ${what}`);
   return member;
-}
-
-/** What stands in the ring. */
-export type DropEvent = PacketDrop | KernelDrop;
-
-export interface Drops extends Disposable {
-  /** Reads what is there without waiting to be woken; returns how many. */
-  drain(): number;
-  /** Events that found the ring full since the map was made. */
-  lost(): bigint;
-  /** Events that a CPU's budget did not allow since the map was made; their packets are counted all the same. */
-  withheld(): bigint;
-}
-
-export interface DropsOptions {
-  readonly ring: BpfMap;
-  readonly maps: Pick<DatapathMaps, 'eventBudgets' | 'eventLosses' | 'kernelBudgets'>;
-  readonly onEvent: (event: DropEvent) => void;
-  readonly log: Logger;
-}
-
-export function openDrops({ ring, maps, onEvent, log }: DropsOptions): Drops {
-  const reader = openRingBuffer(ring, (record) => onEvent(decodeEvent(record)), {
-    losses: maps.eventLosses,
-    // The ring is pinned: it may hold what the programs of another version wrote before ours took their places.
-    onError: (error) => log.warn({ error }, 'a drop event cannot be read and is left out'),
-  });
-  return {
-    drain: () => reader.drain(),
-    lost: () => reader.lost(),
-    withheld: () =>
-      [maps.eventBudgets, maps.kernelBudgets]
-        .flatMap((budgets) => budgets.lookup(0) ?? [])
-        .reduce((sum, budget) => sum + budget.withheld, 0n),
-    [Symbol.dispose]: () => reader[Symbol.dispose](),
-  };
-}
-
-function decodeEvent(record: DataView): DropEvent {
-  const isKernel = record.byteLength > 0 && record.getUint8(0) === EventType.KernelDrop;
-  return isKernel ? decodeKernelDrop(record, eventTime()) : decodeDrop(record, eventTime());
-}
-
-function eventTime(): EventTime {
-  return { now: Date.now(), monotonicNs: process.hrtime.bigint() };
 }

@@ -1,0 +1,79 @@
+/*
+ * Connection tracking (ct). Two tables: what is not yet established lives in an LRU (`conntrack_new`), a handshake or
+ * a first reply moves it into a plain hash (`conntrack`), which no flood can evict.
+ *
+ * A connection has one entry, under the tuple of its first packet as it is forwarded: destination translated, source
+ * not. Each translation adds an alias, an entry that stands under the tuple that the other side of the translation
+ * sees and leads to the connection. An alias has no life of its own: without its connection it counts as absent.
+ *
+ *   client -> frontend         alias (DNAT), leads to the backend
+ *   client -> backend          the connection
+ *   world -> node              alias (SNAT), leads to the client: replies to a translated source
+ */
+#pragma once
+#include "limits.h"
+#include "map.h"
+#include "tuple.h"
+
+enum ct_state {
+	CT_STATE_NEW = 0,
+	CT_STATE_ESTABLISHED = 1,
+	/* A FIN in one direction. */
+	CT_STATE_CLOSING = 2,
+	/* FINs in both directions, or a RST. */
+	CT_STATE_CLOSED = 3,
+};
+
+enum ct_kind {
+	CT_KIND_CONNECTION = 0,
+	CT_KIND_DNAT_ALIAS = 1,
+	CT_KIND_SNAT_ALIAS = 2,
+};
+
+struct connection {
+	/* Past it the entry counts as absent. An alias has none. */
+	__u64 expires_ns;
+	__u64 created_ns;
+	/* [0] in the tuple's direction, [1] replies. */
+	__u64 packets[2];
+	__u64 bytes[2];
+	__u32 source_identity;
+	__u32 destination_identity;
+	/* Of a DNAT alias: chosen from the frontend, in which generation of its service. */
+	__u32 backend_id;
+	__u32 generation;
+	/* The frontend that the client named. Of a DNAT alias: the backend. */
+	struct tuple_end dnat;
+	/* What the source is translated to. Of an SNAT alias: the client. */
+	struct tuple_end snat;
+	/* enum ct_state */
+	__u8 state;
+	/* enum ct_kind */
+	__u8 kind;
+	/* Union of the TCP flags seen, by direction as above. */
+	__u8 tcp_flags[2];
+	__u32 reserved[3];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CONNTRACK_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct tuple);
+	__type(value, struct connection);
+} conntrack SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, CONNTRACK_NEW_MAX);
+	__type(key, struct tuple);
+	__type(value, struct connection);
+} conntrack_new SEC(".maps");
+
+/* [0] of each CPU: an entry that is being made, too large for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct connection);
+} connection_drafts SEC(".maps");
