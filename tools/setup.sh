@@ -4,6 +4,7 @@
 #
 #   sh tools/setup.sh              the machine for the lab and the kernel tests (root)
 #   sh tools/setup.sh --tests      the same, and the programs that tests hold our answers against
+#   sh tools/setup.sh --kernels    the same, and what boots other kernels in an emulated machine
 #   sh tools/setup.sh --packages   only what `npm run check` needs (no root once the Debian packages are there)
 set -eu
 
@@ -14,8 +15,9 @@ case "${1-}" in
 '') ;;
 --packages) mode=packages ;;
 --tests) mode=tests ;;
+--kernels) mode=kernels ;;
 *)
-	echo "setup: unknown option $1; use no option, --tests or --packages" >&2
+	echo "setup: unknown option $1; use no option, --tests, --kernels or --packages" >&2
 	exit 2
 	;;
 esac
@@ -27,7 +29,11 @@ compile_packages="$compile_packages libatomic1"
 check_packages="clang-format-19"
 lab_packages="iproute2"
 test_packages="iptables nftables"
-[ "$mode" != tests ] || lab_packages="$lab_packages $test_packages"
+kernel_packages="qemu-system-x86 busybox-static xz-utils zstd"
+case "$mode" in
+tests) lab_packages="$lab_packages $test_packages" ;;
+kernels) lab_packages="$lab_packages $test_packages $kernel_packages" ;;
+esac
 
 progress() {
 	echo "setup: $*"

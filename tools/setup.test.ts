@@ -54,6 +54,12 @@ test('missing Debian packages are named with the command that installs them', ()
   assert.match(stderr, /as root: apt-get install libbpf-dev linux-libc-dev libc6-dev libatomic1 clang-format-19/);
 });
 
+test('what boots other kernels is named only where that is asked for', () => {
+  const machine = { 'dpkg-query': 'echo "ii  clang-19"', id: 'echo 1000', uname: uname('Linux', '6.18.0') };
+  assert.match(setup(machine, '--kernels').stderr, /qemu-system-x86 busybox-static/);
+  assert.doesNotMatch(setup(machine, '--tests').stderr, /qemu/);
+});
+
 test('an unknown option is refused', () => {
   const { status, stderr } = setup({}, '--pakages');
   assert.equal(status, 2);

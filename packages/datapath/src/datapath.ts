@@ -5,6 +5,7 @@ import { type DatapathEvent, type Events, openEvents } from './events.ts';
 import type { Configuration } from './generated/configuration.ts';
 import { type Inspection, openInspection } from './inspection.ts';
 import { type KernelDrops, kernelDropsLink, openKernelDrops } from './kernel-drops.ts';
+import { requireKernel } from './kernel-floor.ts';
 import {
   type Attachment,
   cgroupTarget,
@@ -83,6 +84,7 @@ const TO_NETWORK_PREFIX = 'to_network_';
  * atomically. What is not attached yet is attached by the attach functions.
  */
 export function openDatapath(options: DatapathOptions): Datapath {
+  requireKernel();
   using stack = new DisposableStack();
   const paths = pathsOn(options.bpffs);
   const pinned = openPinnedMaps(readObject(options.objectsDirectory, 'contract'), paths, stack);

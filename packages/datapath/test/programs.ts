@@ -53,6 +53,8 @@ export interface Bench extends Disposable {
   /** Runs a program on one packet. */
   run(program: string, packet: Uint8Array): Outcome;
   program(name: string): Program;
+  /** Reads the events that are there, and forgets them. */
+  drain(): void;
 }
 
 export interface Outcome {
@@ -91,6 +93,10 @@ export function createBench(chosen: Configuration = configuration): Bench {
   return {
     maps,
     program: (name) => programs.get(name),
+    drain() {
+      ring.drain();
+      seen.length = 0;
+    },
     run(program, packet) {
       const { returnValue, data } = programs.get(program).testRun({ data: packet });
       ring.drain();

@@ -1,0 +1,34 @@
+// Runs on a machine with the kernel under test: the test files that it is given, one after the other. Each line of
+// its output that begins with MARK is a record for who started the machine; the rest is for people.
+import { release } from 'node:os';
+import { resolve } from 'node:path';
+import { run } from 'node:test';
+import { MARK } from './results.ts';
+
+const SECONDS_PER_FILE = 900;
+
+function tell(record: unknown): void {
+  process.stdout.write(`\n${MARK}${JSON.stringify(record)}\n`);
+}
+
+tell({ type: 'kernel', release: release() });
+for (const file of process.argv.slice(2)) {
+  const started = performance.now();
+  const stream = run({ files: [resolve(file)], concurrency: 1, timeout: SECONDS_PER_FILE * 1000 });
+  for await (const event of stream) {
+    if (event.type === 'test:stderr' || event.type === 'test:stdout') process.stdout.write(event.data.message);
+    if (event.type === 'test:diagnostic') tell({ type: 'diagnostic', file, text: event.data.message });
+    if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
+    const { name, details, skip } = event.data;
+    if (details.type === 'suite') continue;
+    const error = event.type === 'test:fail' ? describe(event.data.details.error) : undefined;
+    tell({ type: 'test', file, name, skipped: skip === undefined || skip === false ? undefined : String(skip), error });
+  }
+  tell({ type: 'file', file, seconds: Math.round((performance.now() - started) / 1000) });
+}
+tell({ type: 'end' });
+
+function describe(error: Error): string {
+  const { cause } = error;
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause ?? error.message);
+}
