@@ -1,6 +1,13 @@
 import { join } from 'node:path';
 import { LabError } from './error.ts';
 
+export const labNameDefault = 'homelab';
+
+/** What follows a command that is meant for this lab. */
+export function nameOption(name: string): string {
+  return name === labNameDefault ? '' : ` --name ${name}`;
+}
+
 /** Below it each lab has a folder, which is a mount of its own: unmounting it takes everything away at once. */
 export const labsDirectory = '/run/sluice-lab';
 

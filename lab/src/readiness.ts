@@ -1,5 +1,6 @@
 import type { LabReport } from './daemon/control.ts';
 import type { NodeOff } from './faults.ts';
+import { nameOption } from './layout.ts';
 
 /** The lab's own pods; those of its users may be as they like. */
 const ownNamespaces: readonly string[] = ['kube-system'];
@@ -40,10 +41,11 @@ export function problemLines(report: LabReport | undefined, namespaces = ownName
 }
 
 /** What somebody has broken, and how to mend it. */
-export function faultLines({ nodes }: LabReport): string[] {
+export function faultLines({ nodes }: LabReport, labName: string): string[] {
+  const option = nameOption(labName);
   return nodes.flatMap(({ name, off, cut }) => [
-    ...(off ? [`${name} is ${offText(off)}; sluice lab node start ${name} switches it on`] : []),
-    ...(cut.length > 0 ? [`${name}: ${cutText(cut)}; sluice lab link heal ${name} mends it`] : []),
+    ...(off ? [`${name} is ${offText(off)}; switch it on: sluice lab node start ${name}${option}`] : []),
+    ...(cut.length > 0 ? [`${name}: ${cutText(cut)}; mend it: sluice lab link heal ${name}${option}`] : []),
   ]);
 }
 

@@ -13,8 +13,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { installationRoot } from '@sluice/runtime';
 import { labTraces, leftBehind, machineDevices, tracesLeft } from './machine.ts';
 import { type TestLab, testLab } from './test-lab.ts';
@@ -99,13 +101,13 @@ test("values that cannot be read and users' pods that are not ready: one is refu
   await lab.must('up', '--nodes', '1');
   assert.match(
     (await lab.run('up', '--values', '/nope.yaml')).stderr,
-    /^sluice lab: the values cannot be read: ENOENT/,
+    /^sluice lab: the values \/nope\.yaml cannot be read: ENOENT/,
   );
   await lab.must('kubectl', 'run', 'broken', '--image=no-such-image');
   assert.match(await lab.must('up'), /nothing to do/);
   assert.match(await lab.must('status'), /not ready: pod default\/broken/);
   const report = JSON.parse(await lab.must('status', '-o', 'json'));
-  assert.deepEqual([report.isReady, report.pods.byNamespace.default], [true, { total: 1, ready: 0 }]);
+  assert.deepEqual([report.isReady, report.pods.byNamespace.default], [true, { total: 1, ready: 0, out: 0 }]);
   assert.match(await lab.must('status', '-o', 'yaml'), /^isReady: true$/m);
   assert.match(await lab.must('kubectl', 'get', 'nodes'), /k8s-cp1 +Ready +control-plane /);
 });
@@ -179,12 +181,24 @@ test('down interrupted: down again removes the rest', async () => {
   assert.deepEqual(await leftBehind(traces), []);
 });
 
-test('pods outlive a killed daemon, and the next one finds them again', async () => {
+test('pods outlive a killed daemon, and the next one finds them again, and another port if somebody has taken its own', async () => {
   await using lab = testLab();
   await lab.must('up', '--nodes', '2');
   const pods = await containers(lab);
   process.kill(daemonOf(lab), 'SIGKILL');
   assert.match(await lab.must('up'), /API server and kubelets: started/);
+  assert.deepEqual(await containers(lab), pods);
+
+  const daemon = daemonOf(lab);
+  process.kill(daemon, 'SIGKILL');
+  while (existsSync(`/proc/${daemon}`)) await delay(5);
+  const port = Number(/127\.0\.0\.1:(\d+)/.exec(readFileSync(lab.layout.kubeconfig, 'utf8'))?.[1]);
+  await using somebody = createServer();
+  await new Promise<void>((resolve) => somebody.listen(port, '127.0.0.1', resolve));
+  assert.match(
+    await lab.must('up'),
+    new RegExp(`port ${port} of 127\\.0\\.0\\.1 is taken: the API server is at \\d+ now`),
+  );
   assert.deepEqual(await containers(lab), pods);
 });
 
@@ -219,6 +233,8 @@ test('two labs with the same addresses do not meet', async () => {
   await one.must('kubectl', 'create', 'namespace', 'only-here');
   const { status } = await other.run('kubectl', 'get', 'namespace', 'only-here');
   assert.equal(status, 1);
+  await one.must('node', 'kill', 'k8s-cp1');
+  await other.must('exec', 'k8s-cp1', '--', 'client', 'tcp', '198.51.100.10', '80');
   await one.must('down');
   await other.must('status');
 });

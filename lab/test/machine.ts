@@ -38,7 +38,7 @@ export async function leftBehind(traces: LabTraces): Promise<string[]> {
 /** At this moment; each begins with its kind. */
 export function tracesLeft({ layout, links, devicesBefore }: LabTraces): string[] {
   const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  const ourDevice = /^(slc|sluice_|port\d|switch|eno1)/;
+  const ourDevice = /^(slc|sluice_|port\d|switch|router|internet|client|lan|eno[12])/;
   return [
     ...processes
       .filter((pid) => read(`/proc/${pid}/cgroup`).includes(`/sluice-lab/${layout.name}/`))

@@ -2,7 +2,7 @@ import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { installationRoot } from '@sluice/runtime';
 import { LabError } from '../error.ts';
 import { takeLock } from '../host/process-id.ts';
-import { type LabLayout, labLayout, labsDirectory } from '../layout.ts';
+import { type LabLayout, labLayout, labsDirectory, nameOption } from '../layout.ts';
 import { type LabSettings, readSettings } from '../settings.ts';
 import { type LabTopology, labTopology } from '../topology.ts';
 
@@ -23,7 +23,7 @@ export function existingLab(name: string): ExistingLab {
   const settings = readSettings(layout);
   if (settings) return { layout, topology: labTopology(settings) };
   throw new LabError(`there is no lab ${name}`, {
-    hint: `make it: sluice lab up${name === 'homelab' ? '' : ` --name ${name}`}`,
+    hint: `make it: sluice lab up${nameOption(name)}`,
   });
 }
 

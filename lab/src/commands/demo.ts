@@ -4,6 +4,7 @@ import { installationRoot } from '@sluice/runtime';
 import { askDaemon } from '../daemon/control.ts';
 import { LabError } from '../error.ts';
 import { callProgram, runOnTerminal } from '../host/program.ts';
+import { nameOption } from '../layout.ts';
 import { isReady, problemLines } from '../readiness.ts';
 import type { LabContext } from './context.ts';
 import { exec, kubectlEnvironment, kubectlProgram } from './exec.ts';
@@ -71,7 +72,7 @@ async function untilPodsReady(
 }
 
 function whatNext(name: string, kubeconfig: string): string[] {
-  const option = name === 'homelab' ? '' : ` --name ${name}`;
+  const option = nameOption(name);
   return [
     '',
     'The lab runs in the background. Try:',

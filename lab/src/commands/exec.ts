@@ -5,6 +5,7 @@ import { LabError } from '../error.ts';
 import { readFaults } from '../faults.ts';
 import { labCgroup } from '../host/cgroup.ts';
 import { labRun, podPath, programDirectory, runOnTerminal } from '../host/program.ts';
+import { nameOption } from '../layout.ts';
 import { offText } from '../readiness.ts';
 import type { LabHost, LabNode } from '../topology.ts';
 import { type ExistingLab, existingLab, type LabContext } from './context.ts';
@@ -34,7 +35,10 @@ function execOnNode(
 ): Promise<number> {
   const folders = layout.node(node.name);
   const off = readFaults(layout).off[node.name];
-  if (off) throw new LabError(`${node.name} is ${offText(off)}`, { hint: `sluice lab node start ${node.name}` });
+  if (off)
+    throw new LabError(`${node.name} is ${offText(off)}`, {
+      hint: `switch it on: sluice lab node start ${node.name}${nameOption(layout.name)}`,
+    });
   const cgroup = join(labCgroup(layout.name), node.name, 'exec');
   const place = ['--cgroup', cgroup, '--net', folders.netns, '--hostname', node.name];
   const names = existsSync(folders.resolvConf) ? ['--bind', `${folders.resolvConf}:/etc/resolv.conf`] : [];

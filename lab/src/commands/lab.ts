@@ -1,9 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { LinkAction, NodeAction } from '../daemon/machines.ts';
-import { LabError } from '../error.ts';
+import { nameOption } from '../layout.ts';
+import { examples, labCommandOf, run } from './command.ts';
 import type { LabContext } from './context.ts';
-
-const nameDefault = 'homelab';
+import { addFaultCommands } from './fault-commands.ts';
 
 /**
  * `sluice lab ...`. Each command loads what it needs when it is run: most calls of `sluice` are not about a lab.
@@ -15,7 +14,7 @@ export function labCommand(): Command {
     .description('A cluster in network namespaces on this machine')
     .enablePositionalOptions()
     .showHelpAfterError('(see --help)');
-  const command = (usage: string, description: string) => sub(lab, usage, description);
+  const command = (usage: string, description: string) => labCommandOf(lab, usage, description);
 
   command('up', 'Make the lab, or repair what is missing, and leave it running in the background')
     .option('--nodes <count>', 'how many nodes (default: 3)', wholeNumber)
@@ -81,28 +80,7 @@ export function labCommand(): Command {
   command('shell <where>', 'A shell in a pod ([NAMESPACE/]NAME), on a node, or outside, with the programs of the lab')
     .addHelpText('after', examples('shell monitoring/grafana', 'shell k8s-cp1', 'shell client'))
     .action((where: string, { name }) => run(async () => (await import('./shell.ts')).shell(name, where, context)));
-  const node = lab.command('node').description("A node's power: kill, stop, start");
-  for (const [action, description] of nodeActions) {
-    sub(node, `${action} <node>`, description)
-      .addHelpText('after', examples(`node ${action} k8s-cp2`))
-      .action((name: string, options) =>
-        run(async () => {
-          await (await import('./node.ts')).switchNode(options.name, { node: name, action }, context);
-          return 0;
-        }),
-      );
-  }
-  const link = lab.command('link').description("A node's cable: cut, heal");
-  for (const [action, description] of linkActions) {
-    sub(link, `${action} <node> [device]`, description)
-      .addHelpText('after', examples(`link ${action} k8s-cp2`, `link ${action} k8s-cp2 eno2`))
-      .action((name: string, device: string | undefined, options) =>
-        run(async () => {
-          await (await import('./link.ts')).setLink(options.name, { node: name, device, action }, context);
-          return 0;
-        }),
-      );
-  }
+  addFaultCommands(lab, context);
   command('kubectl [arguments...]', 'Run kubectl against the lab')
     .addHelpText('after', examples('kubectl get pods -A -o wide', 'kubectl apply -f my.yaml'))
     .passThroughOptions()
@@ -113,23 +91,9 @@ export function labCommand(): Command {
   return lab;
 }
 
-const nodeActions: readonly (readonly [NodeAction, string])[] = [
-  ['kill', 'Take its power: agent, kubelet and pods end at once, with no time to say so; its objects stay'],
-  ['stop', 'Switch it off in order: it tells the API server, its pods end, then its kubelet and its agent'],
-  ['start', 'Switch it on again, as after a reboot: its pods are made anew'],
-];
-const linkActions: readonly (readonly [LinkAction, string])[] = [
-  ['cut', 'Cut the cable of a device, or of all: carrier goes on both sides'],
-  ['heal', 'Mend it'],
-];
-
-function sub(parent: Command, usage: string, description: string): Command {
-  return parent.command(usage).description(description).option('--name <name>', 'which lab', nameDefault);
-}
-
 /** Ends at once on control-C: whatever was half made is completed or removed by the next command. */
 async function runInterruptible(name: string, action: () => Promise<number>): Promise<void> {
-  const option = name === nameDefault ? '' : ` --name ${name}`;
+  const option = nameOption(name);
   const end = () => {
     console.error(`interrupted: \`sluice lab up${option}\` completes it, \`sluice lab down${option}\` removes it`);
     process.exit(exitCodeInterrupted);
@@ -140,23 +104,6 @@ async function runInterruptible(name: string, action: () => Promise<number>): Pr
 }
 
 const exitCodeInterrupted = 130;
-
-async function run(action: () => Promise<number>): Promise<void> {
-  try {
-    const exitCode = await action();
-    if (exitCode !== 0) process.exitCode = exitCode;
-  } catch (error) {
-    process.exitCode = 1;
-    if (!(error instanceof Error)) throw error;
-    const isExpected = error instanceof LabError || error.name === 'ConfigError';
-    console.error(isExpected ? `sluice lab: ${error.message}` : error.stack);
-    if (error instanceof LabError && error.hint) console.error(`  ${error.hint}`);
-  }
-}
-
-function examples(...commands: readonly string[]): string {
-  return ['', 'Examples:', ...commands.map((command) => `  sluice lab ${command}`)].join('\n');
-}
 
 function wholeNumber(text: string): number {
   const value = Number(text);

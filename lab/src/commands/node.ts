@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { askDaemon } from '../daemon/control.ts';
 import type { NodeAction } from '../daemon/machines.ts';
 import { LabError } from '../error.ts';
-import type { LabLayout } from '../layout.ts';
+import { type LabLayout, nameOption } from '../layout.ts';
 import { type ExistingLab, existingLab, type LabContext, withLock } from './context.ts';
 
 const pollMs = 40;
@@ -51,7 +51,7 @@ async function untilReady(layout: LabLayout, node: string, began: number): Promi
     const seen = report.nodes.find(({ name }) => name === node);
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     if (seen?.ready) return `${node} is ready after ${seconds} s`;
-    if (seen?.isCutOff) return `${node} waits for its cable: sluice lab link heal ${node}`;
+    if (seen?.isCutOff) return `${node} waits for its cable: sluice lab link heal ${node}${nameOption(layout.name)}`;
     if (performance.now() - began > patienceMs) {
       throw new LabError(`${node} is not ready after ${seconds} s: ${seen?.why}`, {
         hint: `its agent's log: ${layout.logs}/agent-${node}.log`,

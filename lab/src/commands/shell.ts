@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { LabError } from '../error.ts';
+import { nameOption } from '../layout.ts';
 import type { LabContext } from './context.ts';
 import { exec } from './exec.ts';
 
@@ -9,9 +10,8 @@ const shells = ['/bin/bash', '/bin/sh'];
 /** An interactive shell in a pod, on a node, or at one of the hosts around; gives its exit status. */
 export async function shell(name: string, where: string, context: LabContext): Promise<number> {
   if (!isatty(0) || !isatty(1)) {
-    const option = name === 'homelab' ? '' : ` --name ${name}`;
     throw new LabError('a shell needs a terminal, and this is none', {
-      hint: `for a single command: sluice lab exec${option} ${where} -- COMMAND`,
+      hint: `for a single command: sluice lab exec${nameOption(name)} ${where} -- COMMAND`,
     });
   }
   const file = shells.find(existsSync) ?? '/bin/sh';

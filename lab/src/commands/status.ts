@@ -54,7 +54,7 @@ function statusLines(name: string, report: LabReport, otherRoot: string | undefi
     ...processes.map(({ name: process, pid, restartCount }) => {
       return `  ${process.padEnd(14)} ${pid ? `process ${pid}` : 'not running'}${restartCount > 0 ? `, restarted ${restartCount === 1 ? 'once' : `${restartCount} times`}` : ''}`;
     }),
-    ...faultLines(report).map((line) => `  ${line}`),
+    ...faultLines(report, name).map((line) => `  ${line}`),
     ...pods.notReady.map(({ text }) => `  not ready: pod ${text}`),
     `  KUBECONFIG=${report.kubeconfig}`,
   ];

@@ -50,8 +50,10 @@ export async function up(options: UpOptions, context: LabContext): Promise<Exist
     const daemon = running ?? (await startDaemon(layout, await withFreePort(layout, settings, progress)));
     if (!running) progress('API server and kubelets: started in the background');
     const report = await untilReady(layout, daemon, progress);
-    if (made.length === 0 && running) progress('nothing to do: everything is up');
-    for (const line of faultLines(report)) progress(line);
+    const broken = faultLines(report, layout.name);
+    if (made.length === 0 && running)
+      progress(`nothing to do: everything is up${broken.length > 0 ? ', but for what somebody has broken:' : ''}`);
+    for (const line of broken) progress(line);
     return { layout, topology, report, progress };
   });
 }

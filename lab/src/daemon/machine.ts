@@ -46,13 +46,14 @@ export class Machine {
   }
 
   /** Its network is there already. */
-  run(): void {
+  run({ hasBooted = false } = {}): void {
     const { cluster, dns } = this.#options;
     const { layout, topology, api, log } = cluster;
     const { node } = this;
     const agent = startAgent(cluster, node);
     const apiServer = apiServerOf(topology);
-    const kubelet = new Kubelet({ layout, node, cgroup: this.#cgroup, store: api.store, apiServer, dns, log });
+    const around = { layout, cgroup: this.#cgroup, store: api.store, apiServer, dns };
+    const kubelet = new Kubelet({ ...around, node, hasBooted, log });
     this.#running = { agent, kubelet };
   }
 
@@ -68,7 +69,7 @@ export class Machine {
     makeCgroup(this.#cgroup);
     await ensureNode({ layout, topology, faults: readFaults(layout) }, this.node.name);
     changeFaults(layout, switchedOn(this.node.name));
-    this.run();
+    this.run({ hasBooted: true });
   }
 
   /** Orderly: the API server is told, pods end, then the agent. */

@@ -41,7 +41,7 @@ export function labReport(sources: ReportSources): LabReport {
       byNamespace: Object.fromEntries(Object.entries(namespaces).map(([name, group]) => [name, count(group, out)])),
       notReady: Object.entries(namespaces).flatMap(([namespace, group]) =>
         group
-          .filter((pod) => !isReady(pod))
+          .filter((pod) => !isReady(pod) || out.has(pod.spec.nodeName ?? ''))
           .slice(0, notReadyShown)
           .map((pod) => ({ namespace, text: whyNotReady(pod, out) })),
       ),

@@ -21,6 +21,7 @@ export interface KubeletOptions {
   /** Where the node reaches the API server. */
   readonly apiServer: { readonly address: string; readonly port: number };
   readonly dns: ClusterDns;
+  readonly hasBooted: boolean;
   readonly log: (message: string) => void;
 }
 
@@ -40,7 +41,7 @@ export class Kubelet implements Disposable {
   #collecting: Promise<void> | undefined;
 
   constructor(options: KubeletOptions) {
-    const { layout, node, cgroup, store, apiServer, dns } = options;
+    const { layout, node, cgroup, store, apiServer, dns, hasBooted, log } = options;
     const folders = layout.node(node.name);
     const ownCgroup = join(cgroup, 'kubelet');
     this.#options = options;
@@ -71,7 +72,7 @@ export class Kubelet implements Disposable {
     };
     const apiServerTarget = { protocol: 'tcp', path: '/', timeoutMs: apiServerTimeoutMs, ...apiServer } as const;
     this.#reporter = new NodeReporter({
-      ...{ node, store, cni, log: options.log },
+      ...{ node, store, cni, hasBooted, log },
       askApiServer: () => prober.probe(apiServerTarget),
       connection: (problem) => this.#setConnection(problem),
       recovered: () => this.#reportAll(),

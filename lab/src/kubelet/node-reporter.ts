@@ -17,6 +17,8 @@ export interface NodeReporterOptions {
   readonly node: LabNode;
   readonly store: Store;
   readonly cni: Cni;
+  /** The node has just been switched on: what it said before is not so any more. */
+  readonly hasBooted: boolean;
   /** Why the API server cannot be reached from the node; undefined when it can. */
   readonly askApiServer: () => Promise<string | undefined>;
   /** Called again and again, with the same answers. */
@@ -40,7 +42,7 @@ export class NodeReporter implements Disposable {
   constructor(options: NodeReporterOptions) {
     this.#options = options;
     // The lab was up before: its agents start again together with us.
-    if (this.#storedReady()?.status === 'True') this.#answeredAt = performance.now();
+    if (!options.hasBooted && this.#storedReady()?.status === 'True') this.#answeredAt = performance.now();
     this.checkNow();
   }
 

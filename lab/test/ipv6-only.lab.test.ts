@@ -1,0 +1,5 @@
+// Needs root and a kernel that Sluice runs on.
+import { test } from 'node:test';
+import { checkOneFamily } from './one-family.ts';
+
+test('a lab without IPv4 works wholly, and has nothing of it', () => checkOneFamily(6));
