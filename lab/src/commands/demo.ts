@@ -5,6 +5,7 @@ import { askDaemon } from '../daemon/control.ts';
 import { LabError } from '../error.ts';
 import { callProgram, runOnTerminal } from '../host/program.ts';
 import { isReady, problemLines } from '../readiness.ts';
+import { connectivityEnvironment } from './connectivity.ts';
 import type { LabContext } from './context.ts';
 import { exec, kubectlEnvironment, kubectlProgram } from './exec.ts';
 import { homelabDirectory } from './plan.ts';
@@ -33,6 +34,7 @@ export async function demo({ layout, topology, progress }: ExistingReport, conte
   print('Connectivity test:');
   const test = await runOnTerminal(sluice, ['connectivity', 'test', '--keep'], {
     ...environment,
+    ...connectivityEnvironment(layout.name, topology),
     KUBECONFIG: layout.kubeconfig,
   });
   print('');

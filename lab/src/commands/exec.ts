@@ -7,6 +7,7 @@ import { labCgroup } from '../host/cgroup.ts';
 import { labRun, podPath, programDirectory, runOnTerminal } from '../host/program.ts';
 import { offText } from '../readiness.ts';
 import type { LabHost, LabNode } from '../topology.ts';
+import { connectivityEnvironment } from './connectivity.ts';
 import { type ExistingLab, existingLab, type LabContext } from './context.ts';
 import { findPod } from './find-pod.ts';
 
@@ -27,7 +28,7 @@ export async function exec(
 
 /** With `sluice` and `kubectl` in the PATH, talking to the node's agent, and in the node's cgroup, where the socket hooks act. */
 function execOnNode(
-  { layout }: ExistingLab,
+  { layout, topology }: ExistingLab,
   node: LabNode,
   command: readonly string[],
   { environment }: LabContext,
@@ -44,6 +45,7 @@ function execOnNode(
     SLUICE_SOCKET: folders.agentSocket,
     KUBECONFIG: folders.kubeconfig,
     NODE_NAME: node.name,
+    ...connectivityEnvironment(layout.name, topology),
   });
 }
 

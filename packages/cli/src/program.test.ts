@@ -354,9 +354,11 @@ test('a server of the world that is no address, and a pattern that is none, are 
   const world = (text: string) => sluice(['connectivity', 'test', '--world', text]);
   assert.match(
     (await world('example.org')).err,
-    /--world example\.org: an address, or with a port 198\.51\.100\.10:80/,
+    /--world example\.org: an address, or with a port 198\.51\.100\.10:8080/,
   );
   assert.match((await world('198.51.100.10:0')).err, /--world 198\.51\.100\.10:0: /);
+  const named = await sluice(['connectivity', 'test'], { SLUICE_WORLD: '198.51.100.10 nonsense' });
+  assert.match(named.err, /--world nonsense: /);
   const twice = await sluice(['connectivity', 'test', '--world', '192.0.2.1', '--world', '192.0.2.2']);
   assert.deepEqual([twice.exitCode, /more than one of IPv4/.test(twice.err)], [2, true]);
   assert.match((await sluice(['connectivity', 'test', '--test', '['])).err, /--test \[: /);
