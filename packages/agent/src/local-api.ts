@@ -29,6 +29,8 @@ export interface LocalApi {
 const connectionsMax = 64;
 /** What a client that does not read may cost us before its lines are dropped. */
 const streamBytesMax = 1 << 20;
+/** Rows are sent in pieces of this size: a system call for each row would cost more than the row. */
+const rowsTextMax = 1 << 15;
 /** A stream says an empty line as often: who hears none for long knows that we stand still, not that nothing happens. */
 const streamPulseMs = 2_000;
 
@@ -102,12 +104,18 @@ function isRows(body: unknown): body is AsyncIterable<unknown> {
 
 /** As fast as the client reads: a long table must not lie in our memory as text. */
 async function sendRows(response: ServerResponse, rows: AsyncIterable<unknown>): Promise<void> {
-  for await (const row of rows) {
-    if (response.destroyed) return;
+  let text = '';
+  const send = async (): Promise<void> => {
     if (!response.headersSent) response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-    if (!response.write(`${JSON.stringify(row, plainBigint)}\n`)) await drained(response);
+    if (text !== '' && !response.write(text)) await drained(response);
+    text = '';
+  };
+  for await (const row of rows) {
+    text += `${JSON.stringify(row, plainBigint)}\n`;
+    if (text.length > rowsTextMax) await send();
+    if (response.destroyed) return;
   }
-  if (!response.headersSent) response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  await send();
   response.end();
 }
 

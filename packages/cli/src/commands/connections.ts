@@ -64,7 +64,7 @@ function list(context: Context, { text, noun, columns, parameters }: List): Comm
     )
     .action(async (options: TrafficOptions, command: Command) => {
       const path = pathWithQuery('/connections', [...parameters, ...trafficQuery(options)]);
-      const rows = (await agentOf(command, context).rows(path, connectionLine)).sort(byEnds);
+      const rows = sorted(await agentOf(command, context).rows(path, connectionLine));
       const { output } = globalOptions(command, context);
       show(context, output, { data: rows, text: () => alignTable(textTable(rows, columns, output)) });
     });
@@ -93,7 +93,9 @@ function translations({ frontend, translatedSource }: Row, end: ShowEnd): string
   return [...(frontend ? [`for ${end(frontend)}`] : []), ...(translatedSource ? [`as ${end(translatedSource)}`] : [])];
 }
 
-function byEnds(left: Row, right: Row): number {
-  const key = ({ protocol, source, destination }: Row) => `${protocol} ${endText(source)} ${endText(destination)}`;
-  return key(left).localeCompare(key(right), 'en', { numeric: true });
+const collator = new Intl.Collator('en', { numeric: true });
+
+function sorted(rows: readonly Row[]): Row[] {
+  const keyed = rows.map((row) => ({ row, key: `${row.protocol} ${endText(row.source)} ${endText(row.destination)}` }));
+  return keyed.sort((left, right) => collator.compare(left.key, right.key)).map(({ row }) => row);
 }
