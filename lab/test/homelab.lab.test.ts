@@ -1,7 +1,7 @@
 // Needs root and a kernel that Sluice runs on. The homelab's operator: everything that `npm run lab` promises, and the
 // commands that an operator types then.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { StatusReport } from '@sluice/agent';
@@ -31,20 +31,15 @@ test('up with the demo runs the connectivity test, shows the status and what to 
   assert.match(shown, /sluice lab down/);
 });
 
-test('every way of talking works, in both families', () => {
-  const environment = { ...process.env, KUBECONFIG: lab.layout.kubeconfig };
-  const text = execFileSync(sluice, ['connectivity', 'test', '--keep', '-o', 'json'], {
-    env: environment,
-    encoding: 'utf8',
-  });
+test('every way of talking works, in both families, and none is left out', async () => {
+  const text = await onNode('k8s-cp1', sluice, 'connectivity', 'test', '--keep', '-o', 'json');
   const results = JSON.parse(text) as { name: string; status: string }[];
   assert.deepEqual(
-    results.filter(({ status }) => status === 'failed'),
+    results.filter(({ status }) => status !== 'passed'),
     [],
   );
   for (const family of ['ipv4', 'ipv6']) {
-    const passed = results.filter(({ name, status }) => status === 'passed' && name.endsWith(family));
-    assert.ok(passed.length > 100, `${passed.length} cases of ${family}`);
+    assert.ok(results.filter(({ name }) => name.endsWith(family)).length > 100, `cases of ${family}`);
   }
 });
 

@@ -6,6 +6,7 @@ import { LabError } from '../error.ts';
 import { callProgram, runOnTerminal } from '../host/program.ts';
 import { nameOption } from '../layout.ts';
 import { isReady, problemLines } from '../readiness.ts';
+import { connectivityEnvironment } from './connectivity.ts';
 import type { LabContext } from './context.ts';
 import { exec, kubectlEnvironment, kubectlProgram } from './exec.ts';
 import { homelabDirectory } from './plan.ts';
@@ -34,6 +35,7 @@ export async function demo({ layout, topology, progress }: ExistingReport, conte
   print('Connectivity test:');
   const test = await runOnTerminal(sluice, ['connectivity', 'test', '--keep'], {
     ...environment,
+    ...connectivityEnvironment(layout.name, topology),
     KUBECONFIG: layout.kubeconfig,
   });
   print('');

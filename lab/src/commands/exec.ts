@@ -8,6 +8,7 @@ import { labRun, podPath, programDirectory, runOnTerminal } from '../host/progra
 import { nameOption } from '../layout.ts';
 import { offText } from '../readiness.ts';
 import type { LabHost, LabNode } from '../topology.ts';
+import { connectivityEnvironment } from './connectivity.ts';
 import { type ExistingLab, existingLab, type LabContext } from './context.ts';
 import { findPod } from './find-pod.ts';
 
@@ -28,7 +29,7 @@ export async function exec(
 
 /** With `sluice` and `kubectl` in the PATH, talking to the node's agent, and in the node's cgroup, where the socket hooks act. */
 function execOnNode(
-  { layout }: ExistingLab,
+  { layout, topology }: ExistingLab,
   node: LabNode,
   command: readonly string[],
   { environment }: LabContext,
@@ -48,6 +49,7 @@ function execOnNode(
     SLUICE_SOCKET: folders.agentSocket,
     KUBECONFIG: folders.kubeconfig,
     NODE_NAME: node.name,
+    ...connectivityEnvironment(layout.name, topology),
   });
 }
 

@@ -27,7 +27,7 @@ import { type Kubernetes, kubernetes } from './kubernetes.ts';
 import { Links } from './links.ts';
 import { type LocalApi, startLocalApi } from './local-api.ts';
 import { LocalIdentities } from './local-identities.ts';
-import { createMonitor } from './monitor.ts';
+import { createMonitor, type NameOf } from './monitor.ts';
 import { nameAddresses, nameEndpoints } from './names.ts';
 import type { AgentOptions } from './options.ts';
 import { OwnNodeFile } from './own-node.ts';
@@ -55,6 +55,7 @@ export class Agent {
   readonly controllers: Controllers;
   readonly cniSocket: string;
   readonly monitor;
+  readonly nameOf: NameOf;
   datapath: Datapath | undefined;
   endpoints: Endpoints | undefined;
   events: Events | undefined;
@@ -112,8 +113,9 @@ export class Agent {
     this.connections = new Connections({ ...common, maps: () => this.#opened().maps });
     this.kernelDrops = new KernelDropsPart({ ...common, datapath, endpoints, nodes: () => this.nodes });
     this.reachability = new NodeReachability({ ...common, nodes: this.nodes.nodes });
+    this.nameOf = nameAddresses(this);
     this.monitor = createMonitor({
-      nameOf: nameAddresses(this),
+      nameOf: this.nameOf,
       interfaceOf: (ifindex) => this.#netlink.links.get(ifindex)?.name ?? `if${ifindex}`,
       kernelReason: (reason, name) =>
         this.kernelDrops.drops?.describe(reason, name) ?? { text: `kernel reason ${reason}`, hint: '' },

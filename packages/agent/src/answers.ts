@@ -1,7 +1,11 @@
 import type { Agent } from './agent.ts';
+import { listConnections } from './connection-list.ts';
 import type { Answer, Stream } from './local-api.ts';
 import { mapUsage } from './map-usage.ts';
+import { monitorQuery } from './monitor.ts';
+import { knownParameters } from './query.ts';
 import { statusReport } from './status.ts';
+import { trafficFilter, trafficParameters } from './traffic.ts';
 
 /** What the local API answers, by the first part of the path. */
 export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
@@ -13,6 +17,8 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
     },
     tables: (url) => tableAnswer(agent, url),
     maps: () => mapUsage(agent.datapath),
+    connections: (url) => connectionsAnswer(agent, url),
+    events: (url) => agent.monitor.recent(monitorQuery(url.searchParams)),
     programs: () => agent.datapath?.programUsage() ?? [],
     config: () => ({ values: agent.values, warnings: agent.warnings }),
     version: () => ({ version: agent.version }),
@@ -20,7 +26,21 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
 }
 
 export function agentStreams(agent: Agent): Readonly<Record<string, Stream>> {
-  return { monitor: (_, send) => agent.monitor.follow(send) };
+  return { monitor: (url, send) => agent.monitor.follow(monitorQuery(url.searchParams), send) };
+}
+
+function connectionsAnswer(agent: Agent, url: URL): unknown {
+  const query = knownParameters(url.searchParams, ['translated', ...trafficParameters]);
+  const filter = trafficFilter(query);
+  const maps = agent.datapath?.maps;
+  if (!maps) throw new Error(agent.nodes.problem ?? 'the datapath is not open yet');
+  return listConnections({
+    maps,
+    filter,
+    nameOf: agent.nameOf,
+    monotonicNs: () => process.hrtime.bigint(),
+    isTranslated: query.get('translated') === 'true',
+  });
 }
 
 function tableAnswer(agent: Agent, url: URL): unknown {

@@ -4,4 +4,13 @@
  */
 
 export { recommendedEnvironment, recommendedNodeFlags } from './options.ts';
-export type { MapUsage, MonitorEvent, ProgramUsage, State, StatusReport, TableReport } from './report.ts';
+export type {
+  ConnectionReport,
+  MapUsage,
+  MonitorEvent,
+  NamedEnd,
+  ProgramUsage,
+  State,
+  StatusReport,
+  TableReport,
+} from './report.ts';

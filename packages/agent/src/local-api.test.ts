@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { fakeClock, recordingLogger } from '@sluice/runtime';
 import { temporaryDirectory } from '@sluice/testing';
 import { startLocalApi } from './local-api.ts';
+import { QueryError } from './query.ts';
 
 interface Reply {
   readonly status: number | undefined;
@@ -26,8 +27,22 @@ async function start(t: TestContext) {
         throw new Error('of ours');
       },
       nothing: () => undefined,
+      wrong: () => {
+        throw new QueryError('port 0: a number from 1 to 65535');
+      },
+      rows: async function* () {
+        // As much as no socket holds: it must wait for its reader.
+        for (let row = 0; row < 20_000; row++) yield { row, text: 'x'.repeat(100) };
+      },
+      torn: async function* () {
+        yield { row: 0 };
+        throw new Error('in the middle');
+      },
     },
     streams: {
+      refused: () => {
+        throw new QueryError('type trace: drop');
+      },
       monitor: (_, send) => {
         send({ bytes: 2n ** 60n, packets: 3n });
         return { [Symbol.dispose]: () => undefined };
@@ -84,6 +99,34 @@ test('a path has its answer, and one that is none is refused with what there is'
   }
   assert.equal((await ask('/nothing')).status, 404);
   assert.equal((await ask('/version', 'POST')).status, 405);
+});
+
+test('a question that is wrong is told so, and is no fault of ours', async (t) => {
+  const { ask, log } = await start(t);
+  assert.deepEqual(await ask('/wrong'), { status: 400, body: '{"error":"port 0: a number from 1 to 65535"}\n' });
+  assert.deepEqual(await ask('/refused'), { status: 400, body: '{"error":"type trace: drop"}\n' });
+  assert.deepEqual(
+    log.lines.filter(({ level }) => level === 'error'),
+    [],
+  );
+});
+
+test('rows come a line each, all of them, as fast as they are read', async (t) => {
+  const { read } = await start(t);
+  const reader = await read('/rows');
+  let text = '';
+  for (let chunk = await reader.next(); chunk !== undefined; chunk = await reader.next()) text += chunk;
+  const lines = text.trimEnd().split('\n');
+  assert.deepEqual([lines.length, JSON.parse(lines.at(-1) ?? '')], [20_000, { row: 19_999, text: 'x'.repeat(100) }]);
+});
+
+test('an answer that breaks in its middle is cut off, not ended', async (t) => {
+  const { read, log } = await start(t);
+  await assert.rejects(async () => {
+    const reader = await read('/torn');
+    while ((await reader.next()) !== undefined);
+  }, /hang up|aborted/);
+  assert.equal(log.lines.filter(({ level }) => level === 'error').length, 1);
 });
 
 test('an answer that fails is an error of its own, is logged, and the next one comes', async (t) => {

@@ -2,8 +2,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createConnection } from 'node:net';
 import { peerCredentials } from '@sluice/ffi';
 import { type Clock, type Logger, listenPrivately, systemClock } from '@sluice/runtime';
+import { QueryError } from './query.ts';
 
-/** Answers a path with something that JSON can hold; throwing means 500, undefined 404. */
+/**
+ * Answers a path with something that JSON can hold, or with an async iterable of such, a line each; throwing means 500,
+ * or 400 if it is a QueryError, undefined 404.
+ */
 export type Answer = (url: URL) => unknown;
 
 /** Sends lines until the client leaves; returns what ends it. */
@@ -25,6 +29,8 @@ export interface LocalApi {
 const connectionsMax = 64;
 /** What a client that does not read may cost us before its lines are dropped. */
 const streamBytesMax = 1 << 20;
+/** Rows are sent in pieces of this size: a system call for each row would cost more than the row. */
+const rowsTextMax = 1 << 15;
 /** A stream says an empty line as often: who hears none for long knows that we stand still, not that nothing happens. */
 const streamPulseMs = 2_000;
 
@@ -68,7 +74,7 @@ function handle(request: IncomingMessage, response: ServerResponse, options: Loc
   const stream = Object.hasOwn(streams, name) ? streams[name] : undefined;
   const answer = Object.hasOwn(answers, name) ? answers[name] : undefined;
   if (request.method !== 'GET') reply(response, 405, { error: 'the local API only answers GET' });
-  else if (stream) startStream(response, (send) => stream(url, send), clock);
+  else if (stream) startStream(response, (send) => stream(url, send), { clock, log });
   else if (answer) void answerWith(response, () => answer(url), log);
   else reply(response, 404, { error: `there is no ${url.pathname}; there are ${paths(answers, streams)}` });
 }
@@ -77,11 +83,52 @@ async function answerWith(response: ServerResponse, answer: () => unknown, log: 
   try {
     const body = await answer();
     if (body === undefined) reply(response, 404, { error: 'there is no such thing' });
+    else if (isRows(body)) await sendRows(response, body);
     else reply(response, 200, body);
   } catch (error) {
-    log.error({ error }, 'the local API could not answer');
-    reply(response, 500, { error: error instanceof Error ? error.message : String(error) });
+    refuse(response, error, log);
   }
+}
+
+function refuse(response: ServerResponse, error: unknown, log: Logger): void {
+  const isTheirs = error instanceof QueryError;
+  if (!isTheirs) log.error({ error }, 'the local API could not answer');
+  // In the middle of an answer only a broken connection tells that it is not whole.
+  if (response.headersSent) response.destroy();
+  else reply(response, isTheirs ? 400 : 500, { error: error instanceof Error ? error.message : String(error) });
+}
+
+function isRows(body: unknown): body is AsyncIterable<unknown> {
+  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body;
+}
+
+/** As fast as the client reads: a long table must not lie in our memory as text. */
+async function sendRows(response: ServerResponse, rows: AsyncIterable<unknown>): Promise<void> {
+  let text = '';
+  const send = async (): Promise<void> => {
+    if (!response.headersSent) response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    if (text !== '' && !response.write(text)) await drained(response);
+    text = '';
+  };
+  for await (const row of rows) {
+    text += `${JSON.stringify(row, plainBigint)}\n`;
+    if (text.length > rowsTextMax) await send();
+    if (response.destroyed) return;
+  }
+  await send();
+  response.end();
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.once('drain', done);
+    response.once('close', done);
+  });
 }
 
 function reply(response: ServerResponse, status: number, body: unknown): void {
@@ -92,12 +139,10 @@ function reply(response: ServerResponse, status: number, body: unknown): void {
 function startStream(
   response: ServerResponse,
   open: (send: (line: unknown) => void) => Disposable,
-  clock: Clock,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): void {
-  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-  response.flushHeaders();
   let lost = 0;
-  const stream = open((line) => {
+  const send = (line: unknown): void => {
     if (response.writableLength > streamBytesMax) {
       lost += 1;
       return;
@@ -105,7 +150,16 @@ function startStream(
     if (lost > 0) response.write(`${JSON.stringify({ type: 'lost', count: lost })}\n`);
     lost = 0;
     response.write(`${JSON.stringify(line, plainBigint)}\n`);
-  });
+  };
+  response.setHeader('content-type', 'application/x-ndjson');
+  let stream: Disposable;
+  try {
+    stream = open(send);
+  } catch (error) {
+    refuse(response, error, log);
+    return;
+  }
+  response.flushHeaders();
   const pulse = () => {
     if (response.writableLength === 0) response.write('\n');
     timer = clock.setTimeout(pulse, streamPulseMs);

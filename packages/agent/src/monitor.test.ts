@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DropReason, type KernelDrop, type PacketDrop, TracePoint } from '@sluice/datapath';
 import { packet, parseAddress } from '@sluice/net';
-import { createMonitor } from './monitor.ts';
+import { createMonitor, monitorQuery } from './monitor.ts';
+import { QueryError } from './query.ts';
 import type { MonitorEvent } from './report.ts';
 
 const client = parseAddress('10.244.0.5');
@@ -46,6 +47,9 @@ function kernelDrop(changes: Partial<KernelDrop>): KernelDrop {
   };
 }
 
+/** Of what comes, not of what has been. */
+const everything = { isWanted: () => true, last: 0 };
+
 const unknown = {
   nameOf: () => '',
   interfaceOf: () => '',
@@ -62,7 +66,7 @@ function shown(event: PacketDrop | KernelDrop): MonitorEvent | undefined {
     kernelReason: (reason, functionName) => ({ text: `reason ${reason} in ${functionName}`, hint: 'look there' }),
     endpointName: (id) => (id === 9 ? 'shop/client' : ''),
   });
-  using following = monitor.follow((line) => void seen.push(line));
+  using following = monitor.follow(everything, (line) => void seen.push(line));
   assert.ok(following);
   monitor.onEvent(event);
   return seen[0];
@@ -97,7 +101,57 @@ test('inside a pod its interface is named with the pod, and a packet without a f
 test('who left is sent nothing', () => {
   const seen: MonitorEvent[] = [];
   const monitor = createMonitor(unknown);
-  monitor.follow((line) => void seen.push(line))[Symbol.dispose]();
+  monitor.follow(everything, (line) => void seen.push(line))[Symbol.dispose]();
   monitor.onEvent(drop({}));
   assert.deepEqual(seen, []);
+});
+
+const query = (text: string) => monitorQuery(new URLSearchParams(text));
+
+test('who asks afterwards is shown the last events that are wanted, oldest first', () => {
+  const monitor = createMonitor(unknown);
+  for (let port = 1; port <= 1_500; port++) monitor.onEvent(drop({ sourcePort: port, at: port }));
+  const ports = (text: string) => monitor.recent(query(text)).map(({ sourcePort }) => sourcePort);
+  assert.deepEqual(ports('last=3'), [1498, 1499, 1500]);
+  assert.deepEqual(ports('since=1499'), [1499, 1500]);
+  assert.deepEqual(ports('last=5&port=700'), [700]);
+  assert.equal(ports('last=2000').length, 1_000, 'so many are kept');
+  assert.deepEqual(ports(''), []);
+});
+
+test('who follows is first shown what has been, as far as wanted, then what comes', () => {
+  const monitor = createMonitor(unknown);
+  monitor.onEvent(drop({ sourcePort: 1 }));
+  monitor.onEvent(drop({ sourcePort: 2 }));
+  const seen: number[] = [];
+  using following = monitor.follow(query('last=1&protocol=tcp'), ({ sourcePort }) => seen.push(sourcePort));
+  assert.ok(following);
+  monitor.onEvent(drop({ sourcePort: 3, protocol: 17 }));
+  monitor.onEvent(drop({ sourcePort: 4 }));
+  assert.deepEqual(seen, [2, 4]);
+});
+
+test('a reason is found by a part of it, however it is written', () => {
+  const monitor = createMonitor(unknown);
+  monitor.onEvent(drop({ reason: DropReason.NoBackend }));
+  monitor.onEvent(drop({ reason: DropReason.TtlExceeded }));
+  const count = (text: string) => monitor.recent(query(`last=9&${text}`)).length;
+  assert.deepEqual(
+    [count('reason=no_backend'), count('reason=backend&reason=ttl'), count('reason=nothing')],
+    [1, 2, 0],
+  );
+});
+
+test('the kernel names ports and protocol of what it dropped, as far as the packet tells', () => {
+  const event = shown(kernelDrop({}));
+  assert.deepEqual(
+    [event?.protocol, event?.sourceAddress, event?.destinationAddress, event?.destinationPort],
+    ['TCP', '10.244.0.5', '10.96.0.9', 80],
+  );
+});
+
+test('a question that is none is refused with what would do', () => {
+  assert.throws(() => query('type=trace'), QueryError);
+  assert.throws(() => query('last=many'), /last many: a whole number/);
+  assert.throws(() => query('pods=x'), /no parameter pods; there are type, reason, since, last, pod, /);
 });

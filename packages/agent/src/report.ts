@@ -131,7 +131,37 @@ export interface TableReport {
   readonly rows: readonly unknown[];
 }
 
-/** One line of `GET /monitor?type=drop` (newline-delimited JSON). */
+/** One end of a connection. */
+export interface NamedEnd {
+  /** Empty where it is not known. */
+  readonly address: string;
+  readonly port: number;
+  /** `namespace/pod`, `service namespace/name`, `node NAME`, or empty. */
+  readonly name: string;
+}
+
+/** One line of `GET /connections` (newline-delimited JSON, to its end). */
+export interface ConnectionReport {
+  readonly protocol: string;
+  /** Who began, and where the packets go. */
+  readonly source: NamedEnd;
+  readonly destination: NamedEnd;
+  readonly sourceIdentity: string;
+  readonly destinationIdentity: string;
+  /** The service's address that the client named, where packets are translated. */
+  readonly frontend: NamedEnd | undefined;
+  /** What the other side sees as the source, where that is translated. */
+  readonly translatedSource: NamedEnd | undefined;
+  readonly state: string;
+  /** Not established: may be forgotten when many others come. */
+  readonly isEvictable: boolean;
+  readonly ageSeconds: number;
+  readonly expiresSeconds: number;
+  readonly packets: { readonly sent: number; readonly replied: number };
+  readonly bytes: { readonly sent: number; readonly replied: number };
+}
+
+/** One line of `GET /monitor` (newline-delimited JSON), and an item of `GET /events`. */
 export interface MonitorEvent {
   readonly type: 'drop';
   readonly at: number;
@@ -141,9 +171,15 @@ export interface MonitorEvent {
   readonly direction: 'ingress' | 'egress' | 'kernel';
   /** In the datapath; of the kernel the function that dropped it. */
   readonly tracePoint: string;
-  /** `namespace/pod`, `node NAME`, or empty. */
+  /** `namespace/pod`, `service namespace/name`, `node NAME`, the address, or empty. */
   readonly source: string;
   readonly destination: string;
+  /** Empty and 0 where the packet ended before. */
+  readonly sourceAddress: string;
+  readonly sourcePort: number;
+  readonly destinationAddress: string;
+  readonly destinationPort: number;
+  readonly protocol: string;
   readonly sourceIdentity: string;
   readonly destinationIdentity: string;
   readonly interface: string;

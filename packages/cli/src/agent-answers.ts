@@ -1,5 +1,14 @@
 /** The agent's answers as its package states them (report.ts), to hold what comes over the socket against. */
-import type { MapUsage, MonitorEvent, ProgramUsage, State, StatusReport, TableReport } from '@sluice/agent';
+import type {
+  ConnectionReport,
+  MapUsage,
+  MonitorEvent,
+  NamedEnd,
+  ProgramUsage,
+  State,
+  StatusReport,
+  TableReport,
+} from '@sluice/agent';
 import { anything, flag, list, number, oneOf, optional, record, type Shape, text } from './shape.ts';
 
 const state: Shape<State> = oneOf('ok', 'off', 'degraded');
@@ -119,6 +128,26 @@ export const tablesAnswer = list(
 /** `GET /version` */
 export const versionAnswer = record<{ readonly version: string }>({ version: text });
 
+const namedEnd = record<NamedEnd>({ address: text, port: number, name: text });
+const bothWays = record<ConnectionReport['packets']>({ sent: number, replied: number });
+
+/** A line of `GET /connections`. */
+export const connectionLine = record<ConnectionReport>({
+  protocol: text,
+  source: namedEnd,
+  destination: namedEnd,
+  sourceIdentity: text,
+  destinationIdentity: text,
+  frontend: optional(namedEnd),
+  translatedSource: optional(namedEnd),
+  state: text,
+  isEvictable: flag,
+  ageSeconds: number,
+  expiresSeconds: number,
+  packets: bothWays,
+  bytes: bothWays,
+});
+
 /** A line of `GET /monitor`: an event, or how many were left out because this side read too slowly. */
 export type MonitorLine = MonitorEvent | { readonly type: 'lost'; readonly count: number };
 
@@ -132,12 +161,20 @@ const dropLine = record<MonitorEvent>({
   tracePoint: text,
   source: text,
   destination: text,
+  sourceAddress: text,
+  sourcePort: number,
+  destinationAddress: text,
+  destinationPort: number,
+  protocol: text,
   sourceIdentity: text,
   destinationIdentity: text,
   interface: text,
   packet: text,
   length: number,
 });
+
+/** `GET /events` */
+export const eventsAnswer = list(dropLine);
 
 export const monitorLine: Shape<MonitorLine> = {
   check(value, at) {

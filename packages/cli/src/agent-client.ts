@@ -12,6 +12,8 @@ export interface AgentClient {
   readonly socket: string;
   /** JSON of an endpoint such as `/status`; throws CommandError that says what to do. */
   get<Value>(path: string, shape: Shape<Value>): Promise<Value>;
+  /** One parsed value a line, to the end of the answer; throws when it is cut off. */
+  rows<Value>(path: string, shape: Shape<Value>): Promise<Value[]>;
   /** One parsed value a line, until the reader has enough, or the signal ends it; throws when the agent ends or stands still. */
   stream<Value>(path: string, shape: Shape<Value>): AsyncIterable<Value>;
 }
@@ -32,7 +34,12 @@ export function agentClient(
       const response = await send({ socket, path, signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) });
       return parse(await text(socket, response), path, shape);
     },
-    stream: (path, shape) => lines({ socket, path, signal, silenceMs }, shape),
+    rows: async (path, shape) => {
+      const rows = [];
+      for await (const row of lines({ socket, path, signal, silenceMs }, shape)) rows.push(row);
+      return rows;
+    },
+    stream: (path, shape) => endless({ socket, path, signal, silenceMs }, shape),
   };
 }
 
@@ -45,7 +52,7 @@ interface Question {
 }
 
 async function* lines<Value>(question: Question, shape: Shape<Value>): AsyncIterable<Value> {
-  const { socket, path, signal } = question;
+  const { socket, path } = question;
   const response = await send(question);
   let rest = '';
   for await (const chunk of chunksOf(socket, response)) {
@@ -53,6 +60,11 @@ async function* lines<Value>(question: Question, shape: Shape<Value>): AsyncIter
     rest = parts.pop() ?? '';
     for (const part of parts) if (part !== '') yield parse(part, path, shape);
   }
+}
+
+async function* endless<Value>(question: Question, shape: Shape<Value>): AsyncIterable<Value> {
+  const { socket, signal } = question;
+  yield* lines(question, shape);
   if (!signal.aborted) throw new CommandError(`agent at ${socket}: ended the answer; it may have been restarted`);
 }
 

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { StatusReport } from '@sluice/agent';
-import { parseAllDocuments } from 'yaml';
-import { createProgram, runProgram } from './program.ts';
+import { agent, sluice } from './test-agent.ts';
 import { VERSION } from './version.ts';
 
 const status: StatusReport = {
@@ -65,38 +63,6 @@ const frontends = {
     { key: '10.96.0.10:53/UDP', backends: [] },
   ],
 };
-
-/** An agent that answers what it is given, on a real socket. */
-async function agent(answers: Readonly<Record<string, unknown>>) {
-  const directory = mkdtempSync(join(tmpdir(), `sluice-test-${process.pid}-`));
-  const socket = join(directory, 'sluice.sock');
-  const server = createServer((request, response) => {
-    const given = answers[request.url ?? ''];
-    const answer: unknown = typeof given === 'function' ? given() : given;
-    response.statusCode = answer === undefined ? 404 : 200;
-    response.end(typeof answer === 'string' ? answer : JSON.stringify(answer ?? { error: `no ${request.url}` }));
-  });
-  await new Promise<void>((resolve) => server.listen(socket, resolve));
-  return {
-    socket,
-    [Symbol.dispose]: () => {
-      server.close();
-      rmSync(directory, { recursive: true, force: true });
-    },
-  };
-}
-
-async function sluice(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-  const written = { out: '', err: '' };
-  const context = {
-    environment,
-    out: { write: (text: string) => (written.out += text) },
-    err: { write: (text: string) => (written.err += text) },
-    signal: new AbortController().signal,
-  };
-  const exitCode = await runProgram(createProgram(context), args, context);
-  return { ...written, exitCode };
-}
 
 test('status shows what is on, what is off and why, and ends with 0', async () => {
   using server = await agent({ '/status': status });
@@ -271,6 +237,8 @@ test('every command has help with an example', async () => {
     ['node', 'list'],
     ['map', 'list'],
     ['program', 'list'],
+    ['ct', 'list'],
+    ['nat', 'list'],
     ['monitor'],
     ['connectivity', 'test'],
   ]) {
@@ -278,55 +246,6 @@ test('every command has help with an example', async () => {
     assert.equal(exitCode, 0);
     assert.match(out, /Examples:\n {2}sluice /, command.join(' '));
   }
-});
-
-const event = {
-  type: 'drop',
-  at: Date.UTC(2026, 0, 1, 12),
-  reason: 'No backend',
-  hint: 'kubectl get endpointslices',
-  direction: 'egress',
-  tracePoint: 'from pod',
-  source: 'shop/client',
-  destination: '',
-  sourceIdentity: '4711',
-  destinationIdentity: 'world',
-  interface: 'slc0123456789',
-  packet: '10.244.0.5:40000 > 10.96.0.9:80 tcp SYN',
-  length: 74,
-};
-
-test('monitor prints one event a line and ends after the count', async () => {
-  using server = await agent({ '/monitor?type=drop': `${JSON.stringify(event)}\n${JSON.stringify(event)}\n` });
-  const { out, exitCode } = await sluice(['monitor', '--count', '1', '--socket', server.socket]);
-  assert.equal(exitCode, 0);
-  assert.match(
-    out,
-    /^12:00:00\.000 xx drop \(No backend\) shop\/client -> unknown, slc0123456789 egress, identity 4711->world: /,
-  );
-  assert.equal(out.split('\n').filter((line) => line.includes('xx drop')).length, 1);
-});
-
-test('monitor prints a document of YAML for each event, and a line of JSON', async () => {
-  const events = [event, { type: 'lost', count: 1 }];
-  const ended = events.map((event) => `${JSON.stringify(event)}\n`).join('');
-  using server = await agent({ '/monitor?type=drop': ended });
-  const monitor = ['monitor', '--socket', server.socket];
-  const yaml = await sluice([...monitor, '-o', 'yaml']);
-  assert.match(yaml.out, /^---\ntype: drop\nat: \d+\nreason: No backend\n[\s\S]*\n---\ntype: lost\ncount: 1\n$/);
-  assert.deepEqual(
-    parseAllDocuments(yaml.out).map((document) => document.toJS()),
-    events,
-  );
-  assert.equal((await sluice([...monitor, '-o', 'json'])).out, ended);
-});
-
-test('monitor says how many events were left out, and that the agent has gone', async () => {
-  using server = await agent({ '/monitor?type=drop': '{"type":"lost","count":12}\n' });
-  const { out, err, exitCode } = await sluice(['monitor', '--socket', server.socket]);
-  assert.equal(out, '12 events left out: more came than could be shown\n');
-  assert.match(err, /ended the answer; it may have been restarted/);
-  assert.equal(exitCode, 1);
 });
 
 test('a number that is none is refused before anything is asked', async () => {
@@ -354,9 +273,11 @@ test('a server of the world that is no address, and a pattern that is none, are 
   const world = (text: string) => sluice(['connectivity', 'test', '--world', text]);
   assert.match(
     (await world('example.org')).err,
-    /--world example\.org: an address, or with a port 198\.51\.100\.10:80/,
+    /--world example\.org: an address, or with a port 198\.51\.100\.10:8080/,
   );
   assert.match((await world('198.51.100.10:0')).err, /--world 198\.51\.100\.10:0: /);
+  const named = await sluice(['connectivity', 'test'], { SLUICE_WORLD: '198.51.100.10 nonsense' });
+  assert.match(named.err, /--world nonsense: /);
   const twice = await sluice(['connectivity', 'test', '--world', '192.0.2.1', '--world', '192.0.2.2']);
   assert.deepEqual([twice.exitCode, /more than one of IPv4/.test(twice.err)], [2, true]);
   assert.match((await sluice(['connectivity', 'test', '--test', '['])).err, /--test \[: /);

@@ -1,6 +1,7 @@
 import { KubeError } from '@sluice/kube';
 import { Command, CommanderError } from 'commander';
 import { CommandError } from './command-error.ts';
+import { connectionCommands } from './commands/connections.ts';
 import { connectivityCommand } from './commands/connectivity.ts';
 import { monitorCommand } from './commands/monitor.ts';
 import { statusCommand } from './commands/status.ts';
@@ -13,6 +14,7 @@ const BEGIN = `
 Begin with:
   sluice status                     what this node does, and what does not work
   sluice service list               where services are served, and by which pods
+  sluice ct list --pod shop/web     who talks to whom, and how much
   sluice monitor --type drop        what is dropped, with reason and hint
   sluice lab up --demo              a cluster on this machine to try it all (root)
   sluice lab exec k8s-cp1 -- sluice status
@@ -34,6 +36,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     statusCommand(context),
     connectivityCommand(context),
     ...tableCommands(context),
+    ...connectionCommands(context),
     monitorCommand(context),
     versionCommand(context),
   ]) {

@@ -95,7 +95,8 @@ export function createBench(chosen: Configuration = configuration): Bench {
     program: (name) => programs.get(name),
     drain() {
       ring.drain();
-      seen.length = 0;
+      drops.length = 0;
+      traces.length = 0;
     },
     run(program, packet) {
       const { returnValue, data } = programs.get(program).testRun({ data: packet });

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { systemClock } from '@sluice/runtime';
 import { Command } from 'commander';
 import { CommandError } from '../command-error.ts';
-import { type Case, OUTSIDE, type Surroundings } from '../connectivity/case.ts';
+import { type Case, OUTSIDE } from '../connectivity/case.ts';
 import { allCases, casesOf } from '../connectivity/cases.ts';
 import type { Cluster } from '../connectivity/cluster.ts';
 import { junitXml } from '../connectivity/junit.ts';
@@ -47,11 +47,14 @@ export function connectivityCommand(context: Context): Command {
       .option('--list', 'show the cases, and what each tries, without running any')
       .option(
         '--world <address[:port]>',
-        `echo server outside of the cluster, port ${WORLD_PORT} unless given; once for each family`,
+        `echo server outside of the cluster, port ${WORLD_PORT} unless given; once for each family; default: SLUICE_WORLD`,
         (value: string, given: readonly string[]) => [...given, value],
         [],
       )
-      .option('--outside <command>', 'how to run a command on another machine of the LAN, such as "ssh root@router"')
+      .option(
+        '--outside <command>',
+        'how to run a command on a machine outside, such as "ssh root@router"; default: SLUICE_OUTSIDE',
+      )
       .option('--concurrency <n>', 'cases that are tried at the same time', wholeNumber(1), CONCURRENCY)
       .option('--junit <file>', 'write the results there as JUnit XML, too')
       .option('--wait-seconds <n>', 'how long pods may take to become ready', wholeNumber(0), 60)
@@ -67,12 +70,15 @@ Examples:
   sluice connectivity test --list
   sluice connectivity test --test 'past-hooks/.*/ipv6' --keep
   sluice connectivity test --world 198.51.100.10 --world '[2001:db8:100::10]:8080'
+  sluice lab exec k8s-cp1 -- sluice connectivity test    # the lab's world outside is known there
   sluice connectivity test -o json --junit results.xml`;
 
 async function run(options: Options, command: Command, context: Context): Promise<void> {
   const isWanted = filterOf(options.test);
   if (options.list) return list(allCases(options.namespace).filter(isWanted), command, context);
-  const world = worldOf(options.world);
+  const { SLUICE_WORLD = '', SLUICE_OUTSIDE = '' } = context.environment;
+  const world = worldOf(options.world.length > 0 ? options.world : wordsOf(SLUICE_WORLD));
+  const outside = wordsOf(options.outside ?? SLUICE_OUTSIDE);
   const cluster = await kubernetesCluster(kubeconfigOf(options, context));
   const nodes = await chooseNodes(cluster);
   const screen = screenOf(command, context);
@@ -80,12 +86,12 @@ async function run(options: Options, command: Command, context: Context): Promis
     const surroundings = await setUp(cluster, nodes, {
       ...options,
       world,
-      hasOutside: options.outside !== undefined,
+      hasOutside: outside.length > 0,
       clock: systemClock,
       signal: context.signal,
       onStep: screen.step,
     });
-    await test(casesOf(surroundings).filter(isWanted), { surroundings, cluster, options, command, context, screen });
+    await test(casesOf(surroundings).filter(isWanted), { cluster, outside, options, command, context, screen });
   } finally {
     screen.clear();
     if (!options.keep) await tearDownInTime(cluster, options, context);
@@ -93,18 +99,20 @@ async function run(options: Options, command: Command, context: Context): Promis
 }
 
 interface Test {
-  readonly surroundings: Surroundings;
   readonly cluster: Cluster;
+  readonly outside: readonly string[];
   readonly options: Options;
   readonly command: Command;
   readonly context: Context;
   readonly screen: Screen;
 }
 
-async function test(cases: readonly Case[], { cluster, options, command, context, screen }: Test): Promise<void> {
+async function test(
+  cases: readonly Case[],
+  { cluster, outside, options, command, context, screen }: Test,
+): Promise<void> {
   if (cases.length === 0) throw noCase(options.test);
   const { signal } = context;
-  const outside = options.outside?.split(/\s+/).filter((word) => word !== '') ?? [];
   screen.step(counted(cases.length, 'case'));
   const began = performance.now();
   const at = new Date();
@@ -129,6 +137,8 @@ async function test(cases: readonly Case[], { cluster, options, command, context
   const failed = results.filter(({ status }) => status === 'failed').length;
   if (failed > 0) throw new CommandError(`${failed} of ${counted(results.length, 'case')} failed`);
 }
+
+const wordsOf = (text: string): string[] => text.split(/\s+/).filter((word) => word !== '');
 
 function keptText({ keep, namespace }: Options): string {
   return keep ? `the pods stay in namespace ${namespace} for the next run; without --keep it deletes them\n` : '';

@@ -1,39 +1,85 @@
 import type { MonitorEvent } from '@sluice/agent';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
-import { type MonitorLine, monitorLine } from '../agent-answers.ts';
+import { eventsAnswer, type MonitorLine, monitorLine } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
 import { counted } from '../output.ts';
+import { addTrafficOptions, collect, pathWithQuery, type TrafficOptions, trafficQuery } from '../traffic-options.ts';
 
-interface Options {
+interface Options extends TrafficOptions {
   readonly type: string;
+  readonly reason?: readonly string[];
+  readonly last?: number;
+  readonly since?: number;
+  readonly follow?: boolean;
   readonly count?: number;
 }
 
+const EXAMPLES = `
+Examples:
+  sluice monitor --type drop
+  sluice monitor --pod gitlab/web --reason backend
+  sluice monitor --namespace shop --protocol tcp --port 80 -o json --count 1
+  sluice monitor --since 5m              # what has been, then it ends
+  sluice monitor --last 20 --follow`;
+
 export function monitorCommand(context: Context): Command {
-  return new Command('monitor')
-    .description('Follow what the programs report, as it happens')
+  const command = new Command('monitor')
+    .description('Follow what the programs report, as it happens; or show the last of it')
     .addOption(new Option('--type <type>', 'kind of event').choices(['drop']).default('drop'))
-    .option('--count <n>', 'end after so many events', wholeNumber(1))
-    .addHelpText('after', '\nExamples:\n  sluice monitor --type drop\n  sluice monitor --type drop -o json --count 1')
-    .action((options: Options, command: Command) => monitor(options, command, context));
+    .option('--reason <text>', 'only with this in the reason, such as no_backend; any of several', collect)
+    .option('--last <n>', 'the last so many events of those that the agent keeps (1000), and end', wholeNumber(1))
+    .option('--since <duration>', 'the kept events of the last 30s, 5m or 2h, and end', duration)
+    .option('-f, --follow', 'with --last or --since: go on with what comes')
+    .option('--count <n>', 'end after so many events', wholeNumber(1));
+  return addTrafficOptions(command)
+    .addHelpText('after', EXAMPLES)
+    .action((options: Options, self: Command) => monitor(options, self, context));
 }
 
-async function monitor({ type, count = Infinity }: Options, command: Command, context: Context): Promise<void> {
+async function monitor(options: Options, command: Command, context: Context): Promise<void> {
   const { output } = globalOptions(command, context);
-  const forPeople = output === 'table' || output === 'wide';
-  if (forPeople) context.err.write('Listening for drops; end with Ctrl-C.\n');
-  let seen = 0;
+  const isPast = (options.last !== undefined || options.since !== undefined) && !options.follow;
+  const agent = agentOf(command, context);
+  const query = queryOf(options);
+  if (isPast) {
+    const events = await agent.get(pathWithQuery('/events', query), eventsAnswer);
+    for (const event of events.slice(0, options.count)) context.out.write(shown(event, output));
+    return;
+  }
+  const isForPeople = output === 'table' || output === 'wide';
+  if (isForPeople) context.err.write('Listening for drops; end with Ctrl-C.\n');
+  let left = options.count ?? Infinity;
   try {
-    for await (const line of agentOf(command, context).stream(`/monitor?type=${type}`, monitorLine)) {
+    for await (const line of agent.stream(pathWithQuery('/monitor', query), monitorLine)) {
       context.out.write(shown(line, output));
-      if (line.type !== 'lost') seen += 1;
-      if (seen >= count) break;
+      if (line.type !== 'lost') left -= 1;
+      if (left <= 0) break;
     }
   } catch (error) {
     if (!context.signal.aborted) throw error;
   }
+}
+
+function queryOf(options: Options): [name: string, value: string][] {
+  const since = options.since === undefined ? undefined : Date.now() - options.since;
+  return [
+    ['type', options.type],
+    ...(options.reason ?? []).map((reason): [string, string] => ['reason', reason]),
+    ...(options.last === undefined ? [] : [['last', String(options.last)] as [string, string]]),
+    ...(since === undefined ? [] : [['since', String(since)] as [string, string]]),
+    ...trafficQuery(options),
+  ];
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds of `90s`, `5m`, `2h` or `1d`. */
+function duration(text: string): number {
+  const [, number, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (number === undefined) throw new InvalidArgumentError('a number and a unit, such as 30s, 5m, 2h or 1d');
+  return Number(number) * (UNITS[unit] ?? 0);
 }
 
 /** Each event is whole by itself, so that a reader need not wait for the end: a line of JSON, a document of YAML. */

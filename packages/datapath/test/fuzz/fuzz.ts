@@ -80,7 +80,7 @@ export function fuzz(options: FuzzOptions): FuzzReport {
   using stack = new DisposableStack();
   const bench = stack.use(createBench());
   writeCorpusServices(bench.maps);
-  const node = { tunnelEndpoint: parseAddress(NODE), identity: 6, flags: IpcacheFlag.Node };
+  const node = { tunnelEndpoint: parseAddress(NODE), identity: 6, flags: IpcacheFlag.Node, mtu: 0 };
   bench.maps.ipcache.update(parseAddress(NODE), node);
   const program = options.instead ?? bench.program(options.program);
   const { fd } = options.program.includes('overlay') ? stack.use(programBehindTunnel(program)) : program;

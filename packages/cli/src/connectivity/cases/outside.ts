@@ -4,8 +4,8 @@ import { HOST_PORT } from '../workload.ts';
 import { podAddress } from './look-up.ts';
 
 const hint = 'sluice monitor --type drop on the node: such a packet has a reason of its own';
-/** Where answers to what is not the pod's would arrive. */
-const LISTEN_PORT = 28_765;
+/** Where answers to what is not the pod's would arrive: a port for each family, for listeners hear both. */
+const LISTEN_PORT = { 4: 28_764, 6: 28_766 } as const;
 
 export function outsideCases(around: Surroundings): Case[] {
   return families.map((family) => spoofedSource(around, family));
@@ -23,7 +23,7 @@ function spoofedSource(around: Surroundings, family: Family): Case {
     const [near] = around.nodes;
     const node = near.addresses.find((address) => address.includes(':') === (family === 6));
     const target = [node ?? absent(`node ${near.name} has no IPv${family} address`), String(HOST_PORT)];
-    const spoof = ['--source', podAddress(around, 'client', family), '--source-port', String(LISTEN_PORT)];
+    const spoof = ['--source', podAddress(around, 'client', family), '--source-port', String(LISTEN_PORT[family])];
     const datagram = ['lab-pod', 'datagram', ...target];
     return [
       {
@@ -33,7 +33,7 @@ function spoofedSource(around: Surroundings, family: Family): Case {
       },
       {
         from: 'client',
-        command: ['lab-pod', 'listen', String(LISTEN_PORT), '1500'],
+        command: ['lab-pod', 'listen', String(LISTEN_PORT[family]), '1500'],
         expected: { outcome: 'silence' },
         beside: {
           from: OUTSIDE,

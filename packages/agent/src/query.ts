@@ -1,0 +1,20 @@
+/** The question to the local API is wrong, not we: it is answered with 400 and this text. */
+export class QueryError extends Error {
+  override readonly name = 'QueryError';
+}
+
+/** Throws QueryError for a parameter that nobody knows: it would narrow nothing down, silently. */
+export function knownParameters(query: URLSearchParams, known: readonly string[]): URLSearchParams {
+  for (const name of query.keys()) {
+    if (!known.includes(name)) throw new QueryError(`no parameter ${name}; there are ${known.join(', ')}`);
+  }
+  return query;
+}
+
+/** Undefined where it is not asked for. */
+export function wholeParameter(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  if (!/^\d{1,15}$/.test(text)) throw new QueryError(`${name} ${text}: a whole number`);
+  return Number(text);
+}
