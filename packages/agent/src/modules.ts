@@ -90,10 +90,11 @@ function kernelDropsModule({ kernelDrops }: Agent): ModuleReport {
   return { name: kernelDrops.name, state: kernelDrops.state, why: kernelDrops.why };
 }
 
-function reconcilerModules({ endpoints, nodes, loadBalancer }: Agent): ModuleReport[] {
+function reconcilerModules({ endpoints, publisher, nodes, loadBalancer }: Agent): ModuleReport[] {
   const all = [
     ...nodes.reconcilers,
     ...(endpoints?.reconcilers ?? []),
+    ...(publisher ? [publisher.reconciler] : []),
     ...(loadBalancer ? [loadBalancer.reconciler] : []),
   ];
   return all.map((each) => {
