@@ -1,6 +1,8 @@
 import type { Agent } from './agent.ts';
+import { identityRows, ipListRows } from './identity-rows.ts';
 import type { Answer, Stream } from './local-api.ts';
 import { mapUsage } from './map-usage.ts';
+import { pageOf } from './page.ts';
 import { statusReport } from './status.ts';
 
 /** What the local API answers, by the first part of the path. */
@@ -12,6 +14,8 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
       return statusReport(agent);
     },
     tables: (url) => tableAnswer(agent, url),
+    identities: (url) => pageOf(identityRows(agent), url),
+    ips: (url) => pageOf(ipListRows(agent), url),
     maps: () => mapUsage(agent.datapath),
     programs: () => agent.datapath?.programUsage() ?? [],
     config: () => ({ values: agent.values, warnings: agent.warnings }),

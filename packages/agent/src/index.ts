@@ -4,4 +4,14 @@
  */
 
 export { recommendedEnvironment, recommendedNodeFlags } from './options.ts';
-export type { MapUsage, MonitorEvent, ProgramUsage, State, StatusReport, TableReport } from './report.ts';
+export type { Page } from './page.ts';
+export type {
+  IdentityRow,
+  IpListRow,
+  MapUsage,
+  MonitorEvent,
+  ProgramUsage,
+  State,
+  StatusReport,
+  TableReport,
+} from './report.ts';

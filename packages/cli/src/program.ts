@@ -2,6 +2,7 @@ import { KubeError } from '@sluice/kube';
 import { Command, CommanderError } from 'commander';
 import { CommandError } from './command-error.ts';
 import { connectivityCommand } from './commands/connectivity.ts';
+import { identityCommands } from './commands/identities.ts';
 import { monitorCommand } from './commands/monitor.ts';
 import { statusCommand } from './commands/status.ts';
 import { tableCommands } from './commands/tables.ts';
@@ -34,6 +35,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     statusCommand(context),
     connectivityCommand(context),
     ...tableCommands(context),
+    ...identityCommands(context),
     monitorCommand(context),
     versionCommand(context),
   ]) {

@@ -13,6 +13,7 @@ import {
 } from './desired.ts';
 import { type Device, describeDevices, type Observation, unmatchedPatterns } from './device.ts';
 import { firstOf, type NodeFacts } from './facts.ts';
+import { type IpRow, ipRows } from './ip-rows.ts';
 import { IpcacheShares } from './ipcache/ipcache-shares.ts';
 import type { IpcacheShare } from './ipcache/share.ts';
 import { deriveMtu, tunneledMtu } from './mtu.ts';
@@ -65,6 +66,8 @@ export interface NodesFeature extends AsyncDisposable {
   readonly nodes: Table<NodeRow>;
   /** What is behind the addresses of other nodes and of their pods. */
   readonly ipcache: IpcacheShares;
+  /** What every address and prefix but those of our own pods is known as. */
+  ips(): Iterable<IpRow>;
   /** Resolves with the first facts: our Node has an address and a pod CIDR, and our devices stand. */
   readonly ready: Promise<NodeFacts>;
   readonly facts: NodeFacts | undefined;
@@ -155,6 +158,16 @@ class Nodes implements NodesFeature {
     this.#add(hostEndpointReconciler(maps.endpoints, { desired, initialized: known }, common));
     const devices = { desired: () => desiredNetworkDevices(this.devices.list()), initialized: known };
     this.#add(networkDeviceReconciler(maps.devices, devices, common));
+  }
+
+  ips(): Iterable<IpRow> {
+    return ipRows({
+      nodes: this.nodes.list(),
+      devices: this.devices.list(),
+      serviceCidrs: this.#options.serviceCidrs.list(),
+      shares: this.ipcache.table.list(),
+      host: this.#facts,
+    });
   }
 
   async close(): Promise<void> {
