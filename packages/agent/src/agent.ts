@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type CniServer, startCniServer, writeCniConfiguration } from '@sluice/cni';
 import { defaultValues, readValues, type SluiceValues } from '@sluice/config';
 import { type Configuration, type Datapath, type Events, openDatapath } from '@sluice/datapath';
-import { type Endpoints, podDevices, startEndpoints } from '@sluice/endpoint';
+import { type Endpoints, type Publisher, podDevices, startEndpoints, startPublisher } from '@sluice/endpoint';
 import { NodeAddresses } from '@sluice/ipam';
 import { kubeConfiguration, serversOf } from '@sluice/kube';
 import type { LoadBalancer } from '@sluice/loadbalancer';
@@ -59,6 +59,7 @@ export class Agent {
   datapath: Datapath | undefined;
   endpoints: Endpoints | undefined;
   events: Events | undefined;
+  publisher: Publisher | undefined;
   readonly apiFacts: ApiFacts;
   readonly identities: LocalIdentities;
   readonly links: Links;
@@ -133,6 +134,7 @@ export class Agent {
     parts.add({ name: 'nodes', start: () => this.#nodesReady(), stop: () => this.nodes.close() });
     parts.add({ name: 'datapath', start: () => this.#openDatapath(), stop: () => this.#closeDatapath() });
     parts.add(this.#endpointsPart());
+    parts.add(this.#publisherPart());
     parts.add(this.services);
     parts.add(this.#cniServer());
     parts.add(this.links);
@@ -163,6 +165,7 @@ export class Agent {
       shownTable(this.nodes.nodes),
       shownTable(this.nodes.devices),
       shownTable(this.nodes.addresses),
+      shownTable(this.nodes.ipcache.table),
       ...(this.endpoints ? [shownTable(this.endpoints.table)] : []),
       ...(this.loadBalancer ? [shownTable(this.loadBalancer.frontends), shownTable(this.loadBalancer.conflicts)] : []),
       shownTable(services),
@@ -195,6 +198,7 @@ export class Agent {
       nodeName: options.nodeName,
       nodeObjects: kubernetes.nodes,
       serviceCidrs: kubernetes.serviceCidrs,
+      slices: kubernetes.slices,
       values: {
         devices: values.devices,
         mtu: values.MTU,
@@ -313,6 +317,41 @@ export class Agent {
     this.endpoints = endpoints;
     this.identities.follow(endpoints);
     return endpoints;
+  }
+
+  /** Tells other nodes of our endpoints. */
+  #publisherPart() {
+    const subscriptions = new DisposableStack();
+    return {
+      name: 'publisher',
+      start: () => {
+        if (!this.endpoints) throw new Error('endpoints come before their publisher');
+        const { client, slices, nodes } = this.kubernetes;
+        const publisher = startPublisher({
+          client,
+          slices,
+          endpoints: this.endpoints.table,
+          node: () => this.#publishingNode(),
+          controllers: this.controllers,
+          clock: this.#clock,
+          log: this.#log,
+        });
+        this.publisher = publisher;
+        subscriptions.use(nodes.subscribe(() => publisher.trigger()));
+        subscriptions.use(this.nodes.onFactsChange(() => publisher.trigger()));
+      },
+      stop: async () => {
+        subscriptions.dispose();
+        await this.publisher?.stop();
+      },
+    };
+  }
+
+  #publishingNode() {
+    const object = this.kubernetes.nodes.get(this.options.nodeName);
+    const { nodeIpv4, nodeIpv6 } = this.#facts();
+    const address = nodeIpv4 ?? nodeIpv6;
+    return object && address && { name: object.name, uid: object.uid, address };
   }
 
   #cniServer() {

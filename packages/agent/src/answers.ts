@@ -1,8 +1,10 @@
 import type { Agent } from './agent.ts';
 import { listConnections } from './connection-list.ts';
+import { identityRows, ipListRows } from './identity-rows.ts';
 import type { Answer, Stream } from './local-api.ts';
 import { mapUsage } from './map-usage.ts';
 import { monitorQuery } from './monitor.ts';
+import { pageOf } from './page.ts';
 import { knownParameters } from './query.ts';
 import { statusReport } from './status.ts';
 import { trafficFilter, trafficParameters } from './traffic.ts';
@@ -16,6 +18,8 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
       return statusReport(agent);
     },
     tables: (url) => tableAnswer(agent, url),
+    identities: (url) => pageOf(identityRows(agent), url),
+    ips: (url) => pageOf(ipListRows(agent), url),
     maps: () => mapUsage(agent.datapath),
     connections: (url) => connectionsAnswer(agent, url),
     events: (url) => agent.monitor.recent(monitorQuery(url.searchParams)),

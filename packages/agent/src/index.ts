@@ -4,8 +4,11 @@
  */
 
 export { recommendedEnvironment, recommendedNodeFlags } from './options.ts';
+export type { Page } from './page.ts';
 export type {
   ConnectionReport,
+  IdentityRow,
+  IpListRow,
   MapUsage,
   MonitorEvent,
   NamedEnd,

@@ -10,6 +10,7 @@ export function moduleReports(agent: Agent, links: readonly LinkStatus[]): Modul
   return [
     datapathModule(agent, links),
     nodesModule(agent),
+    ipcacheModule(agent),
     endpointsModule(agent),
     identitiesModule(agent),
     servicesModule(agent),
@@ -45,6 +46,18 @@ function datapathModule(agent: Agent, links: readonly LinkStatus[]): ModuleRepor
 function nodesModule({ nodes }: Agent): ModuleReport {
   const problems = nodes.nodes.list().flatMap((node) => node.problems.map((problem) => `${node.name}: ${problem}`));
   return judged('nodes', nodes.problem ?? problems.join('; '));
+}
+
+const problemsNamedMax = 3;
+
+/** Slices that say what they may not, or cannot be read; what is refused is known by the prefix of its node alone. */
+function ipcacheModule({ nodes }: Agent): ModuleReport {
+  const problems = nodes.ipcache.table
+    .list()
+    .flatMap((share) => share.problems.map((text) => `${share.name}: ${text}`));
+  const more = problems.length - problemsNamedMax;
+  const named = problems.slice(0, problemsNamedMax).join('; ');
+  return judged('ipcache', more > 0 ? `${named}; and ${more} more, see \`sluice table ipcache\`` : named);
 }
 
 function endpointsModule({ endpoints, nodes }: Agent): ModuleReport {
@@ -90,10 +103,11 @@ function kernelDropsModule({ kernelDrops }: Agent): ModuleReport {
   return { name: kernelDrops.name, state: kernelDrops.state, why: kernelDrops.why };
 }
 
-function reconcilerModules({ endpoints, nodes, loadBalancer }: Agent): ModuleReport[] {
+function reconcilerModules({ endpoints, publisher, nodes, loadBalancer }: Agent): ModuleReport[] {
   const all = [
     ...nodes.reconcilers,
     ...(endpoints?.reconcilers ?? []),
+    ...(publisher ? [publisher.reconciler] : []),
     ...(loadBalancer ? [loadBalancer.reconciler] : []),
   ];
   return all.map((each) => {

@@ -2,12 +2,16 @@ import type { Address } from '@sluice/net';
 import type { Agent } from './agent.ts';
 import type { NameOf } from './monitor.ts';
 
-/** Pods of this node, nodes, and pods behind services of others: what an address is called. */
+/** Pods, nodes, and what is behind services: what an address is called. */
 export function nameAddresses(agent: Pick<Agent, 'endpoints' | 'nodes' | 'kubernetes'>): NameOf {
   return (address) =>
     address === undefined
       ? ''
-      : (podName(agent, address) ?? nodeName(agent, address) ?? sliceName(agent, address) ?? '');
+      : (podName(agent, address) ??
+        remotePodName(agent, address) ??
+        nodeName(agent, address) ??
+        sliceName(agent, address) ??
+        '');
 }
 
 /** By endpoint id: `namespace/pod`, or empty. */
@@ -21,6 +25,11 @@ export function nameEndpoints(agent: Pick<Agent, 'endpoints'>): (id: number) => 
 function podName({ endpoints }: Pick<Agent, 'endpoints'>, address: Address): string | undefined {
   const [endpoint] = endpoints?.table.by('address', address) ?? [];
   return endpoint?.pod && `${endpoint.pod.namespace}/${endpoint.pod.name}`;
+}
+
+/** As its node publishes it. */
+function remotePodName({ nodes }: Pick<Agent, 'nodes'>, address: Address): string | undefined {
+  return nodes.ipcache.podAt(address);
 }
 
 function nodeName({ nodes }: Pick<Agent, 'nodes'>, address: Address): string | undefined {

@@ -107,6 +107,30 @@ export interface MapUsage {
   readonly bytes: number | undefined;
 }
 
+/** A row of `GET /identities`, which comes in pages. */
+export interface IdentityRow {
+  readonly identity: number;
+  readonly labels: readonly string[];
+  /** How many of this node's endpoints have it. */
+  readonly endpoints: number;
+  /** Nobody in the cluster has used it from then on; it is about to be deleted. */
+  readonly unusedSince: number | undefined;
+}
+
+/** A row of `GET /ips`, which comes in pages. */
+export interface IpListRow {
+  readonly prefix: string;
+  readonly identity: number;
+  /** Empty: the identity is not known here (yet). */
+  readonly labels: readonly string[];
+  /** Empty: on no node. */
+  readonly node: string;
+  readonly tunnelEndpoint: string | undefined;
+  /** Who says so: this node (`endpoint`, `host`), a Node object, what a node publishes, or a range. */
+  readonly source: 'endpoint' | 'host' | 'node' | 'slice' | 'pod CIDR' | 'service CIDR';
+  readonly pod: string | undefined;
+}
+
 /** `GET /programs` */
 export interface ProgramUsage {
   readonly name: string;

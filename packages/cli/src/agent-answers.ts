@@ -1,9 +1,12 @@
 /** The agent's answers as its package states them (report.ts), to hold what comes over the socket against. */
 import type {
   ConnectionReport,
+  IdentityRow,
+  IpListRow,
   MapUsage,
   MonitorEvent,
   NamedEnd,
+  Page,
   ProgramUsage,
   State,
   StatusReport,
@@ -103,6 +106,30 @@ export const programsAnswer = list(
     averageNs: optional(number),
   }),
 );
+
+/** `GET /identities?offset=N` */
+export const identitiesAnswer = record<Page<IdentityRow>>({
+  rows: list(
+    record<IdentityRow>({ identity: number, labels: list(text), endpoints: number, unusedSince: optional(number) }),
+  ),
+  next: optional(number),
+});
+
+/** `GET /ips?offset=N` */
+export const ipsAnswer = record<Page<IpListRow>>({
+  rows: list(
+    record<IpListRow>({
+      prefix: text,
+      identity: number,
+      labels: list(text),
+      node: text,
+      tunnelEndpoint: optional(text),
+      source: oneOf('endpoint', 'host', 'node', 'slice', 'pod CIDR', 'service CIDR'),
+      pod: optional(text),
+    }),
+  ),
+  next: optional(number),
+});
 
 /** The part of a frontend's row that we look into. */
 export interface FrontendRow {

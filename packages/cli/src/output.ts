@@ -19,8 +19,9 @@ export function show(
 
 /** Columns three spaces apart, as kubectl prints them; empty cells stay empty, trailing blanks are cut. */
 export function alignTable({ columns, rows }: TextTable): string {
+  // Not by spreading: a list of all identities has 100,000 rows.
   const widths = columns.map((column, index) =>
-    Math.max(column.length, ...rows.map((row) => (row[index] ?? '').length)),
+    rows.reduce((width, row) => Math.max(width, (row[index] ?? '').length), column.length),
   );
   const line = (cells: readonly string[]): string =>
     cells

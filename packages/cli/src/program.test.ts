@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { StatusReport } from '@sluice/agent';
+import { alignTable } from './output.ts';
 import { agent, sluice } from './test-agent.ts';
 import { VERSION } from './version.ts';
 
@@ -307,4 +308,61 @@ test('an API server that does not answer is one line and status 1', async () => 
   rmSync(directory, { recursive: true });
   assert.equal(exitCode, 1);
   assert.match(err, /^sluice: connect to 127\.0\.0\.1:1: .*ECONNREFUSED.*\n$/);
+});
+
+test('identities come in pages and are shown by their numbers', async () => {
+  const row = (identity: number, ...labels: string[]) => ({ identity, labels, endpoints: 0 });
+  const unused = { ...row(300, 'k8s:app=old'), unusedSince: Date.now() - 60_000 };
+  using server = await agent({
+    '/identities?offset=0': { rows: [row(1, 'reserved:host'), row(4711, 'k8s:app=cart', 'k8s:b=1')], next: 2 },
+    '/identities?offset=2': { rows: [unused] },
+  });
+  const { out } = await sluice(['identity', 'list', '--socket', server.socket]);
+  assert.equal(
+    out,
+    [
+      'IDENTITY   LABELS                 ENDPOINTS HERE   UNUSED',
+      '1          reserved:host          0',
+      '300        k8s:app=old            0                for 1m',
+      '4711       k8s:app=cart,k8s:b=1   0',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('addresses are shown with what they are known by, and say when that is not known', async () => {
+  const labels = ['k8s:app=cart', 'k8s:io.kubernetes.pod.namespace=shop'];
+  const remote = {
+    prefix: '10.244.1.15/32',
+    identity: 4711,
+    labels,
+    node: 'k8s-cp2',
+    source: 'slice',
+    pod: 'shop/cart',
+  };
+  const others = [
+    { prefix: '10.244.1.5/32', identity: 4800, labels: [], node: 'k8s-cp2', source: 'slice', pod: 'shop/new' },
+    { prefix: '10.10.30.102/32', identity: 6, labels: ['reserved:remote-node'], node: 'k8s-cp2', source: 'node' },
+  ];
+  using server = await agent({ '/ips?offset=0': { rows: [remote, ...others] } });
+  const { out } = await sluice(['ip', 'list', '--socket', server.socket]);
+  assert.deepEqual(
+    out.split('\n').map((line) => line.replace(/ {3,}/g, ' | ')),
+    [
+      'PREFIX | IDENTITY | LABELS | NODE | SOURCE | POD',
+      '10.10.30.102/32 | 6 | reserved:remote-node | k8s-cp2 | node',
+      '10.244.1.5/32 | 4800 | 4800 is not known here yet | k8s-cp2 | slice | shop/new',
+      '10.244.1.15/32 | 4711 | app=cart | k8s-cp2 | slice | shop/cart',
+      '',
+    ],
+  );
+  const wide = await sluice(['ip', 'list', '-o', 'wide', '--socket', server.socket]);
+  assert.match(wide.out, /k8s:app=cart,k8s:io\.kubernetes\.pod\.namespace=shop/);
+  const json = await sluice(['ip', 'list', '-o', 'json', '--socket', server.socket]);
+  assert.deepEqual(JSON.parse(json.out).at(-1), remote);
+});
+
+test('a table of 200,000 rows is a table', () => {
+  const rows = Array.from({ length: 200_000 }, (_, index) => [String(index)]);
+  assert.equal(alignTable({ columns: ['N'], rows }).split('\n').length, 200_002);
 });

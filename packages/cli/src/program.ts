@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { CommandError } from './command-error.ts';
 import { connectionCommands } from './commands/connections.ts';
 import { connectivityCommand } from './commands/connectivity.ts';
+import { identityCommands } from './commands/identities.ts';
 import { monitorCommand } from './commands/monitor.ts';
 import { statusCommand } from './commands/status.ts';
 import { tableCommands } from './commands/tables.ts';
@@ -37,6 +38,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     connectivityCommand(context),
     ...tableCommands(context),
     ...connectionCommands(context),
+    ...identityCommands(context),
     monitorCommand(context),
     versionCommand(context),
   ]) {

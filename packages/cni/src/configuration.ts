@@ -7,7 +7,9 @@ export interface CniConfigurationOptions {
 
 /** The network configuration list that the container runtime reads, usually as /etc/cni/net.d/05-sluice.conflist. */
 export function cniConfiguration({ agentSocket }: CniConfigurationOptions): string {
-  const list = { cniVersion: '1.1.0', name: 'sluice', plugins: [{ type: 'sluice-cni', agentSocket }] };
+  // Without the capability a runtime would keep host ports from us, and nobody could tell that they are not served.
+  const plugin = { type: 'sluice-cni', agentSocket, capabilities: { portMappings: true } };
+  const list = { cniVersion: '1.1.0', name: 'sluice', plugins: [plugin] };
   return `${JSON.stringify(list, null, 2)}\n`;
 }
 

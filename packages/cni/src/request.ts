@@ -7,6 +7,7 @@ import {
 } from './environment.ts';
 import { CniCode, CniError } from './error.ts';
 import type { Message } from './message.ts';
+import { type PortMapping, parsePortMappings } from './port-mapping.ts';
 import { type CniVersion, negotiateVersion, requireVersion } from './version.ts';
 
 export type { PodReference };
@@ -25,6 +26,7 @@ export interface AddRequest extends Common, AttachmentKey {
   readonly command: 'ADD';
   readonly netns: string;
   readonly pod: PodReference | undefined;
+  readonly portMappings: readonly PortMapping[];
   /** Of a plugin before us in the list. */
   readonly previousResult: JsonObject | undefined;
 }
@@ -67,6 +69,7 @@ export function parseRequest(message: Message): CniRequest {
         ...parseKey(message),
         netns: parseNamespacePath(message.get('CNI_NETNS')),
         pod: parsePodReference(message.get('CNI_ARGS')),
+        portMappings: parsePortMappings(runtimeConfig(configuration).portMappings),
         previousResult: parsePreviousResult(configuration),
       };
     case 'DEL':
@@ -122,7 +125,7 @@ function parseConfiguration(text: string): JsonObject {
 }
 
 // What we would have to act on and cannot; passing it over in silence would be a promise broken.
-const unsupportedRuntimeFields = ['portMappings', 'bandwidth', 'ips', 'ipRanges', 'mac'];
+const unsupportedRuntimeFields = ['bandwidth', 'ips', 'ipRanges', 'mac'];
 
 function checkConfiguration(configuration: JsonObject, command: string): void {
   const name = configuration.name;
@@ -136,13 +139,16 @@ function checkConfiguration(configuration: JsonObject, command: string): void {
   if (command !== 'ADD') return;
   if (isObject(configuration.ipam) && Object.keys(configuration.ipam).length > 0)
     throw unsupported('ipam', configuration.ipam);
-  const runtime = configuration.runtimeConfig;
-  if (!isObject(runtime)) return;
+  const runtime = runtimeConfig(configuration);
   for (const field of unsupportedRuntimeFields) {
     const value = runtime[field];
     if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) continue;
     throw unsupported(`runtimeConfig.${field}`, value);
   }
+}
+
+function runtimeConfig({ runtimeConfig: runtime }: JsonObject): JsonObject {
+  return isObject(runtime) ? runtime : {};
 }
 
 function unsupported(field: string, value: unknown): CniError {

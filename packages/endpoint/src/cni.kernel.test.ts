@@ -45,6 +45,19 @@ test(
   },
 );
 
+test('host ports are taken, kept and told as not served yet', options, async () => {
+  await using node = await startNode();
+  using netns = temporaryNetworkNamespace();
+  const portMappings = [{ HostPort: 8080, ContainerPort: 80, Protocol: 'tcp', HostIP: '' }];
+  const extra = { runtimeConfig: { portMappings } };
+  assert.equal(node.cni({ command: 'ADD', containerId: 'ports', netns: netns.path, args: pod, extra }).status, 0);
+  await node.kill();
+  await node.start();
+  const [endpoint] = await node.endpoints();
+  assert.deepEqual(endpoint?.hostPorts, [{ hostPort: 8080, containerPort: 80, protocol: 'TCP' }]);
+  assert.match(await node.status(), /host ports are not served yet: 8080\/TCP/);
+});
+
 test('the socket is for root only', options, async () => {
   await using node = await startNode();
   assert.equal(statSync(join(node.folder, 'cni.sock')).mode & 0o777, 0o600);
@@ -217,7 +230,8 @@ test('requests that are nonsense are refused by name and change nothing', option
     [{ ...add, stdin: `{"x":"${'a'.repeat(1 << 20)}"}` }, 6, /longer than/],
     [{ ...add, extra: { name: '' } }, 7, /is not a name/],
     [{ ...add, extra: { ipam: { type: 'host-local' } } }, 2, /ipam/],
-    [{ ...add, extra: { runtimeConfig: { portMappings: [{ hostPort: 80 }] } } }, 2, /portMappings/],
+    [{ ...add, extra: { runtimeConfig: { portMappings: [{ hostPort: 80 }] } } }, 7, /portMappings\[0\]\.containerPort/],
+    [{ ...add, extra: { runtimeConfig: { bandwidth: { ingressRate: 1 } } } }, 2, /bandwidth/],
     [{ ...add, command: 'EXPLODE' }, 4, /CNI_COMMAND "EXPLODE"/],
     [{ ...add, command: 'CHECK', version: '0.3.1' }, 1, /CHECK exists since CNI 0\.4\.0/],
     [{ ...add, command: 'GC' }, 7, /valid-attachments/],

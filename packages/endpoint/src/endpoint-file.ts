@@ -1,3 +1,4 @@
+import { parsePortMappings } from '@sluice/cni';
 import { parseAddress, parseMac } from '@sluice/net';
 import type { Endpoint } from './endpoint.ts';
 
@@ -34,6 +35,7 @@ export function parseEndpoint(text: string): Endpoint {
     gatewayIpv4: file.optional('gatewayIpv4', parseAddress),
     gatewayIpv6: file.optional('gatewayIpv6', parseAddress),
     pod: pod === undefined ? undefined : parsePod(new Fields(pod)),
+    hostPorts: parsePortMappings(file.value('hostPorts')),
     labels: file.texts('labels'),
     identity: file.number('identity'),
     identityPendingSince: file.optionalNumber('identityPendingSince'),

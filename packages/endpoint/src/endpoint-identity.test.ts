@@ -42,7 +42,15 @@ function laboratory() {
     add() {
       const pod = { namespace: 'shop', name: 'cart', uid: undefined };
       const addition = lab.endpoints.add({
-        ...{ command: 'ADD', cniVersion: '1.1.0', previousResult: undefined, ...key, netns: '/run/netns/c1', pod },
+        ...{
+          command: 'ADD',
+          cniVersion: '1.1.0',
+          previousResult: undefined,
+          portMappings: [],
+          ...key,
+          netns: '/run/netns/c1',
+          pod,
+        },
       });
       devices.links.set(hostNameOf(key), vethLink(hostNameOf(key), 11));
       assert.ok(addition.kind === 'new');

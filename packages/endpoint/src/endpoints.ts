@@ -326,6 +326,7 @@ class LocalEndpoints implements Endpoints {
       gatewayIpv4: attachment.ipv4?.gateway,
       gatewayIpv6: attachment.ipv6?.gateway,
       pod: request.pod,
+      hostPorts: request.portMappings,
       labels: undefined,
       identity: reservedIdentities.init,
       identityPendingSince: request.pod && this.#clock.now(),

@@ -34,6 +34,7 @@ export function salvageEndpoint(link: Link, maps: EndpointMaps): Endpoint | unde
     gatewayIpv4: undefined,
     gatewayIpv6: undefined,
     pod: undefined,
+    hostPorts: [],
     labels: undefined,
     identity: row.identity,
     identityPendingSince: undefined,

@@ -22,6 +22,7 @@ export function endpoint(id: number, containerId: string): Endpoint {
     gatewayIpv4: parseAddress('10.0.0.1'),
     gatewayIpv6: parseAddress('fd00::1'),
     pod: { namespace: 'shop', name: containerId, uid: undefined },
+    hostPorts: [{ hostPort: 8080, containerPort: 80, protocol: 'TCP', hostIp: parseAddress('10.0.0.7') }],
     labels: ['k8s:app=shop', 'k8s:io.kubernetes.pod.namespace=shop'],
     identity: 4711,
     identityPendingSince: undefined,

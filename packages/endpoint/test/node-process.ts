@@ -1,6 +1,7 @@
 /**
  * A node's CNI side as a process of its own, for tests: endpoints and server are real, maps and programs are fakes.
- * Arguments: a folder, then the pod CIDRs. Prints `ready`, then answers each line `endpoints` with the table as JSON.
+ * Arguments: a folder, then the pod CIDRs. Prints `ready`, then answers each line `endpoints` with the table as
+ * JSON, and `status` with the first row's status.
  */
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -30,6 +31,8 @@ const endpoints = startEndpoints({
 await startCniServer({ path: join(folder, 'cni.sock'), handler: endpoints, log });
 process.stdout.write('ready\n');
 for await (const line of createInterface({ input: process.stdin })) {
+  const [first] = endpoints.table.list();
+  if (line === 'status') process.stdout.write(`${JSON.stringify(first && endpoints.table.columns.Status?.(first))}\n`);
   if (line === 'endpoints') process.stdout.write(`${JSON.stringify(endpoints.table.list(), stringifyBigint)}\n`);
 }
 process.exit(0);

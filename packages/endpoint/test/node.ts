@@ -35,6 +35,8 @@ export interface TestNode extends AsyncDisposable {
   /** Started, not awaited: for what happens meanwhile. */
   cniLater(options: CniOptions): Promise<CniAnswer>;
   endpoints(): Promise<Record<string, unknown>[]>;
+  /** The table's column, of the first endpoint. */
+  status(): Promise<string>;
   /** As a crash would: no handler runs. */
   kill(): Promise<void>;
   start(): Promise<void>;
@@ -127,6 +129,10 @@ export async function startNode(options: { prefixes?: string[] } = {}): Promise<
     kill,
     async endpoints() {
       child?.stdin?.write('endpoints\n');
+      return JSON.parse(await nextLine());
+    },
+    async status() {
+      child?.stdin?.write('status\n');
       return JSON.parse(await nextLine());
     },
     run(command, ...args) {

@@ -1,5 +1,6 @@
-import type { NodeObject, ServiceCidrObject } from '@sluice/kube';
+import type { CiliumEndpointSliceObject, NodeObject, ServiceCidrObject } from '@sluice/kube';
 import { parseAddress, parsePrefix } from '@sluice/net';
+import { Table } from '@sluice/state';
 
 /** Objects for tests, from text. */
 export function nodeObject(name: string, addresses: readonly string[], podCidrs: readonly string[]): NodeObject {
@@ -30,4 +31,42 @@ export function homelabNodes(): NodeObject[] {
 
 export function serviceCidr(...cidrs: readonly string[]): ServiceCidrObject {
   return { name: 'kubernetes', uid: '1', cidrs: cidrs.map((text) => parsePrefix(text)), problems: [] };
+}
+
+/** Endpoints as `cart-0 4711 10.244.1.5 fd00:10:244:1::5`. */
+export function endpointSlice(
+  name: string,
+  node: string | undefined,
+  ...endpoints: string[]
+): CiliumEndpointSliceObject {
+  return {
+    name,
+    uid: name,
+    namespace: 'shop',
+    node,
+    nodeUid: node,
+    nodeAddresses: [],
+    endpoints: endpoints.map((text) => {
+      const [pod = '', identity, ...addresses] = text.split(' ');
+      const [ipv4, ipv6] = [4, 6].map((family) =>
+        addresses.find((address) => address.includes(':') === (family === 6)),
+      );
+      return {
+        name: pod,
+        identity: Number(identity),
+        ipv4: ipv4 === undefined ? undefined : parseAddress(ipv4),
+        ipv6: ipv6 === undefined ? undefined : parseAddress(ipv6),
+      };
+    }),
+    problems: [],
+  };
+}
+
+export function sliceTable(): Table<CiliumEndpointSliceObject> {
+  return new Table<CiliumEndpointSliceObject>({
+    name: 'slices',
+    key: (row) => row.name,
+    sources: ['slices'],
+    columns: {},
+  });
 }

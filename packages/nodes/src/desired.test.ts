@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { IpcacheFlag } from '@sluice/datapath';
 import { parseAddress, parseMac } from '@sluice/net';
 import { homelabNodes, nodeObject, serviceCidr } from './builders.ts';
-import { desiredHostEndpoints, desiredIpcache, desiredIpcachePrefixes, desiredRoutes } from './desired.ts';
+import { desiredHostEndpoints, desiredIpcachePrefixes, desiredRoutes } from './desired.ts';
 import { deriveNodes } from './node.ts';
 
 const nodes = deriveNodes(homelabNodes(), { name: 'k8s-cp1' });
@@ -33,26 +33,6 @@ test('family without a router address here has no routes', () => {
     routerAddresses: routers.slice(0, 1),
   });
   assert.deepEqual([...routes.keys()], ['10.244.0.0/24', '10.244.1.0/24', '10.244.2.0/24']);
-});
-
-test('other nodes are behind the tunnel with all their addresses, as remote nodes', () => {
-  const rows = desiredIpcache(nodes);
-  assert.deepEqual([...rows.keys()].sort(), [
-    '10.10.30.102',
-    '10.10.30.103',
-    '10.244.1.1',
-    '10.244.2.1',
-    'fd00:10:10:30::102',
-    'fd00:10:10:30::103',
-    'fd00:10:244:1::1',
-    'fd00:10:244:2::1',
-  ]);
-  assert.deepEqual(rows.get('fd00:10:244:1::1'), {
-    tunnelEndpoint: '10.10.30.102',
-    identity: 6,
-    flags: IpcacheFlag.Node,
-    mtu: 0,
-  });
 });
 
 test('pods of other nodes are behind the tunnel by prefix; what else our pods and services could be is nowhere', () => {

@@ -45,18 +45,6 @@ export function desiredRoutes(
   return routes;
 }
 
-/** By address: the other nodes themselves, through the tunnel in both directions, so that replies come the same way. */
-export function desiredIpcache(nodes: Iterable<Node>): Map<string, IpcacheValue> {
-  const rows = new Map<string, IpcacheValue>();
-  for (const { local, tunnelEndpoint, podMtu, addresses, routerAddresses } of nodes) {
-    if (local || tunnelEndpoint === undefined) continue;
-    const identity = reservedIdentities['remote-node'];
-    const row = { tunnelEndpoint, identity, flags: IpcacheFlag.Node, mtu: podMtu };
-    for (const address of [...addresses, ...routerAddresses]) rows.set(address, row);
-  }
-  return rows;
-}
-
 /**
  * By prefix: the pods of the other nodes, whose identity comes with each packet in the tunnel's header. Of our own pods and
  * of the services each has a row of its own elsewhere: what else lies in their prefixes is nowhere.

@@ -37,7 +37,7 @@ import {
   temporaryDirectory,
   temporaryNetworkNamespace,
 } from '@sluice/testing';
-import { homelabNodes, serviceCidr } from './builders.ts';
+import { homelabNodes, serviceCidr, sliceTable } from './builders.ts';
 import { deviceNames } from './device.ts';
 import type { NodeFacts } from './facts.ts';
 import { type NodesOptions, startNodes } from './nodes.ts';
@@ -46,13 +46,15 @@ import { type NodesOptions, startNodes } from './nodes.ts';
 function api() {
   const nodes = new Table<NodeObject>({ name: 'node-objects', key: (row) => row.name, columns: {} });
   const serviceCidrs = new Table<ServiceCidrObject>({ name: 'service-cidrs', key: (row) => row.name, columns: {} });
+  const slices = sliceTable();
   const deliver = (objects: readonly NodeObject[] = homelabNodes()) => {
     nodes.replaceAll(objects);
     nodes.markInitialized('kubernetes');
     serviceCidrs.replaceAll([serviceCidr('10.96.0.0/16', 'fd00:10:96::/112')]);
     serviceCidrs.markInitialized('kubernetes');
+    slices.markInitialized('slices');
   };
-  return { nodes, serviceCidrs, deliver };
+  return { nodes, serviceCidrs, slices, deliver };
 }
 
 interface Underlay {
@@ -94,6 +96,7 @@ function start({ namespace, number }: Underlay, kubernetes: ReturnType<typeof ap
     nodeName: `k8s-cp${number}`,
     nodeObjects: kubernetes.nodes,
     serviceCidrs: kubernetes.serviceCidrs,
+    slices: kubernetes.slices,
     values: { devices: ['eno1'], mtu: 0, tunnelPort: 8472 },
     log: silentLogger,
     proc,

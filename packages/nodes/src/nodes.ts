@@ -1,11 +1,10 @@
-import type { NodeObject, ServiceCidrObject } from '@sluice/kube';
+import type { CiliumEndpointSliceObject, NodeObject, ServiceCidrObject } from '@sluice/kube';
 import { type Address, familyOf } from '@sluice/net';
 import type { Netlink } from '@sluice/netlink';
 import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
-import { Controllers, type ReadableTable, sameValue, type Table } from '@sluice/state';
+import { Controllers, type ReadableTable, type Reconciler, type RowStatus, sameValue, type Table } from '@sluice/state';
 import {
   desiredHostEndpoints,
-  desiredIpcache,
   desiredIpcachePrefixes,
   desiredNetworkDevices,
   desiredRoutes,
@@ -14,6 +13,9 @@ import {
 } from './desired.ts';
 import { type Device, describeDevices, type Observation, unmatchedPatterns } from './device.ts';
 import { firstOf, type NodeFacts } from './facts.ts';
+import { type IpRow, ipRows } from './ip-rows.ts';
+import { IpcacheShares } from './ipcache/ipcache-shares.ts';
+import type { IpcacheShare } from './ipcache/share.ts';
 import { deriveMtu, tunneledMtu } from './mtu.ts';
 import { deriveNodes, type LocalNode, type Node, tunnelSource } from './node.ts';
 import { ensureNodeDevices } from './node-devices.ts';
@@ -35,6 +37,8 @@ export interface NodesOptions {
   readonly nodeName: string;
   readonly nodeObjects: ReadableTable<NodeObject>;
   readonly serviceCidrs: ReadableTable<ServiceCidrObject>;
+  /** What all nodes publish of their endpoints. */
+  readonly slices: ReadableTable<CiliumEndpointSliceObject>;
   readonly values: {
     /** Names, or beginnings followed by `+`; empty: found out. */
     readonly devices: readonly string[];
@@ -60,6 +64,10 @@ export interface NodesFeature extends AsyncDisposable {
   readonly devices: Table<Device>;
   readonly addresses: Table<DeviceAddress>;
   readonly nodes: Table<NodeRow>;
+  /** What is behind the addresses of other nodes and of their pods. */
+  readonly ipcache: IpcacheShares;
+  /** What every address and prefix but those of our own pods is known as. */
+  ips(): Iterable<IpRow>;
   /** Resolves with the first facts: our Node has an address and a pod CIDR, and our devices stand. */
   readonly ready: Promise<NodeFacts>;
   readonly facts: NodeFacts | undefined;
@@ -87,6 +95,7 @@ class Nodes implements NodesFeature {
   readonly devices = deviceTable();
   readonly addresses = addressTable();
   readonly nodes = nodeTable();
+  readonly ipcache: IpcacheShares;
   readonly ready: Promise<NodeFacts>;
   readonly reconcilers: AnyReconciler[] = [];
   readonly #options: NodesOptions;
@@ -96,6 +105,7 @@ class Nodes implements NodesFeature {
   readonly #resources = new DisposableStack();
   readonly #controller: ReturnType<Controllers['start']>;
   readonly #resolveReady: (facts: NodeFacts) => void;
+  #ipcacheReconciler: Reconciler<IpcacheShare> | undefined;
   #facts: NodeFacts | undefined;
   /** Facts that every listener has taken. */
   #announced: NodeFacts | undefined;
@@ -111,6 +121,8 @@ class Nodes implements NodesFeature {
     const { promise, resolve } = Promise.withResolvers<NodeFacts>();
     this.ready = promise;
     this.#resolveReady = resolve;
+    const statusOf = (share: string): RowStatus | undefined => this.#ipcacheReconciler?.status(share);
+    this.ipcache = this.#resources.use(new IpcacheShares({ nodes: this.nodes, slices: options.slices, statusOf }));
     this.#add(this.#routes());
     this.#watch();
     const controllers = options.controllers ?? new Controllers(this.#clock);
@@ -134,12 +146,8 @@ class Nodes implements NodesFeature {
   serveMaps(maps: NodeMaps): void {
     const { nodeObjects, serviceCidrs } = this.#options;
     const common = this.#common();
-    const initialized = (): boolean => nodeObjects.initialized;
-    const perNodes = <Row>(derive: (nodes: Node[]) => ReadonlyMap<string, Row>) => ({
-      desired: () => derive(this.nodes.list()),
-      initialized,
-    });
-    this.#add(ipcacheReconciler(maps.ipcache, perNodes(desiredIpcache), common));
+    this.#ipcacheReconciler = ipcacheReconciler(maps.ipcache, this.ipcache, common);
+    this.#add(this.#ipcacheReconciler);
     const prefixes = {
       desired: () => desiredIpcachePrefixes(this.nodes.list(), serviceCidrs.list()),
       initialized: () => nodeObjects.initialized && serviceCidrs.initialized,
@@ -150,6 +158,16 @@ class Nodes implements NodesFeature {
     this.#add(hostEndpointReconciler(maps.endpoints, { desired, initialized: known }, common));
     const devices = { desired: () => desiredNetworkDevices(this.devices.list()), initialized: known };
     this.#add(networkDeviceReconciler(maps.devices, devices, common));
+  }
+
+  ips(): Iterable<IpRow> {
+    return ipRows({
+      nodes: this.nodes.list(),
+      devices: this.devices.list(),
+      serviceCidrs: this.#options.serviceCidrs.list(),
+      shares: this.ipcache.table.list(),
+      host: this.#facts,
+    });
   }
 
   async close(): Promise<void> {

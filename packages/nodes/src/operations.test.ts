@@ -1,35 +1,15 @@
 import { createFakeMap } from '@sluice/bpf';
-import { endpointsMap, ipcacheMap, ipcachePrefixMap } from '@sluice/datapath';
+import { endpointsMap, ipcachePrefixMap } from '@sluice/datapath';
 import { formatPrefix, parseAddress, parseMac } from '@sluice/net';
 import { operationsCompliance } from '@sluice/state/compliance';
 import type { EndpointValue, IpcacheValue } from './ports.ts';
-import { hostEndpointOperations, ipcacheOperations, ipcachePrefixOperations } from './reconcilers.ts';
+import { hostEndpointOperations, ipcachePrefixOperations } from './reconcilers.ts';
 
 const tunnelEndpoint = parseAddress('10.10.30.102');
 const entries: IpcacheValue[] = [1, 2, 3].map((identity) => ({ tunnelEndpoint, identity, flags: 0, mtu: 0 }));
 const changedEntry = (row: IpcacheValue): IpcacheValue => ({ ...row, tunnelEndpoint: parseAddress('fd00::2') });
 
 // The rows hold no key of their own: a number in them says which one is meant.
-const addressOf = (row: IpcacheValue): string => `10.10.30.${row.identity}`;
-
-operationsCompliance<IpcacheValue>({
-  name: 'ipcache',
-  rows: entries,
-  key: addressOf,
-  changed: changedEntry,
-  make() {
-    const map = createFakeMap(ipcacheMap);
-    return {
-      operations: ipcacheOperations(map),
-      actual: () => new Map([...map.entries()].map(([address, row]) => [String(address), row])),
-      addForeign() {
-        map.update(parseAddress('10.9.9.9'), { tunnelEndpoint, identity: 9, flags: 0, mtu: 0 });
-        return '10.9.9.9';
-      },
-    };
-  },
-});
-
 operationsCompliance<IpcacheValue>({
   name: 'ipcache-prefix',
   rows: entries,

@@ -6,7 +6,7 @@ export interface NodeMaps {
   /** By ifindex. */
   readonly devices: NodeMap<number, Device>;
   readonly endpoints: NodeMap<Address | undefined, Endpoint>;
-  readonly ipcache: NodeMap<Address | undefined, IpcacheEntry>;
+  readonly ipcache: BatchedMap<Address | undefined, IpcacheEntry>;
   /** `prefixLength` is of 128 bits: an IPv4 prefix of n bits counts 96 + n. */
   readonly ipcachePrefix: NodeMap<IpcachePrefixKey, IpcacheEntry>;
 }
@@ -15,6 +15,11 @@ interface NodeMap<Key, Value> {
   update(key: Key, value: Value): void;
   delete(key: Key): boolean;
   entries(): IterableIterator<[Key, Value]>;
+}
+
+interface BatchedMap<Key, Value> extends NodeMap<Key, Value> {
+  updateBatch(entries: Iterable<readonly [Key, Value]>): void;
+  deleteBatch(keys: Iterable<Key>): number;
 }
 
 export type {

@@ -2,6 +2,9 @@ import { familyOf, formatPrefix, parseAddress, parsePrefix } from '@sluice/net';
 import { hasCode, type Netlink, type Route, type RouteSpec, routeProtocol, routeTable } from '@sluice/netlink';
 import { type Operations, type Reconciler, type ReconcilerOptions, reconciler } from '@sluice/state';
 import { endpointHostFlag, type NodeRoute } from './desired.ts';
+import { ipcacheOperations } from './ipcache/ipcache-operations.ts';
+import type { IpcacheShares } from './ipcache/ipcache-shares.ts';
+import type { IpcacheShare } from './ipcache/share.ts';
 import { keyToText, textToKey } from './ipcache-prefix-key.ts';
 import type { DeviceValue, EndpointValue, IpcacheValue, NodeMaps } from './ports.ts';
 
@@ -66,18 +69,11 @@ function routeRow({ destination, ifindex = 0, source, mtu = 0 }: Route): readonl
 
 export function ipcacheReconciler(
   map: NodeMaps['ipcache'],
-  wanted: Wanted<IpcacheValue>,
+  shares: IpcacheShares,
   common: Common,
-): Reconciler<IpcacheValue> {
-  return reconciler<IpcacheValue>({ ...common, ...wanted, name: 'ipcache', operations: ipcacheOperations(map) });
-}
-
-export function ipcacheOperations(map: NodeMaps['ipcache']): Operations<IpcacheValue> {
-  return {
-    update: (row, key) => map.update(parseAddress(key), row),
-    delete: (key) => void map.delete(parseAddress(key)),
-    list: () => [...map.entries()].map(([address, row]) => [address ?? '::', row] as const),
-  };
+): Reconciler<IpcacheShare> {
+  const operations = ipcacheOperations(map, shares);
+  return reconciler<IpcacheShare>({ ...common, name: 'ipcache', desired: shares.table, operations });
 }
 
 export function ipcachePrefixReconciler(

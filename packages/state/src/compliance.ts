@@ -135,7 +135,7 @@ export function withFaults<Row>(operations: Operations<Row>, when: 'before' | 'a
   };
   return {
     ...operations,
-    update: (row, key) => faulty(() => operations.update(row, key)),
+    update: (row, key, last) => faulty(() => operations.update(row, key, last)),
     delete: (key, last) => faulty(() => operations.delete(key, last)),
   };
 }

@@ -7,8 +7,8 @@ import type { ReadableTable } from './table.ts';
 
 /** How a reconciler acts on what it keeps. Every operation is idempotent. */
 export interface Operations<Row> {
-  /** Makes the object be as the row says, whether or not it is there. */
-  update(row: Row, key: string): void | Promise<void>;
+  /** Makes the object be as the row says, whether or not it is there. `last` is the row it was last made from, if known. */
+  update(row: Row, key: string, last?: Row): void | Promise<void>;
   /** Removes the object; a missing one is success. `last` is the row it was last made from, where that is known. */
   delete(key: string, last: Row | undefined): void | Promise<void>;
   /** What is there, as rows. With it the periodic comparison writes only what differs. */
@@ -247,7 +247,7 @@ export class Reconciler<Row> {
   }
 
   async #update(key: string, row: Row): Promise<void> {
-    await this.#options.operations.update(row, key);
+    await this.#options.operations.update(row, key, this.#made.get(key));
     this.#counts.updates++;
     this.#made.set(key, row);
     this.#setDone(key);
