@@ -11,14 +11,24 @@ import {
   type Subject,
   staleWrite,
 } from './api-error.ts';
+import { applyConfiguration, configurationOf, managedFieldsOf } from './apply/configuration.ts';
+import { type Applied, managedAfter } from './apply/managed-fields.ts';
+import { shapeOf } from './apply/shape.ts';
 import { resourceOf } from './custom/definition.ts';
 import { type Deletion, planDeletion } from './deletion.ts';
 import { builtinResources } from './kinds/builtin.ts';
 import type { CustomResourceDefinition, Namespace, ResourceTypes } from './kinds/types.ts';
-import { newMetadata, updatedMetadata } from './metadata.ts';
+import { newMetadata, timestamp, updatedMetadata } from './metadata.ts';
 import type { Json, JsonObject, KubernetesObject, NewObject } from './object.ts';
 import { applyPatch } from './patch/patch.ts';
-import { apiVersionOf, Registry, type Resource, storedVersion, versionNamed } from './resources.ts';
+import {
+  apiVersionOf,
+  Registry,
+  type Resource,
+  type ResourceVersion,
+  storedVersion,
+  versionNamed,
+} from './resources.ts';
 import { labelsMatch } from './selectors.ts';
 import { Allocations, type ServiceRanges } from './services/allocations.ts';
 import { type Change, type ObjectKey, Storage } from './storage.ts';
@@ -32,6 +42,8 @@ export interface Target {
 /** A write as it comes over HTTP: the version of the API that the client speaks. In-process callers speak the stored one. */
 export interface VersionedWriteOptions extends WriteOptions {
   version?: string | undefined;
+  /** The write is what server-side apply makes of this. */
+  applied?: Applied | undefined;
 }
 
 const definitions = 'customresourcedefinitions.apiextensions.k8s.io';
@@ -105,6 +117,7 @@ export class Cluster implements Store {
     // Nodes register themselves together with their first status, all others begin without one.
     if (version.subresources.has('status') && id !== 'nodes') delete object.status;
     admit(resource, version, object, undefined);
+    setManaged(object, version, { old: undefined, applied: options.applied });
     return (options.dryRun ? object : this.storage.put(id, object)) as ResourceTypes[R];
   }
 
@@ -136,23 +149,35 @@ export class Cluster implements Store {
   ): ResourceTypes[R] {
     const { resource, version } = this.#resource(id, options);
     const old = this.storage.get(id, { name: target.name, namespace: target.namespace ?? '' });
-    if (!old && patch.type === 'apply' && !options.subresource) {
-      const body = patch.body as unknown as NewObject;
-      return this.create(
-        id,
-        {
-          ...body,
-          metadata: { ...body.metadata, name: target.name, ...(target.namespace && { namespace: target.namespace }) },
-        },
-        options,
-      );
-    }
+    if (patch.type === 'apply') return this.#apply(id, target, patch.body, options);
     if (!old) throw notFound(resource, target.name);
     const current = { ...old, apiVersion: apiVersionOf(resource.group, version.name) } as unknown as JsonObject;
-    const patched = applyPatch(version, current, patch) as unknown as NewObject;
+    const patched = applyPatch(version, current, { type: patch.type, body: patch.body }) as unknown as NewObject;
     if (patched.metadata?.name !== old.metadata.name)
       throw badRequest('the name of the object (metadata.name) may not be changed by a patch');
     return this.update(id, patched, options);
+  }
+
+  /** Server-side apply: creates what is not there, else lays the configuration over it. */
+  #apply<R extends keyof ResourceTypes & string>(
+    id: R,
+    target: Target,
+    body: Json,
+    options: VersionedWriteOptions,
+  ): ResourceTypes[R] {
+    const { resource, version } = this.#resource(id, options);
+    const { fieldManager: manager, subresource } = options;
+    const apiVersion = apiVersionOf(resource.group, version.name);
+    const configuration = configurationOf(body, version, { manager, subresource, apiVersion });
+    const { applied } = configuration;
+    const old = this.storage.get(id, { name: target.name, namespace: target.namespace ?? '' });
+    if (!old && subresource) throw notFound(resource, target.name);
+    const live = { ...(old ?? { metadata: {} }), apiVersion, kind: resource.kind } as unknown as JsonObject;
+    const wanted = applyConfiguration(version, live, configuration) as unknown as NewObject;
+    const { name, namespace } = target;
+    if ((wanted.metadata.name ?? name) !== name) throw badRequest('metadata.name does not match the name on the URL');
+    wanted.metadata = { ...wanted.metadata, name, ...(namespace !== undefined && { namespace }) };
+    return old ? this.update(id, wanted, { ...options, applied }) : this.create(id, wanted, { ...options, applied });
   }
 
   modify<R extends keyof ResourceTypes & string>(
@@ -227,8 +252,9 @@ export class Cluster implements Store {
   }): KubernetesObject {
     const version = versionNamed(resource, options.version ?? storedVersion(resource).name);
     const object = nextState(resource, old, body, options.subresource);
-    if (isDeepStrictEqual(object, old)) return old;
+    if (!options.applied && isDeepStrictEqual(object, old)) return old;
     admit(resource, version, object, old);
+    setManaged(object, version, { old, applied: options.applied });
     if (isDeepStrictEqual(object, old)) return old;
     const counts = resource.strategy.countsGenerations && !isDeepStrictEqual(content(object), content(old));
     if (counts) object.metadata.generation = (old.metadata.generation ?? 0) + 1;
@@ -309,6 +335,20 @@ function nextState(
     metadata: updatedMetadata(body, old.metadata),
     ...(kept !== undefined && { status: kept }),
   });
+}
+
+/** Only what somebody has applied has managed fields: an object that nobody applies costs nothing. */
+function setManaged(
+  object: KubernetesObject,
+  version: ResourceVersion,
+  { old, applied }: { old: KubernetesObject | undefined; applied: Applied | undefined },
+): void {
+  const entries = old ? managedFieldsOf(old) : [];
+  if (entries.length === 0 && !applied) return;
+  const [before, after] = [old ?? {}, object] as unknown as [JsonObject, JsonObject];
+  const next = managedAfter(entries, { shape: shapeOf(version), before, after, applied }, timestamp());
+  if (next.length > 0) object.metadata.managedFields = next;
+  else delete object.metadata.managedFields;
 }
 
 function storedApiVersion(resource: Resource): string {

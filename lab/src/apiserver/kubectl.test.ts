@@ -1,22 +1,19 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { startFakeKubelet } from '../controllers/fake-kubelet.ts';
-import { startControllers } from '../controllers/index.ts';
 import { kubectlPath } from '../kubectl.ts';
-import { startTestServer, type TestServer } from './test-server.ts';
+import { repositoryRoot as root, startTestKubectl, type TestKubectl } from './test-kubectl.ts';
+import type { TestServer } from './test-server.ts';
 
-/** The real kubectl of Kubernetes 1.35 against the server with its controllers and a kubelet that starts everything at once. */
+/** The real kubectl of Kubernetes 1.35: questions, ordinary changes and refusals. */
 
+let tool: TestKubectl;
 let api: TestServer;
-const running: Disposable[] = [];
-const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 before(async () => {
-  api = await startTestServer({
+  tool = await startTestKubectl({
     hooks: {
       async *podLogs(pod, { tailLines = 3 }) {
         for (let line = 4 - tailLines; line <= 3; line++) yield `${pod.metadata.name} line ${line}\n`;
@@ -29,46 +26,14 @@ before(async () => {
       },
     },
   });
-  running.push(startControllers(api.server.store, { apiServer: { address: '10.10.30.10', port: 6443 } }));
-  running.push(startFakeKubelet(api.server.store, ['n1', 'n2', 'n3']));
+  api = tool.api;
   await kubectl(['apply', '-f', join(root, 'packages/operator/crds')]);
 });
 
-after(async () => {
-  for (const part of running) part[Symbol.dispose]();
-  await api[Symbol.asyncDispose]();
-});
+after(() => tool[Symbol.asyncDispose]());
 
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-function start(args: readonly string[], stdin?: string): { child: ChildProcess; outcome: Promise<Outcome> } {
-  const all = ['--kubeconfig', api.server.kubeconfig, '--cache-dir', join(api.directory, 'cache'), ...args];
-  let child: ChildProcess | undefined;
-  const outcome = new Promise<Outcome>((resolve) => {
-    child = execFile(kubectlPath(root), all, (error, stdout, stderr) =>
-      resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr }),
-    );
-    child.stdin?.end(stdin);
-  });
-  if (!child) throw new Error('kubectl did not start');
-  return { child, outcome };
-}
-
-async function kubectl(args: readonly string[], stdin?: string): Promise<string> {
-  const { code, stdout, stderr } = await start(args, stdin).outcome;
-  assert.equal(code, 0, `kubectl ${args.join(' ')}: ${stderr}`);
-  return stdout;
-}
-
-async function refused(args: readonly string[], stdin?: string): Promise<string> {
-  const { code, stderr } = await start(args, stdin).outcome;
-  assert.notEqual(code, 0, `kubectl ${args.join(' ')} was not refused`);
-  return stderr;
-}
+const kubectl = (args: readonly string[], stdin?: string) => tool.kubectl(args, stdin);
+const refused = (args: readonly string[], stdin?: string) => tool.refused(args, stdin);
 
 /** kubectl asks for a terminal only where it has one; gives what is printed there. */
 function onTerminal(args: readonly string[]): Promise<string> {
@@ -204,7 +169,7 @@ test('logs and exec reach the kubelet, with input, output and the exit code', as
   assert.equal(await kubectl(['exec', 'r', '--', 'echo', 'hi']), 'ran echo hi\n');
   assert.equal(await kubectl(['exec', '-i', 'r', '--', 'cat'], 'typed'), 'ran cat\ntyped');
   assert.match(await onTerminal(['exec', '-it', 'r', '--', 'sh']), /pods have no terminal: use -i without -t/);
-  const failed = await start(['exec', 'r', '--', 'fail']).outcome;
+  const failed = await tool.start(['exec', 'r', '--', 'fail']).outcome;
   assert.deepEqual([failed.code, failed.stderr.includes('from stderr')], [3, true]);
   assert.match(await refused(['exec', 'nobody', '--', 'true']), /pods "nobody" not found/);
   await kubectl(['delete', 'pod', 'r', '--timeout=60s']);
@@ -214,18 +179,7 @@ test('logs and exec reach the kubelet, with input, output and the exit code', as
 test('a watch prints what changes', async () => {
   const watcher = spawn(
     kubectlPath(root),
-    [
-      '--kubeconfig',
-      api.server.kubeconfig,
-      '--cache-dir',
-      join(api.directory, 'cache'),
-      'get',
-      'configmaps',
-      '-w',
-      '--no-headers',
-      '-l',
-      'watched=yes',
-    ],
+    [...tool.command, 'get', 'configmaps', '-w', '--no-headers', '-l', 'watched=yes'],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   try {

@@ -1,3 +1,5 @@
+import type { ManagedFields } from './apply/managed-fields.ts';
+
 /** JSON as it travels: what a request body, a patch or a field of an object can be. */
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 export type JsonObject = { [field: string]: Json | undefined };
@@ -25,6 +27,7 @@ export interface ObjectMeta {
   annotations?: Record<string, string>;
   ownerReferences?: OwnerReference[];
   finalizers?: string[];
+  managedFields?: ManagedFields[];
 }
 
 /** Any object of the API. What the store hands out is frozen and shared by all readers. */

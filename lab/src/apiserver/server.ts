@@ -22,6 +22,8 @@ export interface ApiServerOptions {
   serviceRanges?: { ipv4?: string; ipv6?: string };
   hooks?: PodHooks;
   log?: (message: string) => void;
+  /** Changes kept of each resource; watches from before get 410. */
+  historyMax?: number;
 }
 
 /** A listening socket that somebody opened (in a network namespace), or an address of ours; port 0 takes a free one. */
@@ -107,7 +109,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       ipv6: ipv6 === undefined ? undefined : parsePrefix(ipv6),
       nodePorts: homelab.nodePorts,
     },
-    { onChange: (resource, change) => journal.record(resource, change) },
+    {
+      onChange: (resource, change) => journal.record(resource, change),
+      ...(options.historyMax !== undefined && { historyMax: options.historyMax }),
+    },
   );
   journal.restore(cluster.storage);
   cluster.adopt();

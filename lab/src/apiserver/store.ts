@@ -18,6 +18,8 @@ export interface WriteOptions {
   subresource?: string | undefined;
   dryRun?: boolean | undefined;
   fieldValidation?: 'Ignore' | 'Warn' | 'Strict' | undefined;
+  /** Who writes; server-side apply needs it. */
+  fieldManager?: string | undefined;
   /** Collects what `fieldValidation: Warn` has to say. */
   warnings?: string[] | undefined;
 }

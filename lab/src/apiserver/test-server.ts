@@ -28,12 +28,15 @@ interface Answer {
   headers: NodeJS.Dict<string | string[]>;
 }
 
-export async function startTestServer(options: { hooks?: PodHooks; directory?: string } = {}): Promise<TestServer> {
+export async function startTestServer(
+  options: { hooks?: PodHooks; directory?: string; historyMax?: number } = {},
+): Promise<TestServer> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'sluice-api-'));
   const server = await startApiServer({
     directory,
     listeners: [{ host: '127.0.0.1', port: 0 }],
     ...(options.hooks && { hooks: options.hooks }),
+    ...(options.historyMax !== undefined && { historyMax: options.historyMax }),
   });
   const { certificate, key } = server.issueClientCertificate('tester', ['system:masters']);
   const open = (method: string, path: string, { headers = {}, anonymous = false }: CallOptions): ClientRequest =>

@@ -29,6 +29,7 @@ import { type LocalApi, startLocalApi } from './local-api.ts';
 import { LocalIdentities } from './local-identities.ts';
 import { createMonitor, type NameOf } from './monitor.ts';
 import { nameAddresses, nameEndpoints } from './names.ts';
+import { ObjectEvents } from './object-events.ts';
 import type { AgentOptions } from './options.ts';
 import { OwnNodeFile } from './own-node.ts';
 import { NodeReachability } from './reachability.ts';
@@ -67,6 +68,7 @@ export class Agent {
   readonly connections: Connections;
   readonly kernelDrops: KernelDropsPart;
   readonly reachability: NodeReachability;
+  readonly objectEvents: ObjectEvents;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #netlink: Netlink;
@@ -115,6 +117,15 @@ export class Agent {
     this.kernelDrops = new KernelDropsPart({ ...common, datapath, endpoints, nodes: () => this.nodes });
     this.reachability = new NodeReachability({ ...common, nodes: this.nodes.nodes });
     this.nameOf = nameAddresses(this);
+    this.objectEvents = new ObjectEvents({
+      ...common,
+      nodeName: options.nodeName,
+      kubernetes: this.kubernetes,
+      nodes: this.nodes,
+      endpoints,
+      loadBalancer: () => this.loadBalancer,
+      tooSmall: () => this.#tooSmall,
+    });
     this.monitor = createMonitor({
       nameOf: this.nameOf,
       interfaceOf: (ifindex) => this.#netlink.links.get(ifindex)?.name ?? `if${ifindex}`,
@@ -131,6 +142,8 @@ export class Agent {
     parts.add({ name: 'kubernetes', start: () => this.kubernetes.start(), stop: () => this.kubernetes.stop() });
     parts.add(this.apiFacts);
     parts.add(this.identities);
+    // Before the node is ready: what keeps it from that is told, too.
+    parts.add(this.objectEvents);
     parts.add({ name: 'nodes', start: () => this.#nodesReady(), stop: () => this.nodes.close() });
     parts.add({ name: 'datapath', start: () => this.#openDatapath(), stop: () => this.#closeDatapath() });
     parts.add(this.#endpointsPart());

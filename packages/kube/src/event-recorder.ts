@@ -1,6 +1,8 @@
-import { type Clock, type Logger, silentLogger, sleep, systemClock } from '@sluice/runtime';
+import { createHash } from 'node:crypto';
+import { type Backoff, backoff, type Clock, type Logger, silentLogger, sleep, systemClock } from '@sluice/runtime';
 import type { KubeClient } from './client.ts';
-import { KubeError } from './error.ts';
+import { isAlreadyExists, isNotFound, KubeError } from './error.ts';
+import { EventSpam, setBounded } from './event-spam.ts';
 import { isRecord } from './field.ts';
 import { resources } from './resource.ts';
 
@@ -29,11 +31,17 @@ export interface EventRecorderOptions {
   readonly host: string;
   readonly log?: Logger;
   readonly clock?: Clock;
+  readonly random?: () => number;
 }
 
-/** Writes Kubernetes events in the background. Never in the way: what is too much is dropped and counted. */
+/**
+ * Writes Kubernetes events in the background. Never in the way: what is too much is dropped and counted. The same event
+ * again raises the count of the one that is there, also of an earlier process. While the API server is away events wait.
+ */
 export interface EventRecorder {
   record(event: RecordedEvent): void;
+  /** For who can wait: false when there are too many now; it does not count as dropped. */
+  offer(event: RecordedEvent): boolean;
   /** Events that nobody will see, because there were too many or the server would not take them. */
   readonly dropped: number;
   /** Resolves when nothing waits any more. */
@@ -46,42 +54,41 @@ export function eventRecorder(options: EventRecorderOptions): EventRecorder {
   return new Recorder(options);
 }
 
-// Kubernetes' own limits (client-go's EventCorrelator): a burst of 25 for each object, then one in five minutes.
-const burstPerObject = 25;
-const refillMs = 300_000;
-const objectsMax = 1_000;
-const knownEventsMax = 4_096;
-const queueMax = 1_000;
+const knownEventsMax = 1_024;
+const waitingMax = 500;
 const messageMax = 1_024;
-const attemptsMax = 3;
+/** An event that nobody took for so long: the API server would have forgotten it by now. */
+const waitingMsMax = 3_600_000;
 
-interface Bucket {
-  tokens: number;
-  filledAtMs: number;
-}
-
-interface KnownEvent {
-  readonly namespace: string;
-  readonly name: string;
+/** Occurrences of one event that the API server has not been told of. */
+interface Waiting {
+  readonly sinceMs: number;
+  readonly firstAt: number;
+  event: RecordedEvent;
   count: number;
+  lastAt: number;
 }
 
 class Recorder implements EventRecorder {
   readonly #options: EventRecorderOptions;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #queue: RecordedEvent[] = [];
-  readonly #buckets = new Map<string, Bucket>();
-  readonly #known = new Map<string, KnownEvent>();
+  readonly #spam: EventSpam;
+  readonly #delays: Backoff;
+  /** By key, in the order in which they will be written. */
+  readonly #waiting = new Map<string, Waiting>();
+  /** Key to the count that the API server has. */
+  readonly #written = new Map<string, number>();
   readonly #aborter = new AbortController();
   #running: Promise<void> | undefined;
-  #sequence = 0;
   #dropped = 0;
 
   constructor(options: EventRecorderOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLogger;
+    this.#spam = new EventSpam(this.#clock);
+    this.#delays = backoff({ minMs: 1_000, maxMs: 60_000, ...(options.random && { random: options.random }) });
   }
 
   get dropped(): number {
@@ -89,12 +96,14 @@ class Recorder implements EventRecorder {
   }
 
   record(event: RecordedEvent): void {
-    if (this.#aborter.signal.aborted || this.#queue.length >= queueMax || !this.#takeToken(event.object)) {
-      this.#dropped++;
-      return;
-    }
-    this.#queue.push({ ...event, message: event.message.slice(0, messageMax) });
+    if (!this.offer(event)) this.#dropped++;
+  }
+
+  offer(event: RecordedEvent): boolean {
+    const admitted = this.#aborter.signal.aborted ? undefined : this.#spam.admit(event);
+    if (!admitted || !this.#wait(admitted.key, admitted.event)) return false;
     this.#running ??= this.#drain();
+    return true;
   }
 
   async flush(): Promise<void> {
@@ -102,103 +111,136 @@ class Recorder implements EventRecorder {
   }
 
   async stop(): Promise<void> {
-    this.#dropped += this.#queue.length;
-    this.#queue.length = 0;
     this.#aborter.abort();
     await this.#running;
+    for (const { count } of this.#waiting.values()) this.#dropped += count;
+    this.#waiting.clear();
+  }
+
+  #wait(key: string, { message, ...rest }: RecordedEvent): boolean {
+    const event = { ...rest, message: message.slice(0, messageMax) };
+    const at = this.#clock.now();
+    const same = this.#waiting.get(key);
+    if (same) Object.assign(same, { event, count: same.count + 1, lastAt: at });
+    else if (this.#waiting.size < waitingMax)
+      this.#waiting.set(key, { sinceMs: this.#nowMs(), firstAt: at, event, count: 1, lastAt: at });
+    else return false;
+    return true;
   }
 
   async #drain(): Promise<void> {
-    for (let event = this.#queue.shift(); event; event = this.#queue.shift()) await this.#send(event);
+    // Whoever records several in one go finds the first of them still waiting, and equal ones become one.
+    await Promise.resolve();
+    while (this.#waiting.size > 0 && !this.#aborter.signal.aborted) await this.#writeEach();
     this.#running = undefined;
   }
 
-  async #send(event: RecordedEvent): Promise<void> {
-    for (let attempt = 1; !this.#aborter.signal.aborted; attempt++) {
-      try {
-        await this.#write(event);
-        return;
-      } catch (error) {
-        const refused = error instanceof KubeError && error.status >= 400 && error.status < 500;
-        this.#log.debug({ error, reason: event.reason }, 'event was not written');
-        if (refused || attempt >= attemptsMax) break;
-        await sleep(this.#clock, 1_000 * attempt, this.#aborter.signal);
-      }
-    }
-    this.#dropped++;
-  }
-
-  // The same event again only raises a count.
-  async #write(event: RecordedEvent): Promise<void> {
-    const key = [referenceKey(event.object), event.type, event.reason, event.message].join('\n');
-    const known = this.#known.get(key);
+  async #writeEach(): Promise<void> {
     const { signal } = this.#aborter;
-    if (known) {
-      const patch = { count: known.count + 1, lastTimestamp: this.#time() };
+    for (const [key, waiting] of this.#waiting) {
+      const { count } = waiting;
       try {
-        const { namespace, name } = known;
-        await this.#options.client.patch(resources.events, { namespace, name, patch, signal });
-        known.count++;
-        return;
+        await this.#write(key, { ...waiting });
+        this.#delays.reset();
+        this.#settle(key, waiting, count);
       } catch (error) {
-        // Events live for an hour only.
-        if (!(error instanceof KubeError && error.status === 404)) throw error;
+        if (signal.aborted) return;
+        await this.#fail(key, waiting, error);
       }
     }
-    const object = this.#object(event);
-    const namespace = object.metadata.namespace;
-    const created = await this.#options.client.create(resources.events, object, { namespace, signal });
-    const metadata = isRecord(created) && isRecord(created.metadata) ? created.metadata : {};
-    const name = typeof metadata.name === 'string' ? metadata.name : object.metadata.name;
-    setBounded(this.#known, key, { namespace, name, count: 1 }, knownEventsMax);
   }
 
-  #object({ object, type, reason, message }: RecordedEvent) {
+  // What came while it was written waits for its next turn.
+  #settle(key: string, waiting: Waiting, count: number): void {
+    waiting.count -= count;
+    if (waiting.count === 0) this.#waiting.delete(key);
+  }
+
+  /** What the API server refuses stays refused; anything else is tried again after a pause. */
+  async #fail(key: string, waiting: Waiting, error: unknown): Promise<void> {
+    const { status, retryAfterMs = 0 } = error instanceof KubeError ? error : { status: 0 };
+    const isRefused = status >= 400 && status < 500 && ![404, 408, 409, 429].includes(status);
+    const isOld = this.#nowMs() - waiting.sinceMs >= waitingMsMax;
+    this.#log.debug({ error, reason: waiting.event.reason }, 'event was not written');
+    if (isRefused || isOld) {
+      this.#waiting.delete(key);
+      this.#dropped += waiting.count;
+      return;
+    }
+    await sleep(this.#clock, retryAfterMs + this.#delays.next(), this.#aborter.signal);
+  }
+
+  /** Raises the count of what is there, be it from an earlier process of ours, or writes the first one. */
+  async #write(key: string, waiting: Waiting): Promise<void> {
+    const { client } = this.#options;
+    const { signal } = this.#aborter;
+    const name = this.#nameOf(key, waiting.event);
+    const known = this.#written.get(key);
+    if (known !== undefined && (await this.#raise(name, key, waiting, known))) return;
+    const object = this.#object(name, waiting);
+    try {
+      await client.create(resources.events, object, { namespace: name.namespace, signal });
+      setBounded(this.#written, key, waiting.count, knownEventsMax);
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+      const count = countOf(await client.get(resources.events, { ...name, signal }));
+      await this.#raise(name, key, waiting, count);
+    }
+  }
+
+  /** False when the event is no longer there: they live for an hour only. */
+  async #raise(name: EventName, key: string, { event, count, lastAt }: Waiting, before: number): Promise<boolean> {
+    const patch = { count: before + count, lastTimestamp: timeText(lastAt), message: event.message };
+    try {
+      await this.#options.client.patch(resources.events, { ...name, patch, signal: this.#aborter.signal });
+      setBounded(this.#written, key, before + count, knownEventsMax);
+      return true;
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      this.#written.delete(key);
+      return false;
+    }
+  }
+
+  #nameOf(key: string, { object }: RecordedEvent): EventName {
     const { component, host } = this.#options;
-    const namespace = object.namespace || 'default';
-    const unique = `${this.#clock.now().toString(16)}${(this.#sequence++ & 0xffff).toString(16).padStart(4, '0')}`;
+    const who = createHash('sha256').update(`${component}\n${host}`).digest('hex').slice(0, 8);
+    return { namespace: object.namespace || 'default', name: `${object.name.slice(0, 200)}.${key}${who}` };
+  }
+
+  #object(name: EventName, { event, count, firstAt, lastAt }: Waiting) {
+    const { component, host } = this.#options;
+    const { object, type, reason, message } = event;
     return {
-      metadata: { namespace, name: `${object.name.slice(0, 200)}.${unique}` },
+      metadata: name,
       involvedObject: object,
       type,
       reason,
       message,
-      count: 1,
-      firstTimestamp: this.#time(),
-      lastTimestamp: this.#time(),
+      count,
+      firstTimestamp: timeText(firstAt),
+      lastTimestamp: timeText(lastAt),
       source: { component, host },
       reportingComponent: component,
       reportingInstance: host,
     };
   }
 
-  #takeToken(object: ObjectReference): boolean {
-    const key = referenceKey(object);
-    const nowMs = Number(this.#clock.monotonicNs() / 1_000_000n);
-    const bucket = this.#buckets.get(key) ?? { tokens: burstPerObject, filledAtMs: nowMs };
-    const refill = Math.floor((nowMs - bucket.filledAtMs) / refillMs);
-    bucket.tokens = Math.min(burstPerObject, bucket.tokens + refill);
-    bucket.filledAtMs += refill * refillMs;
-    setBounded(this.#buckets, key, bucket, objectsMax);
-    if (bucket.tokens === 0) return false;
-    bucket.tokens--;
-    return true;
-  }
-
-  #time(): string {
-    return `${new Date(this.#clock.now()).toISOString().slice(0, 19)}Z`;
+  #nowMs(): number {
+    return Number(this.#clock.monotonicNs() / 1_000_000n);
   }
 }
 
-function referenceKey({ kind, namespace = '', name, uid = '' }: ObjectReference): string {
-  return [kind, namespace, name, uid].join('/');
+interface EventName {
+  readonly namespace: string;
+  readonly name: string;
 }
 
-// Who was used longest ago goes first.
-function setBounded<T>(map: Map<string, T>, key: string, value: T, max: number): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= max) return;
-  const oldest = map.keys().next();
-  if (!oldest.done) map.delete(oldest.value);
+function countOf(event: unknown): number {
+  const count = isRecord(event) ? event.count : undefined;
+  return typeof count === 'number' ? count : 1;
+}
+
+function timeText(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }

@@ -64,4 +64,5 @@ export { parseServiceCidr, type ServiceCidrObject } from './objects/service-cidr
 export { type Reflector, type ReflectorOptions, type ReflectorStatus, type RowStore, reflector } from './reflector.ts';
 export { apiVersionOf, type Resource, type ResourcePathParts, resourcePath, resources } from './resource.ts';
 export type { ServerStatus } from './servers.ts';
+export { type Trouble, type TroublesOptions, tellTroubles } from './troubles.ts';
 export type { WatchEvent } from './watch-stream.ts';

@@ -14,6 +14,10 @@ export interface FrontendConflict {
   readonly owner: string;
 }
 
+export function conflictText({ frontend, owner }: FrontendConflict): string {
+  return `${frontend} belongs to the older service ${owner}`;
+}
+
 export interface DesiredServices extends Disposable {
   readonly frontends: Table<DesiredFrontend>;
   readonly conflicts: Table<FrontendConflict>;
@@ -85,7 +89,7 @@ function conflictTable(): Table<FrontendConflict> {
   return new Table<FrontendConflict>({
     name: 'frontend-conflicts',
     key: (row) => `${row.frontend} ${row.service}`,
-    indexes: { frontend: (row) => [row.frontend] },
+    indexes: { frontend: (row) => [row.frontend], service: (row) => [row.service] },
     columns: { Frontend: (row) => row.frontend, Service: (row) => row.service, Owner: (row) => row.owner },
     sources: ['kubernetes'],
   });

@@ -3,7 +3,14 @@
  * choose a backend for a packet (the kernel does) and does not watch the API (tables come in filled). Begin with
  * `desired.ts`, then `kernel-services.ts`.
  */
-export type { FrontendConflict, ServiceSources } from './desired-services.ts';
+export {
+  type DesiredServices,
+  deriveServices,
+  type FrontendConflict,
+  type ServiceSources,
+} from './desired-services.ts';
 export type { BackendStateName, DesiredBackend, DesiredFrontend, FrontendType } from './frontend.ts';
 export type { ServiceMaps } from './kernel-services.ts';
 export { type FrontendRow, type LoadBalancer, type LoadBalancerOptions, startLoadBalancer } from './load-balancer.ts';
+export { invalid, serviceTroubles } from './troubles.ts';
+export { type UnservedFrontend, unservedFrontends } from './unserved.ts';

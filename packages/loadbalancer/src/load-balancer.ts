@@ -1,10 +1,10 @@
 import type { ServiceObject } from '@sluice/kube';
-import { type Address, formatAddressPort } from '@sluice/net';
 import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
 import { type Controllers, type Operations, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
-import { deriveServices, type FrontendConflict, type ServiceSources } from './desired-services.ts';
+import { conflictText, deriveServices, type FrontendConflict, type ServiceSources } from './desired-services.ts';
 import type { DesiredFrontend, FrontendType } from './frontend.ts';
 import { KernelServices, type ServiceMaps } from './kernel-services.ts';
+import { unservedFrontends } from './unserved.ts';
 
 /** One line of `sluice service list`. */
 export interface FrontendRow {
@@ -176,37 +176,16 @@ function showUnserved(
   };
 }
 
+const unmade = { id: 0, portName: '', backends: [] };
+
 function conflictRow(key: string, conflict: FrontendConflict): FrontendRow {
-  return {
-    ...offRow(conflict.service, '', 'ClusterIP'),
-    key,
-    state: 'error',
-    reason: `${conflict.frontend} belongs to the older service ${conflict.owner}`,
-  };
+  const { service } = conflict;
+  return { ...unmade, key, type: 'ClusterIP', service, state: 'error', reason: conflictText(conflict) };
 }
 
 function unservedRows(service: ServiceObject): FrontendRow[] {
   const name = `${service.namespace}/${service.name}`;
-  return service.ports.flatMap((port) => {
-    const nodePorts: [string, FrontendType][] = port.nodePort ? [[`*:${port.nodePort}`, 'NodePort']] : [];
-    const addresses: [Address, FrontendType][] = [
-      ...service.loadBalancerIngress.map(({ address }): [Address, FrontendType] => [address, 'LoadBalancer']),
-      ...service.externalIps.map((address): [Address, FrontendType] => [address, 'ExternalIP']),
-    ];
-    const frontends = addresses.map(([address, type]): [string, FrontendType] => [
-      formatAddressPort(address, port.port),
-      type,
-    ]);
-    return [...nodePorts, ...frontends].map(([frontend, type]) => ({
-      ...offRow(name, port.name, type),
-      key: `${frontend}/${port.protocol}`,
-    }));
-  });
-}
-
-function offRow(service: string, portName: string, type: FrontendType): FrontendRow {
-  const reason = `${type} frontends are not served yet`;
-  return { key: '', id: 0, type, service, portName, backends: [], state: 'off', reason };
+  return unservedFrontends(service).map((frontend) => ({ ...unmade, ...frontend, service: name, state: 'off' }));
 }
 
 interface GraceTimer extends Disposable {

@@ -8,7 +8,7 @@
 export { type Device, deviceNames } from './device.ts';
 export type { NodeFacts } from './facts.ts';
 export type { IpRow } from './ip-rows.ts';
-export type { LocalNode, Node } from './node.ts';
+export { deriveNodes, type LocalNode, type Node } from './node.ts';
 export { NodeDeviceError } from './node-devices.ts';
 export { type NodesFeature, type NodesOptions, startNodes } from './nodes.ts';
 export type { NodeMaps } from './ports.ts';

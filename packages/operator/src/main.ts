@@ -30,6 +30,7 @@ function main(): void {
       intervalMs: values.operator.identityGCInterval,
       graceMs: values.operator.identityHeartbeatTimeout,
     },
+    services: values.kubeProxyReplacement,
     namespace: options.namespace ?? process.env.POD_NAMESPACE ?? 'kube-system',
     host: options['node-name'] ?? process.env.K8S_NODE_NAME ?? hostname(),
     log,

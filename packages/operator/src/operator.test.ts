@@ -20,6 +20,7 @@ function start(api: FakeApi): Operator {
     identityGarbage: { intervalMs: 0, graceMs: 0 },
     namespace: 'kube-system',
     host: 'k8s-cp1',
+    services: true,
     log: silentLogger,
     lan: () => [],
   });
@@ -88,5 +89,50 @@ test('an API server that refuses and comes back is survived', async () => {
   const operator = start(api);
   await untilStore(api, () => podCidrs(api, 'a') !== undefined);
   assert.equal(refusals, 2);
+  await operator.stop();
+});
+
+test('Events tell what of Services and EndpointSlices is not served, once for the whole cluster', async () => {
+  await using api = await FakeApi.start();
+  const service = (name: string, uid: string, creationTimestamp: string, spec: object) =>
+    api.store.put('services', {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { namespace: 'shop', name, uid, creationTimestamp },
+      spec,
+    });
+  const [early, late] = ['2026-01-01T00:00:00Z', '2026-02-01T00:00:00Z'];
+  const ports = [{ name: 'http', port: 80, nodePort: 30080 }];
+  service('web', 'u1', early, { type: 'NodePort', clusterIP: '10.96.0.10', ports, externalIPs: ['192.0.2.1'] });
+  service('copy', 'u2', late, { clusterIP: '10.96.0.10', ports: [{ port: 80 }] });
+  service('odd', 'u3', late, { clusterIP: '10.96.0.11', ports: [{ port: 70_000 }, { port: 9, protocol: 'SCTP' }] });
+  service('fine', 'u4', late, { clusterIP: '10.96.0.12', ports: [{ port: 80 }] });
+  api.store.put('endpointslices', {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { namespace: 'shop', name: 'web-x', uid: 'u5', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'FQDN',
+    endpoints: [],
+    ports: [],
+  });
+  const operator = start(api);
+  await untilStore(api, () => api.store.list('events').length >= 6);
+  const events = api.store.list('events') as unknown as {
+    type: string;
+    reason: string;
+    message: string;
+    involvedObject: { kind: string; name: string; uid: string };
+  }[];
+  const told = events.map(({ type, reason, message, involvedObject: { kind, name, uid } }) =>
+    [type, kind, name, uid, reason, message].join(' '),
+  );
+  assert.deepEqual(told.sort(), [
+    'Warning EndpointSlice web-x u5 InvalidEndpointSlice not used: addressType: "FQDN" is none of IPv4, IPv6',
+    'Warning Service copy u2 AddressConflict 10.96.0.10:80/TCP belongs to the older service shop/web: this service is not reached there',
+    'Warning Service odd u3 InvalidService not used: spec.ports[0].port: 70000 is not a port (1 to 65535)',
+    'Warning Service odd u3 NotServed SCTP is not served yet: 10.96.0.11:9/SCTP',
+    'Warning Service web u1 NotServed ExternalIP frontends are not served yet: 192.0.2.1:80/TCP',
+    'Warning Service web u1 NotServed NodePort frontends are not served yet: *:30080/TCP',
+  ]);
   await operator.stop();
 });

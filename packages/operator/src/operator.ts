@@ -11,6 +11,7 @@ import { installDefinitions } from './custom-resources/install.ts';
 import { startIdentityJobs } from './identities/identity-jobs.ts';
 import { assignPodCidrs } from './pod-cidrs.ts';
 import type { Pool, PoolPlan } from './pools.ts';
+import { startServiceEvents } from './service-events.ts';
 import { SliceGarbage } from './slice-garbage.ts';
 
 export interface OperatorOptions {
@@ -27,6 +28,8 @@ export interface OperatorOptions {
   readonly host: string;
   readonly log: Logger;
   readonly clock?: Clock;
+  /** Whether to tell what of Services is not served: not where somebody else serves them. */
+  readonly services: boolean;
   /** Default: those that netlink shows. */
   readonly lan?: () => readonly Prefix[];
 }
@@ -79,6 +82,7 @@ export function startOperator(options: OperatorOptions): Operator {
     const { intervalMs: garbageIntervalMs, graceMs: garbageGraceMs } = options.identityGarbage;
     const identityOptions = { client, cluster, rules: options.labels, garbageIntervalMs, garbageGraceMs };
     jobs.use(startIdentityJobs({ ...identityOptions, controllers, clock, log }));
+    if (options.services) jobs.use(startServiceEvents({ client, events, controllers, log, clock }));
     leading.addEventListener('abort', () => void jobs.disposeAsync());
   }
 

@@ -35,6 +35,7 @@ export interface StructuralSchema {
   'x-kubernetes-embedded-resource'?: boolean;
   'x-kubernetes-list-type'?: 'atomic' | 'set' | 'map';
   'x-kubernetes-list-map-keys'?: string[];
+  'x-kubernetes-map-type'?: 'atomic' | 'granular';
 }
 
 const rootFields = ['apiVersion', 'kind', 'metadata'];

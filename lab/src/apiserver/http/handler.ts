@@ -321,6 +321,7 @@ function writeOptions({ query, version, subresource }: Exchange): VersionedWrite
     version: version.name,
     dryRun: query.has('dryRun'),
     warnings: [],
+    fieldManager: query.get('fieldManager') ?? undefined,
     ...(subresource !== undefined && { subresource }),
     ...((validation === 'Strict' || validation === 'Ignore') && { fieldValidation: validation }),
   };

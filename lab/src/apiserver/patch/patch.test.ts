@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ApiError } from '../api-error.ts';
+import type { JsonObject } from '../object.ts';
 import { applyJsonPatch } from './json-patch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { applyStrategicMerge } from './strategic-merge.ts';
@@ -68,7 +69,6 @@ test('a strategic patch deletes elements, unites lists of scalars and sets the o
   const patched = applyStrategicMerge('core.v1.Pod', pod, {
     metadata: { finalizers: ['c/d'] },
     spec: {
-      $setElementOrder: [],
       '$setElementOrder/containers': [{ name: 'new' }, { name: 'web' }],
       containers: [
         { name: 'log', $patch: 'delete' },
@@ -100,9 +100,66 @@ test('a strategic patch replaces a map or a list that says so, and keeps only th
   assert.deepEqual(patched.spec, { strategy: { type: 'Recreate' }, selector: { matchLabels: { c: 'd' } } });
 });
 
-test('server-side apply tells TCP and UDP of one port apart', () => {
-  const service = { spec: { ports: [{ name: 'dns', port: 53, protocol: 'UDP' }] } };
-  const patch = { spec: { ports: [{ name: 'dns-tcp', port: 53, protocol: 'TCP' }] } };
-  const patched = applyStrategicMerge('core.v1.Service', service, patch, 'listMapKeys');
-  assert.equal((patched.spec as { ports: object[] }).ports.length, 2);
+test('elements that only the server knows keep their place in a new order', () => {
+  const containers = (names: string) => [...names].map((name) => ({ name }));
+  const ordered = (before: string, order: string, patch: object[] = []) => {
+    const patched = applyStrategicMerge(
+      'core.v1.PodSpec',
+      { containers: containers(before) },
+      { '$setElementOrder/containers': containers(order), containers: patch as JsonObject[] },
+    );
+    return (patched.containers as { name: string }[]).map(({ name }) => name).join('');
+  };
+  assert.equal(ordered('aSb', 'ab'), 'aSb');
+  assert.equal(ordered('Sab', 'ba'), 'Sba');
+  assert.equal(ordered('abS', 'ba'), 'baS');
+  assert.equal(ordered('aSb', 'cab', [{ name: 'c' }]), 'caSb');
+  assert.equal(ordered('aSb', 'b', [{ name: 'a', $patch: 'delete' }]), 'Sb');
+});
+
+test('directives are taken out where there is nothing to merge with', () => {
+  const patch = {
+    spec: {
+      containers: [
+        {
+          name: 'web',
+          env: [
+            { name: 'GONE', $patch: 'delete' },
+            { name: 'A', value: null, valueFrom: {} },
+          ],
+        },
+      ],
+      securityContext: { $retainKeys: ['runAsUser'], runAsUser: 1 },
+    },
+  };
+  const patched = applyStrategicMerge('core.v1.Pod', {}, patch);
+  assert.deepEqual(patched.spec, {
+    containers: [{ name: 'web', env: [{ name: 'A', valueFrom: {} }] }],
+    securityContext: { runAsUser: 1 },
+  });
+});
+
+test('scalars are taken out of a list by name; maps and elements are replaced or deleted as a whole', () => {
+  const finalizers = (patch: JsonObject) =>
+    (applyStrategicMerge('core.v1.Pod', pod, { metadata: patch }).metadata as JsonObject).finalizers;
+  assert.deepEqual(finalizers({ '$deleteFromPrimitiveList/finalizers': ['a/b'] }), []);
+  const both = { '$deleteFromPrimitiveList/finalizers': ['a/b'], finalizers: ['c/d'] };
+  assert.deepEqual(finalizers({ ...both, '$setElementOrder/finalizers': ['c/d'] }), ['c/d']);
+  const replaced = applyStrategicMerge('core.v1.Pod', pod, {
+    spec: { containers: [{ $patch: 'replace' }, { name: 'only', image: 'only:1' }] },
+  });
+  assert.deepEqual(replaced.spec, { containers: [{ name: 'only', image: 'only:1' }] });
+  const labels = { metadata: { labels: { a: '1', b: '2' } } };
+  const cleared = applyStrategicMerge('core.v1.Pod', labels, { metadata: { labels: { $patch: 'delete' } } });
+  assert.deepEqual(cleared.metadata, { labels: {} });
+});
+
+test('a strategic patch that is none is refused', () => {
+  const refused = (patch: JsonObject, why: RegExp) =>
+    assert.throws(() => applyStrategicMerge('core.v1.Pod', pod, patch), why);
+  refused({ spec: { $patch: 'explode' } }, /unknown patch type "explode"/);
+  refused({ spec: { $explode: [] } }, /unknown patch type "\$explode"/);
+  refused({ spec: { containers: [{ image: 'x' }] } }, /does not contain declared merge key: name/);
+  refused({ spec: { containers: ['x'] } }, /holds objects only/);
+  refused({ spec: { $retainKeys: ['a'], b: 1 } }, /field b is in the patch and not in the list/);
 });

@@ -1,4 +1,4 @@
-import { badRequest } from '../api-error.ts';
+import { badRequest, unsupportedMediaType } from '../api-error.ts';
 import type { Json, JsonObject } from '../object.ts';
 import type { ResourceVersion } from '../resources.ts';
 import { isObject } from '../schema/decode.ts';
@@ -15,19 +15,18 @@ export const patchMediaTypes: Readonly<Record<string, PatchType>> = {
   'application/apply-patch+yaml': 'apply',
 };
 
-/** Applies a patch to an object. Server-side apply merges by list keys; it knows no field managers, so nothing conflicts. */
+/** Applies a patch to an object. Server-side apply is more than a patch, see `../apply`. */
 export function applyPatch(
   { schema }: ResourceVersion,
   current: JsonObject,
-  { type, body }: { type: PatchType; body: Json | JsonObject },
+  { type, body }: { type: Exclude<PatchType, 'apply'>; body: Json | JsonObject },
 ): JsonObject {
   if (type === 'json') return applyJsonPatch(current, body);
   if (!isObject(body)) throw badRequest('a patch must be an object');
   if (type === 'merge') return applyMergePatch(current, body);
-  if ('type' in schema)
-    return applyStrategicMerge(schema.type, current, body, type === 'apply' ? 'listMapKeys' : 'patchMergeKey');
-  if (type === 'apply') return applyMergePatch(current, body);
-  throw badRequest(
-    'the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml',
+  if ('type' in schema) return applyStrategicMerge(schema.type, current, body);
+  throw unsupportedMediaType(
+    'application/strategic-merge-patch+json',
+    Object.keys(patchMediaTypes).filter((media) => patchMediaTypes[media] !== 'strategic'),
   );
 }

@@ -23,7 +23,7 @@ const roots = [
   ...['Namespace', 'Pod', 'Service', 'Node', 'ConfigMap', 'Secret', 'ServiceAccount', 'Event'].map(
     (k) => `core.v1.${k}`,
   ),
-  ...['Deployment', 'ReplicaSet', 'DaemonSet'].map((k) => `apps.v1.${k}`),
+  ...['Deployment', 'ReplicaSet', 'DaemonSet', 'ControllerRevision'].map((k) => `apps.v1.${k}`),
   ...['ServiceCIDR', 'NetworkPolicy'].map((k) => `networking.v1.${k}`),
   ...['Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding'].map((k) => `rbac.v1.${k}`),
   ...[
@@ -84,6 +84,7 @@ function main(moduleCache: string): void {
 interface GoType {
   name: string;
   doc: string;
+  atomic: boolean;
   /** Of `type X string`: what it is underneath. */
   underlying?: string;
   fields: { goName: string; goType: string; json: string; tag: string; comment: string[] }[];
@@ -103,10 +104,10 @@ function parseTypes(text: string): GoType[] {
     const alias = /^type (\w+) (\S+)/.exec(line);
     const field = /^\t(?:(\w+)\s+)?(\S+)\s+`(.*)`/.exec(line);
     if (struct) {
-      current = { name: struct[1] ?? '', doc: sentence(comment), fields: [] };
+      current = { name: struct[1] ?? '', doc: sentence(comment), atomic: isAtomic(comment), fields: [] };
       types.push(current);
     } else if (alias) {
-      types.push({ name: alias[1] ?? '', doc: '', underlying: alias[2] ?? '', fields: [] });
+      types.push({ name: alias[1] ?? '', doc: '', atomic: false, underlying: alias[2] ?? '', fields: [] });
     } else if (line.startsWith('}')) current = undefined;
     else if (current && field) {
       const json = /json:"([^"]*)"/.exec(field[3] ?? '')?.[1] ?? '';
@@ -155,6 +156,8 @@ function toSchema(name: string, parsed: Record<string, GoType>): TypeSchema {
     if (/patchStrategy:"[^"]*retainKeys/.test(field.tag)) schema.retainKeys = true;
     const listKeys = field.comment.filter((line) => line.startsWith('+listMapKey=')).map((line) => line.slice(12));
     if (listKeys.length > 0) schema.listKeys = listKeys;
+    if (field.comment.includes('+listType=set')) schema.set = true;
+    if (isAtomic(field.comment)) schema.atomic = true;
     fields[jsonName] = schema;
     if (
       !flags.includes('omitempty') &&
@@ -166,9 +169,15 @@ function toSchema(name: string, parsed: Record<string, GoType>): TypeSchema {
   return {
     ...(go.doc && { doc: go.doc }),
     ...(required.length > 0 && { required }),
+    ...(go.atomic && { atomic: true as const }),
     fields,
     ...(Object.keys(inlinedTypes).length > 0 && { inlined: inlinedTypes }),
   };
+}
+
+/** Of structs and maps; lists are atomic unless something says otherwise. */
+function isAtomic(comment: readonly string[]): boolean {
+  return comment.includes('+structType=atomic') || comment.includes('+mapType=atomic');
 }
 
 function protobufNumber(tag: string): number | undefined {

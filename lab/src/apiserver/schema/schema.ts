@@ -15,11 +15,17 @@ export interface FieldSchema {
   pointer?: true;
   /** Server-side apply: the keys that identify a list element. */
   listKeys?: string[];
+  /** Server-side apply: a list of scalars, each of which has an owner. */
+  set?: true;
+  /** Server-side apply: a struct or a map that has one owner as a whole. */
+  atomic?: true;
 }
 
 export interface TypeSchema {
   doc?: string;
   required?: string[];
+  /** Server-side apply: has one owner as a whole, wherever it stands. */
+  atomic?: true;
   fields: Record<string, FieldSchema>;
   /** Types whose fields lie among ours in JSON but in a message of their own in protobuf, by field number. */
   inlined?: Record<string, string>;

@@ -13,6 +13,7 @@ function start(api: FakeApi, options: Partial<OperatorOptions> = {}): Operator {
     kube: { servers: [api.url] },
     pools: [],
     families: [4],
+    services: false,
     labels: rules,
     identityGarbage: { intervalMs: 0, graceMs: 0 },
     namespace: 'kube-system',

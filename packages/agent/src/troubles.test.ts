@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Endpoint } from '@sluice/endpoint';
+import { parseNode, parsePod, parseService } from '@sluice/kube';
+import { parsePrefix } from '@sluice/net';
+import type { NodeRow } from '@sluice/nodes';
+import { nodeTroubles, refusedElsewhere, type TroubleSources } from './troubles.ts';
+
+const nothing: TroubleSources = {
+  nodeName: 'n1',
+  pods: [],
+  endpoints: [],
+  endpointStatus: () => undefined,
+  node: undefined,
+  tooSmall: '',
+  refusedElsewhere: [],
+  failedFrontends: [],
+  service: () => undefined,
+};
+
+function told(sources: Partial<TroubleSources>): string[] {
+  return nodeTroubles({ ...nothing, ...sources }).map(({ object, reason, message }) => {
+    const { kind, namespace = '', name, uid } = object;
+    return `${kind} ${namespace}/${name} ${uid} ${reason}: ${message}`;
+  });
+}
+
+function pod(name: string, spec: object, more: { phase?: string; deletionTimestamp?: string } = {}) {
+  const { phase = 'Running', ...metadata } = more;
+  return parsePod({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace: 'shop', name, uid: `uid-${name}`, ...metadata },
+    spec,
+    status: { phase },
+  });
+}
+
+const hostPorts = [
+  { containerPort: 8080, hostPort: 80 },
+  { containerPort: 53, hostPort: 53, protocol: 'UDP', hostIP: '10.10.30.101' },
+  { containerPort: 9000 },
+];
+
+test('a pod with host ports is told of them, unless it is over or has the network of the host', () => {
+  const containers = [{ ports: hostPorts }];
+  const pods = [
+    pod('web', { containers }),
+    pod('host', { containers, hostNetwork: true }),
+    pod('done', { containers }, { phase: 'Succeeded' }),
+    pod('leaving', { containers }, { deletionTimestamp: '2026-01-01T00:00:00Z' }),
+    pod('plain', { containers: [{ ports: [{ containerPort: 80 }] }] }),
+  ];
+  assert.deepEqual(told({ pods }), [
+    'Pod shop/web uid-web HostPortNotServed: host ports are not served yet: *:80/TCP for port 8080, ' +
+      '10.10.30.101:53/UDP for port 53; the pod is reached at its own address and by Services',
+  ]);
+});
+
+test('a pod whose interface cannot be connected is told the error', () => {
+  const endpoint = { hostName: 'slc0123456789', pod: { namespace: 'shop', name: 'web' } } as unknown as Endpoint;
+  const foreign = { ...endpoint, pod: { namespace: 'shop', name: 'unknown' } } as unknown as Endpoint;
+  const status = { state: 'error' as const, error: 'attach: no such device', at: 0 };
+  const sources = { pods: [pod('web', {})], endpoints: [endpoint, foreign], endpointStatus: () => status };
+  assert.deepEqual(told(sources), [
+    'Pod shop/web uid-web EndpointNotConnected: interface slc0123456789 is not connected: attach: no such device; it is tried again',
+  ]);
+  assert.deepEqual(told({ ...sources, endpointStatus: () => ({ state: 'done', at: 0 }) }), []);
+});
+
+test('a node is told what of it is refused, here and elsewhere, each once', () => {
+  const overlap = 'pod CIDR 10.244.0.0/24 overlaps 10.244.0.0/24 of node n0';
+  const node = {
+    problems: ['address 127.0.0.1 cannot be a node’s', overlap],
+    status: { state: 'error', error: 'add route: no space', at: 0 },
+  } as unknown as NodeRow;
+  assert.deepEqual(told({ node, tooSmall: '10.9.0.0/31', refusedElsewhere: [overlap, 'no InternalIP'] }), [
+    'Node /n1 n1 NodeAddressRefused: address 127.0.0.1 cannot be a node’s',
+    `Node /n1 n1 PodCIDRRefused: ${overlap}`,
+    'Node /n1 n1 PodCIDRRefused: pod CIDR without room for a pod: 10.9.0.0/31',
+    'Node /n1 n1 NodeAddressRefused: other nodes: no InternalIP',
+    'Node /n1 n1 NodeNotProgrammed: add route: no space; it is tried again',
+  ]);
+});
+
+test('of two nodes with the same pod CIDR the second by name is refused by the others', () => {
+  const node = (name: string, address: string) =>
+    parseNode({
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name },
+      spec: { podCIDRs: ['10.244.0.0/24'] },
+      status: { addresses: [{ type: 'InternalIP', address }] },
+    });
+  const nodes = [node('n1', '10.10.30.101'), node('n0', '10.10.30.100')];
+  assert.deepEqual(refusedElsewhere('n1', nodes, []), ['pod CIDR 10.244.0.0/24 overlaps 10.244.0.0/24 of node n0']);
+  assert.deepEqual(refusedElsewhere('n0', nodes, []), []);
+  const services = [parsePrefix('10.244.0.0/25')];
+  assert.match(refusedElsewhere('n0', nodes, services).join(), /holds the services' 10\.244\.0\.0\/25/);
+});
+
+test('a service that the kernel would not take is told once, with its first frontend', () => {
+  const service = parseService({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { namespace: 'shop', name: 'web', uid: 'u' },
+  });
+  const failed = (key: string, name = 'shop/web') => ({ key, service: name, error: 'the map slots is full' });
+  assert.deepEqual(
+    told({
+      failedFrontends: [failed('10.96.0.9:80/TCP'), failed('10.96.0.9:81/TCP'), failed('10.96.0.8:1/TCP', 'shop/gone')],
+      service: (name) => (name === 'shop/web' ? service : undefined),
+    }),
+    [
+      'Service shop/web u NotProgrammed: 10.96.0.9:80/TCP and 1 more: not written to the kernel of node n1: ' +
+        'the map slots is full; it is tried again',
+    ],
+  );
+});

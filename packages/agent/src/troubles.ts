@@ -1,0 +1,119 @@
+import type { Endpoint } from '@sluice/endpoint';
+import { type NodeObject, objectKey, type PodObject, type ServiceObject, type Trouble } from '@sluice/kube';
+import { formatAddressPort, type Prefix } from '@sluice/net';
+import { deriveNodes, type NodeRow } from '@sluice/nodes';
+import type { RowStatus } from '@sluice/state';
+
+/** What only this node can know of the cluster's objects; what every node sees alike is the operator's to tell. */
+export interface TroubleSources {
+  readonly nodeName: string;
+  /** Of this node. */
+  readonly pods: Iterable<PodObject>;
+  readonly endpoints: Iterable<Endpoint>;
+  readonly endpointStatus: (endpoint: Endpoint) => RowStatus | undefined;
+  /** Our own row, and what speaks of its pod CIDRs besides. */
+  readonly node: NodeRow | undefined;
+  readonly tooSmall: string;
+  /** What other nodes refuse of ours. */
+  readonly refusedElsewhere: readonly string[];
+  /** Those that the kernel would not take. */
+  readonly failedFrontends: Iterable<FailedFrontend>;
+  readonly service: (name: string) => ServiceObject | undefined;
+}
+
+export interface FailedFrontend {
+  readonly key: string;
+  /** `namespace/name` */
+  readonly service: string;
+  readonly error: string;
+}
+
+export function nodeTroubles(sources: TroubleSources): Trouble[] {
+  return [...podTroubles(sources), ...ownNodeTroubles(sources), ...frontendTroubles(sources)];
+}
+
+function podTroubles({ pods, endpoints, endpointStatus }: TroubleSources): Trouble[] {
+  const byName = new Map([...pods].map((pod) => [objectKey(pod), pod]));
+  const troubles: Trouble[] = [];
+  for (const pod of byName.values()) {
+    const message = hostPortText(pod);
+    if (message !== undefined) troubles.push({ object: podReference(pod), reason: 'HostPortNotServed', message });
+  }
+  for (const endpoint of endpoints) {
+    const status = endpointStatus(endpoint);
+    const pod = endpoint.pod && byName.get(objectKey(endpoint.pod));
+    if (!pod || status?.state !== 'error') continue;
+    const message = `interface ${endpoint.hostName} is not connected: ${status.error}; it is tried again`;
+    troubles.push({ object: podReference(pod), reason: 'EndpointNotConnected', message });
+  }
+  return troubles;
+}
+
+/** Pods of the host's network have the port by themselves. */
+function hostPortText({ hostNetwork, phase, terminating, ports }: PodObject): string | undefined {
+  if (hostNetwork || terminating || phase === 'Succeeded' || phase === 'Failed') return undefined;
+  const wanted = ports.filter(({ hostPort }) => hostPort !== undefined);
+  if (wanted.length === 0) return undefined;
+  const texts = wanted.map(({ hostPort = 0, hostIp, protocol, port }) => {
+    const place = hostIp === undefined ? `*:${hostPort}` : formatAddressPort(hostIp, hostPort);
+    return `${place}/${protocol} for port ${port}`;
+  });
+  return `host ports are not served yet: ${texts.join(', ')}; the pod is reached at its own address and by Services`;
+}
+
+function ownNodeTroubles(sources: TroubleSources): Trouble[] {
+  const { nodeName: name, node, tooSmall } = sources;
+  // Events about nodes bear the node's name as uid, as the kubelet writes them: `kubectl describe node` asks for it.
+  const object = { apiVersion: 'v1', kind: 'Node', name, uid: name };
+  const refused = [
+    ...(node?.problems ?? []),
+    ...(tooSmall === '' ? [] : [`pod CIDR without room for a pod: ${tooSmall}`]),
+  ];
+  const elsewhere = sources.refusedElsewhere.filter((problem) => !refused.includes(problem));
+  return [
+    ...refused.map((message) => ({ object, reason: reasonOf(message), message })),
+    ...elsewhere.map((problem) => ({ object, reason: reasonOf(problem), message: `other nodes: ${problem}` })),
+    ...(node?.status.error === undefined
+      ? []
+      : [{ object, reason: 'NodeNotProgrammed', message: `${node.status.error}; it is tried again` }]),
+  ];
+}
+
+function reasonOf(problem: string): string {
+  return problem.startsWith('pod CIDR') ? 'PodCIDRRefused' : 'NodeAddressRefused';
+}
+
+/** What we hold is ours in our own eyes; of two that claim the same, the others believe the first by name. */
+export function refusedElsewhere(
+  nodeName: string,
+  nodeObjects: Iterable<NodeObject>,
+  serviceCidrs: readonly Prefix[],
+): readonly string[] {
+  const nobody = { name: '', serviceCidrs };
+  return deriveNodes(nodeObjects, nobody).find(({ name }) => name === nodeName)?.problems ?? [];
+}
+
+function frontendTroubles({ nodeName, failedFrontends, service }: TroubleSources): Trouble[] {
+  const byService = new Map<string, FailedFrontend[]>();
+  for (const failed of failedFrontends)
+    byService.set(failed.service, [...(byService.get(failed.service) ?? []), failed]);
+  return [...byService].flatMap(([name, failures]) => {
+    const owner = service(name);
+    const [first] = failures;
+    if (!owner || !first) return [];
+    const { namespace, uid } = owner;
+    const more = failures.length === 1 ? '' : ` and ${failures.length - 1} more`;
+    const message = `${first.key}${more}: not written to the kernel of node ${nodeName}: ${first.error}; it is tried again`;
+    return [
+      {
+        object: { apiVersion: 'v1', kind: 'Service', namespace, name: owner.name, uid },
+        reason: 'NotProgrammed',
+        message,
+      },
+    ];
+  });
+}
+
+function podReference({ namespace, name, uid }: PodObject): Trouble['object'] {
+  return { apiVersion: 'v1', kind: 'Pod', namespace, name, uid };
+}

@@ -1,0 +1,138 @@
+import {
+  type EndpointSliceObject,
+  type EventRecorder,
+  type KubeClient,
+  objectKey,
+  parseEndpointSlice,
+  parseService,
+  reflector,
+  resources,
+  type ServiceObject,
+  type Trouble,
+  tellTroubles,
+} from '@sluice/kube';
+import { deriveServices, type FrontendConflict, invalid, serviceTroubles } from '@sluice/loadbalancer';
+import type { Clock, Logger } from '@sluice/runtime';
+import { type Controllers, Table } from '@sluice/state';
+
+export interface ServiceEventsOptions {
+  readonly client: KubeClient;
+  readonly events: EventRecorder;
+  readonly controllers: Controllers;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** What of a slice this is about: 250,000 endpoints have no place here. */
+type SliceProblems = Pick<EndpointSliceObject, 'namespace' | 'name' | 'uid' | 'problems'>;
+
+/**
+ * Events on Services and EndpointSlices of which something is not served. Every agent sees the same; the operator alone
+ * tells it, so that a cluster of a thousand nodes writes one event and not a thousand.
+ */
+export function startServiceEvents(options: ServiceEventsOptions): AsyncDisposable {
+  const { client, events, controllers, log, clock } = options;
+  const services = serviceTable();
+  const slices = sliceTable();
+  const common = { client, log, clock };
+  const watches = [
+    reflector({
+      ...common,
+      resource: resources.services,
+      parse: parseService,
+      table: services,
+      source: 'services',
+    }),
+    reflector({
+      ...common,
+      resource: resources.endpointSlices,
+      parse: sliceProblems,
+      table: slices,
+      source: 'endpointslices',
+    }),
+  ];
+  const conflicts = conflictsOf(services);
+  const find = remembered(
+    () => `${services.revision} ${slices.revision} ${services.initialized && slices.initialized}`,
+    () => findTroubles({ services, slices, conflicts: conflicts.table }),
+  );
+  const teller = tellTroubles({ name: 'service-events', find, recorder: events, controllers, clock });
+  for (const watch of watches) watch.start();
+  Promise.all(watches.map((watch) => watch.synced())).then(
+    () => teller.trigger(),
+    // Stopped before.
+    () => undefined,
+  );
+  return {
+    async [Symbol.asyncDispose]() {
+      await teller.stop();
+      await Promise.all(watches.map((watch) => watch.stop()));
+      conflicts[Symbol.dispose]();
+    },
+  };
+}
+
+interface Found {
+  readonly services: Table<ServiceObject>;
+  readonly slices: Table<SliceProblems>;
+  readonly conflicts: Table<FrontendConflict>;
+}
+
+function findTroubles({ services, slices, conflicts }: Found): Trouble[] {
+  if (!services.initialized || !slices.initialized) return [];
+  return [
+    ...services.list().flatMap((service) => serviceTroubles(service, conflicts.by('service', objectKey(service)))),
+    ...slices.list().flatMap(sliceTroubles),
+  ];
+}
+
+function sliceTroubles({ namespace, name, uid, problems }: SliceProblems): Trouble[] {
+  const object = { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', namespace, name, uid };
+  return invalid(problems).map((message) => ({ object, reason: 'InvalidEndpointSlice', message }));
+}
+
+function sliceProblems(object: unknown): SliceProblems {
+  const { namespace, name, uid, problems } = parseEndpointSlice(object);
+  return { namespace, name, uid, problems };
+}
+
+/** Who claims what does not depend on backends: without slices the whole cluster's frontends are small. */
+function conflictsOf(services: Table<ServiceObject>): { table: Table<FrontendConflict> } & Disposable {
+  const endpointSlices = new Table<EndpointSliceObject>({
+    name: 'no-slices',
+    key: objectKey,
+    columns: {},
+    indexes: { service: () => [] },
+    sources: ['none'],
+  });
+  endpointSlices.markInitialized('none');
+  const derived = deriveServices({ services, endpointSlices });
+  return { table: derived.conflicts, [Symbol.dispose]: () => derived[Symbol.dispose]() };
+}
+
+/** The same answer until the revision is another one. */
+function remembered<Value>(revision: () => string, find: () => Value): () => Value {
+  let known: { readonly revision: string; readonly value: Value } | undefined;
+  return () => {
+    if (known?.revision !== revision()) known = { revision: revision(), value: find() };
+    return known.value;
+  };
+}
+
+function serviceTable(): Table<ServiceObject> {
+  return new Table<ServiceObject>({
+    name: 'services',
+    key: objectKey,
+    sources: ['services'],
+    columns: { Name: objectKey },
+  });
+}
+
+function sliceTable(): Table<SliceProblems> {
+  return new Table<SliceProblems>({
+    name: 'endpointslices',
+    key: objectKey,
+    sources: ['endpointslices'],
+    columns: { Name: objectKey },
+  });
+}
