@@ -5,7 +5,7 @@
  */
 export { NotSupportedError } from '@sluice/bpf';
 export { type CollectionCounts, type CollectionOptions, collectConnections } from './connections.ts';
-export { type Datapath, type DatapathOptions, openDatapath } from './datapath.ts';
+export { type Datapath, type DatapathOptions, openDatapath, type PodLink } from './datapath.ts';
 export { type DropReasonText, dropReasonText, isDrop } from './drop-reasons.ts';
 export { type DropEvent, type Drops, decodeDrop, type PacketDrop } from './drops.ts';
 export type { EventTime } from './event-time.ts';
