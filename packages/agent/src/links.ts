@@ -22,6 +22,12 @@ export interface LinksOptions {
   readonly log: Logger;
 }
 
+export interface LinkProblem {
+  /** Of the pin. */
+  readonly name: string;
+  readonly why: string;
+}
+
 const intervalMs = 10_000;
 
 /** Attaches the node's own programs and looks after them and the maps: when somebody removes a link's pin, the hook goes with it. */
@@ -66,19 +72,30 @@ export class Links implements LifecyclePart {
     else datapath.detachSock();
   }
 
-  /** Names of the links that are wanted and, by the kernel's word, not attached. */
-  missing(found: readonly LinkStatus[]): string[] {
-    const { endpoints, sockets } = this.#options;
-    const podDevices = endpoints()?.table.list() ?? [];
-    const attached = new Set(found.flatMap((link) => (link.attached ? [link.name] : [])));
-    const wanted = [
-      'overlay',
-      'host',
-      ...(sockets ? sockHooks : []),
-      ...podDevices.map((row) => `pod_${row.hostName}`),
-      ...this.#networkDevices().flatMap(({ name }) => [`from_network_${name}`, `to_network_${name}`]),
-    ];
-    return wanted.filter((name) => !attached.has(name));
+  /** The links that are wanted and that, by the kernel's word, do not run our program where they should. */
+  problems(found: readonly LinkStatus[]): LinkProblem[] {
+    const present = new Map(found.map((link) => [link.name, link]));
+    return [...this.#wanted()].flatMap(([name, ifindex]) => {
+      const why = whyWrong(present.get(name), ifindex);
+      return why === undefined ? [] : [{ name, why }];
+    });
+  }
+
+  /** By name: at which device, where it is at one. */
+  #wanted(): Map<string, number | undefined> {
+    const { endpoints, sockets, facts } = this.#options;
+    const { overlayIfindex, netIfindex } = facts();
+    const pods = endpoints()?.table.list() ?? [];
+    return new Map([
+      ['overlay', overlayIfindex],
+      ['host', netIfindex],
+      ...(sockets ? sockHooks.map((name) => [name, undefined] as const) : []),
+      ...pods.map((row) => [`pod_${row.hostName}`, row.hostIfindex] as const),
+      ...this.#networkDevices().flatMap(({ name, ifindex }) => [
+        [`from_network_${name}`, ifindex] as const,
+        [`to_network_${name}`, ifindex] as const,
+      ]),
+    ]);
   }
 
   #networkDevices(): Device[] {
@@ -95,14 +112,21 @@ export class Links implements LifecyclePart {
     const unpinned = this.#options.datapath().repinMaps();
     if (unpinned.length > 0) this.#options.log.warn({ maps: unpinned }, 'pins of maps were gone, pinned again');
     this.#detachUnchosen();
-    const missing = this.missing(this.#options.datapath().links());
-    if (missing.length === 0) return;
-    this.#options.log.warn({ missing }, 'links are gone, attaching anew');
-    if (missing.includes('overlay') || missing.includes('host')) this.attach();
-    if (missing.some((name) => name.includes('_network_'))) this.attachDevices();
-    if (missing.some((name) => name.startsWith('sock_'))) this.attachSockets();
-    if (missing.some((name) => name.startsWith('pod_'))) {
-      for (const each of this.#options.endpoints()?.reconcilers ?? []) each.triggerFull();
-    }
+    const problems = this.problems(this.#options.datapath().links());
+    if (problems.length === 0) return;
+    this.#options.log.warn({ problems }, 'links are not as they must be, attaching anew');
+    const isAmong = (pattern: RegExp) => problems.some(({ name }) => pattern.test(name));
+    if (isAmong(/^(overlay|host)$/)) this.attach();
+    if (isAmong(/_network_/)) this.attachDevices();
+    if (isAmong(/^sock_/)) this.attachSockets();
+    if (isAmong(/^pod_/)) for (const each of this.#options.endpoints()?.reconcilers ?? []) each.triggerFull();
   }
+}
+
+function whyWrong(link: LinkStatus | undefined, ifindex: number | undefined): string | undefined {
+  if (link === undefined) return 'no link';
+  if (link.why !== undefined) return link.why;
+  return ifindex === undefined || link.ifindex === ifindex
+    ? undefined
+    : `it is at device ${link.ifindex}, not ${ifindex}`;
 }

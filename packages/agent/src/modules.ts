@@ -36,11 +36,9 @@ function judged(name: string, why: string | undefined): ModuleReport {
 
 function datapathModule(agent: Agent, links: readonly LinkStatus[]): ModuleReport {
   if (!agent.datapath) return judged('datapath', agent.nodes.problem ?? 'starting');
-  const missing = agent.links.missing(links).map((name) => {
-    const why = links.find((link) => link.name === name)?.why ?? 'no link';
-    return `${name}: ${why}`;
-  });
-  return judged('datapath', missing.slice(0, linksNamedMax).join('; '));
+  const problems = agent.links.problems(links).map(({ name, why }) => `${name}: ${why}`);
+  const more = problems.length > linksNamedMax ? [`and ${problems.length - linksNamedMax} more`] : [];
+  return judged('datapath', [...problems.slice(0, linksNamedMax), ...more].join('; '));
 }
 
 function nodesModule({ nodes }: Agent): ModuleReport {

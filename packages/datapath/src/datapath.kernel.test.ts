@@ -100,7 +100,7 @@ test('a link whose device is gone is removed on opening and made anew for a new 
   const pod = node.addPod(10, 1000);
   node.netlink.links.delete(pod.ifindex);
   const dead = node.datapath.links().find(({ name }) => name === 'pod_slc10');
-  assert.deepEqual([dead?.attached, dead?.why], [false, 'its device is gone']);
+  assert.deepEqual([dead?.attached, dead?.why], [false, 'its device is gone, or somebody has detached it']);
   node.netlink.links.create({ kind: 'veth', name: pod.device, peer: { name: 'peer10' } });
   const ifindex = node.netlink.links.get(pod.device)?.ifindex ?? 0;
   node.namespace.run(() => node.datapath.attachPod(pod.device, ifindex));
@@ -113,7 +113,7 @@ test('a link whose device is gone is removed on opening and made anew for a new 
 test('detaching a pod twice is one success and one nothing', () => {
   using node = createTestNode(1);
   const pod = node.addPod(10, 1000);
-  assert.deepEqual(node.datapath.listPodLinks(), [pod.device]);
+  assert.deepEqual(node.datapath.listPodLinks(), [{ device: pod.device, ifindex: pod.ifindex }]);
   node.datapath.detachPod(pod.device);
   node.datapath.detachPod(pod.device);
   assert.deepEqual(node.datapath.listPodLinks(), []);

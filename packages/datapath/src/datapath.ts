@@ -50,13 +50,13 @@ export interface Datapath extends Disposable {
   attachPod(device: string, ifindex: number): void;
   /** A missing link is success. */
   detachPod(device: string): void;
-  /** Names of the devices that have a pinned link, also of those that are gone. */
-  listPodLinks(): string[];
+  /** Devices that have a pinned link, also those that are gone. */
+  listPodLinks(): PodLink[];
   /** A device that faces the network, in both directions. */
   attachNetworkDevice(device: string, ifindex: number): void;
   /** A missing link is success. */
   detachNetworkDevice(device: string): void;
-  /** As `listPodLinks`. */
+  /** Names of the devices that have a pinned link, also of those that are gone. */
   listNetworkDeviceLinks(): string[];
   links(): LinkStatus[];
   /** Pins maps again whose pin somebody removed, and names them. */
@@ -72,6 +72,12 @@ export interface Datapath extends Disposable {
   inspection(): Inspection;
   /** Removes all links and maps, also those of earlier versions. Traffic of pods stops. */
   uninstall(): void;
+}
+
+export interface PodLink {
+  readonly device: string;
+  /** Undefined: nothing runs there, because the device is gone or somebody has detached the link. */
+  readonly ifindex: number | undefined;
 }
 
 /** A link's name is the program's part of it, and the device's. */
@@ -115,6 +121,10 @@ export function openDatapath(options: DatapathOptions): Datapath {
     report(name, ensureLink(paths, tcxTarget(name, programs.get(program), { ifindex, hook })));
   const devicesOf = (prefix: string) =>
     paths.links().flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : []));
+  const links = () => {
+    const ids = new Map(programs.list().map((program) => [program.name, program.info().id]));
+    return listLinks(paths, (name) => ids.get(programOfLink(name) ?? ''));
+  };
 
   const owned = stack.move();
   return {
@@ -132,7 +142,12 @@ export function openDatapath(options: DatapathOptions): Datapath {
     attachHost: (netIfindex) => ensureTcx('host', 'host_from_host', netIfindex),
     attachPod: (device, ifindex) => ensureTcx(`${POD_PREFIX}${device}`, 'pod_from_pod', ifindex),
     detachPod: (device) => removeLink(paths.link(`${POD_PREFIX}${device}`)),
-    listPodLinks: () => devicesOf(POD_PREFIX),
+    listPodLinks: () =>
+      links().flatMap(({ name, attached, ifindex }) =>
+        name.startsWith(POD_PREFIX)
+          ? [{ device: name.slice(POD_PREFIX.length), ifindex: attached ? ifindex : undefined }]
+          : [],
+      ),
     attachNetworkDevice(device, ifindex) {
       ensureTcx(`${FROM_NETWORK_PREFIX}${device}`, 'netdev_from_network', ifindex);
       ensureTcx(`${TO_NETWORK_PREFIX}${device}`, 'netdev_to_network', ifindex, 'egress');
@@ -141,7 +156,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
       for (const prefix of [FROM_NETWORK_PREFIX, TO_NETWORK_PREFIX]) removeLink(paths.link(`${prefix}${device}`));
     },
     listNetworkDeviceLinks: () => [...new Set([FROM_NETWORK_PREFIX, TO_NETWORK_PREFIX].flatMap(devicesOf))],
-    links: () => listLinks(paths),
+    links,
     repinMaps: () => repinMaps(pinned, paths),
     reconfigure(configuration) {
       using loading = new DisposableStack();
@@ -161,7 +176,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
       return kernelDrops;
     },
     mapUsage: () => inspect().mapUsage(),
-    programUsage: () => readProgramUsage([...programs.list(), ...(kernelDrops?.programs() ?? [])], listLinks(paths)),
+    programUsage: () => readProgramUsage([...programs.list(), ...(kernelDrops?.programs() ?? [])], links()),
     inspection: inspect,
     uninstall() {
       for (const name of paths.links()) removeLink(paths.link(name));

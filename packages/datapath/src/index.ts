@@ -5,7 +5,7 @@
  */
 export { NotSupportedError } from '@sluice/bpf';
 export { aliasTarget, type CollectionCounts, type CollectionOptions, collectConnections } from './connections.ts';
-export { type Datapath, type DatapathOptions, openDatapath } from './datapath.ts';
+export { type Datapath, type DatapathOptions, openDatapath, type PodLink } from './datapath.ts';
 export { decodeDrop, type PacketDrop } from './drop-event.ts';
 export { type DropReasonText, dropReasonText, isDrop } from './drop-reasons.ts';
 export type { EventTime } from './event-time.ts';

@@ -83,13 +83,23 @@ export function removeLink(path: string): void {
   unpin(path);
 }
 
-/** What the kernel says of every pinned link. */
-export function listLinks(paths: Paths): LinkStatus[] {
+/** What the kernel says of every pinned link; `programIdOf` is the program that it must run. */
+export function listLinks(paths: Paths, programIdOf: (name: string) => number | undefined): LinkStatus[] {
   return paths.links().map((name) => {
     using link = Link.openPinned(paths.link(name));
     const { programId, ifindex, cgroupId } = link.info();
-    const isAlive = cgroupId === undefined ? ifindex !== 0 : cgroupId !== 0n;
-    const gone = cgroupId === undefined ? 'its device is gone' : 'its cgroup is gone';
-    return { name, programId, ifindex, attached: isAlive, why: isAlive ? undefined : gone };
+    const why = whyNotAttached({ programId, ifindex, cgroupId }, programIdOf(name));
+    return { name, programId, ifindex, attached: why === undefined, why };
   });
+}
+
+function whyNotAttached(
+  { programId, ifindex, cgroupId }: Pick<LinkInfo, 'programId' | 'ifindex' | 'cgroupId'>,
+  wantedId: number | undefined,
+): string | undefined {
+  // The kernel does not tell the two apart.
+  if (cgroupId === 0n) return 'its cgroup is gone, or somebody has detached it';
+  if (cgroupId === undefined && ifindex === 0) return 'its device is gone, or somebody has detached it';
+  if (wantedId !== undefined && programId !== wantedId) return `it runs program ${programId}, which is not ours`;
+  return undefined;
 }

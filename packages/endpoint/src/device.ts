@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Link, Netlink } from '@sluice/netlink';
+import type { Change, Link, Netlink } from '@sluice/netlink';
 import { type Endpoint, isHostName } from './endpoint.ts';
 
 /** The node's sides of the veth pairs. */
@@ -8,10 +8,16 @@ export interface PodDevices {
   find(name: string): Link | undefined;
   /** Settings, then up: from now on the pod can send. */
   bringUp(endpoint: Pick<Endpoint, 'hostName' | 'hostIfindex'>): void;
+  /** Gives a device that somebody renamed its name again: everything else finds it by that. */
+  nameBack(name: string, ifindex: number): void;
+  /** Whether the device is there, under whatever name. */
+  isThere(ifindex: number): boolean;
   /** Both ends go; a missing one is success. */
   remove(name: string): void;
   /** All that bear one of our names. */
   list(): Link[];
+  /** Tells of what happens to any device of the node. */
+  watch(onChanges: (changes: readonly Change[]) => void): Disposable;
 }
 
 /**
@@ -34,11 +40,17 @@ export function podDevices({ netlink, procPath }: { netlink: Netlink; procPath: 
       }
       netlink.links.set({ ifindex: hostIfindex, up: true });
     },
+    nameBack(name, ifindex) {
+      const link = netlink.links.get(ifindex);
+      if (link && link.kind === 'veth' && link.name !== name) netlink.links.set({ ifindex, name });
+    },
+    isThere: (ifindex) => netlink.links.get(ifindex) !== undefined,
     remove(name) {
       const link = netlink.links.get(name);
       if (link) netlink.links.delete(link.ifindex);
     },
     list: () => netlink.links.list().filter((link) => isHostName(link.name)),
+    watch: (onChanges) => netlink.subscribe({ topics: ['links'], onChanges }),
   };
 }
 

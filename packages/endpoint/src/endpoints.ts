@@ -21,6 +21,7 @@ import { type Clock, type Logger, systemClock } from '@sluice/runtime';
 import { type Controllers, type RowStatus, sameValue } from '@sluice/state';
 import { comparePod, comparePrevious, resultOf } from './check.ts';
 import type { PodDevices } from './device.ts';
+import { watchPodDevices } from './device-watch.ts';
 import {
   type Endpoint,
   type EndpointTable,
@@ -91,6 +92,7 @@ class LocalEndpoints implements Endpoints {
   readonly #statuses = new Map<string, RowStatus>();
   readonly #kernel: KernelSide;
   readonly #garbage: GarbageSearch;
+  readonly #watch: Disposable;
   #lastId = 0;
 
   constructor(options: EndpointsOptions) {
@@ -124,9 +126,14 @@ class LocalEndpoints implements Endpoints {
     this.table.subscribe(() => {
       for (const each of this.reconcilers) each.trigger();
     });
+    const onTrouble = () => {
+      for (const each of this.reconcilers) each.triggerFull();
+    };
+    this.#watch = watchPodDevices({ devices: this.#devices, table: this.table, onTrouble });
   }
 
   async stop(): Promise<void> {
+    this.#watch[Symbol.dispose]();
     for (const each of this.reconcilers) await each.stop();
   }
 

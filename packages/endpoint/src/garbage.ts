@@ -27,7 +27,8 @@ export class GarbageSearch {
   next(): Garbage {
     const { table, devices, inProgress } = this.#options;
     const owned = new Set([...table.list().map((row) => row.hostName), ...inProgress()]);
-    const lost = table.list().filter((row) => devices.find(row.hostName)?.ifindex !== row.hostIfindex);
+    // One that somebody renamed still carries its pod's packets.
+    const lost = table.list().filter((row) => !devices.isThere(row.hostIfindex));
     const leaked = devices.list().flatMap(({ name }) => (owned.has(name) ? [] : [name]));
     const before = this.#suspects;
     this.#suspects = new Set([...lost.map(endpointKey), ...leaked]);

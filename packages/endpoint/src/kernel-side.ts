@@ -72,7 +72,8 @@ export class KernelSide {
         throw different(endpoint, `map endpoints lacks ${address}`);
       }
     }
-    if (![...programs.listPodLinks()].includes(hostName)) throw different(endpoint, `no program on ${hostName}`);
+    const link = [...programs.listPodLinks()].find(({ device }) => device === hostName);
+    if (link?.ifindex !== hostIfindex) throw different(endpoint, `no program on ${hostName}`);
   }
 }
 

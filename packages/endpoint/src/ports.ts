@@ -23,8 +23,8 @@ export interface PodPrograms {
   attachPod(name: string, ifindex: number): void;
   /** A missing link is success. */
   detachPod(name: string): void;
-  /** Names of the devices that have a link. */
-  listPodLinks(): Iterable<string>;
+  /** Devices that have a link; without an index nothing runs there any more. */
+  listPodLinks(): Iterable<{ readonly device: string; readonly ifindex: number | undefined }>;
 }
 
 /** What policies see of this node's pods, as far as it is known. */

@@ -60,6 +60,7 @@ export function endpointReconcilers(options: EndpointReconcilerOptions): AnyReco
     desired: () => desiredLinks(table.list()),
     operations: {
       update(row, name) {
+        devices.nameBack(name, row.ifindex);
         if (devices.find(name)?.ifindex !== row.ifindex) {
           throw new Error(`device ${name} is gone: somebody removed it, the pod has no network until it is made anew`);
         }
@@ -84,15 +85,16 @@ function* podRows(maps: EndpointMaps): Generator<readonly [string, EndpointValue
   }
 }
 
-/** What has a link and a device that is up; a link whose device is gone counts as there, so that it is removed. */
+/** What has a link and a device that is up; a link without effect counts as there, so that it is made anew or removed. */
 function* linkRows(
   programs: PodPrograms,
   devices: PodDevices,
   table: EndpointTable,
 ): Generator<readonly [string, { key: string; ifindex: number }]> {
   const up = new Map(devices.list().map((link) => [link.name, link.up ? link.ifindex : 0]));
-  for (const name of programs.listPodLinks()) {
-    const [endpoint] = table.by('device', name);
-    yield [name, { key: endpoint ? endpointKey(endpoint) : '', ifindex: up.get(name) ?? 0 }];
+  for (const { device, ifindex } of programs.listPodLinks()) {
+    const [endpoint] = table.by('device', device);
+    const present = ifindex === up.get(device) ? ifindex : undefined;
+    yield [device, { key: endpoint ? endpointKey(endpoint) : '', ifindex: present ?? 0 }];
   }
 }

@@ -106,7 +106,7 @@ function removeLeaked(
 ): string[] {
   const spared = new Set(damaged.map(deviceOf));
   const leaked = new Set<string>();
-  for (const name of programs.listPodLinks()) {
+  for (const { device: name } of programs.listPodLinks()) {
     if (owned.has(name) || spared.has(name)) continue;
     programs.detachPod(name);
     leaked.add(name);

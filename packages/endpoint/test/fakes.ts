@@ -22,7 +22,7 @@ export function fakePrograms(): PodPrograms & { readonly attached: Map<string, n
     attached,
     attachPod: (name, ifindex) => void attached.set(name, ifindex),
     detachPod: (name) => void attached.delete(name),
-    listPodLinks: () => attached.keys(),
+    listPodLinks: () => [...attached].map(([device, ifindex]) => ({ device, ifindex })),
   };
 }
 
@@ -35,8 +35,11 @@ export function fakeDevices(links: readonly Link[]): PodDevices & { readonly lin
       const link = byName.get(hostName);
       if (link) byName.set(hostName, { ...link, up: true });
     },
+    nameBack: () => undefined,
+    isThere: (ifindex) => byName.values().some((link) => link.ifindex === ifindex),
     remove: (name) => void byName.delete(name),
     list: () => [...byName.values()],
+    watch: () => ({ [Symbol.dispose]: () => undefined }),
   };
 }
 
