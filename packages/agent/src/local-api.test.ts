@@ -35,7 +35,7 @@ async function start(t: TestContext) {
         for (let row = 0; row < 20_000; row++) yield { row, text: 'x'.repeat(100) };
       },
       torn: async function* () {
-        yield { row: 0 };
+        for (let row = 0; row < 1_000; row++) yield { row, text: 'x'.repeat(100) };
         throw new Error('in the middle');
       },
     },

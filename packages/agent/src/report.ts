@@ -49,9 +49,38 @@ export interface StatusReport {
     /** Undefined past 2^53. */
     readonly total: number | undefined;
   }[];
-  readonly routing: { readonly network: string; readonly host: string; readonly mtu: number };
+  readonly routing: {
+    readonly network: string;
+    /** How packets reach the world: `BPF`, or `Legacy` by the host's stack. */
+    readonly host: string;
+    readonly hostWhy: string | undefined;
+    /** Of the pods' interfaces. */
+    readonly mtu: number;
+    /** What fits into the tunnel to each other node, as the route there has it. */
+    readonly routes: readonly {
+      readonly node: string;
+      readonly podCidrs: readonly string[];
+      readonly tunnelEndpoint: string;
+      readonly mtu: number;
+    }[];
+  };
+  /** Every device that is no pod's, and why it was chosen to face the network or not. */
+  readonly devices: readonly {
+    readonly name: string;
+    readonly mtu: number;
+    readonly addresses: readonly string[];
+    readonly selected: boolean;
+    readonly why: string;
+  }[];
   readonly attachMode: string;
-  readonly masquerading: { readonly state: State; readonly why: string };
+  readonly masquerading: {
+    readonly state: State;
+    readonly why: string | undefined;
+    readonly ipv4: boolean;
+    readonly ipv6: boolean;
+    /** With which addresses packets leave, the best of each family first. */
+    readonly devices: readonly { readonly name: string; readonly addresses: readonly string[] }[];
+  };
   readonly controllers: {
     readonly total: number;
     readonly healthy: number;

@@ -10,6 +10,7 @@ import { kubernetesReport } from './kubernetes-report.ts';
 import { sockHooks } from './links.ts';
 import { mapUsage } from './map-usage.ts';
 import { moduleReports } from './modules.ts';
+import { networkReport } from './network-report.ts';
 import type { StatusReport } from './report.ts';
 
 /** Everything is looked at now: the kernel, the tables, the sockets. What is not there yet says so. */
@@ -43,9 +44,15 @@ export function statusReport(agent: Agent): StatusReport {
       why: endpoints ? undefined : (nodes.problem ?? 'starting'),
     },
     ipam: ipamReport(agent),
-    routing: { network: 'Tunnel [vxlan]', host: 'BPF', mtu: nodes.facts?.mtu ?? 0 },
+    ...networkReport({
+      devices: nodes.devices.list(),
+      nodes: nodes.nodes.list(),
+      values: agent.values,
+      mtu: nodes.facts?.mtu ?? 0,
+      links,
+      closed: datapath ? undefined : (nodes.problem ?? 'starting'),
+    }),
     attachMode: 'TCX',
-    masquerading: { state: 'off', why: 'pods reach what is outside of the cluster with their own addresses for now' },
     controllers: { total: controllers.total, healthy: controllers.healthy, list: controllers.list() },
     modules: moduleReports(agent, links),
     maps: mapUsage(datapath),

@@ -28,9 +28,25 @@ const status: StatusReport = {
   },
   cni: { state: 'ok', socket: '/run/sluice/cni.sock', configFile: undefined, why: undefined },
   ipam: [{ family: 4, prefix: '10.244.0.0/24', allocated: 5, total: 254 }],
-  routing: { network: 'Tunnel [vxlan]', host: 'BPF', mtu: 1450 },
+  routing: {
+    network: 'Tunnel [vxlan]',
+    host: 'BPF',
+    hostWhy: undefined,
+    mtu: 1450,
+    routes: [{ node: 'k8s-cp2', podCidrs: ['10.244.1.0/24'], tunnelEndpoint: '10.10.30.102', mtu: 1450 }],
+  },
+  devices: [
+    { name: 'eno1', mtu: 1500, addresses: ['10.10.30.101'], selected: true, why: 'has a default route' },
+    { name: 'lo', mtu: 65_536, addresses: ['127.0.0.1'], selected: false, why: 'loopback' },
+  ],
   attachMode: 'TCX',
-  masquerading: { state: 'off', why: 'pods reach the world with their own address' },
+  masquerading: {
+    state: 'ok',
+    why: undefined,
+    ipv4: true,
+    ipv6: false,
+    devices: [{ name: 'eno1', addresses: ['10.10.30.101'] }],
+  },
   controllers: { total: 2, healthy: 2, list: [] },
   modules: [{ name: 'l2-announcements', state: 'off', why: '1 policy is stored, nothing acts on it yet' }],
   maps: [
@@ -70,11 +86,35 @@ test('status shows what is on, what is off and why, and ends with 0', async () =
   const { out, exitCode } = await sluice(['status', '--socket', server.socket]);
   assert.equal(exitCode, 0);
   assert.match(out, /^KubeProxyReplacement: +True {3}\[eno1 10\.10\.30\.101\]$/m);
-  assert.match(out, /^Masquerading: +Disabled: pods reach the world with their own address$/m);
+  assert.match(out, /^Masquerading: +BPF {3}\[eno1 10\.10\.30\.101\] {3}IPv4: Enabled {3}IPv6: Disabled$/m);
+  assert.match(out, /^Devices: +eno1 \(has a default route\)$/m);
+  assert.match(out, /^Routing: +Network: Tunnel \[vxlan\] {3}Host: BPF {3}MTU: 1450$/m);
   assert.match(out, /l2-announcements: Disabled: 1 policy is stored, nothing acts on it yet/);
   assert.match(out, /^iptables and nftables: +0 rules on this node$/m);
   assert.match(out, /No backend \(egress\): 3 packets; the service has no ready endpoint/);
   assert.match(out, /2 maps, fullest: frontends 60\.0%$/m, 'a full LRU map is as it should be');
+});
+
+test('status tells of the route that takes smaller packets, of the way to the world, and why nothing is masqueraded', async () => {
+  const { routing, masquerading } = status;
+  const narrow = { node: 'k8s-cp3', podCidrs: ['10.244.2.0/24'], tunnelEndpoint: '10.10.30.103', mtu: 1350 };
+  const report = {
+    ...status,
+    routing: {
+      ...routing,
+      host: 'Legacy',
+      hostWhy: 'bpf.hostLegacyRouting is true',
+      routes: [...routing.routes, narrow],
+    },
+    masquerading: { ...masquerading, state: 'degraded', why: 'to_network_eno1: no link' },
+  };
+  using server = await agent({ '/status': report });
+  const { out, exitCode } = await sluice(['status', '--verbose', '--socket', server.socket]);
+  assert.equal(exitCode, 1, 'what should leave the cluster does not');
+  assert.match(out, /Host: Legacy \(bpf\.hostLegacyRouting is true\) {3}MTU: 1450, to pods of k8s-cp3 1350$/m);
+  assert.match(out, /^Masquerading: +Degraded: to_network_eno1: no link/m);
+  assert.match(out, /^k8s-cp3 +10\.244\.2\.0\/24 +10\.10\.30\.103 +1350$/m);
+  assert.match(out, /^lo +65536 +127\.0\.0\.1 +no +loopback$/m);
 });
 
 test('a degraded module makes status end with 1 and names it', async () => {

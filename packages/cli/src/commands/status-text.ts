@@ -11,6 +11,7 @@ export function isHealthy(report: StatusReport): boolean {
   return (
     report.kubernetes.state === 'ok' &&
     report.cni.state !== 'degraded' &&
+    report.masquerading.state !== 'degraded' &&
     report.controllers.healthy === report.controllers.total &&
     report.modules.every((module) => module.state !== 'degraded') &&
     report.nodes.every((node) => node.state !== 'unreachable')
@@ -42,9 +43,10 @@ function summary(report: StatusReport, now: number): Pair[] {
         `IPv${pool.family}: ${pool.allocated}/${pool.total ?? '2^64'} allocated from ${pool.prefix}`,
       ],
     ),
-    ['Routing', `Network: ${report.routing.network}   Host: ${report.routing.host}   MTU: ${report.routing.mtu}`],
+    ['Devices', devices(report)],
+    ['Routing', routing(report)],
     ['Attach Mode', report.attachMode],
-    ['Masquerading', withReason(report.masquerading.state, report.masquerading.why)],
+    ['Masquerading', masquerading(report)],
     ['iptables and nftables', foreignRules(report)],
   ];
 }
@@ -93,6 +95,26 @@ function proxyReplacement({ kubeProxyReplacement: proxy }: StatusReport): string
   return `${proxy.enabled ? 'True' : 'False'}   [${devices}]${reason(proxy.why)}`;
 }
 
+function devices(report: StatusReport): string {
+  const chosen = report.devices.filter((device) => device.selected);
+  if (chosen.length === 0) return 'none faces the network; --verbose says why';
+  return chosen.map(({ name, why }) => `${name} (${why})`).join(', ');
+}
+
+/** Routes that take no less than all the others are not worth a word. */
+function routing({ routing: { network, host, hostWhy, mtu, routes } }: StatusReport): string {
+  const narrow = routes.filter((route) => route.mtu < mtu).map((route) => `, to pods of ${route.node} ${route.mtu}`);
+  const way = `${host}${hostWhy === undefined ? '' : ` (${hostWhy})`}`;
+  return `Network: ${network}   Host: ${way}   MTU: ${mtu}${narrow.join('')}`;
+}
+
+function masquerading({ masquerading: { state, why, ipv4, ipv6, devices } }: StatusReport): string {
+  if (state !== 'ok') return withReason(state, why);
+  const by = devices.map(({ name, addresses }) => [name, ...addresses].join(' ')).join(', ');
+  const onOff = (isOn: boolean): string => (isOn ? 'Enabled' : 'Disabled');
+  return `BPF   [${by}]   IPv4: ${onOff(ipv4)}   IPv6: ${onOff(ipv6)}`;
+}
+
 function foreignRules(report: StatusReport): string {
   if (report.foreignRulesUnknown !== undefined) return `unknown: ${report.foreignRulesUnknown}`;
   if (report.foreignRules.length === 0) return '0 rules on this node';
@@ -125,7 +147,8 @@ function verboseSections(report: StatusReport, now: number): string[] {
       columns: ['HOOK', 'ATTACHED', 'WHY'],
       rows: report.kubeProxyReplacement.hooks.map((hook) => [hook.name, hook.attached ? 'yes' : 'no', hook.why ?? '']),
     })}`,
-    `Devices:\n${alignTable({ columns: ['NAME', 'ADDRESSES', 'WHY'], rows: report.kubeProxyReplacement.devices.map((d) => [d.name, d.addresses.join(' '), d.why]) })}`,
+    `Devices:\n${alignTable({ columns: ['NAME', 'MTU', 'ADDRESSES', 'CHOSEN', 'WHY'], rows: report.devices.map((d) => [d.name, String(d.mtu), d.addresses.join(' '), d.selected ? 'yes' : 'no', d.why]) })}`,
+    `Routes to pods of other nodes:\n${alignTable({ columns: ['NODE', 'POD CIDRS', 'TUNNEL', 'MTU'], rows: report.routing.routes.map((r) => [r.node, r.podCidrs.join(' '), r.tunnelEndpoint, String(r.mtu)]) })}`,
     `Watches:\n${alignTable({ columns: ['KIND', 'SYNCED', 'OBJECTS', 'ERROR'], rows: report.kubernetes.watches.map((w) => [w.kind, w.synced ? 'yes' : (w.off ?? 'no'), String(w.objects), w.lastError ?? '']) })}`,
     `Controllers:\n${controllersTable(report, now)}`,
     `Modules:\n${alignTable({ columns: ['NAME', 'STATE', 'WHY'], rows: report.modules.map((m) => [m.name, title(m.state), m.why ?? '']) })}`,
