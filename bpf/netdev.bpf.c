@@ -18,13 +18,18 @@ static __always_inline bool netdev_is_node(const struct address *address)
 	return entry && (entry->flags & IPCACHE_FLAG_NODE);
 }
 
-/* A cluster's address in a packet from the network is forged: pods and nodes of the cluster reach pods by the tunnel.
+/*
+ * A pod's address in a packet from the network is forged, and so is our own: pods of the cluster come by the tunnel.
+ * Other nodes do so, too, when they mean a pod.
  */
-static __always_inline verdict_t netdev_check_source(struct packet *packet)
+static __always_inline verdict_t netdev_check_source(struct packet *packet, bool is_to_pod)
 {
+	struct ipcache_entry *entry;
+
 	if (endpoint_lookup(&packet->tuple.source))
 		return drop(packet, DROP_REASON_INVALID_SOURCE_ADDRESS);
-	if (ipcache_lookup(&packet->tuple.source))
+	entry = ipcache_lookup(&packet->tuple.source);
+	if (entry && (is_to_pod || !(entry->flags & IPCACHE_FLAG_NODE)))
 		return drop(packet, DROP_REASON_INVALID_SOURCE_ADDRESS);
 	packet->source_identity = IDENTITY_WORLD;
 	return VERDICT_CONTINUE;
@@ -39,10 +44,10 @@ static __always_inline verdict_t netdev_hold(struct __sk_buff *skb, struct packe
 	struct hold_target target = {.ifindex = skb->ifindex, .flags = BPF_F_INGRESS};
 	struct tuple_end client;
 
-	if (packet->lacks_ports) {
+	if (packet->lacks_ports)
 		hold(skb, packet, true);
+	if (packet->lacks_ports)
 		return TC_ACT_OK;
-	}
 	if (!packet->has_waiting || !snat_client(&packet->tuple, &client))
 		return VERDICT_CONTINUE;
 	hold_release(skb, packet, &target);
@@ -56,12 +61,12 @@ static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct pa
 
 	if (netdev_is_node(&packet->tuple.source))
 		return TC_ACT_OK;
+	STEP(netdev_check_source(packet, false));
 	STEP(netdev_hold(skb, packet));
 	STEP(snat_reverse(skb, packet));
 	/* The node's own: also where it had to give way to a pod that has its port. */
 	if (address_equal(&destination, &packet->tuple.destination))
 		return TC_ACT_OK;
-	packet->source_identity = IDENTITY_WORLD;
 	STEP(track(skb, packet));
 	return route_local(skb, packet, true);
 }
@@ -69,7 +74,7 @@ static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct pa
 /* Somebody on the network knows the way to a pod: answered without translation, as a reply. */
 static __always_inline verdict_t netdev_to_pod(struct __sk_buff *skb, struct packet *packet)
 {
-	STEP(netdev_check_source(packet));
+	STEP(netdev_check_source(packet, true));
 	STEP(track(skb, packet));
 	return route_local(skb, packet, true);
 }

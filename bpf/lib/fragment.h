@@ -18,15 +18,21 @@ struct fragment_key {
 	__u8 reserved[3];
 };
 
+enum fragment_flag {
+	/* The first has come: the ports are known. */
+	FRAGMENT_FLAG_KNOWN = 1,
+	/* Others have come before it, and wait. */
+	FRAGMENT_FLAG_WAITING = 2,
+};
+
 struct fragment_ports {
 	__be16 source;
 	__be16 destination;
 	__u8 protocol;
-	/* The first has come: the ports are known. */
-	__u8 is_known;
-	/* Others came before, and wait. */
-	__u8 has_waiting;
-	__u8 reserved;
+	__u8 reserved[3];
+	/* Changed atomically: the first and the others may come on different CPUs at once, and must not miss each
+	 * other. */
+	__u32 flags;
 };
 
 struct {
@@ -49,17 +55,33 @@ static __always_inline struct fragment_key fragment_key_of(const struct packet *
 static __always_inline void fragment_remember(struct packet *packet)
 {
 	struct fragment_key key = fragment_key_of(packet);
-	struct fragment_ports *present = bpf_map_lookup_elem(&fragments, &key);
-	struct fragment_ports ports = {
-	    .source = packet->tuple.source_port,
-	    .destination = packet->tuple.destination_port,
-	    .protocol = packet->tuple.protocol,
-	    .is_known = 1,
-	};
+	struct fragment_ports *present, ports = {
+					    .source = packet->tuple.source_port,
+					    .destination = packet->tuple.destination_port,
+					    .protocol = packet->tuple.protocol,
+					    .flags = FRAGMENT_FLAG_KNOWN,
+					};
 
-	packet->has_waiting = present && present->has_waiting;
-	if (!config_dry_run)
-		bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
+	if (config_dry_run || bpf_map_update_elem(&fragments, &key, &ports, BPF_NOEXIST) == 0)
+		return;
+	present = bpf_map_lookup_elem(&fragments, &key);
+	if (!present)
+		return;
+	present->source = ports.source;
+	present->destination = ports.destination;
+	present->protocol = ports.protocol;
+	if (!(__sync_fetch_and_or(&present->flags, FRAGMENT_FLAG_KNOWN) & FRAGMENT_FLAG_WAITING))
+		return;
+	__sync_fetch_and_and(&present->flags, ~FRAGMENT_FLAG_WAITING);
+	packet->has_waiting = 1;
+}
+
+static __always_inline void fragment_take_ports(struct packet *packet, const struct fragment_ports *ports)
+{
+	packet->lacks_ports = 0;
+	packet->tuple.source_port = ports->source;
+	packet->tuple.destination_port = ports->destination;
+	packet->tuple.protocol = ports->protocol;
 }
 
 static __always_inline void fragment_recall(struct packet *packet)
@@ -67,10 +89,26 @@ static __always_inline void fragment_recall(struct packet *packet)
 	struct fragment_key key = fragment_key_of(packet);
 	struct fragment_ports *ports = bpf_map_lookup_elem(&fragments, &key);
 
-	packet->lacks_ports = !ports || !ports->is_known;
-	if (!ports || !ports->is_known)
-		return;
-	packet->tuple.source_port = ports->source;
-	packet->tuple.destination_port = ports->destination;
-	packet->tuple.protocol = ports->protocol;
+	packet->lacks_ports = 1;
+	if (ports && (ports->flags & FRAGMENT_FLAG_KNOWN))
+		fragment_take_ports(packet, ports);
+}
+
+/* True: it waits. False: the first has come meanwhile, and the packet has its ports now; or nothing can be noted. */
+static __always_inline bool fragment_wait(struct packet *packet)
+{
+	struct fragment_key key = fragment_key_of(packet);
+	struct fragment_ports *present, waiting = {.flags = FRAGMENT_FLAG_WAITING};
+
+	if (bpf_map_update_elem(&fragments, &key, &waiting, BPF_NOEXIST) == 0)
+		return true;
+	present = bpf_map_lookup_elem(&fragments, &key);
+	if (!present)
+		return false;
+	if (!(__sync_fetch_and_or(&present->flags, FRAGMENT_FLAG_WAITING) & FRAGMENT_FLAG_KNOWN))
+		return true;
+	__sync_fetch_and_and(&present->flags, ~FRAGMENT_FLAG_WAITING);
+	fragment_take_ports(packet, present);
+	packet->arrived = packet->tuple;
+	return false;
 }

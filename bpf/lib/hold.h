@@ -69,12 +69,10 @@ static __always_inline void hold_count_lost(const struct held_fragment *held)
 	counter->bytes += held->length;
 }
 
-/* True: it waits for its first. */
-__noinline int hold(struct __sk_buff *skb, const struct packet *packet, int is_copy)
+/* True: it waits for its first. Otherwise it may have its ports now. */
+__noinline int hold(struct __sk_buff *skb, struct packet *packet, int is_copy)
 {
-	struct fragment_ports waiting = {.has_waiting = 1};
 	struct held_fragment *held;
-	struct fragment_key key;
 	__u32 length = skb->len;
 
 	if (!packet || config_dry_run || length < ETH_HLEN || length > FRAGMENT_HELD_BYTES)
@@ -86,12 +84,14 @@ __noinline int hold(struct __sk_buff *skb, const struct packet *packet, int is_c
 	held->length = 0;
 	if (bpf_skb_load_bytes(skb, 0, held->bytes, length) != 0)
 		return 0;
-	key = fragment_key_of(packet);
-	held->key = key;
+	held->key = fragment_key_of(packet);
 	held->is_copy = is_copy != 0;
 	held->direction = packet->direction;
 	held->length = length;
-	return bpf_map_update_elem(&fragments, &key, &waiting, BPF_ANY) == 0;
+	if (fragment_wait(packet))
+		return 1;
+	held->length = 0;
+	return 0;
 }
 
 /* Where fragments are sent in again. */
@@ -141,8 +141,10 @@ static __always_inline verdict_t hold_fragments(struct __sk_buff *skb, struct pa
 {
 	struct hold_target target = {.ifindex = config_host_ifindex};
 
+	if (packet->lacks_ports && hold(skb, packet, false))
+		return VERDICT_TAKEN;
 	if (packet->lacks_ports)
-		return hold(skb, packet, false) ? VERDICT_TAKEN : drop(packet, DROP_REASON_FRAGMENT_UNSUPPORTED);
+		return drop(packet, DROP_REASON_FRAGMENT_UNSUPPORTED);
 	if (!packet->has_waiting)
 		return VERDICT_CONTINUE;
 	hold_release(skb, packet, &target);

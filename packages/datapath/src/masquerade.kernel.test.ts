@@ -163,6 +163,18 @@ for (const [version, family] of families) {
     assert.equal(client.receive(), 'hello yourself');
   });
 
+  test(`the network cannot make the node answer a pod that did not ask (${family})`, () => {
+    const pod = newPod();
+    const before = dropsOf(node).invalid_source_address ?? 0;
+    using server = udpServer(node, world.nodeAddresses[family], 5353);
+    const frame = packet().ethernet({ source: world.mac, destination: world.nodeMac });
+    const ip = { source: pod.addresses[family], destination: world.nodeAddresses[family] };
+    const forged = version === 4 ? frame.ipv4(ip) : frame.ipv6(ip);
+    inject(world, world.wanIfindex, forged.udp({ destinationPort: 5353 }).payload('forged'));
+    assert.equal(dropsOf(node).invalid_source_address, before + 1);
+    assert.equal(server.receiveNow(), undefined);
+  });
+
   test(`the network cannot pretend to be a pod (${family})`, () => {
     const pod = newPod();
     const other = newPod();
@@ -196,5 +208,5 @@ test('a masqueraded connection has an alias for its replies, in the table that n
 });
 
 test('nothing was dropped but what was forged', () => {
-  assert.deepEqual(dropsOf(node), { invalid_source_address: 2 });
+  assert.deepEqual(dropsOf(node), { invalid_source_address: 4 });
 });

@@ -111,63 +111,6 @@ export const connectionCodec: Codec<Connection> = {
   },
 };
 
-/** struct fragment_key */
-export interface FragmentKey {
-  readonly source: Address | undefined;
-  readonly destination: Address | undefined;
-  readonly id: number;
-  readonly protocol: number;
-}
-
-export const fragmentKeyCodec: Codec<FragmentKey> = {
-  size: 40,
-  encode(value, view, offset) {
-    addressCodec.encode(value.source, view, offset);
-    addressCodec.encode(value.destination, view, offset + 16);
-    view.setUint32(offset + 32, value.id);
-    view.setUint8(offset + 36, value.protocol);
-    zeroBytes(view, offset + 37, 3);
-  },
-  decode(view, offset) {
-    return {
-      source: addressCodec.decode(view, offset),
-      destination: addressCodec.decode(view, offset + 16),
-      id: view.getUint32(offset + 32),
-      protocol: view.getUint8(offset + 36),
-    };
-  },
-};
-
-/** struct fragment_ports */
-export interface FragmentPorts {
-  readonly source: number;
-  readonly destination: number;
-  readonly protocol: number;
-  readonly isKnown: number;
-  readonly hasWaiting: number;
-}
-
-export const fragmentPortsCodec: Codec<FragmentPorts> = {
-  size: 8,
-  encode(value, view, offset) {
-    view.setUint16(offset, value.source);
-    view.setUint16(offset + 2, value.destination);
-    view.setUint8(offset + 4, value.protocol);
-    view.setUint8(offset + 5, value.isKnown);
-    view.setUint8(offset + 6, value.hasWaiting);
-    zeroBytes(view, offset + 7, 1);
-  },
-  decode(view, offset) {
-    return {
-      source: view.getUint16(offset),
-      destination: view.getUint16(offset + 2),
-      protocol: view.getUint8(offset + 4),
-      isKnown: view.getUint8(offset + 5),
-      hasWaiting: view.getUint8(offset + 6),
-    };
-  },
-};
-
 /** struct event_budget */
 export interface EventBudget {
   readonly spentUntilNs: bigint;
@@ -416,6 +359,60 @@ export const netnsEndpointCodec: Codec<NetnsEndpoint> = {
       identity: view.getUint32(offset + 4, true),
       ipv4: addressCodec.decode(view, offset + 8),
       ipv6: addressCodec.decode(view, offset + 24),
+    };
+  },
+};
+
+/** struct fragment_key */
+export interface FragmentKey {
+  readonly source: Address | undefined;
+  readonly destination: Address | undefined;
+  readonly id: number;
+  readonly protocol: number;
+}
+
+export const fragmentKeyCodec: Codec<FragmentKey> = {
+  size: 40,
+  encode(value, view, offset) {
+    addressCodec.encode(value.source, view, offset);
+    addressCodec.encode(value.destination, view, offset + 16);
+    view.setUint32(offset + 32, value.id);
+    view.setUint8(offset + 36, value.protocol);
+    zeroBytes(view, offset + 37, 3);
+  },
+  decode(view, offset) {
+    return {
+      source: addressCodec.decode(view, offset),
+      destination: addressCodec.decode(view, offset + 16),
+      id: view.getUint32(offset + 32),
+      protocol: view.getUint8(offset + 36),
+    };
+  },
+};
+
+/** struct fragment_ports */
+export interface FragmentPorts {
+  readonly source: number;
+  readonly destination: number;
+  readonly protocol: number;
+  readonly flags: number;
+}
+
+export const fragmentPortsCodec: Codec<FragmentPorts> = {
+  size: 12,
+  encode(value, view, offset) {
+    view.setUint16(offset, value.source);
+    view.setUint16(offset + 2, value.destination);
+    view.setUint8(offset + 4, value.protocol);
+    zeroBytes(view, offset + 5, 3);
+    view.setUint32(offset + 8, value.flags, true);
+  },
+  decode(view, offset) {
+    return {
+      source: view.getUint16(offset),
+      destination: view.getUint16(offset + 2),
+      protocol: view.getUint8(offset + 4),
+      flags: view.getUint32(offset + 8, true),
     };
   },
 };
