@@ -158,7 +158,8 @@ __noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet
 	if (config_dry_run)
 		to.port = packet->tuple.source_port;
 	else if (!snat_allocate(skb, packet, &to))
-		return drop(packet, DROP_REASON_NAT_EXHAUSTED);
+		return snat_has_port(packet) ? drop(packet, DROP_REASON_NAT_EXHAUSTED)
+					     : drop(packet, DROP_REASON_NAT_UNSUPPORTED);
 	else
 		place.connection->snat = to;
 	return nat_rewrite(skb, packet, NAT_SOURCE, &to);

@@ -43,7 +43,8 @@ enum drop_reason {
 	DROP_REASON_NAT_EXHAUSTED = 21,
 	/* Translated, it would be taken for another connection of the same client. */
 	DROP_REASON_NAT_CONFLICT = 22,
-	/* Of a protocol whose checksum nobody here can mend (SCTP), where its port would change. */
+	/* Without a number that could be changed (SCTP has none that we could mend the checksum of), and its own is
+	   taken. */
 	DROP_REASON_NAT_UNSUPPORTED = 23,
 	/* The kernel's routes say unreachable, prohibit or blackhole. */
 	DROP_REASON_NO_ROUTE = 24,

@@ -200,3 +200,22 @@ test('collection in the kernel removes what has expired, keeps the rest, and tel
   assert.equal(counts.fill, 1 / bench.maps.conntrack.descriptor.maxEntries);
   assert.ok(bench.maps.conntrack.lookup(tuple));
 });
+
+test('each change of a connection is traced once, with what has gone through it', () => {
+  using bench = createBench();
+  const states = (way: 'out' | 'back', flags: string) => {
+    const ports = { sourcePort: 4711, destinationPort: 80 };
+    const { traces } =
+      way === 'out'
+        ? bench.run('pod_from_pod', outward.tcp({ ...ports, flags }).payload())
+        : bench.run('host_from_host', inward.tcp({ sourcePort: 80, destinationPort: 4711, flags }).payload());
+    return traces.map(({ state, packets }) => [state, packets] as const);
+  };
+  assert.deepEqual(states('out', 'S'), [[CtState.New, [1, 0]]]);
+  assert.deepEqual(states('back', 'SA'), []);
+  assert.deepEqual(states('out', 'A'), [[CtState.Established, [2, 1]]]);
+  assert.deepEqual(states('out', 'PA'), []);
+  assert.deepEqual(states('out', 'FA'), [[CtState.Closing, [4, 1]]]);
+  assert.deepEqual(states('back', 'FA'), [[CtState.Closed, [4, 2]]]);
+  assert.deepEqual(states('out', 'A'), []);
+});

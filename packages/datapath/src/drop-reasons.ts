@@ -95,7 +95,7 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   },
   [DropReason.NatUnsupported]: {
     text: 'protocol cannot be translated',
-    hint: 'the port of an SCTP association would have to change: use another source port',
+    hint: 'it has no port that could be changed (SCTP, GRE, ESP), and another pod speaks it to the same destination already',
   },
   [DropReason.NoRoute]: {
     text: 'no route',

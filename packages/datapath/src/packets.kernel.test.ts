@@ -268,10 +268,10 @@ test('every drop reason is met by a packet here, or it is known why not', () => 
     [DropReason.WriteFailed, 'only without memory'],
     [DropReason.CtCreateFailed, 'counted, not dropped: see conntrack.kernel.test.ts'],
     [DropReason.FragmentUnsupported, 'needs more of them than can wait: fragments.kernel.test.ts'],
-    [DropReason.NatExhausted, 'needs a world: masquerade.kernel.test.ts'],
+    [DropReason.NatExhausted, 'needs a world: routes.kernel.test.ts'],
     [DropReason.NatConflict, 'needs two connections: service-packets.kernel.test.ts'],
-    [DropReason.NatUnsupported, 'needs a world: masquerade.kernel.test.ts'],
-    [DropReason.NoRoute, 'needs routes: masquerade.kernel.test.ts'],
+    [DropReason.NatUnsupported, 'needs a world: routes.kernel.test.ts'],
+    [DropReason.NoRoute, 'needs routes: routes.kernel.test.ts'],
   ]);
   const met = new Set(dropCases.map(({ reason }) => reason));
   const missing = Object.values(DropReason).filter((reason) => !met.has(reason) && !elsewhere.has(reason));
