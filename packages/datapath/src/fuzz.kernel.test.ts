@@ -15,13 +15,16 @@ const seed = 20_261_125;
 for (const program of fuzzedPrograms()) {
   test(`${program} gives each of ${PACKETS} random packets one verdict with a reason, and breaks none`, (context) => {
     const report = fuzz({ program, packets: PACKETS, seed });
-    context.diagnostic(`${Math.round(report.packets / report.seconds)} packets/s, ${report.compared} compared`);
+    context.diagnostic(
+      `${Math.round(report.packets / report.seconds)} packets/s, ${report.compared} compared, ${report.changed} changed, ${report.taken} taken`,
+    );
     context.diagnostic(JSON.stringify({ ...report.actions, ...report.reasons }));
     assert.equal(report.packets, PACKETS);
     assert.ok(report.compared > 100, `${report.compared} packets were sound and forwarded`);
     assert.ok(report.refused < PACKETS / 5, `${report.refused} packets were not run`);
     // Packets that reach all parts: a generator that ends at the first check would find nothing.
-    assert.ok((report.reasons.forwarded ?? 0) > PACKETS / 100, 'too few are forwarded');
+    assert.ok(report.passed + (report.reasons.forwarded ?? 0) > PACKETS / 100, 'too few are forwarded');
+    assert.ok(report.changed > 100, `${report.changed} of them were changed`);
     const reasons = Object.keys(report.reasons);
     assert.ok(reasons.length >= (program.startsWith('netdev') ? 3 : 8), reasons.join(', '));
   });

@@ -13,7 +13,7 @@ const WEIGHT = 6;
 /** Of what a pod sent, for programs that see what comes back. */
 export function answers(bench: Bench, program: string): Uint8Array[] {
   const sent = program.startsWith('netdev')
-    ? translated(bench, 'netdev_to_network', world)
+    ? translated(bench, 'pod_from_pod', world).flatMap((bytes) => left(bench, 'netdev_to_network', bytes))
     : [...translated(bench, 'pod_from_pod', service), ...translated(bench, 'host_from_host', service)];
   const back = sent.flatMap((bytes) => [reply(parsePacket(bytes)), error(bytes)]);
   return Array.from({ length: WEIGHT }, () => back).flat();
@@ -34,10 +34,18 @@ function translated(bench: Bench, program: string, to: Families): Uint8Array[] {
     ip.icmp({ identifier: 40_001, sequence: 1 }).payload('ping'),
     ip.icmpv6({ identifier: 40_001, sequence: 1 }).payload('ping'),
   ]);
-  return sent.flatMap((bytes) => {
-    const { action, bytes: left } = bench.run(program, bytes);
-    return action === 'drop' ? [] : [left];
-  });
+  return sent.flatMap((bytes) => left(bench, program, bytes));
+}
+
+function left(bench: Bench, program: string, bytes: Uint8Array): Uint8Array[] {
+  const { action, bytes: behind } = bench.run(program, bytes);
+  return action === 'drop' ? [] : [behind];
+}
+
+/** Lets the packets begin their connections where they would begin: a device of the network only goes on with those. */
+export function begin(bench: Bench, program: string, packets: readonly Uint8Array[]): void {
+  if (program !== 'netdev_to_network') return;
+  for (const bytes of packets) bench.run('pod_from_pod', bytes);
 }
 
 function reply({ ipv4, ipv6, tcp, udp, icmp, icmpv6, payload }: Packet): Uint8Array {
