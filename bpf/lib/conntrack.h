@@ -305,12 +305,12 @@ __noinline verdict_t ct_commit(struct __sk_buff *skb, struct packet *packet)
 		return VERDICT_CONTINUE;
 	if (packet->ct_status == CT_STATUS_NEW && !packet->is_icmp_error && !ct_create(skb, packet)) {
 		if (is_translated)
-			return drop(packet, DROP_REASON_CT_CREATE_FAILED);
+			return drop(packet, DROP_REASON_NOT_TRACKED);
 		counter_add(skb, packet, DROP_REASON_CT_CREATE_FAILED);
 		return VERDICT_CONTINUE;
 	}
 	/* A choice just made: of a new connection, or of one that another frontend led to before. */
 	if (packet->backend_id != 0 && !ct_create_alias(packet))
-		return drop(packet, DROP_REASON_CT_CREATE_FAILED);
+		return drop(packet, DROP_REASON_NOT_TRACKED);
 	return VERDICT_CONTINUE;
 }

@@ -50,6 +50,8 @@ static __always_inline bool quotation_load(struct __sk_buff *skb, const struct p
 
 	__builtin_memset(quotation, 0, sizeof(*quotation));
 	if (!quotation_load_network(skb, packet, quotation) ||
+	    /* What stands behind the packet's end is none of it, nor of its checksum. */
+	    quotation->transport_offset + sizeof(transport) > packet->end_offset ||
 	    !packet_load(skb, quotation->transport_offset, &transport, sizeof(transport)))
 		return false;
 	if (tuple->protocol == IPPROTO_TCP || tuple->protocol == IPPROTO_UDP || tuple->protocol == IPPROTO_SCTP) {

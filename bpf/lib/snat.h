@@ -147,7 +147,7 @@ __noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet
 	if (!packet || !address)
 		return -DROP_REASON_INVALID_PACKET;
 	if (!ct_find(&place, &packet->tuple))
-		return drop(packet, DROP_REASON_CT_CREATE_FAILED);
+		return drop(packet, DROP_REASON_NOT_TRACKED);
 	/* Replies of a connection that somebody began who reaches us untranslated. */
 	if (place.direction != 0)
 		return VERDICT_CONTINUE;

@@ -24,10 +24,7 @@ enum drop_reason {
 	DROP_REASON_ENCAP_FAILED = 10,
 	DROP_REASON_INVALID_IDENTITY = 11,
 	DROP_REASON_TTL_EXCEEDED = 12,
-	/*
-	 * A connection that could not be remembered. Counted only where nothing depends on it: such packets are
-	 * forwarded. What is translated depends on it and is dropped: its replies would not find back.
-	 */
+	/* Counted only: a connection that could not be remembered, and on which nothing depends. It is forwarded. */
 	DROP_REASON_CT_CREATE_FAILED = 13,
 	DROP_REASON_NO_BACKEND = 14,
 	/* For a service, but of a protocol or from a place for which it is not served. */
@@ -48,7 +45,9 @@ enum drop_reason {
 	DROP_REASON_NAT_UNSUPPORTED = 23,
 	/* The kernel's routes say unreachable, prohibit or blackhole. */
 	DROP_REASON_NO_ROUTE = 24,
-	DROP_REASON_MAX = 25,
+	/* The same where it must be translated: its replies would not find back. */
+	DROP_REASON_NOT_TRACKED = 25,
+	DROP_REASON_MAX = 26,
 };
 
 enum direction {

@@ -89,6 +89,10 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
     text: 'no port left for masquerading',
     hint: 'too many connections to one destination: "sluice nat list" shows whose they are',
   },
+  [DropReason.NotTracked]: {
+    text: 'connection not remembered, though it must be translated',
+    hint: 'conntrack is full, "sluice map list" shows how many connections there are; or a packet in the middle of a connection that was forgotten',
+  },
   [DropReason.NatConflict]: {
     text: 'connection ambiguous after translation',
     hint: 'the client has another connection from the same port to the same backend; its next attempt uses another port',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { type PacketBuilder, packet, parseAddress, parseMac } from '@sluice/net';
-import { configuration, createBench, gateway, neighbour, pod, remotePod } from '../test/programs.ts';
+import { configuration, createBench, gateway, IFINDEX, neighbour, pod, remotePod } from '../test/programs.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
 import { DropReason, dropReasonNames } from './index.ts';
 
@@ -12,12 +12,15 @@ type Family = (typeof families)[number];
 
 const bench = createBench();
 after(() => bench[Symbol.dispose]());
-for (const family of families) {
-  const [address, backend] = [service[family], { id: 1, address: neighbour[family], port: 8080 }];
-  writeService(bench.maps, { id: 1, address, port: 80, protocol: TCP, backends: [] });
-  writeService(bench.maps, { id: 2, address, port: 80, protocol: UDP, backends: [] });
-  writeService(bench.maps, { id: 3, address, port: 443, protocol: TCP, backends: [backend] });
+for (const [index, family] of families.entries()) {
+  const [address, backend] = [service[family], { id: index + 1, address: neighbour[family], port: 8080 }];
+  const id = 10 * index;
+  writeService(bench.maps, { id: id + 1, address, port: 80, protocol: TCP, backends: [] });
+  writeService(bench.maps, { id: id + 2, address, port: 80, protocol: UDP, backends: [] });
+  writeService(bench.maps, { id: id + 3, address, port: 443, protocol: TCP, backends: [backend] });
 }
+
+bench.maps.devices.update(IFINDEX, { ipv4: parseAddress('10.10.30.1'), ipv6: undefined });
 
 const frame = packet().ethernet({ source: pod.mac, destination: gateway.mac });
 
@@ -54,6 +57,14 @@ function sctp(family: Family, destination: string): Uint8Array {
 const extension = { kind: 'destinationOptions', data: new Uint8Array(6) } as const;
 
 const dropCases: readonly DropCase[] = [
+  {
+    reason: DropReason.NotTracked,
+    what: 'to the world, of a connection that nobody remembers',
+    packet: ip('ipv4', { destination: world.ipv4 })
+      .tcp({ sourcePort: 4711, destinationPort: 80, flags: 'A' })
+      .payload(),
+    program: 'netdev_to_network',
+  },
   {
     reason: DropReason.InvalidPacket,
     what: 'UDP header cut off',
@@ -231,7 +242,7 @@ const dropCases: readonly DropCase[] = [
 
 for (const { reason, what, packet: bytes, program = 'pod_from_pod' } of dropCases) {
   test(`${dropReasonNames[reason]}: ${what}`, () => {
-    const key = { reason, direction: program === 'pod_from_pod' ? 1 : 0 };
+    const key = { reason, direction: ['pod_from_pod', 'netdev_to_network'].includes(program) ? 1 : 0 };
     const counted = () => bench.maps.counters.lookup(key)?.reduce((sum, { packets }) => sum + packets, 0n) ?? 0n;
     const before = counted();
     const { drops } = bench.run(program, bytes);
@@ -279,6 +290,27 @@ test('every drop reason is met by a packet here, or it is known why not', () => 
     missing.map((reason) => dropReasonNames[reason]),
     [],
   );
+});
+
+test('what stands behind the end of an ICMP error is not taken for its quotation', () => {
+  const ports = { sourcePort: 4712, destinationPort: 443 };
+  const sent = bench.run('pod_from_pod', ip('ipv4', { destination: service.ipv4 }).tcp(ports).payload());
+  assert.equal(sent.packet.ipv4?.destination, neighbour.ipv4);
+  const quoted = sent.bytes.subarray(14);
+  const error = (totalLength?: number) =>
+    packet()
+      .ethernet({ source: gateway.mac, destination: gateway.mac })
+      .ipv4({ source: gateway.ipv4, destination: pod.ipv4, ...(totalLength && { totalLength }) })
+      .icmp({ type: 3, code: 1, identifier: 0, sequence: 0, ...(totalLength && { checksum: 0xfcfe }) })
+      .payload(quoted);
+  const whole = bench.run('host_from_host', error());
+  assert.deepEqual(
+    [whole.packet.icmp?.embedded?.ipv4?.destination, whole.packet.icmp?.checksumValid],
+    [service.ipv4, true],
+  );
+  const cut = bench.run('host_from_host', error(28));
+  assert.deepEqual([...cut.bytes.subarray(14 + 28)], [...quoted]);
+  assert.equal(cut.packet.icmp?.checksumValid, true);
 });
 
 test('a drop event tells who and what', () => {

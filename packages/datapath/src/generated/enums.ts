@@ -85,6 +85,7 @@ export const DropReason = {
   NatConflict: 22,
   NatUnsupported: 23,
   NoRoute: 24,
+  NotTracked: 25,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -114,6 +115,7 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
   22: 'nat_conflict',
   23: 'nat_unsupported',
   24: 'no_route',
+  25: 'not_tracked',
 };
 
 /** enum endpoint_flag */

@@ -9,31 +9,41 @@ import {
   parseAddress,
   parseMac,
 } from '@sluice/net';
-import type { DatapathMaps } from '../../src/index.ts';
-import { gateway, neighbour, pod, remotePod } from '../programs.ts';
+import { type DatapathMaps, EndpointFlag, IpcacheFlag } from '../../src/index.ts';
+import { gateway, IFINDEX, neighbour, pod, remotePod } from '../programs.ts';
 import { TCP, UDP, writeService } from '../services.ts';
 
 type Family = 'ipv4' | 'ipv6';
 type Families = Readonly<Record<Family, Address>>;
 
 const families = (ipv4: string, ipv6: string): Families => ({ ipv4: parseAddress(ipv4), ipv6: parseAddress(ipv6) });
-const service = families('10.96.0.20', 'fd00:10:96::20');
-const world = families('192.0.2.1', '2001:db8::1');
+export const service = families('10.96.0.20', 'fd00:10:96::20');
+export const world = families('192.0.2.1', '2001:db8::1');
 const nobody = families('10.244.1.200', 'fd00:10:244:1::200');
 
-/** Rows beside those of the bench: a service with a backend, one without, TCP and UDP. */
-export function writeCorpusServices(maps: DatapathMaps): void {
+/** This node's address in the network, and another's. */
+const lan = families('10.10.30.1', 'fd00:10:10:30::1');
+const otherNode = families('10.10.30.2', 'fd00:10:10:30::2');
+
+/** Rows beside those of the bench: services, nodes, and a device that faces the network. */
+export function writeCorpusRows(maps: DatapathMaps): void {
   for (const [offset, family] of (['ipv4', 'ipv6'] as const).entries()) {
     const address = service[family];
     const backend = { id: offset + 1, address: neighbour[family], port: 8080 };
     const remote = { id: offset + 11, address: remotePod[family], port: 8080 };
-    writeService(maps, { id: 1 + offset, address, port: 80, protocol: TCP, backends: [backend, remote] });
-    writeService(maps, { id: 3 + offset, address, port: 53, protocol: UDP, backends: [backend], affinitySeconds: 60 });
+    const own = { id: offset + 21, address: pod[family], port: 8080 };
+    writeService(maps, { id: 1 + offset, address, port: 80, protocol: TCP, backends: [backend, remote, own] });
+    writeService(maps, { id: 3 + offset, address, port: 53, protocol: UDP, backends: [remote], affinitySeconds: 60 });
     writeService(maps, { id: 5 + offset, address, port: 81, protocol: TCP, backends: [] });
+    const node = { tunnelEndpoint: otherNode.ipv4, identity: 6, flags: IpcacheFlag.Node, mtu: 0 };
+    maps.ipcache.update(otherNode[family], node);
+    const host = { id: 0, ifindex: 0, identity: 1, flags: EndpointFlag.Host, mac: gateway.mac, nodeMac: gateway.mac };
+    maps.endpoints.update(lan[family], host);
   }
+  maps.devices.update(IFINDEX, lan);
 }
 
-const places = [pod, neighbour, remotePod, gateway, service, world, nobody];
+const places = [pod, neighbour, remotePod, gateway, service, world, nobody, lan, otherNode];
 const macs = ['02:00:00:00:00:10', '02:00:00:00:00:01', '01:00:5e:00:00:01', '33:33:00:00:00:01', 'ff:ff:ff:ff:ff:ff'];
 
 /** Addresses and numbers as they stand on the wire, to be put into packets. */
@@ -72,14 +82,18 @@ const senders = {
   node: { mac: gateway.mac, at: gateway },
   remotePod: { mac: gateway.mac, at: remotePod },
   stranger: { mac: pod.mac, at: world },
+  lan: { mac: gateway.mac, at: lan },
+  otherNode: { mac: gateway.mac, at: otherNode },
 } as const satisfies Readonly<Record<string, Sender>>;
 
 /** Mostly those who send by the program's way, so that not all ends at the first check. */
 function sendersFor(program: string): readonly Sender[] {
-  const { pod, node, remotePod, stranger } = senders;
+  const { pod, node, remotePod, stranger, lan, otherNode } = senders;
   if (program.includes('from_pod')) return [pod, pod, pod, pod, pod, node, remotePod, stranger];
   if (program.includes('overlay')) return [remotePod, remotePod, remotePod, remotePod, pod, node, stranger];
-  return [node, remotePod, pod, stranger];
+  if (program.includes('to_network')) return [pod, pod, pod, lan, lan, node, otherNode, remotePod];
+  if (program.includes('from_network')) return [stranger, stranger, otherNode, lan, pod];
+  return [node, node, lan, remotePod, pod, stranger];
 }
 
 export function corpus(program: string): Uint8Array[] {

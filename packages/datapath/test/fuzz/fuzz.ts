@@ -4,15 +4,16 @@
  * packet that was sound before is sound behind it.
  */
 import { type Program, ProgramType } from '@sluice/bpf';
-import { parseAddress } from '@sluice/net';
 import { installationRoot } from '@sluice/runtime';
-import { DropReason, dropReasonNames, IpcacheFlag, isDrop } from '../../src/index.ts';
+import { temporaryNetworkNamespace } from '@sluice/testing';
+import { DropReason, dropReasonNames, isDrop } from '../../src/index.ts';
 import { hookObjects, readObject } from '../../src/objects.ts';
 import { type Bench, createBench } from '../programs.ts';
-import { corpus, writeCorpusServices } from './corpus.ts';
-import { type Draft, draw } from './mutate.ts';
+import { answers, begin } from './answers.ts';
+import { corpus, writeCorpusRows } from './corpus.ts';
+import { type Draft, draw, isFragment } from './mutate.ts';
 import { type Random, seededRandom } from './random.ts';
-import { type Surroundings, TestRunner } from './run.ts';
+import { ROOM_BYTES, type Surroundings, TestRunner } from './run.ts';
 import { flaw, repairChecksums } from './soundness.ts';
 import { programBehindTunnel } from './tunnel.ts';
 
@@ -33,8 +34,13 @@ export interface FuzzReport {
   readonly actions: Readonly<Record<string, number>>;
   /** By the counter that moved. */
   readonly reasons: Readonly<Record<string, number>>;
-  /** How many were held against what they were before. */
+  /** Fragments that were held until their first comes, or sent again with it. */
+  readonly taken: number;
+  /** Left alone, and so not counted. */
+  readonly passed: number;
+  /** How many were held against what they were before, and how many of those a program had changed. */
   readonly compared: number;
+  readonly changed: number;
   /** Not run: the kernel makes no packet of them. */
   readonly refused: number;
 }
@@ -62,8 +68,12 @@ const actionNames = new Map([
   [7, 'redirect'],
 ]);
 const SHOT = 2;
+/** TC_ACT_UNSPEC, of programs that let what is not theirs go on as it came: nothing is counted then. */
+const PASSED = 0xffff_ffff;
 /** Counters are read after so many packets; a difference is then looked for one by one. */
 const BATCH = 4096;
+/** Connections of UDP are forgotten after a minute: they are begun anew after so many packets. */
+const BEGUN_EVERY = 64 * BATCH;
 /** One packet in so many is compared with what the program made of it. */
 const COMPARED_EVERY = 32;
 
@@ -76,21 +86,33 @@ export function fuzzedPrograms(): string[] {
   );
 }
 
+/** In a network namespace of its own: what programs send again (fragments) must reach nobody. */
 export function fuzz(options: FuzzOptions): FuzzReport {
+  using namespace = temporaryNetworkNamespace();
+  return namespace.run(() => fuzzHere(options));
+}
+
+function fuzzHere(options: FuzzOptions): FuzzReport {
   using stack = new DisposableStack();
   const bench = stack.use(createBench());
-  writeCorpusServices(bench.maps);
-  const node = { tunnelEndpoint: parseAddress(NODE), identity: 6, flags: IpcacheFlag.Node, mtu: 0 };
-  bench.maps.ipcache.update(parseAddress(NODE), node);
+  writeCorpusRows(bench.maps);
   const program = options.instead ?? bench.program(options.program);
   const { fd } = options.program.includes('overlay') ? stack.use(programBehindTunnel(program)) : program;
   return new Fuzzer(bench, new TestRunner(fd), options).run();
 }
 
-const NODE = '10.10.30.2';
-/** The same in host order. */
+/** The other node, in host order. */
 const NODE_NUMBER = 0x0a0a1e02;
 const REMOTE_IDENTITY = 2000;
+
+/** One packet of a batch. */
+interface Shot {
+  readonly bytes: Uint8Array;
+  readonly surroundings: Surroundings;
+  readonly isFragment: boolean;
+  readonly isCompared: boolean;
+  readonly index: number;
+}
 
 class Fuzzer {
   readonly #bench: Bench;
@@ -98,33 +120,26 @@ class Fuzzer {
   readonly #options: FuzzOptions;
   readonly #random: Random;
   readonly #packets: readonly Uint8Array[];
-  readonly #draft: Draft;
+  readonly #draft: Draft = { bytes: new Uint8Array(ROOM_BYTES), length: 0 };
   readonly #returned = new Map<number, number>();
-  readonly #batch: { bytes: Uint8Array; surroundings: Surroundings }[] = [];
-  #compared = 0;
-  #refused = 0;
+  readonly #counts = { refused: 0, passed: 0, taken: 0, compared: 0, changed: 0 };
 
   constructor(bench: Bench, runner: TestRunner, options: FuzzOptions) {
     this.#bench = bench;
     this.#runner = runner;
     this.#options = options;
-    this.#packets = corpus(options.program);
+    this.#packets = [...corpus(options.program), ...answers(bench, options.program)];
     this.#random = seededRandom(options.seed);
-    this.#draft = { bytes: runner.input, length: 0 };
   }
 
   run(): FuzzReport {
-    const { packets, onProgress, signal } = this.#options;
+    const { packets, program, onProgress, signal } = this.#options;
     const started = performance.now();
-    let counted = countersOf(this.#bench);
     let done = 0;
     while (done < packets && signal?.aborted !== true) {
+      if (done % BEGUN_EVERY === 0) begin(this.#bench, program, this.#packets);
       const size = Math.min(BATCH, packets - done);
-      const refused = this.#refused;
-      for (let index = 0; index < size; index += 1) this.#one(done + index);
-      const now = countersOf(this.#bench);
-      if (now.total - counted.total !== size - (this.#refused - refused)) this.#findUncounted(done);
-      counted = now;
+      this.#batch(Array.from({ length: size }, (_, index) => this.#draw(done + index)));
       done += size;
       // The ring is read as the agent reads it: an event that cannot be decoded is a failure, too.
       this.#bench.drain();
@@ -134,58 +149,93 @@ class Fuzzer {
       packets: done,
       seconds: (performance.now() - started) / 1000,
       actions: Object.fromEntries([...this.#returned].map(([value, count]) => [actionName(value), count])),
-      reasons: counted.reasons,
-      compared: this.#compared,
-      refused: this.#refused,
+      reasons: reasonsOf(this.#bench),
+      ...this.#counts,
     };
   }
 
-  #one(index: number): void {
+  #draw(index: number): Shot {
     draw(this.#draft, this.#packets, this.#random);
-    const surroundings = drawSurroundings(this.#random);
     const isCompared = this.#random.oneIn(COMPARED_EVERY);
     if (isCompared) repairChecksums(this.#draft);
     const { bytes, length } = this.#draft;
-    this.#batch[index % BATCH] = { bytes: bytes.slice(0, length), surroundings };
-    this.#runner.surroundings = surroundings;
-    const returned = isCompared ? this.#compare(index) : this.#runner.run(length);
-    if (returned === undefined) {
-      this.#refused += 1;
-      return;
-    }
-    if (!actionNames.has(returned)) throw this.#failure(`returned ${returned}`, index);
-    this.#returned.set(returned, (this.#returned.get(returned) ?? 0) + 1);
+    const surroundings = drawSurroundings(this.#random);
+    return { bytes: bytes.slice(0, length), surroundings, isFragment: isFragment(this.#draft), isCompared, index };
   }
 
-  #compare(index: number): number | undefined {
-    const { length } = this.#draft;
-    const isSound = flaw(this.#draft.bytes.subarray(0, length)) === undefined;
-    const { returned, packet } = this.#runner.runAndRead(length);
-    if (!isSound || returned === undefined || returned === SHOT) return returned;
-    this.#compared += 1;
+  /** Fragments for themselves: they are held, sent again with others, or push out older ones. */
+  #batch(shots: readonly Shot[]): void {
+    const whole = shots.filter(({ isFragment }) => !isFragment);
+    const expected = this.#runAll(whole);
+    if (expected.moved !== expected.counted) this.#findUncounted(whole);
+    const fragments = shots.filter(({ isFragment }) => isFragment);
+    const held = this.#runAll(fragments);
+    // Uncounted are those that were taken; an older one that had to give way is one more.
+    const taken = Math.max(0, held.counted - held.moved);
+    this.#counts.taken += taken;
+    if (taken > held.dropped || held.moved > 2 * held.counted) {
+      throw this.#failure(
+        `${held.counted} fragments moved ${held.moved} counters, ${held.dropped} were dropped`,
+        shots[0],
+      );
+    }
+  }
+
+  /** How many moved a counter, how many should have, and how many were dropped or taken. */
+  #runAll(shots: readonly Shot[]): { moved: number; counted: number; dropped: number } {
+    const before = this.#total();
+    let [counted, dropped] = [0, 0];
+    for (const shot of shots) {
+      const returned = this.#run(shot);
+      if (returned !== undefined && returned !== PASSED) counted += 1;
+      if (returned === SHOT) dropped += 1;
+    }
+    return { moved: this.#total() - before, counted, dropped };
+  }
+
+  #run(shot: Shot): number | undefined {
+    this.#runner.input.set(shot.bytes);
+    this.#runner.surroundings = shot.surroundings;
+    const returned = shot.isCompared ? this.#compare(shot) : this.#runner.run(shot.bytes.byteLength);
+    if (returned === undefined) this.#counts.refused += 1;
+    else if (returned === PASSED && this.#options.program.startsWith('netdev')) this.#counts.passed += 1;
+    else if (actionNames.has(returned)) this.#returned.set(returned, (this.#returned.get(returned) ?? 0) + 1);
+    else throw this.#failure(`returned ${returned}`, shot);
+    return returned;
+  }
+
+  #compare(shot: Shot): number | undefined {
+    const { returned, packet } = this.#runner.runAndRead(shot.bytes.byteLength);
+    if (returned === undefined || returned === SHOT || flaw(shot.bytes) !== undefined) return returned;
+    this.#counts.compared += 1;
+    if (Buffer.compare(packet, shot.bytes) !== 0) this.#counts.changed += 1;
     const problem = flaw(packet);
     if (problem === undefined) return returned;
-    throw this.#failure(`made ${Buffer.from(packet).toString('hex')} of it: ${problem}`, index);
+    throw this.#failure(`made ${Buffer.from(packet).toString('hex')} of it: ${problem}`, shot);
   }
 
-  /** Sends the batch again, one by one: what depends on the packets before may not show itself a second time. */
-  #findUncounted(first: number): never {
-    let before = countersOf(this.#bench).total;
-    for (const [index, { bytes, surroundings }] of this.#batch.entries()) {
-      this.#runner.input.set(bytes);
-      this.#runner.surroundings = surroundings;
-      const expected = this.#runner.run(bytes.byteLength) === undefined ? 0 : 1;
-      const after = countersOf(this.#bench).total;
-      if (after - before !== expected)
-        throw this.#failure(`${after - before} counters moved, not ${expected}`, first + index);
-      before = after;
+  /** Of the counters that each packet moves one of. */
+  #total(): number {
+    let total = 0;
+    for (const [{ reason }, perCpu] of this.#bench.maps.counters.entries()) {
+      if (!isDrop(reason) && reason !== DropReason.Forwarded) continue;
+      for (const { packets } of perCpu) total += Number(packets);
     }
-    throw this.#failure('the counters of a batch do not add up, though each of its packets is counted alone', first);
+    return total;
   }
 
-  #failure(problem: string, index: number): FuzzFailure {
+  /** Sends them again, one by one: what depends on the packets before may not show itself a second time. */
+  #findUncounted(shots: readonly Shot[]): never {
+    for (const shot of shots) {
+      const { moved, counted } = this.#runAll([shot]);
+      if (moved !== counted) throw this.#failure(`${moved} counters moved, not ${counted}`, shot);
+    }
+    throw this.#failure('counters do not add up, though each of the next packets is counted alone', shots[0]);
+  }
+
+  #failure(problem: string, shot: Shot | undefined): FuzzFailure {
     const { program, seed } = this.#options;
-    const { bytes = new Uint8Array(), surroundings = noSurroundings } = this.#batch[index % BATCH] ?? {};
+    const { bytes = new Uint8Array(), surroundings = noSurroundings, index = 0 } = shot ?? {};
     return new FuzzFailure(problem, { program, seed, index, packet: Buffer.from(bytes).toString('hex'), surroundings });
   }
 }
@@ -203,22 +253,14 @@ function drawSurroundings(random: Random): Surroundings {
   };
 }
 
-interface Counted {
-  /** Of those that every packet moves exactly one of. */
-  readonly total: number;
-  readonly reasons: Readonly<Record<string, number>>;
-}
-
-function countersOf({ maps }: Bench): Counted {
-  let total = 0;
+function reasonsOf({ maps }: Bench): Record<string, number> {
   const reasons: Record<string, number> = {};
+  const names = new Map(Object.entries(dropReasonNames));
   for (const [{ reason }, perCpu] of maps.counters.entries()) {
-    const packets = perCpu.reduce((sum, counter) => sum + Number(counter.packets), 0);
-    if (isDrop(reason) || reason === DropReason.Forwarded) total += packets;
-    const name = new Map(Object.entries(dropReasonNames)).get(String(reason)) ?? `reason ${reason}`;
-    reasons[name] = (reasons[name] ?? 0) + packets;
+    const name = names.get(String(reason)) ?? `reason ${reason}`;
+    reasons[name] = perCpu.reduce((sum, counter) => sum + Number(counter.packets), reasons[name] ?? 0);
   }
-  return { total, reasons };
+  return reasons;
 }
 
 function actionName(value: number): string {

@@ -57,6 +57,24 @@ function isIpv6({ bytes }: Draft): boolean {
   return bytes[12] === 0x86 && bytes[13] === 0xdd;
 }
 
+/** Whether some header says that it is a part of a datagram. */
+export function isFragment(draft: Draft): boolean {
+  const { bytes } = draft;
+  if (bytes[12] === 0x08 && bytes[13] === 0x00) return (((bytes[20] ?? 0) << 8) | (bytes[21] ?? 0)) % 0x4000 !== 0;
+  if (!isIpv6(draft)) return false;
+  let [protocol, offset] = [bytes[ETHERNET_BYTES + 6] ?? 59, ETHERNET_BYTES + 40];
+  for (let headers = 0; headers < 10 && extensions.includes(protocol); headers += 1) {
+    if (protocol === FRAGMENT) return true;
+    const [next = 59, length = 0] = bytes.subarray(offset, offset + 2);
+    offset += protocol === AUTHENTICATION ? (length + 2) * 4 : (length + 1) * 8;
+    protocol = next;
+  }
+  return false;
+}
+
+const FRAGMENT = 44;
+const AUTHENTICATION = 51;
+
 /** Where the transport header stands in a packet without options. */
 function transportOffset(draft: Draft): number {
   return ETHERNET_BYTES + (isIpv6(draft) ? 40 : 20);

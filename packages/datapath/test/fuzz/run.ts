@@ -4,7 +4,8 @@ import { EtherType } from '@sluice/net';
 
 const TEST_RUN = 10;
 const ETHERNET_BYTES = 14;
-const ROOM_BYTES = 4096;
+/** More than any packet has, also behind a program that adds headers. */
+export const ROOM_BYTES = 4096;
 /** struct __sk_buff of include/uapi/linux/bpf.h, and of its fields those that a test run takes. */
 const CONTEXT_BYTES = 192;
 const Field = { mark: 8, priority: 32, gsoSegments: 164, gsoSize: 176 } as const;
