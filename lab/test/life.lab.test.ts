@@ -208,6 +208,13 @@ test('a node whose network was taken away is repaired by up', async () => {
   await lab.must('exec', 'k8s-cp2', '--', 'ip', 'link', 'delete', 'eno1');
   assert.match(await lab.must('up'), /k8s-cp2 \(network repaired\)/);
   assert.match(await lab.must('exec', 'k8s-cp2', '--', 'ip', 'address', 'show', 'eno1'), /10\.10\.30\.102\/24/);
+
+  for (const route of ['10.10.30.0/24', 'fd00:10:10:30::/64'])
+    await lab.must('exec', 'k8s-cp2', '--', 'ip', 'route', 'delete', route);
+  assert.match(await lab.must('up'), /k8s-cp2 \(network repaired\)/);
+  await lab.must('exec', 'k8s-cp2', '--', 'client', 'tcp', '198.51.100.10', '80');
+  await lab.must('exec', 'k8s-cp2', '--', 'client', 'tcp', '2001:db8:100::10', '80');
+  assert.match(await lab.must('up'), /nothing to do/);
 });
 
 test('a node whose namespace was taken away comes back empty, and its pods are started again', async () => {

@@ -112,6 +112,26 @@ test('a pod that is deleted leaves no namespace, also when it does not want to e
   assert.equal(namespaces().length, during.length - 1);
 });
 
+test('a pod with host ports runs, its network plugin knows of them, and it is told that they are not served yet', async () => {
+  const ports = [
+    { containerPort: 8080, hostPort: 8088 },
+    { containerPort: 8080, hostPort: 8088, protocol: 'UDP', hostIP: '10.10.30.101' },
+  ];
+  const containers = [{ name: 'ported', image: 'sluice-lab/echo', ports }];
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'ported' },
+    spec: { nodeName: 'k8s-cp1', containers },
+  };
+  await kubectl('run', 'ported', '--image=sluice-lab/echo', `--overrides=${JSON.stringify(pod)}`);
+  await kubectl('wait', '--for=condition=Ready', 'pod/ported', '--timeout=30s');
+  const endpoints = await lab.must('exec', 'k8s-cp1', '--', 'sluice', 'endpoint', 'list');
+  assert.match(endpoints, /default\/ported .*not served yet: 8088\/TCP, 10\.10\.30\.101:8088\/UDP/);
+  await untilEvent('default', 'HostPortNotServed');
+  await kubectl('delete', 'pod', 'ported');
+});
+
 test('a readiness probe is asked from the node: a pod that listens is ready, one that does not is not', async () => {
   const pod = (name: string, port: number) => ({
     apiVersion: 'v1',

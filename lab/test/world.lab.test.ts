@@ -1,7 +1,8 @@
-// Needs root and a kernel that Sluice runs on. One lab of one node, with a second device, for all of these.
+// Needs root and a kernel that Sluice runs on. One lab for all of these: of one node with a second device, and of values that
+// are not the homelab's.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,7 +13,14 @@ import { testLab } from './test-lab.ts';
 const lab = testLab();
 const world = labWorld([4, 6]);
 const port = String(world.port);
-before(() => lab.must('up', '--nodes', '1', '--second-device'));
+const values = 'k8sServiceHost: 192.168.1.200\nk8sServicePort: "8443"\ndevices: [ens18]   # as the machines have it\n';
+before(async () => {
+  using directory = mkdtempDisposableSync('/tmp/lab-values-');
+  const file = join(directory.path, 'values.yaml');
+  writeFileSync(file, values);
+  const shown = await lab.must('up', '--nodes', '1', '--values', file, '--second-device');
+  assert.match(shown, /values changed: devices: \["ens18","ens19"\] \(--second-device\)/);
+});
 after(() => lab[Symbol.asyncDispose]());
 
 const ask = (where: string, ...words: string[]) => lab.must('exec', where, '--', 'client', ...words);
@@ -23,9 +31,9 @@ function serverOf(): number {
 
 test('a node reaches the internet by TCP, UDP and HTTP in both families, and is seen with its own address', async () => {
   for (const [target, seen] of [
-    [world.internet[4], /peer=10\.10\.30\.101:/],
+    [world.internet[4], /peer=192\.168\.1\.101:/],
     [world.internet[6], /peer=\[fd00:10:10:30::101\]:/],
-    [world.ipv4Only, /peer=10\.10\.30\.101:/],
+    [world.ipv4Only, /peer=192\.168\.1\.101:/],
     [world.ipv6Only, /peer=\[fd00:10:10:30::101\]:/],
   ] as const) {
     for (const protocol of ['tcp', 'udp', 'http'])
@@ -44,7 +52,7 @@ test('what is outside has names, one of them with an IPv6 address only', async (
 test('a client outside reaches the internet and both devices of a node', async () => {
   assert.match(await ask('client', 'tcp', world.internet[4] ?? '', port), /peer=203\.0\.113\.10:/);
   assert.match(await ask('client', 'udp', world.internet[6] ?? '', port), /peer=\[2001:db8:113::10\]:/);
-  for (const address of ['10.10.30.101', '10.10.31.101', 'fd00:10:10:30::101', 'fd00:10:10:31::101']) {
+  for (const address of ['192.168.1.101', '10.10.31.101', 'fd00:10:10:30::101', 'fd00:10:10:31::101']) {
     const { stdout } = await lab.run('exec', 'client', '--', 'client', 'tcp', address, '9');
     assert.match(stdout, /Connection refused/, `${address} answers`);
   }
@@ -72,30 +80,35 @@ test('the server outside is started again when it ends, and does not care about 
   assert.match(await lab.must('status'), new RegExp(`internet +process ${second}\\b`));
 });
 
+test('the API server stands where the values say, on the machine and on nodes', async () => {
+  assert.match(await lab.must('exec', 'k8s-cp1', '--', 'kubectl', 'cluster-info'), /https:\/\/192\.168\.1\.200:8443/);
+  assert.match(await lab.must('kubectl', 'get', 'endpointslice', 'kubernetes'), /8443 +192\.168\.1\.200/);
+});
+
 test('the second device is named in the values, chosen, and may lose its carrier alone', async () => {
   assert.match(
     await lab.must('exec', 'k8s-cp1', '--', 'sluice', 'status'),
-    /\[eno1 10\.10\.30\.101.*, eno2 10\.10\.31\.101/,
+    /\[ens18 192\.168\.1\.101.*, ens19 10\.10\.31\.101/,
   );
-  assert.match(await lab.must('link', 'cut', 'k8s-cp1', 'eno2'), /^k8s-cp1: the cable of eno2 is cut$/m);
+  assert.match(await lab.must('link', 'cut', 'k8s-cp1', 'ens19'), /^k8s-cp1: the cable of ens19 is cut$/m);
   const carriers = async () => {
     const here = await lab.must('exec', 'k8s-cp1', '--', 'ip', '-br', 'link');
     const there = await lab.must('exec', 'lan', '--', 'ip', '-br', 'link');
-    return ['eno1', 'eno2', 'port1', 'port1b'].map((device) =>
+    return ['ens18', 'ens19', 'port1', 'port1b'].map((device) =>
       new RegExp(`^${device}@\\S+ +UP`, 'm').test(here + there),
     );
   };
   assert.deepEqual(await carriers(), [true, false, true, false]);
   assert.match(
     await lab.must('status'),
-    /k8s-cp1 +ready[\s\S]*the cable of eno2 is cut; mend it: sluice lab link heal/,
+    /k8s-cp1 +ready[\s\S]*the cable of ens19 is cut; mend it: sluice lab link heal/,
   );
   assert.match(await lab.must('up'), /everything is up, but for what somebody has broken/);
   assert.deepEqual(await carriers(), [true, false, true, false], 'up leaves it alone');
   await lab.must('link', 'heal', 'k8s-cp1');
   assert.deepEqual(await carriers(), [true, true, true, true]);
-  const { stderr } = await lab.run('link', 'cut', 'k8s-cp1', 'eno3');
-  assert.match(stderr, /k8s-cp1 has no cable at eno3\n +its devices: eno1, eno2/);
+  const { stderr } = await lab.run('link', 'cut', 'k8s-cp1', 'eno2');
+  assert.match(stderr, /k8s-cp1 has no cable at eno2\n +its devices: ens18, ens19/);
 });
 
 test('a shell in a pod has a terminal, the pod, and the programs of the lab', async () => {

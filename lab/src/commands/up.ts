@@ -21,7 +21,7 @@ import { freePort, keepPlan, planOf, type UpOptions } from './plan.ts';
 
 const pollMs = 40;
 // Agents start in parallel, as far as the machine's processors allow.
-const patienceMs = { least: 60_000, eachNode: 6_000 };
+const patienceMs = { least: 60_000, eachNode: 10_000 };
 const daemonGraceMs = 5_000;
 
 /** Makes the lab, or what of it is missing. Leaves it running in the background. */

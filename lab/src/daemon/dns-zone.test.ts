@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EndpointSlice, Service } from '../apiserver/index.ts';
-import { reverseName, zoneText } from './dns-zone.ts';
+import { outsideText, reverseName, zoneText } from './dns-zone.ts';
 
 const meta = (name: string) => ({ name, namespace: 'web', uid: name, resourceVersion: '1', creationTimestamp: '' });
 
@@ -55,4 +55,9 @@ test('a headless service that publishes addresses before they are ready has thos
 test('an IPv6 address is looked up backwards digit by digit', () => {
   const digits = 'a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.6.9.0.0.0.1.0.0.0.0.d.f';
   assert.equal(reverseName('fd00:10:96::a'), `${digits}.ip6.arpa`);
+});
+
+test('names outside have the records of their addresses, and one without addresses has none', () => {
+  const names = { 'internet.test': ['198.51.100.10', '2001:db8:100::10'], 'ipv4.internet.test': [] };
+  assert.equal(outsideText(names), 'internet.test A 198.51.100.10\ninternet.test AAAA 2001:db8:100::10\n');
 });

@@ -90,10 +90,10 @@ function isReady({ status }: Pod): boolean {
 function whyNotReady({ metadata, spec, status }: Pod, out: ReadonlySet<string>): string {
   const container = status?.containerStatuses?.find(({ ready }) => !ready);
   const waiting = container?.state?.waiting;
-  const condition = status?.conditions?.find(({ status: value }) => value === 'False')?.message;
+  const condition = status?.conditions?.find(({ status: value }) => value === 'False');
   const reason = out.has(spec.nodeName ?? '')
     ? 'the node is switched off or cut off'
-    : (waiting?.message ?? waiting?.reason ?? condition);
+    : (waiting?.message ?? waiting?.reason ?? (condition?.message || condition?.reason));
   const where = spec.nodeName ? ` on ${spec.nodeName}` : '';
   return `${metadata.namespace}/${metadata.name}${where}: ${reason ?? (spec.nodeName ? 'starting' : 'not scheduled yet')}`;
 }

@@ -3,7 +3,15 @@ import type { LabLayout } from '../layout.ts';
 import { type Cable, cablesOf, type LabHost, type LabTopology, lanName } from '../topology.ts';
 import { isMounted } from './mounts.ts';
 import { callIp, callProgram, labRun } from './program.ts';
-import { isRightEnd, isRightSwitch, linkOf, type SeenHost, seenHost } from './seen-network.ts';
+import {
+  isRightEnd,
+  isRightSwitch,
+  lackingNetworks,
+  linkOf,
+  networkOf,
+  type SeenHost,
+  seenHost,
+} from './seen-network.ts';
 
 // Addresses need no second of duplicate detection, and nobody here sends router advertisements.
 const hostSysctls = [
@@ -135,6 +143,9 @@ async function ensureCable(
   await callIp(layout.netns(near.host), [
     `link set ${near.device} up`,
     ...near.addresses.map((address) => addAddress(address, near.device)),
+    ...(linkOf(nearSeen, near.device)
+      ? lackingNetworks(nearSeen, near).map((address) => addNetwork(address, near.device))
+      : []),
   ]);
   return true;
 }
@@ -144,7 +155,8 @@ async function ensureGateways(
   { name, gateways }: LabHost,
   seen: SeenHost | undefined,
 ): Promise<boolean> {
-  const lacking = Object.values(gateways).filter((gateway) => !seen?.gateways.includes(gateway));
+  const defaults = seen?.routes.filter(({ destination }) => destination === 'default') ?? [];
+  const lacking = Object.values(gateways).filter((wanted) => !defaults.some(({ gateway }) => gateway === wanted));
   await callIp(
     layout.netns(name),
     lacking.map((gateway) => `route replace ${gateway.includes(':') ? '::/0' : 'default'} via ${gateway}`),
@@ -154,4 +166,11 @@ async function ensureGateways(
 
 function addAddress(address: string, device: string): string {
   return `address replace ${address} dev ${device}${address.includes(':') ? ' nodad' : ''}`;
+}
+
+/** As the kernel has it. */
+function addNetwork(address: string, device: string): string {
+  const [own = ''] = address.split('/');
+  const how = own.includes(':') ? 'metric 256' : `scope link src ${own}`;
+  return `route replace ${networkOf(address)} dev ${device} proto kernel ${how}`;
 }

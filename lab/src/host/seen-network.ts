@@ -1,11 +1,18 @@
+import { formatPrefix, parsePrefix } from '@sluice/net';
 import type { CableEnd, LabSwitch } from '../topology.ts';
 import { callProgram, labRun } from './program.ts';
 
 /** What a namespace has. */
 export interface SeenHost {
   readonly links: readonly SeenLink[];
-  /** Next hops of its default routes. */
-  readonly gateways: readonly string[];
+  readonly routes: readonly SeenRoute[];
+}
+
+export interface SeenRoute {
+  /** `default`, or a prefix. */
+  readonly destination: string;
+  readonly device: string | undefined;
+  readonly gateway: string | undefined;
 }
 
 export interface SeenLink {
@@ -18,14 +25,16 @@ export interface SeenLink {
 }
 
 /** A list in JSON a line; in one go, because there are many namespaces. */
-const question = 'ip -json address show && ip -json route show default && ip -json -6 route show default';
+const question = 'ip -json address show && ip -json route show && ip -json -6 route show';
 
 export async function seenHost(netns: string): Promise<SeenHost> {
   const output = await callProgram(labRun, ['exec', '--net', netns, '--', 'sh', '-c', question]);
   const rows: IpRow[] = output.split('\n').flatMap((line) => (line.trim() === '' ? [] : JSON.parse(line)));
   return {
     links: rows.flatMap((row) => (row.ifname === undefined ? [] : [seenLink(row, row.ifname)])),
-    gateways: rows.flatMap(({ gateway }) => (gateway === undefined ? [] : [gateway])),
+    routes: rows.flatMap(({ dst, dev, gateway }) =>
+      dst === undefined ? [] : [{ destination: dst, device: dev, gateway }],
+    ),
   };
 }
 
@@ -36,6 +45,8 @@ interface IpRow {
   readonly master?: string;
   readonly address?: string;
   readonly addr_info?: readonly { readonly local: string; readonly prefixlen: number; readonly scope: string }[];
+  readonly dst?: string;
+  readonly dev?: string;
   readonly gateway?: string;
 }
 
@@ -60,8 +71,23 @@ export function isRightEnd(
   isMeantUp = true,
 ): boolean {
   const link = linkOf(host, device);
-  if (!link || link.isUp !== isMeantUp) return false;
+  if (!link || link.isUp !== isMeantUp || lackingNetworks(host, { device, addresses }).length > 0) return false;
   return link.master === bridge && addresses.every((address) => link.addresses.includes(address));
+}
+
+/** Addresses whose network is not routed to the device: the kernel does that when it gets them, and never again. */
+export function lackingNetworks(
+  host: SeenHost | undefined,
+  { device, addresses }: Pick<CableEnd, 'device' | 'addresses'>,
+): string[] {
+  const isRouted = (network: string) =>
+    host?.routes.some((route) => route.destination === network && route.device === device);
+  return addresses.filter((address) => !isRouted(networkOf(address)));
+}
+
+/** `10.10.30.101/24` is in 10.10.30.0/24. */
+export function networkOf(address: string): string {
+  return formatPrefix(parsePrefix(address, { lenient: true }));
 }
 
 /** One of an earlier build has the router's addresses, too. */
