@@ -10,7 +10,7 @@ import {
 } from '@sluice/datapath';
 import { identityName, protocolName } from '@sluice/model';
 import type { Address } from '@sluice/net';
-import type { NameOf } from './monitor.ts';
+import type { NameOf } from './names.ts';
 import type { ConnectionReport, NamedEnd } from './report.ts';
 import type { TrafficFilter } from './traffic.ts';
 

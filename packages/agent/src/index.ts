@@ -6,11 +6,14 @@
 export { recommendedEnvironment, recommendedNodeFlags } from './options.ts';
 export type { Page } from './page.ts';
 export type {
+  BothWays,
   ConnectionReport,
   IdentityRow,
   IpListRow,
   MapUsage,
+  MonitorDrop,
   MonitorEvent,
+  MonitorTrace,
   NamedEnd,
   ProgramUsage,
   State,

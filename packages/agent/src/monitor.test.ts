@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DropReason, type KernelDrop, type PacketDrop, TracePoint } from '@sluice/datapath';
+import {
+  type ConnectionTrace,
+  CtState,
+  DropReason,
+  type KernelDrop,
+  type PacketDrop,
+  TracePoint,
+} from '@sluice/datapath';
 import { packet, parseAddress } from '@sluice/net';
 import { createMonitor, monitorQuery } from './monitor.ts';
 import { QueryError } from './query.ts';
-import type { MonitorEvent } from './report.ts';
+import type { MonitorDrop, MonitorEvent } from './report.ts';
 
 const client = parseAddress('10.244.0.5');
 const service = parseAddress('10.96.0.9');
@@ -48,7 +55,7 @@ function kernelDrop(changes: Partial<KernelDrop>): KernelDrop {
 }
 
 /** Of what comes, not of what has been. */
-const everything = { isWanted: () => true, last: 0 };
+const everything = { types: ['drop', 'trace'], isWanted: () => true, last: 0 } as const;
 
 const unknown = {
   nameOf: () => '',
@@ -57,7 +64,7 @@ const unknown = {
   endpointName: () => '',
 };
 
-function shown(event: PacketDrop | KernelDrop): MonitorEvent | undefined {
+function shown(event: PacketDrop | KernelDrop): MonitorDrop | undefined {
   const seen: MonitorEvent[] = [];
   const nameOf = (address: unknown): string => (address === client ? 'shop/client' : '');
   const monitor = createMonitor({
@@ -69,7 +76,8 @@ function shown(event: PacketDrop | KernelDrop): MonitorEvent | undefined {
   using following = monitor.follow(everything, (line) => void seen.push(line));
   assert.ok(following);
   monitor.onEvent(event);
-  return seen[0];
+  const [first] = seen;
+  return first?.type === 'drop' ? first : undefined;
 }
 
 test('a dropped packet is shown with names, the reason, a hint and what tcpdump would say', () => {
@@ -142,6 +150,65 @@ test('a reason is found by a part of it, however it is written', () => {
   );
 });
 
+function trace(changes: Partial<ConnectionTrace> = {}): ConnectionTrace {
+  return {
+    type: 'trace',
+    state: CtState.Established,
+    direction: 'egress',
+    tracePoint: TracePoint.FromPod,
+    at: 0,
+    ifindex: 7,
+    source: { address: client, port: 40_000 },
+    destination: { address: parseAddress('10.244.1.7'), port: 8080 },
+    protocol: 6,
+    frontend: { address: service, port: 80 },
+    translatedSource: undefined,
+    sourceIdentity: 4711,
+    destinationIdentity: 2,
+    endpointId: 1,
+    tcpFlags: [2, 18],
+    packets: [2, 1],
+    bytes: [120, 60],
+    ...changes,
+  };
+}
+
+test('a connection whose state has changed is told with the service that was asked, and only to who asks for traces', () => {
+  const monitor = createMonitor({ ...unknown, nameOf: (address) => (address === client ? 'shop/client' : '') });
+  const seen: MonitorEvent[] = [];
+  using following = monitor.follow(query('type=trace'), (event) => seen.push(event));
+  using drops = monitor.follow(query(''), () => assert.fail('a trace is no drop'));
+  assert.ok(following && drops);
+  monitor.onEvent(trace());
+  const [event] = seen;
+  assert.ok(event?.type === 'trace');
+  assert.deepEqual(
+    [event.state, event.source, event.frontend, event.translatedSource, event.packets],
+    ['established', 'shop/client', { address: service, port: 80, name: '' }, undefined, { sent: 2, replied: 1 }],
+  );
+});
+
+test('drops and traces are kept apart, and shown together in their order', () => {
+  const monitor = createMonitor(unknown);
+  monitor.onEvent(drop({ at: 2 }));
+  for (let at = 0; at < 5_000; at += 2) monitor.onEvent(trace({ at: at + 1 }));
+  monitor.onEvent(drop({ at: 5_000 }));
+  assert.deepEqual(
+    monitor.recent(query('last=9')).map(({ at }) => at),
+    [2, 5_000],
+    'many traces push no drop out',
+  );
+  const both = monitor.recent(query('type=drop&type=trace&last=2'));
+  assert.deepEqual(
+    both.map(({ type, at }) => [type, at]),
+    [
+      ['trace', 4_999],
+      ['drop', 5_000],
+    ],
+  );
+  assert.deepEqual(monitor.recent(query('type=trace&last=9&reason=backend')), [], 'a trace has no reason');
+});
+
 test('the kernel names ports and protocol of what it dropped, as far as the packet tells', () => {
   const event = shown(kernelDrop({}));
   assert.deepEqual(
@@ -151,7 +218,7 @@ test('the kernel names ports and protocol of what it dropped, as far as the pack
 });
 
 test('a question that is none is refused with what would do', () => {
-  assert.throws(() => query('type=trace'), QueryError);
+  assert.throws(() => query('type=flow'), QueryError);
   assert.throws(() => query('last=many'), /last many: a whole number/);
   assert.throws(() => query('pods=x'), /no parameter pods; there are type, reason, since, last, pod, /);
 });

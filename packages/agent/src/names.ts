@@ -1,6 +1,8 @@
 import type { Address } from '@sluice/net';
 import type { Agent } from './agent.ts';
-import type { NameOf } from './monitor.ts';
+
+/** Who has an address, as far as this node knows: `namespace/pod`, `service namespace/name`, `node NAME`, or empty. */
+export type NameOf = (address: Address | undefined) => string;
 
 /** Pods, nodes, and what is behind services: what an address is called. */
 export function nameAddresses(agent: Pick<Agent, 'endpoints' | 'nodes' | 'kubernetes'>): NameOf {

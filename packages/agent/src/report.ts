@@ -124,6 +124,8 @@ export interface StatusReport {
   readonly kernelDropsMissed: number;
   /** Events that were held back because a CPU dropped more packets than its budget of events allows. */
   readonly eventsWithheld: number;
+  /** The same of changes of connections, which `monitor --type trace` would have shown. */
+  readonly tracesWithheld: number;
   readonly configurationWarnings: readonly string[];
 }
 
@@ -193,6 +195,11 @@ export interface NamedEnd {
   readonly name: string;
 }
 
+export interface BothWays {
+  readonly sent: number;
+  readonly replied: number;
+}
+
 /** One line of `GET /connections` (newline-delimited JSON, to its end). */
 export interface ConnectionReport {
   readonly protocol: string;
@@ -210,18 +217,13 @@ export interface ConnectionReport {
   readonly isEvictable: boolean;
   readonly ageSeconds: number;
   readonly expiresSeconds: number;
-  readonly packets: { readonly sent: number; readonly replied: number };
-  readonly bytes: { readonly sent: number; readonly replied: number };
+  readonly packets: BothWays;
+  readonly bytes: BothWays;
 }
 
-/** One line of `GET /monitor` (newline-delimited JSON), and an item of `GET /events`. */
-export interface MonitorEvent {
-  readonly type: 'drop';
+/** What drops and traces have in common. */
+interface SeenTraffic {
   readonly at: number;
-  readonly reason: string;
-  readonly hint: string;
-  /** `kernel`: dropped by the kernel itself, before or after our programs had it. */
-  readonly direction: 'ingress' | 'egress' | 'kernel';
   /** In the datapath; of the kernel the function that dropped it. */
   readonly tracePoint: string;
   /** `namespace/pod`, `service namespace/name`, `node NAME`, the address, or empty. */
@@ -236,7 +238,32 @@ export interface MonitorEvent {
   readonly sourceIdentity: string;
   readonly destinationIdentity: string;
   readonly interface: string;
+}
+
+/** One line of `GET /monitor` (newline-delimited JSON), and an item of `GET /events`. */
+export type MonitorEvent = MonitorDrop | MonitorTrace;
+
+/** A packet that was dropped. */
+export interface MonitorDrop extends SeenTraffic {
+  readonly type: 'drop';
+  readonly reason: string;
+  readonly hint: string;
+  /** `kernel`: dropped by the kernel itself, before or after our programs had it. */
+  readonly direction: 'ingress' | 'egress' | 'kernel';
   /** As tcpdump would say it. */
   readonly packet: string;
   readonly length: number;
+}
+
+/** A connection whose state has changed. */
+export interface MonitorTrace extends SeenTraffic {
+  readonly type: 'trace';
+  readonly state: string;
+  /** Of the packet that changed it. */
+  readonly direction: 'ingress' | 'egress';
+  /** See ConnectionReport. */
+  readonly frontend: NamedEnd | undefined;
+  readonly translatedSource: NamedEnd | undefined;
+  readonly packets: BothWays;
+  readonly bytes: BothWays;
 }

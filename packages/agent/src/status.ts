@@ -62,6 +62,7 @@ export function statusReport(agent: Agent): StatusReport {
     kernelDropsMissed: Number(agent.kernelDrops.drops?.missed() ?? 0n),
     eventsLost: Number(agent.events?.lost() ?? 0n),
     eventsWithheld: Number(agent.events?.withheld() ?? 0n),
+    tracesWithheld: Number(agent.events?.tracesWithheld() ?? 0n),
     configurationWarnings: agent.warnings,
   };
 }

@@ -1,10 +1,13 @@
 /** The agent's answers as its package states them (report.ts), to hold what comes over the socket against. */
 import type {
+  BothWays,
   ConnectionReport,
   IdentityRow,
   IpListRow,
   MapUsage,
+  MonitorDrop,
   MonitorEvent,
+  MonitorTrace,
   NamedEnd,
   Page,
   ProgramUsage,
@@ -104,6 +107,7 @@ export const statusAnswer = record<StatusReport>({
   eventsLost: number,
   kernelDropsMissed: number,
   eventsWithheld: number,
+  tracesWithheld: number,
   configurationWarnings: list(text),
 });
 
@@ -169,7 +173,7 @@ export const tablesAnswer = list(
 export const versionAnswer = record<{ readonly version: string }>({ version: text });
 
 const namedEnd = record<NamedEnd>({ address: text, port: number, name: text });
-const bothWays = record<ConnectionReport['packets']>({ sent: number, replied: number });
+const bothWays = record<BothWays>({ sent: number, replied: number });
 
 /** A line of `GET /connections`. */
 export const connectionLine = record<ConnectionReport>({
@@ -192,12 +196,8 @@ export const connectionLine = record<ConnectionReport>({
 export type MonitorLine = MonitorEvent | { readonly type: 'lost'; readonly count: number };
 
 const lostLine = record<{ readonly type: 'lost'; readonly count: number }>({ type: oneOf('lost'), count: number });
-const dropLine = record<MonitorEvent>({
-  type: oneOf('drop'),
+const seenTraffic = {
   at: number,
-  reason: text,
-  hint: text,
-  direction: oneOf('ingress', 'egress', 'kernel'),
   tracePoint: text,
   source: text,
   destination: text,
@@ -209,16 +209,37 @@ const dropLine = record<MonitorEvent>({
   sourceIdentity: text,
   destinationIdentity: text,
   interface: text,
+};
+const dropLine = record<MonitorDrop>({
+  ...seenTraffic,
+  type: oneOf('drop'),
+  reason: text,
+  hint: text,
+  direction: oneOf('ingress', 'egress', 'kernel'),
   packet: text,
   length: number,
 });
+const traceLine = record<MonitorTrace>({
+  ...seenTraffic,
+  type: oneOf('trace'),
+  state: text,
+  direction: oneOf('ingress', 'egress'),
+  frontend: optional(namedEnd),
+  translatedSource: optional(namedEnd),
+  packets: bothWays,
+  bytes: bothWays,
+});
+
+const typeOf = (value: unknown): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, 'type') : undefined;
+
+const monitorEvent: Shape<MonitorEvent> = {
+  check: (value, at) => (typeOf(value) === 'trace' ? traceLine : dropLine).check(value, at),
+};
 
 /** `GET /events` */
-export const eventsAnswer = list(dropLine);
+export const eventsAnswer = list(monitorEvent);
 
 export const monitorLine: Shape<MonitorLine> = {
-  check(value, at) {
-    const isLost = typeof value === 'object' && value !== null && Reflect.get(value, 'type') === 'lost';
-    (isLost ? lostLine : dropLine).check(value, at);
-  },
+  check: (value, at) => (typeOf(value) === 'lost' ? lostLine : monitorEvent).check(value, at),
 };

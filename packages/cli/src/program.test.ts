@@ -63,6 +63,7 @@ const status: StatusReport = {
   kernelDropsMissed: 0,
   eventsLost: 0,
   eventsWithheld: 0,
+  tracesWithheld: 0,
   configurationWarnings: [],
 };
 

@@ -4,10 +4,10 @@ import { connectionLine } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { alignTable, formatAge, show, type TextTable } from '../output.ts';
 import { addTrafficOptions, pathWithQuery, type TrafficOptions, trafficQuery } from '../traffic-options.ts';
+import { endText, type ShowEnd, translationTexts } from '../traffic-text.ts';
 
 type Row = ConnectionReport;
 type Columns = readonly (readonly [title: string, cell: (row: Row, end: ShowEnd) => string])[];
-type ShowEnd = (end: NamedEnd) => string;
 
 const CT_COLUMNS: Columns = [
   ['PROTOCOL', (row) => row.protocol],
@@ -18,7 +18,7 @@ const CT_COLUMNS: Columns = [
   ['EXPIRES IN', (row) => formatAge(row.expiresSeconds)],
   ['PACKETS', (row) => `${row.packets.sent}/${row.packets.replied}`],
   ['BYTES', (row) => `${row.bytes.sent}/${row.bytes.replied}`],
-  ['TRANSLATED', (row, end) => translations(row, end).join(', ')],
+  ['TRANSLATED', (row, end) => translationTexts(row, end).join(', ')],
 ];
 
 const NAT_COLUMNS: Columns = [
@@ -78,19 +78,8 @@ function textTable(rows: readonly Row[], columns: Columns, format: OutputFormat)
   };
 }
 
-/** `gitlab/web-0:40000`, `10.244.1.7:8080`, `[fd00::7]:53`; without a port where the protocol has none. */
-export function endText({ address, port, name }: NamedEnd): string {
-  const isBare = name === '' && address.includes(':') && port !== 0;
-  const text = name || address || 'unknown';
-  return `${isBare ? `[${text}]` : text}${port === 0 ? '' : `:${port}`}`;
-}
-
 function endWithAddress(end: NamedEnd): string {
   return end.name === '' ? endText(end) : `${endText(end)} (${end.address})`;
-}
-
-function translations({ frontend, translatedSource }: Row, end: ShowEnd): string[] {
-  return [...(frontend ? [`for ${end(frontend)}`] : []), ...(translatedSource ? [`as ${end(translatedSource)}`] : [])];
 }
 
 const collator = new Intl.Collator('en', { numeric: true });

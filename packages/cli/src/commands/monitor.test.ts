@@ -114,3 +114,25 @@ test('what is no address, port, protocol or time is refused before anything is a
     assert.match(err, what);
   }
 });
+
+const trace = {
+  ...event,
+  type: 'trace',
+  state: 'established',
+  destination: 'shop/db-0',
+  destinationAddress: '10.244.1.7',
+  destinationPort: 5432,
+  frontend: { address: '10.96.0.9', port: 80, name: 'service shop/db' },
+  packets: { sent: 2, replied: 1 },
+  bytes: { sent: 120, replied: 60 },
+};
+
+test('a connection whose state has changed is one line, with the service that was asked and what has gone', async () => {
+  using server = await agent({ '/events?type=drop&type=trace&last=5': [event, trace] });
+  const { out } = await sluice(['monitor', '--type', 'all', '--last', '5', '--socket', server.socket]);
+  assert.match(
+    out,
+    /^12:00:00\.000 -> trace \(established\) TCP shop\/client:40000 -> shop\/db-0:5432 for service shop\/db:80, slc0123456789 egress, identity 4711->world: 2\/1 packets, 120\/60 bytes$/m,
+  );
+  assert.match(out, /^12:00:00\.000 xx drop /m);
+});

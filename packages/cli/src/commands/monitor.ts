@@ -1,4 +1,4 @@
-import type { MonitorEvent } from '@sluice/agent';
+import type { MonitorDrop, MonitorEvent, MonitorTrace } from '@sluice/agent';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
 import { eventsAnswer, type MonitorLine, monitorLine } from '../agent-answers.ts';
@@ -6,6 +6,7 @@ import { agentOf, type Context, globalOptions, type OutputFormat } from '../cont
 import { wholeNumber } from '../number-option.ts';
 import { counted } from '../output.ts';
 import { addTrafficOptions, collect, pathWithQuery, type TrafficOptions, trafficQuery } from '../traffic-options.ts';
+import { endText, translationTexts } from '../traffic-text.ts';
 
 interface Options extends TrafficOptions {
   readonly type: string;
@@ -19,6 +20,7 @@ interface Options extends TrafficOptions {
 const EXAMPLES = `
 Examples:
   sluice monitor --type drop
+  sluice monitor --type trace --from-pod shop/web
   sluice monitor --pod gitlab/web --reason backend
   sluice monitor --namespace shop --protocol tcp --port 80 -o json --count 1
   sluice monitor --since 5m              # what has been, then it ends
@@ -27,9 +29,17 @@ Examples:
 export function monitorCommand(context: Context): Command {
   const command = new Command('monitor')
     .description('Follow what the programs report, as it happens; or show the last of it')
-    .addOption(new Option('--type <type>', 'kind of event').choices(['drop']).default('drop'))
-    .option('--reason <text>', 'only with this in the reason, such as no_backend; any of several', collect)
-    .option('--last <n>', 'the last so many events of those that the agent keeps (1000), and end', wholeNumber(1))
+    .addOption(
+      new Option('--type <type>', 'drop: dropped packets; trace: connections whose state changes; all: both')
+        .choices(['drop', 'trace', 'all'])
+        .default('drop'),
+    )
+    .option('--reason <text>', 'only drops with this in the reason, such as no_backend; any of several', collect)
+    .option(
+      '--last <n>',
+      'the last so many events of those that the agent keeps (1000 of each type), and end',
+      wholeNumber(1),
+    )
     .option('--since <duration>', 'the kept events of the last 30s, 5m or 2h, and end', duration)
     .option('-f, --follow', 'with --last or --since: go on with what comes')
     .option('--count <n>', 'end after so many events', wholeNumber(1));
@@ -37,6 +47,12 @@ export function monitorCommand(context: Context): Command {
     .addHelpText('after', EXAMPLES)
     .action((options: Options, self: Command) => monitor(options, self, context));
 }
+
+const LISTENING: Readonly<Record<string, string>> = {
+  drop: 'drops',
+  trace: 'changes of connections',
+  all: 'drops and changes of connections',
+};
 
 async function monitor(options: Options, command: Command, context: Context): Promise<void> {
   const { output } = globalOptions(command, context);
@@ -49,7 +65,7 @@ async function monitor(options: Options, command: Command, context: Context): Pr
     return;
   }
   const isForPeople = output === 'table' || output === 'wide';
-  if (isForPeople) context.err.write('Listening for drops; end with Ctrl-C.\n');
+  if (isForPeople) context.err.write(`Listening for ${LISTENING[options.type] ?? options.type}; end with Ctrl-C.\n`);
   let left = options.count ?? Infinity;
   try {
     for await (const line of agent.stream(pathWithQuery('/monitor', query), monitorLine)) {
@@ -65,7 +81,7 @@ async function monitor(options: Options, command: Command, context: Context): Pr
 function queryOf(options: Options): [name: string, value: string][] {
   const since = options.since === undefined ? undefined : Date.now() - options.since;
   return [
-    ['type', options.type],
+    ...(options.type === 'all' ? ['drop', 'trace'] : [options.type]).map((type): [string, string] => ['type', type]),
     ...(options.reason ?? []).map((reason): [string, string] => ['reason', reason]),
     ...(options.last === undefined ? [] : [['last', String(options.last)] as [string, string]]),
     ...(since === undefined ? [] : [['since', String(since)] as [string, string]]),
@@ -90,18 +106,38 @@ function shown(line: MonitorLine, format: OutputFormat): string {
 }
 
 function textOf(line: MonitorLine): string {
-  return line.type === 'lost'
-    ? `${counted(line.count, 'event')} left out: more came than could be shown`
-    : eventLine(line);
+  switch (line.type) {
+    case 'drop':
+      return dropText(line);
+    case 'trace':
+      return traceText(line);
+    case 'lost':
+      return `${counted(line.count, 'event')} left out: more came than could be shown`;
+    default:
+      return line satisfies never;
+  }
 }
 
-/** `12:01:02.345 xx drop (No backend) gitlab/web-0 -> 10.96.3.4:80 tcp SYN, …: hint`. */
-function eventLine(event: MonitorEvent): string {
-  const at = new Date(event.at).toISOString().slice(11, 23);
+/** `12:01:02.345 xx drop (No backend) gitlab/web-0 -> service shop/db, …: IP 10.244.0.5.40000 > …`, and the hint. */
+function dropText(event: MonitorDrop): string {
   const names = [event.source, event.destination].map((name) => (name === '' ? 'unknown' : name)).join(' -> ');
   const where =
-    event.direction === 'kernel'
-      ? `kernel function ${event.tracePoint}`
-      : `${event.direction}, identity ${event.sourceIdentity}->${event.destinationIdentity}`;
-  return `${at} xx drop (${event.reason}) ${names}, ${event.interface} ${where}: ${event.packet}\n             ${event.hint}`;
+    event.direction === 'kernel' ? `kernel function ${event.tracePoint}` : `${event.direction}, ${identities(event)}`;
+  return `${timeOf(event)} xx drop (${event.reason}) ${names}, ${event.interface} ${where}: ${event.packet}\n             ${event.hint}`;
 }
+
+/** `12:01:02.345 -> trace (established) TCP gitlab/web-0:40000 -> shop/db-0:5432 for service shop/db:5432, …`. */
+function traceText(event: MonitorTrace): string {
+  const [source, destination] = [
+    endText({ name: event.source, address: event.sourceAddress, port: event.sourcePort }),
+    endText({ name: event.destination, address: event.destinationAddress, port: event.destinationPort }),
+  ];
+  const translations = translationTexts(event, endText).map((text) => ` ${text}`);
+  const counts = `${event.packets.sent}/${event.packets.replied} packets, ${event.bytes.sent}/${event.bytes.replied} bytes`;
+  const where = `${event.interface} ${event.direction}, ${identities(event)}`;
+  return `${timeOf(event)} -> trace (${event.state}) ${event.protocol} ${source} -> ${destination}${translations.join('')}, ${where}: ${counts}`;
+}
+
+const timeOf = ({ at }: MonitorEvent): string => new Date(at).toISOString().slice(11, 23);
+const identities = ({ sourceIdentity, destinationIdentity }: MonitorEvent): string =>
+  `identity ${sourceIdentity}->${destinationIdentity}`;

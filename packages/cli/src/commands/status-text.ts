@@ -154,6 +154,9 @@ function verboseSections(report: StatusReport, now: number): string[] {
     `Modules:\n${alignTable({ columns: ['NAME', 'STATE', 'WHY'], rows: report.modules.map((m) => [m.name, title(m.state), m.why ?? '']) })}`,
     `BPF maps:\n${alignTable(mapTable(report.maps))}`,
     `Nodes:\n${alignTable({ columns: ['NAME', 'ADDRESSES', 'STATE'], rows: report.nodes.map((n) => [`${n.name}${n.local ? ' (localhost)' : ''}`, n.addresses.join(' '), n.state]) })}`,
+    ...(report.tracesWithheld > 0
+      ? [`${counted(report.tracesWithheld, 'change')} of connections told to nobody: too many at once\n`]
+      : []),
     `Packets:\n${alignTable({
       columns: ['REASON', 'DIRECTION', 'PACKETS', 'BYTES'],
       rows: [
