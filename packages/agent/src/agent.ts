@@ -19,6 +19,7 @@ import {
   systemClock,
 } from '@sluice/runtime';
 import { Controllers } from '@sluice/state';
+import { AddressConflicts } from './address-conflicts.ts';
 import { agentAnswers, agentStreams } from './answers.ts';
 import { ApiFacts } from './api-facts.ts';
 import { Connections } from './connections.ts';
@@ -69,6 +70,7 @@ export class Agent {
   readonly kernelDrops: KernelDropsPart;
   readonly reachability: NodeReachability;
   readonly objectEvents: ObjectEvents;
+  readonly addressConflicts: AddressConflicts;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #netlink: Netlink;
@@ -116,6 +118,7 @@ export class Agent {
     this.connections = new Connections({ ...common, maps: () => this.#opened().maps });
     this.kernelDrops = new KernelDropsPart({ ...common, datapath, endpoints, nodes: () => this.nodes });
     this.reachability = new NodeReachability({ ...common, nodes: this.nodes.nodes });
+    this.addressConflicts = new AddressConflicts({ ...common, nodes: this.nodes, netlink: this.#netlink });
     this.nameOf = nameAddresses(this);
     this.objectEvents = new ObjectEvents({
       ...common,
@@ -154,6 +157,7 @@ export class Agent {
     parts.add(this.connections);
     parts.add(this.kernelDrops);
     parts.add(this.reachability);
+    parts.add(this.addressConflicts);
     await parts.start();
     this.#log.info(
       { endpoints: this.endpoints?.table.size, milliseconds: this.#clock.now() - this.startedAt },

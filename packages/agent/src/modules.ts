@@ -10,6 +10,7 @@ export function moduleReports(agent: Agent, links: readonly LinkStatus[]): Modul
   return [
     datapathModule(agent, links),
     nodesModule(agent),
+    addressesModule(agent),
     ipcacheModule(agent),
     endpointsModule(agent),
     identitiesModule(agent),
@@ -44,6 +45,10 @@ function datapathModule(agent: Agent, links: readonly LinkStatus[]): ModuleRepor
 function nodesModule({ nodes }: Agent): ModuleReport {
   const problems = nodes.nodes.list().flatMap((node) => node.problems.map((problem) => `${node.name}: ${problem}`));
   return judged('nodes', nodes.problem ?? problems.join('; '));
+}
+
+function addressesModule({ addressConflicts }: Agent): ModuleReport {
+  return judged('addresses', addressConflicts.list().join('; '));
 }
 
 const problemsNamedMax = 3;

@@ -96,7 +96,7 @@ test('of two nodes with the same pod CIDR the second by name is refused by the o
   assert.deepEqual(refusedElsewhere('n1', nodes, []), ['pod CIDR 10.244.0.0/24 overlaps 10.244.0.0/24 of node n0']);
   assert.deepEqual(refusedElsewhere('n0', nodes, []), []);
   const services = [parsePrefix('10.244.0.0/25')];
-  assert.match(refusedElsewhere('n0', nodes, services).join(), /holds the services' 10\.244\.0\.0\/25/);
+  assert.match(refusedElsewhere('n0', nodes, services).join(), /overlaps 10\.244\.0\.0\/25, where services are/);
 });
 
 test('a service that the kernel would not take is told once, with its first frontend', () => {

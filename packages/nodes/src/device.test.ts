@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseAddress, parseMac, parsePrefix } from '@sluice/net';
+import { formatPrefix, parseAddress, parseMac, parsePrefix } from '@sluice/net';
 import type { InterfaceAddress, Link, Route } from '@sluice/netlink';
-import { describeDevices, type Observation, unmatchedPatterns } from './device.ts';
+import { describeDevices, localNetworks, type Observation, unmatchedPatterns } from './device.ts';
 import { deriveMtu } from './mtu.ts';
 
 const names = ['lo', 'eno1', 'eth0', 'eth1', 'sluice_host', 'slc0123456789', 'docker0'];
@@ -139,4 +139,19 @@ test('packets are masqueraded as addresses that the world routes, then as those 
     { patterns: [], nodeAddresses },
   );
   assert.deepEqual(row?.sources, ['10.10.30.101', '10.10.30.7', '2001:db8::1', 'fd00::1']);
+});
+
+test('the networks that a node is attached to are those of others than ourselves, without link-local and lone addresses', () => {
+  const more = [
+    address('docker0', '172.17.0.1', { length: 16 }),
+    address('eth1', 'fd00::7', { length: 64 }),
+    address('eth1', '10.9.9.9', { length: 32 }),
+    address('sluice_host', '10.244.0.1', { length: 24 }),
+    address('slc0123456789', '10.244.0.7', { length: 24 }),
+  ];
+  const networks = localNetworks({ ...observed, addresses: [...observed.addresses, ...more] });
+  assert.deepEqual(
+    networks.map(({ prefix, device }) => `${formatPrefix(prefix)} ${device}`),
+    ['10.10.30.0/24 eno1', '192.168.1.0/24 eth0', '172.17.0.0/16 docker0', 'fd00::/64 eth1'],
+  );
 });

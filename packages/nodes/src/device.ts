@@ -1,4 +1,4 @@
-import { type Address, parsePrefix, prefixContains } from '@sluice/net';
+import { type Address, familyOf, type Prefix, parsePrefix, prefixContains, prefixOf } from '@sluice/net';
 import type { InterfaceAddress, Link, Route } from '@sluice/netlink';
 
 /** A network device of the node, and whether Sluice treats it as facing the network. */
@@ -127,4 +127,20 @@ const uniqueLocal = parsePrefix('fc00::/7');
 
 function isUniqueLocal(address: Address): boolean {
   return prefixContains(uniqueLocal, address);
+}
+
+/** The networks behind the devices that are not ours, by their addresses: a whole address is none, nor is a link-local one. */
+export function localNetworks({ links, addresses }: Observation): { prefix: Prefix; device: string }[] {
+  const others = new Map(
+    links
+      .filter((link) => !link.loopback && !isOurs(link.name) && !podDevice.test(link.name))
+      .map((link) => [link.ifindex, link.name]),
+  );
+  return addresses.flatMap((row) => {
+    const device = others.get(row.ifindex);
+    const isWhole = row.length === (familyOf(row.address) === 4 ? 32 : 128);
+    return device === undefined || isWhole || row.scope === 'link'
+      ? []
+      : [{ prefix: prefixOf(row.address, row.length), device }];
+  });
 }

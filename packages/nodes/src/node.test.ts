@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatPrefix, parseAddress, parsePrefix } from '@sluice/net';
+import { formatPrefix, type Prefix, parseAddress, parsePrefix } from '@sluice/net';
 import { homelabNodes, nodeObject } from './builders.ts';
 import { deriveNodes, type Node } from './node.ts';
 
@@ -133,15 +133,44 @@ test('without objects and without a memory there are no rows', () => {
   assert.deepEqual(deriveNodes([], local), []);
 });
 
-test('a pod CIDR that holds services is refused, but for that of our own pods; one inside of theirs is longer and wins', () => {
-  const serviceCidrs = [parsePrefix('10.96.0.0/16'), parsePrefix('10.244.0.0/24'), parsePrefix('10.97.0.0/16')];
-  const thief = nodeObject('thief', ['10.10.30.150'], ['10.96.0.0/16']);
+test('a pod CIDR that overlaps services is refused, whichever is the larger, also our own', () => {
+  const serviceCidrs = [parsePrefix('10.96.0.0/16'), parsePrefix('10.97.0.0/16'), parsePrefix('10.244.0.0/26')];
+  const around = nodeObject('around', ['10.10.30.150'], ['10.96.0.0/15']);
   const inside = nodeObject('inside', ['10.10.30.151'], ['10.97.7.0/24']);
-  const nodes = deriveNodes([thief, inside, ...homelabNodes()], { ...local, serviceCidrs });
-  const find = (name: string) => nodes.find((node) => node.name === name);
-  assert.deepEqual(find('thief')?.problems, ["pod CIDR 10.96.0.0/16 holds the services' 10.96.0.0/16"]);
-  assert.deepEqual(find('inside')?.problems, []);
-  assert.deepEqual(find('k8s-cp1')?.problems, []);
+  const nodes = deriveNodes([around, inside, ...homelabNodes()], { ...local, serviceCidrs });
+  const find = (name: string) => byName(nodes, name);
+  assert.deepEqual(find('around').problems, ['pod CIDR 10.96.0.0/15 overlaps 10.96.0.0/16, where services are']);
+  assert.deepEqual(find('inside').problems, ['pod CIDR 10.97.7.0/24 overlaps 10.97.0.0/16, where services are']);
+  assert.deepEqual(find('k8s-cp1').problems, ['pod CIDR 10.244.0.0/24 overlaps 10.244.0.0/26, where services are']);
+  assert.deepEqual(find('k8s-cp1').podCidrs.map(formatPrefix), ['fd00:10:244::/64']);
+});
+
+test('a pod CIDR that overlaps a network of our devices is refused, for it would be cut off', () => {
+  const networks = [
+    { prefix: parsePrefix('10.244.1.0/26'), device: 'docker0' },
+    { prefix: parsePrefix('fd00:10:244:2::/48', { lenient: true }), device: 'eno2' },
+  ];
+  const nodes = deriveNodes(homelabNodes(), { ...local, networks });
+  assert.deepEqual(byName(nodes, 'k8s-cp2').problems, [
+    'pod CIDR 10.244.1.0/24 overlaps 10.244.1.0/26, a network of device docker0',
+    'pod CIDR fd00:10:244:1::/64 overlaps fd00:10:244::/48, a network of device eno2',
+  ]);
+  assert.deepEqual(byName(nodes, 'k8s-cp3').podCidrs.map(formatPrefix), ['10.244.2.0/24']);
+});
+
+test('a pod CIDR that is in use when services or a network come to overlap it stays, and the row says so', () => {
+  const serviceCidrs = [parsePrefix('10.244.1.0/24')];
+  const networks = [{ prefix: parsePrefix('10.244.0.0/24'), device: 'br0' }];
+  const isInUse = (prefix: Prefix) => prefix.address.startsWith('10.244.');
+  const nodes = deriveNodes(homelabNodes(), { ...local, serviceCidrs, networks, isInUse });
+  assert.deepEqual(
+    nodes.map(({ podCidrs, problems }) => [podCidrs.length, ...problems]),
+    [
+      [2, 'pod CIDR 10.244.0.0/24 overlaps 10.244.0.0/24, a network of device br0; it stays, because it is in use'],
+      [2, 'pod CIDR 10.244.1.0/24 overlaps 10.244.1.0/24, where services are; it stays, because it is in use'],
+      [2],
+    ],
+  );
 });
 
 test('an address at which no other node can be reached is refused', () => {

@@ -37,9 +37,16 @@ export interface LocalNode {
   readonly podCidrs: readonly Prefix[];
 }
 
+/** A network that a device of this node is attached to. */
+export interface LocalNetwork {
+  readonly prefix: Prefix;
+  readonly device: string;
+}
+
 /**
  * The nodes of the cluster. Of two that claim the same thing our own wins, since our pods have it already; otherwise the
- * first by name. `lastKnown` stands for what the API does not tell of our own node; no pods are where services are.
+ * first by name. `lastKnown` stands for what the API does not tell of our own node; no pods are where services are, or
+ * where a network of ours is.
  */
 export function deriveNodes(
   objects: Iterable<NodeObject>,
@@ -47,11 +54,16 @@ export function deriveNodes(
     readonly name: string;
     readonly lastKnown?: LocalNode | undefined;
     readonly serviceCidrs?: readonly Prefix[];
+    /** What our devices are attached to. */
+    readonly networks?: readonly LocalNetwork[];
+    /** Whether pods have addresses of it already: then what was wrong with it from the start, or since, is only told. */
+    readonly isInUse?: (podCidr: Prefix) => boolean;
   },
 ): Node[] {
   const own = ownObject(objects, local);
   const others = [...objects].filter(({ name }) => name !== local.name).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const claims = new Claims({ own, serviceCidrs: local.serviceCidrs ?? [] });
+  const { serviceCidrs = [], networks = [], isInUse = () => false } = local;
+  const claims = new Claims({ own, serviceCidrs, networks, isInUse });
   // The prefixes of all before any address: no node may be where the pods of another one are.
   const accepted = [...(own ? [own] : []), ...others]
     .map((object) => claims.acceptPodCidrs(object))
@@ -138,22 +150,24 @@ const nobodysPrefixes = [
   'ff00::/8',
 ].map((text) => parsePrefix(text));
 
+interface ClaimsOptions {
+  readonly own: NodeObject | undefined;
+  readonly serviceCidrs: readonly Prefix[];
+  readonly networks: readonly LocalNetwork[];
+  readonly isInUse: (podCidr: Prefix) => boolean;
+}
+
 /** Who has which address and prefix, so that no two nodes have the same. */
 class Claims {
   readonly #addresses = new Map<Address, string>();
   readonly #prefixes: { readonly prefix: Prefix; readonly owner: string }[] = [];
   /** Of the local node: a route to pods must not take its own network away from it. */
   readonly #own: readonly Address[];
-  readonly #ownName: string | undefined;
-  readonly #serviceCidrs: readonly Prefix[];
+  readonly #options: ClaimsOptions;
 
-  constructor({
-    own,
-    serviceCidrs,
-  }: { readonly own: NodeObject | undefined; readonly serviceCidrs: readonly Prefix[] }) {
-    this.#own = own ? internalAddresses(own) : [];
-    this.#ownName = own?.name;
-    this.#serviceCidrs = serviceCidrs;
+  constructor(options: ClaimsOptions) {
+    this.#own = options.own ? internalAddresses(options.own) : [];
+    this.#options = options;
   }
 
   acceptPodCidrs(object: NodeObject): HalfAccepted {
@@ -194,28 +208,35 @@ class Claims {
   }
 
   #prefix(prefix: Prefix, earlier: readonly Prefix[], object: NodeObject, problems: string[]): Prefix[] {
-    const node = object.name;
-    const text = formatPrefix(prefix);
-    const held = [...this.#own, ...internalAddresses(object)].find((address) => prefixContains(prefix, address));
-    const sameFamily = earlier.find((other) => familyOf(other.address) === familyOf(prefix.address));
-    const rival = this.#prefixes.find((claim) => claim.owner !== node && prefixesOverlap(claim.prefix, prefix));
-    const services = node === this.#ownName ? undefined : this.#servicesWithin(prefix);
-    const bits = familyOf(prefix.address) === 4 ? 32 : 128;
-    if (sameFamily)
-      problems.push(`pod CIDR ${text} is a second one of its family, ${formatPrefix(sameFamily)} is used`);
-    else if (rival) problems.push(`pod CIDR ${text} overlaps ${formatPrefix(rival.prefix)} of node ${rival.owner}`);
-    else if (services) problems.push(`pod CIDR ${text} holds the services' ${formatPrefix(services)}`);
-    else if (held !== undefined) problems.push(`pod CIDR ${text} holds the address ${held} of a node`);
-    else if (bits - prefix.length < 2) problems.push(`pod CIDR ${text} is too small for a router and a pod`);
-    else {
-      this.#prefixes.push({ prefix, owner: node });
-      return [prefix];
-    }
-    return [];
+    const problem = this.#whyRefused(prefix, earlier, object);
+    const overlap = problem === undefined ? this.#overlap(prefix) : undefined;
+    const isKept = overlap !== undefined && this.#options.isInUse(prefix);
+    if (problem !== undefined) problems.push(problem);
+    else if (overlap !== undefined) problems.push(isKept ? `${overlap}; it stays, because it is in use` : overlap);
+    if (problem !== undefined || (overlap !== undefined && !isKept)) return [];
+    this.#prefixes.push({ prefix, owner: object.name });
+    return [prefix];
   }
 
-  /** The other way round is harmless: the longer prefix, that of the pods, wins. Our own pods have theirs already. */
-  #servicesWithin(prefix: Prefix): Prefix | undefined {
-    return this.#serviceCidrs.find((other) => other.length >= prefix.length && prefixContains(prefix, other.address));
+  #whyRefused(prefix: Prefix, earlier: readonly Prefix[], object: NodeObject): string | undefined {
+    const text = `pod CIDR ${formatPrefix(prefix)}`;
+    const sameFamily = earlier.find((other) => familyOf(other.address) === familyOf(prefix.address));
+    if (sameFamily) return `${text} is a second one of its family, ${formatPrefix(sameFamily)} is used`;
+    const rival = this.#prefixes.find((claim) => claim.owner !== object.name && prefixesOverlap(claim.prefix, prefix));
+    if (rival) return `${text} overlaps ${formatPrefix(rival.prefix)} of node ${rival.owner}`;
+    const held = [...this.#own, ...internalAddresses(object)].find((address) => prefixContains(prefix, address));
+    if (held !== undefined) return `${text} holds the address ${held} of a node`;
+    const bits = familyOf(prefix.address) === 4 ? 32 : 128;
+    return bits - prefix.length < 2 ? `${text} is too small for a router and a pod` : undefined;
+  }
+
+  /** A pod must not have the address of a service, and its route must not take our own network away from us. */
+  #overlap(prefix: Prefix): string | undefined {
+    const { serviceCidrs, networks } = this.#options;
+    const text = `pod CIDR ${formatPrefix(prefix)} overlaps`;
+    const services = serviceCidrs.find((other) => prefixesOverlap(other, prefix));
+    if (services) return `${text} ${formatPrefix(services)}, where services are`;
+    const network = networks.find((other) => prefixesOverlap(other.prefix, prefix));
+    return network && `${text} ${formatPrefix(network.prefix)}, a network of device ${network.device}`;
   }
 }

@@ -188,6 +188,56 @@ test("routes of others and of other protocols are not touched, a former process'
   assert.equal(netlink.routes.list({ family: 4, protocol: routeProtocol.static }).length, 1);
 });
 
+test('a pod CIDR of ours that overlaps a network of our devices is refused before anything is made, and why is said', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  await using node = start(wire.first, kubernetes);
+  const ifindex = node.netlink.links.get('eno1')?.ifindex ?? 0;
+  node.netlink.addresses.add({ ifindex, address: parseAddress('10.244.7.1'), length: 16 });
+  const objects = homelabNodes().map((object) => ({ ...object, podCidrs: object.podCidrs.slice(0, 1) }));
+  kubernetes.deliver(objects);
+  await eventually('refused', () => /no pod CIDR that can be used/.test(node.feature.problem ?? ''));
+  assert.match(
+    node.feature.problem ?? '',
+    /pod CIDR 10\.244\.0\.0\/24 overlaps 10\.244\.0\.0\/16, a network of device eno1/,
+  );
+  assert.deepEqual([node.routes(), node.netlink.links.get(deviceNames.host)], [[], undefined]);
+  node.netlink.addresses.delete({ ifindex, address: parseAddress('10.244.7.1'), length: 16 });
+  await node.feature.ready;
+  await eventually('routes', () => node.routes().includes('10.244.1.0/24'));
+});
+
+test('a network that comes to overlap pods in use takes no route away, and the row says so', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  await using node = start(wire.first, kubernetes);
+  await eventually('routes', () => node.routes().length === allRoutes.length);
+  const ifindex = node.netlink.links.get('eno1')?.ifindex ?? 0;
+  node.netlink.addresses.add({ ifindex, address: parseAddress('10.244.1.200'), length: 25 });
+  const problems = () => node.feature.nodes.get('k8s-cp2')?.problems.join() ?? '';
+  await eventually('told', () => problems() !== '');
+  assert.match(problems(), /overlaps 10\.244\.1\.128\/25, a network of device eno1; it stays, because it is in use/);
+  assert.deepEqual(node.routes(), allRoutes);
+});
+
+test('a new node waits until it knows where services are', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.nodes.replaceAll(homelabNodes());
+  kubernetes.nodes.markInitialized('kubernetes');
+  await using node = start(wire.first, kubernetes);
+  await eventually('waits', () => /waiting for the ServiceCIDR objects/.test(node.feature.problem ?? ''));
+  kubernetes.serviceCidrs.replaceAll([serviceCidr('10.244.0.0/20', 'fd00:10:96::/112')]);
+  kubernetes.serviceCidrs.markInitialized('kubernetes');
+  const facts = await node.feature.ready;
+  assert.deepEqual([facts.gatewayIpv4, facts.gatewayIpv6], [undefined, 'fd00:10:244::1']);
+  assert.match(
+    node.feature.nodes.get('k8s-cp1')?.problems.join() ?? '',
+    /pod CIDR 10\.244\.0\.0\/24 overlaps 10\.244\.0\.0\/20, where services are/,
+  );
+});
+
 test('route that somebody takes away comes back', async () => {
   using wire = cable();
   const kubernetes = api();

@@ -1,6 +1,6 @@
 import type { CiliumEndpointSliceObject, NodeObject, ServiceCidrObject } from '@sluice/kube';
-import { type Address, familyOf } from '@sluice/net';
-import type { Netlink } from '@sluice/netlink';
+import { type Address, familyOf, formatPrefix, type Prefix } from '@sluice/net';
+import { type Netlink, routeProtocol } from '@sluice/netlink';
 import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
 import { Controllers, type ReadableTable, type Reconciler, type RowStatus, sameValue, type Table } from '@sluice/state';
 import {
@@ -11,7 +11,7 @@ import {
   type HostEndpoint,
   type RouteTarget,
 } from './desired.ts';
-import { type Device, describeDevices, type Observation, unmatchedPatterns } from './device.ts';
+import { type Device, describeDevices, localNetworks, type Observation, unmatchedPatterns } from './device.ts';
 import { firstOf, type NodeFacts } from './facts.ts';
 import { type IpRow, ipRows } from './ip-rows.ts';
 import { IpcacheShares } from './ipcache/ipcache-shares.ts';
@@ -90,6 +90,8 @@ const deviceControllerName = 'node-devices';
 const deviceIntervalMs = 60_000;
 /** Changes come in bursts: a device, its addresses, its routes. */
 const settleMs = 20;
+/** A new node waits so long to learn where services are, lest it begin with pods among them. */
+const servicesPatienceMs = 5_000;
 
 class Nodes implements NodesFeature {
   readonly devices = deviceTable();
@@ -113,6 +115,7 @@ class Nodes implements NodesFeature {
   #problem: string | undefined = 'not started';
   #unmatched: readonly string[] = [];
   #settling: Timer | undefined;
+  #servicesAwaited = true;
 
   constructor(options: NodesOptions) {
     this.#options = options;
@@ -128,6 +131,11 @@ class Nodes implements NodesFeature {
     const controllers = options.controllers ?? new Controllers(this.#clock);
     const intervalMs = options.fullIntervalMs ?? deviceIntervalMs;
     this.#controller = controllers.start({ name: deviceControllerName, intervalMs, run: () => this.#refresh() });
+    const patience = this.#clock.setTimeout(() => {
+      this.#servicesAwaited = false;
+      this.#controller.trigger();
+    }, servicesPatienceMs);
+    this.#resources.defer(() => patience.cancel());
   }
 
   get facts(): NodeFacts | undefined {
@@ -255,7 +263,9 @@ class Nodes implements NodesFeature {
     const serviceCidrs = this.#options.serviceCidrs.list().flatMap(({ cidrs }) => cidrs);
     // A Node object that went away does not take its node's network away: what we had stays.
     const own = this.nodes.get(nodeName) ?? lastKnown;
-    const known = { name: nodeName, lastKnown: own, serviceCidrs };
+    const routed = routedPrefixes(observed);
+    const isInUse = (podCidr: Prefix): boolean => routed.has(formatPrefix(podCidr));
+    const known = { name: nodeName, lastKnown: own, serviceCidrs, networks: localNetworks(observed), isInUse };
     const rows = deriveNodes(nodeObjects.list(), known).map((node) => withMtu(this.#enabledFamilies(node), observed));
     const before = new Map(this.nodes.list().map((row) => [row.name, row]));
     this.nodes.replaceAll(rows.map((row) => withStatus(row, before.get(row.name), this.#clock.now())));
@@ -303,7 +313,7 @@ class Nodes implements NodesFeature {
 
   #ensure(devices: readonly Device[]): void {
     const local = this.#local();
-    this.#problem = missing(this.#options.nodeName, local);
+    this.#problem = missing(this.#options.nodeName, local) ?? this.#whyWaiting();
     if (local === undefined || this.#problem !== undefined) return;
     const { netlink, nodeName, values, proc = '/proc' } = this.#options;
     const mtu = deriveMtu({ devices, tunnelSource: tunnelSource(local), configured: values.mtu });
@@ -319,6 +329,14 @@ class Nodes implements NodesFeature {
       nodeIpv4: firstOf(local.addresses, 4),
       nodeIpv6: firstOf(local.addresses, 6),
     });
+  }
+
+  #whyWaiting(): string | undefined {
+    const { lastKnown, serviceCidrs } = this.#options;
+    const isNew = this.#facts === undefined && lastKnown === undefined;
+    return isNew && this.#servicesAwaited && !serviceCidrs.initialized
+      ? 'waiting for the ServiceCIDR objects: no pod may be where services are'
+      : undefined;
   }
 
   #publish(facts: NodeFacts): void {
@@ -347,10 +365,20 @@ class Nodes implements NodesFeature {
 function missing(nodeName: string, local: Node | undefined): string | undefined {
   if (local === undefined) return `waiting for the Node object ${nodeName}`;
   if (local.addresses.length === 0) return `Node ${nodeName} has no InternalIP: the kubelet or the cloud must set it`;
+  const refused = local.problems.filter((problem) => problem.startsWith('pod CIDR'));
+  if (local.podCidrs.length === 0 && refused.length > 0) {
+    return `Node ${nodeName} has no pod CIDR that can be used: ${refused.join('; ')}`;
+  }
   if (local.podCidrs.length === 0) {
     return `Node ${nodeName} has no pod CIDR yet: the operator (or the controller manager) gives it one`;
   }
   return undefined;
+}
+
+/** Where our routes lead: what an earlier process took stands there, too. */
+function routedPrefixes({ routes }: Observation): Set<string> {
+  const ours = routes.filter(({ protocol }) => protocol === routeProtocol.sluice);
+  return new Set(ours.map(({ destination }) => formatPrefix(destination)));
 }
 
 function withMtu(node: Node, observed: Observation): Node {

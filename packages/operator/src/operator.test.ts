@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LabelFilter } from '@sluice/identity';
 import { FakeApi, sendStatus } from '@sluice/kube/testing';
-import { parsePrefix } from '@sluice/net';
+import { type Prefix, parsePrefix } from '@sluice/net';
 import { silentLogger } from '@sluice/runtime';
 import { type Operator, startOperator } from './index.ts';
 
@@ -11,7 +11,7 @@ const pools = [
   { prefix: parsePrefix('fd00:10:244::/48'), nodeLength: 64 },
 ];
 
-function start(api: FakeApi): Operator {
+function start(api: FakeApi, lan: readonly Prefix[] = []): Operator {
   return startOperator({
     kube: { servers: [api.url] },
     pools,
@@ -22,7 +22,7 @@ function start(api: FakeApi): Operator {
     host: 'k8s-cp1',
     services: true,
     log: silentLogger,
-    lan: () => [],
+    lan: () => lan,
   });
 }
 
@@ -73,6 +73,23 @@ test('a pool that overlaps the services gives nothing, and an Event tells each n
   assert.match(JSON.stringify(event), /10\.244\.0\.0\/16 overlaps 10\.244\.128\.0\/20, the services of ServiceCIDR/);
   assert.equal(podCidrs(api, 'a'), undefined);
   assert.equal(operator.status().plan?.refusals.length, 1);
+  await operator.stop();
+});
+
+test('a pool that overlaps a network of the nodes or one of their addresses gives nothing, with the reason', async () => {
+  await using api = await FakeApi.start();
+  putNode(api, 'a', '10.10.30.101');
+  putNode(api, 'b', 'fd00:10:244:7::1');
+  const operator = start(api, [parsePrefix('10.244.7.0/24')]);
+  await untilStore(api, () => api.store.list('events').length > 1);
+  assert.deepEqual(
+    operator.status().plan?.refusals.map(({ reason }) => reason),
+    [
+      '10.244.0.0/16 overlaps 10.244.7.0/24, a network that the nodes are attached to',
+      'fd00:10:244::/48 overlaps fd00:10:244:7::1/128, the address of node b',
+    ],
+  );
+  assert.deepEqual([podCidrs(api, 'a'), podCidrs(api, 'b')], [undefined, undefined]);
   await operator.stop();
 });
 
