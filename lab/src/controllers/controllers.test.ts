@@ -337,25 +337,6 @@ test('a namespace is emptied before it goes', async () => {
   assert.equal(cluster.get('namespaces', 'shop'), undefined);
 });
 
-test('a daemon set has one pod on each node, also on new ones', async () => {
-  startKubelet(['n1', 'n2']);
-  const template = { metadata: { labels: { app: 'd' } }, spec: { containers: [{ name: 'c', image: 'x' }] } };
-  cluster.create('daemonsets.apps', {
-    metadata: target('d'),
-    spec: { selector: { matchLabels: { app: 'd' } }, template },
-  });
-  await settled();
-  startFakeKubelet(cluster, ['n3'])[Symbol.dispose]();
-  await settled();
-  assert.deepEqual(
-    pods()
-      .map((pod) => pod.spec.nodeName)
-      .sort(),
-    ['n1', 'n2', 'n3'],
-  );
-  assert.equal(cluster.get('daemonsets.apps', 'd', 'default')?.status.numberReady, 3);
-});
-
 test('pods of a node that is deleted go with it', async () => {
   startKubelet();
   deploy('web', 3);

@@ -46,7 +46,11 @@ export function serveWatch(cluster: Cluster, request: WatchRequest, response: Se
     ? setInterval(() => stream.bookmark(cluster.resourceVersion, undefined), bookmarkMs)
     : undefined;
   const timeoutSeconds = integerParameter(query, 'timeoutSeconds') || timeoutSecondsDefault;
-  const timeout = setTimeout(() => response.end(), timeoutSeconds * 1000);
+  const timeout = setTimeout(() => {
+    // So that a quiet watch is taken up again from here, and not from where it began.
+    if (wantsBookmarks) stream.bookmark(cluster.resourceVersion, undefined);
+    response.end();
+  }, timeoutSeconds * 1000);
   response.flushHeaders();
   response.on('close', () => {
     watch[Symbol.dispose]();

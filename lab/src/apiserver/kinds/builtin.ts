@@ -2,13 +2,18 @@ import { customResourceDefinitionStrategy } from '../custom/definition.ts';
 import type { Column } from '../printing/column.ts';
 import * as core from '../printing/core.ts';
 import { podColumns } from '../printing/pods.ts';
-import { daemonSetColumns, deploymentColumns, replicaSetColumns } from '../printing/workloads.ts';
+import {
+  controllerRevisionColumns,
+  daemonSetColumns,
+  deploymentColumns,
+  replicaSetColumns,
+} from '../printing/workloads.ts';
 import type { Resource, Strategy } from '../resources.ts';
 import type { Allocations } from '../services/allocations.ts';
 import { serviceStrategy } from '../services/strategy.ts';
 import * as plain from './plain.ts';
 import { podStrategy } from './pod.ts';
-import { daemonSetStrategy, deploymentStrategy, replicaSetStrategy } from './workloads.ts';
+import { controllerRevisionStrategy, daemonSetStrategy, deploymentStrategy, replicaSetStrategy } from './workloads.ts';
 
 interface Kind {
   group?: string;
@@ -103,6 +108,13 @@ export function builtinResources(allocations: Allocations): Resource[] {
       subresources: ['status'],
       columns: daemonSetColumns,
       strategy: daemonSetStrategy,
+    },
+    {
+      group: 'apps',
+      kind: 'ControllerRevision',
+      plural: 'controllerrevisions',
+      columns: controllerRevisionColumns,
+      strategy: controllerRevisionStrategy,
     },
     {
       group: 'discovery.k8s.io',

@@ -214,7 +214,16 @@ export interface ReplicaSet extends KubernetesObject {
 }
 
 export interface DaemonSet extends KubernetesObject {
-  spec: { selector: LabelSelector; template: PodTemplate; minReadySeconds?: number };
+  spec: {
+    selector: LabelSelector;
+    template: PodTemplate;
+    minReadySeconds?: number;
+    revisionHistoryLimit?: number;
+    updateStrategy?: {
+      type?: 'RollingUpdate' | 'OnDelete';
+      rollingUpdate?: { maxUnavailable?: IntOrString; maxSurge?: IntOrString };
+    };
+  };
   status: {
     observedGeneration?: number;
     currentNumberScheduled?: number;
@@ -225,6 +234,12 @@ export interface DaemonSet extends KubernetesObject {
     numberUnavailable?: number;
     updatedNumberScheduled?: number;
   };
+}
+
+/** A template that a daemon set has or had; `data` is the patch that brings it back. */
+export interface ControllerRevision extends KubernetesObject {
+  data: { spec: { template: PodTemplate & { $patch?: string } } };
+  revision: number;
 }
 
 export interface WorkloadStatus {
@@ -309,6 +324,7 @@ export interface ResourceTypes {
   'deployments.apps': Deployment;
   'replicasets.apps': ReplicaSet;
   'daemonsets.apps': DaemonSet;
+  'controllerrevisions.apps': ControllerRevision;
   'endpointslices.discovery.k8s.io': EndpointSlice;
   'leases.coordination.k8s.io': Lease;
   'servicecidrs.networking.k8s.io': KubernetesObject;

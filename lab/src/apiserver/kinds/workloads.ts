@@ -4,7 +4,7 @@ import type { KubernetesObject } from '../object.ts';
 import type { Strategy } from '../resources.ts';
 import { labelsMatch } from '../selectors.ts';
 import { completePodSpec, validatePodSpec } from './pod.ts';
-import type { DaemonSet, Deployment, IntOrString, ReplicaSet } from './types.ts';
+import type { ControllerRevision, DaemonSet, Deployment, IntOrString, ReplicaSet } from './types.ts';
 
 type Workload = Deployment | ReplicaSet | DaemonSet;
 
@@ -56,9 +56,45 @@ export const replicaSetStrategy: Strategy = {
 
 export const daemonSetStrategy: Strategy = {
   countsGenerations: true,
-  complete: (object) => completeWorkload(object as DaemonSet),
-  validate: (object, errors, old) => validateWorkload(object as DaemonSet, errors, old),
+  complete: (object) => {
+    const set = object as DaemonSet;
+    completeWorkload(set);
+    const { spec } = set;
+    spec.revisionHistoryLimit ??= 10;
+    spec.updateStrategy = { ...spec.updateStrategy, type: spec.updateStrategy?.type ?? 'RollingUpdate' };
+    if (spec.updateStrategy.type === 'RollingUpdate')
+      spec.updateStrategy.rollingUpdate = { maxUnavailable: 1, maxSurge: 0, ...spec.updateStrategy.rollingUpdate };
+  },
+  validate: (object, errors, old) => {
+    const { spec } = object as DaemonSet;
+    validateWorkload(object as DaemonSet, errors, old);
+    const { type = '', rollingUpdate } = spec.updateStrategy ?? {};
+    if (!['RollingUpdate', 'OnDelete'].includes(type))
+      errors.notSupported('spec.updateStrategy.type', type, ['OnDelete', 'RollingUpdate']);
+    if (type === 'RollingUpdate') validateDaemonUpdate(rollingUpdate, errors);
+  },
 };
+
+/** The template of a revision never changes; its number does, when an old template comes back. */
+export const controllerRevisionStrategy: Strategy = {
+  validate: (object, errors, old) => {
+    const { data, revision } = object as ControllerRevision;
+    if (revision < 0) errors.invalid('revision', revision, 'must be greater than or equal to 0');
+    if (old && !isDeepStrictEqual((old as ControllerRevision).data, data))
+      errors.invalid('data', data, 'field is immutable');
+  },
+};
+
+function validateDaemonUpdate(
+  { maxUnavailable, maxSurge }: { maxUnavailable?: IntOrString; maxSurge?: IntOrString } = {},
+  errors: FieldErrors,
+): void {
+  const at = 'spec.updateStrategy.rollingUpdate';
+  if (isZero(maxUnavailable) && isZero(maxSurge))
+    errors.required(`${at}.maxUnavailable`, 'cannot be 0 when maxSurge is 0');
+  if (!isZero(maxUnavailable) && !isZero(maxSurge))
+    errors.invalid(`${at}.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero');
+}
 
 function completeWorkload(workload: Workload): void {
   workload.spec ??= {} as Workload['spec'] & never;

@@ -1,4 +1,4 @@
-import type { DaemonSet, Deployment, PodTemplate, ReplicaSet } from '../kinds/types.ts';
+import type { ControllerRevision, DaemonSet, Deployment, PodTemplate, ReplicaSet } from '../kinds/types.ts';
 import type { LabelSelector } from '../object.ts';
 import { ageColumn, type Column, column, nameColumn } from './column.ts';
 
@@ -46,6 +46,16 @@ export const daemonSetColumns: readonly Column[] = [
   column<DaemonSet>('Node Selector', ({ spec }) => mapText(spec.template.spec.nodeSelector)),
   ageColumn,
   ...templateColumns,
+];
+
+export const controllerRevisionColumns: readonly Column[] = [
+  nameColumn,
+  column<ControllerRevision>('Controller', ({ metadata }) => {
+    const owner = metadata.ownerReferences?.find(({ controller }) => controller);
+    return owner ? `${owner.kind.toLowerCase()}.${owner.apiVersion.split('/')[0]}/${owner.name}` : '<none>';
+  }),
+  column<ControllerRevision>('Revision', ({ revision }) => revision, { type: 'integer' }),
+  ageColumn,
 ];
 
 /** `app=web,tier in (a,b)`, `<none>` when it selects everything. */
