@@ -304,6 +304,16 @@ export class Agent {
             run: () => endpoints.collectGarbage(),
           }),
         );
+        jobs.use(
+          this.controllers.start({
+            name: 'state-files',
+            intervalMs: garbageIntervalMs,
+            run: () => {
+              endpoints.keepFiles();
+              this.#learnOwnNode();
+            },
+          }),
+        );
       },
       stop: async () => {
         await jobs.disposeAsync();
