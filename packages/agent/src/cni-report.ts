@@ -13,7 +13,7 @@ export function cniReport(agent: Agent): StatusReport['cni'] {
   };
 }
 
-function problemsOf({ addresses, options }: Agent): string[] {
+function problemsOf({ addresses, options, cni }: Agent): string[] {
   const refusals = [addresses.exhausted()?.message, stateFolderProblem(options.stateDir)];
-  return refusals.flatMap((why) => (why === undefined ? [] : [`new pods are refused: ${why}`]));
+  return [...cni.problems(), ...refusals.flatMap((why) => (why === undefined ? [] : [`new pods are refused: ${why}`]))];
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Link } from '@sluice/bpf';
@@ -157,6 +157,37 @@ test('a node without a free address says that new pods are refused', options, as
     /new pods are refused: all 1 IPv4 addresses of 10\.244\.0\.0\/30 are in use/,
   );
 });
+
+test('a socket that somebody removes is told and made anew, and so is the one that tells', options, async () => {
+  await using node = agentNode();
+  await node.start();
+  rmSync(join(node.runDir, 'cni.sock'));
+  assert.match((await cni(node)).why ?? '', /somebody has removed .*cni\.sock/);
+  await until(async () => (await cni(node)).state === 'ok', 15_000);
+  assert.equal(node.cni('STATUS', '', '').status, 0);
+  rmSync(join(node.runDir, 'sluice.sock'));
+  await until(() => existsSync(join(node.runDir, 'sluice.sock')), 15_000);
+  assert.equal((await cni(node)).state, 'ok');
+});
+
+test(
+  "the CNI configuration is written again, and another's that runtimes would take first is told",
+  options,
+  async () => {
+    await using node = agentNode();
+    await node.start();
+    const written = readFileSync(node.cniConfig, 'utf8');
+    rmSync(node.cniConfig);
+    assert.match((await cni(node)).why ?? '', /05-sluice\.conflist is missing/);
+    await until(() => existsSync(node.cniConfig), 15_000);
+    assert.equal(readFileSync(node.cniConfig, 'utf8'), written);
+    writeFileSync(join(dirname(node.cniConfig), '00-other.conf'), '{}');
+    assert.match((await cni(node)).why ?? '', /runtimes use .*00-other\.conf, which comes before ours/);
+    rmSync(join(dirname(node.cniConfig), '00-other.conf'));
+    writeFileSync(join(dirname(node.cniConfig), '10-other.conflist'), '{}');
+    assert.equal((await cni(node)).state, 'ok');
+  },
+);
 
 function readOnlyFolder(path: string): Disposable {
   command('mount', '--bind', path, path);
