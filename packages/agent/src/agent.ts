@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { type CniServer, startCniServer, writeCniConfiguration } from '@sluice/cni';
 import { defaultValues, readValues, type SluiceValues } from '@sluice/config';
 import { type Configuration, type Datapath, type Events, openDatapath } from '@sluice/datapath';
 import { type Endpoints, type Publisher, podDevices, startEndpoints, startPublisher } from '@sluice/endpoint';
@@ -22,11 +21,13 @@ import { Controllers } from '@sluice/state';
 import { AddressConflicts } from './address-conflicts.ts';
 import { agentAnswers, agentStreams } from './answers.ts';
 import { ApiFacts } from './api-facts.ts';
+import { CniPart } from './cni-part.ts';
 import { Connections } from './connections.ts';
 import { KernelDropsPart } from './kernel-drops.ts';
 import { type Kubernetes, kubernetes } from './kubernetes.ts';
+import { LastingSocket } from './lasting-socket.ts';
 import { Links } from './links.ts';
-import { type LocalApi, startLocalApi } from './local-api.ts';
+import { startLocalApi } from './local-api.ts';
 import { LocalIdentities } from './local-identities.ts';
 import { createMonitor } from './monitor.ts';
 import { type NameOf, nameAddresses, nameEndpoints } from './names.ts';
@@ -66,6 +67,7 @@ export class Agent {
   readonly identities: LocalIdentities;
   readonly links: Links;
   readonly services: Services;
+  readonly cni: CniPart;
   readonly connections: Connections;
   readonly kernelDrops: KernelDropsPart;
   readonly reachability: NodeReachability;
@@ -115,6 +117,12 @@ export class Agent {
       sockets: enabled,
     });
     this.services = new Services({ ...common, datapath, enabled, kubernetes: this.kubernetes, links: this.links });
+    this.cni = new CniPart({
+      ...common,
+      socket: this.cniSocket,
+      handler: () => this.#restored(),
+      configFile: options.cniConfig,
+    });
     this.connections = new Connections({ ...common, maps: () => this.#opened().maps });
     this.kernelDrops = new KernelDropsPart({ ...common, datapath, endpoints, nodes: () => this.nodes });
     this.reachability = new NodeReachability({ ...common, nodes: this.nodes.nodes });
@@ -152,7 +160,7 @@ export class Agent {
     parts.add(this.#endpointsPart());
     parts.add(this.#publisherPart());
     parts.add(this.services);
-    parts.add(this.#cniServer());
+    parts.add(this.cni);
     parts.add(this.links);
     parts.add(this.connections);
     parts.add(this.kernelDrops);
@@ -196,16 +204,10 @@ export class Agent {
   }
 
   #localApi() {
-    let api: LocalApi | undefined;
-    return {
-      name: 'local-api',
-      start: async () => {
-        const path = apiSocketIn(this.options.runDir);
-        const common = { path, log: this.#log, clock: this.#clock };
-        api = await startLocalApi({ ...common, answers: agentAnswers(this), streams: agentStreams(this) });
-      },
-      stop: () => api?.close(),
-    };
+    const common = { path: apiSocketIn(this.options.runDir), log: this.#log, clock: this.#clock };
+    const open = () => startLocalApi({ ...common, answers: agentAnswers(this), streams: agentStreams(this) });
+    const socket = new LastingSocket({ name: 'local-api-socket', open, controllers: this.controllers, log: this.#log });
+    return { name: 'local-api', start: () => socket.start(), stop: () => socket.stop() };
   }
 
   #startNodes(): NodesFeature {
@@ -308,6 +310,16 @@ export class Agent {
             run: () => endpoints.collectGarbage(),
           }),
         );
+        jobs.use(
+          this.controllers.start({
+            name: 'state-files',
+            intervalMs: garbageIntervalMs,
+            run: () => {
+              endpoints.keepFiles();
+              this.#learnOwnNode();
+            },
+          }),
+        );
       },
       stop: async () => {
         await jobs.disposeAsync();
@@ -371,28 +383,14 @@ export class Agent {
     return object && address && { name: object.name, uid: object.uid, address };
   }
 
-  #cniServer() {
-    let server: CniServer | undefined;
-    return {
-      name: 'cni',
-      start: async () => {
-        if (!this.endpoints) throw new Error('endpoints come before CNI');
-        server = await startCniServer({
-          path: this.cniSocket,
-          handler: this.endpoints,
-          log: this.#log,
-          clock: this.#clock,
-        });
-        const { cniConfig } = this.options;
-        if (cniConfig) writeCniConfiguration(cniConfig, { agentSocket: this.cniSocket });
-      },
-      stop: () => server?.close(),
-    };
-  }
-
   #facts(): NodeFacts {
     if (this.nodes.facts) return this.nodes.facts;
     throw new Error('the node is not ready');
+  }
+
+  #restored(): Endpoints {
+    if (this.endpoints) return this.endpoints;
+    throw new Error('endpoints come before CNI');
   }
 
   #opened(): Datapath {

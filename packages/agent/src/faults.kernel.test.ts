@@ -1,14 +1,15 @@
 // What may happen to a node behind the agent's back: the status tells it when it is asked, and what can be repaired is.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Link } from '@sluice/bpf';
 import { openNetlink } from '@sluice/netlink';
 import { installationRoot } from '@sluice/runtime';
 import { temporaryNetworkNamespace } from '@sluice/testing';
-import { type AgentNode, agentNode } from '../test/agent-process.ts';
+import { type AgentNode, agentNode, ownNode } from '../test/agent-process.ts';
 import { foreignClassifier, Verdict } from '../test/foreign-program.ts';
 import type { StatusReport, TableReport } from './report.ts';
 
@@ -83,6 +84,135 @@ async function addPod(node: AgentNode, netns: string): Promise<void> {
   assert.equal(node.cni('ADD', 'c1', netns).status, 0);
   const status = async () => ((await node.get('/tables/endpoints')) as TableReport).cells[0]?.at(-1);
   await until(async () => (await status()) === 'done', 2_000);
+}
+
+test(
+  'a state folder that cannot be written is told; new pods are refused, those that are there go on and go away',
+  options,
+  async () => {
+    await using node = agentNode();
+    using pod = temporaryNetworkNamespace();
+    using other = temporaryNetworkNamespace();
+    await node.start();
+    await addPod(node, pod.path);
+    {
+      using _readOnly = readOnlyFolder(node.stateDir);
+      const told = /new pods are refused: .*state cannot be written: EROFS/;
+      assert.match((await cni(node)).why ?? '', told);
+      assert.match(String(node.cni('ADD', 'c2', other.path).body.msg), /EROFS/);
+      assert.equal(node.cni('STATUS', '', '').status, 0);
+      await node.kill();
+      await node.start();
+      assert.match((await cni(node)).why ?? '', told);
+      assert.equal(await endpointCount(node), 1);
+      assert.equal(node.cni('DEL', 'c1', pod.path).status, 0);
+      assert.equal(await endpointCount(node), 0);
+    }
+    assert.equal((await cni(node)).state, 'ok');
+    assert.equal(node.cni('ADD', 'c2', other.path).status, 0);
+  },
+);
+
+test('a state folder that is full is told', options, async () => {
+  await using node = agentNode();
+  using pod = temporaryNetworkNamespace();
+  await node.start();
+  {
+    using _full = fullFolder(node.stateDir);
+    assert.match((await cni(node)).why ?? '', /new pods are refused: .*state cannot be written: ENOSPC/);
+    assert.match(String(node.cni('ADD', 'c1', pod.path).body.msg), /ENOSPC/);
+  }
+  assert.equal((await cni(node)).state, 'ok');
+});
+
+test(
+  'a state folder that somebody empties costs nobody anything, also when the agent is killed right then',
+  options,
+  async () => {
+    await using node = agentNode();
+    using pod = temporaryNetworkNamespace();
+    using other = temporaryNetworkNamespace();
+    await node.start();
+    await addPod(node, pod.path);
+    const facts = readFileSync(join(node.stateDir, 'node.json'));
+    for (const name of readdirSync(node.stateDir)) rmSync(join(node.stateDir, name), { recursive: true });
+    assert.equal(node.cni('ADD', 'c2', other.path).status, 0);
+    await node.kill();
+    writeFileSync(join(node.stateDir, 'node.json'), facts); // No API server tells it here.
+    await node.start();
+    assert.equal(await endpointCount(node), 2);
+    assert.equal(await whyDegraded(node, 'endpoints'), '');
+  },
+);
+
+test('a node without a free address says that new pods are refused', options, async () => {
+  await using node = agentNode();
+  using pod = temporaryNetworkNamespace();
+  writeFileSync(join(node.stateDir, 'node.json'), JSON.stringify({ ...ownNode, podCidrs: ['10.244.0.0/30'] }));
+  await node.start('ipv6: { enabled: false }');
+  assert.equal((await cni(node)).state, 'ok');
+  assert.equal(node.cni('ADD', 'c1', pod.path).status, 0);
+  assert.match(
+    (await cni(node)).why ?? '',
+    /new pods are refused: all 1 IPv4 addresses of 10\.244\.0\.0\/30 are in use/,
+  );
+});
+
+test('a socket that somebody removes is told and made anew, and so is the one that tells', options, async () => {
+  await using node = agentNode();
+  await node.start();
+  rmSync(join(node.runDir, 'cni.sock'));
+  assert.match((await cni(node)).why ?? '', /somebody has removed .*cni\.sock/);
+  await until(async () => (await cni(node)).state === 'ok', 15_000);
+  assert.equal(node.cni('STATUS', '', '').status, 0);
+  rmSync(join(node.runDir, 'sluice.sock'));
+  await until(() => existsSync(join(node.runDir, 'sluice.sock')), 15_000);
+  assert.equal((await cni(node)).state, 'ok');
+});
+
+test(
+  "the CNI configuration is written again, and another's that runtimes would take first is told",
+  options,
+  async () => {
+    await using node = agentNode();
+    await node.start();
+    const written = readFileSync(node.cniConfig, 'utf8');
+    rmSync(node.cniConfig);
+    assert.match((await cni(node)).why ?? '', /05-sluice\.conflist is missing/);
+    await until(() => existsSync(node.cniConfig), 15_000);
+    assert.equal(readFileSync(node.cniConfig, 'utf8'), written);
+    writeFileSync(join(dirname(node.cniConfig), '00-other.conf'), '{}');
+    assert.match((await cni(node)).why ?? '', /runtimes use .*00-other\.conf, which comes before ours/);
+    rmSync(join(dirname(node.cniConfig), '00-other.conf'));
+    writeFileSync(join(dirname(node.cniConfig), '10-other.conflist'), '{}');
+    assert.equal((await cni(node)).state, 'ok');
+  },
+);
+
+function readOnlyFolder(path: string): Disposable {
+  command('mount', '--bind', path, path);
+  command('mount', '-o', 'remount,bind,ro', path);
+  return { [Symbol.dispose]: () => command('umount', path) };
+}
+
+/** Of two pages, which are taken. */
+function fullFolder(path: string): Disposable {
+  command('mount', '-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', path);
+  writeFileSync(join(path, 'taken'), new Uint8Array(8192));
+  return { [Symbol.dispose]: () => command('umount', path) };
+}
+
+function command(file: string, ...args: string[]): void {
+  const { status, stderr } = spawnSync(file, args, { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+}
+
+async function cni(node: AgentNode): Promise<StatusReport['cni']> {
+  return ((await node.get('/status')) as StatusReport).cni;
+}
+
+async function endpointCount(node: AgentNode): Promise<number> {
+  return ((await node.get('/tables/endpoints')) as TableReport).rows.length;
 }
 
 function linkNames(node: AgentNode): string[] {

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createConnection } from 'node:net';
 import { peerCredentials } from '@sluice/ffi';
-import { type Clock, type Logger, listenPrivately, systemClock } from '@sluice/runtime';
+import { type Clock, type Logger, listenPrivately, type PrivateSocket, systemClock } from '@sluice/runtime';
 import { QueryError } from './query.ts';
 
 /**
@@ -23,6 +23,7 @@ export interface LocalApiOptions {
 }
 
 export interface LocalApi {
+  readonly socket: PrivateSocket;
   close(): Promise<void>;
 }
 
@@ -41,8 +42,9 @@ export async function startLocalApi(options: LocalApiOptions): Promise<LocalApi>
   server.on('connection', (socket) => {
     if (peerCredentials(socket).uid !== 0) socket.destroy();
   });
-  await listenPrivately(server, options.path);
+  const socket = await listenPrivately(server, options.path);
   return {
+    socket,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -5,6 +5,7 @@ import { type Counter, DropReason, directionNames, dropReasonText, isDrop } from
 import { formatPrefix } from '@sluice/net';
 import { installationRoot } from '@sluice/runtime';
 import type { Agent } from './agent.ts';
+import { cniReport } from './cni-report.ts';
 import { foreignRules } from './foreign/foreign-rules.ts';
 import { kubernetesReport } from './kubernetes-report.ts';
 import { sockHooks } from './links.ts';
@@ -15,7 +16,7 @@ import type { StatusReport } from './report.ts';
 
 /** Everything is looked at now: the kernel, the tables, the sockets. What is not there yet says so. */
 export function statusReport(agent: Agent): StatusReport {
-  const { options, nodes, datapath, endpoints, controllers } = agent;
+  const { options, nodes, datapath, controllers } = agent;
   const links = datapath?.links() ?? [];
   const hooks = sockHooks.map((name) => {
     const link = links.find((candidate) => candidate.name === name);
@@ -37,12 +38,7 @@ export function statusReport(agent: Agent): StatusReport {
         .map(({ name, addresses, why }) => ({ name, addresses, why })),
       hooks,
     },
-    cni: {
-      state: endpoints ? 'ok' : 'degraded',
-      socket: agent.cniSocket,
-      configFile: options.cniConfig,
-      why: endpoints ? undefined : (nodes.problem ?? 'starting'),
-    },
+    cni: cniReport(agent),
     ipam: ipamReport(agent),
     ...networkReport({
       devices: nodes.devices.list(),

@@ -10,6 +10,8 @@ import { temporaryBpffs, temporaryCgroup, temporaryDirectory, temporaryNetworkNa
 /** A node of its own namespace, cgroup and bpffs with a real agent; no API server answers it. */
 export interface AgentNode extends AsyncDisposable {
   readonly stateDir: string;
+  readonly runDir: string;
+  readonly cniConfig: string;
   readonly bpffs: string;
   readonly netns: string;
   /** Starts the agent and waits until it is ready. Helm values as YAML; default: every option's default. */
@@ -45,7 +47,9 @@ export function agentNode(): AgentNode {
   writeFileSync(kubeconfig, unreachableKubeconfig);
   namespace.run(addLan);
   const paths = ['--state-dir', stateDir, '--run-dir', runDir, '--bpffs', bpffs.path, '--cgroup-root', cgroup.path];
-  const args = [main, '--node-name', ownNode.name, '--kubeconfig', kubeconfig, ...paths, '--log-level', 'error'];
+  const cniConfig = join(directory.path, 'net.d/05-sluice.conflist');
+  const names = ['--node-name', ownNode.name, '--kubeconfig', kubeconfig, '--cni-config', cniConfig];
+  const args = [main, ...names, ...paths, '--log-level', 'error'];
   const command = [`--net=${namespace.path}`, process.execPath, ...args];
 
   async function start(values = ''): Promise<void> {
@@ -65,6 +69,8 @@ export function agentNode(): AgentNode {
 
   return {
     stateDir,
+    runDir,
+    cniConfig,
     bpffs: bpffs.path,
     netns: namespace.path,
     start,

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { peerCredentials } from '@sluice/ffi';
-import { type Clock, type Logger, listenPrivately, systemClock } from '@sluice/runtime';
+import { type Clock, type Logger, listenPrivately, type PrivateSocket, systemClock } from '@sluice/runtime';
 import { converse, type Outcome, type Peer } from './conversation.ts';
 import { CniCode, CniError } from './error.ts';
 import type { CniHandler } from './handler.ts';
@@ -24,7 +24,7 @@ export interface CniServerOptions {
 }
 
 export interface CniServer {
-  readonly path: string;
+  readonly socket: PrivateSocket;
   close(): Promise<void>;
 }
 
@@ -37,9 +37,9 @@ export async function startCniServer(options: CniServerOptions): Promise<CniServ
     socket.on('close', () => open.delete(socket));
     serve(socket, queue, options);
   });
-  await listenPrivately(server, options.path);
+  const listening = await listenPrivately(server, options.path);
   return {
-    path: options.path,
+    socket: listening,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of open) socket.destroy();

@@ -67,6 +67,8 @@ export interface Endpoints extends CniHandler {
   labelsChanged(namespace: string, name?: string): void;
   /** Numbers came, went or changed. */
   identitiesChanged(): void;
+  /** Writes the files again that somebody removed: without them the next agent would take these pods for gone. */
+  keepFiles(): void;
   /** Removes endpoints whose device is gone and devices without an endpoint; only what was so the last time, too. */
   collectGarbage(): void;
   stop(): Promise<void>;
@@ -202,9 +204,14 @@ class LocalEndpoints implements Endpoints {
 
   status(): void {
     const { addresses } = this.#options;
+    // Not for a full pool: the README of the package cni says why.
     if (!addresses.ready) throw new CniError(CniCode.NotAvailable, notReady);
-    const exhausted = addresses.exhausted();
-    if (exhausted) throw new CniError(CniCode.NotAvailable, exhausted.message);
+  }
+
+  keepFiles(): void {
+    const kept: string[] = [];
+    for (const endpoint of this.table.list()) if (this.#store.keep(endpoint)) kept.push(podName(endpoint));
+    if (kept.length > 0) this.#options.log.warn({ pods: kept }, 'state files were gone, written again');
   }
 
   collectGarbage(): void {
@@ -368,7 +375,9 @@ class LocalEndpoints implements Endpoints {
   #discard(endpoint: Endpoint): void {
     this.#kernel.removeDevice(endpoint.hostName);
     this.#options.addresses.release(endpoint);
-    this.#store.remove(endpoint);
+    if (this.#store.remove(endpoint)) return;
+    const names = { attachment: endpointKey(endpoint), pod: podName(endpoint) };
+    this.#options.log.error(names, 'cannot remove the file of an endpoint that is gone: is the disk read-only?');
   }
 
   /** What is known stays known while the API server is away. */

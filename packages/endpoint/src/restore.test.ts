@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { NodeAddresses } from '@sluice/ipam';
 import { parseMac, parsePrefix } from '@sluice/net';
@@ -106,6 +106,28 @@ test('an endpoint whose file is damaged is put together from the maps, so that i
   );
   assert.deepEqual([...it.programs.attached.keys()], [each.hostName]);
   assert.deepEqual(it.store.load().endpoints, report.endpoints);
+});
+
+test('an endpoint whose file somebody removed is put together from the maps, too', () => {
+  const [kept, lost] = [endpoint(1, 'kept'), endpoint(2, 'lost')];
+  using it = world([kept, lost]);
+  rmSync(it.path(lost));
+  const report = restoreEndpoints(it);
+  assert.deepEqual(
+    report.endpoints.map(({ id, hostName, ipv4 }) => [id, hostName, ipv4]),
+    [kept, lost].map(({ id, hostName, ipv4 }) => [id, hostName, ipv4]),
+  );
+  assert.deepEqual([report.leaked, report.damaged], [[], []]);
+  assert.deepEqual(it.store.load().endpoints, report.endpoints);
+});
+
+test('a file that somebody removed is written again, and one that is there is left alone', () => {
+  const each = endpoint(1, 'a');
+  using it = world([each]);
+  assert.equal(it.store.keep(each), false);
+  rmSync(dirname(it.path(each)), { recursive: true });
+  assert.equal(it.store.keep(each), true);
+  assert.deepEqual(it.store.load().endpoints, [each]);
 });
 
 test('devices and links that nobody owns are removed', () => {

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { AddressInUseError, type NodeAddresses } from '@sluice/ipam';
+import type { Link } from '@sluice/netlink';
 import type { Logger } from '@sluice/runtime';
 import type { PodDevices } from './device.ts';
 import { type Endpoint, endpointKey, podName } from './endpoint.ts';
@@ -45,8 +46,9 @@ export function restoreEndpoints(options: RestoreOptions): RestoreReport {
       store.remove(endpoint);
     }
   }
-  for (const file of damaged) {
-    const salvaged = salvage(file, options);
+  const owned = new Set(endpoints.map((endpoint) => endpoint.hostName));
+  for (const link of devices.list().filter(({ name }) => !owned.has(name))) {
+    const salvaged = salvage(link, options);
     if (salvaged) endpoints.push(salvaged);
   }
   const leaked = removeLeaked(new Set(endpoints.map((endpoint) => endpoint.hostName)), { devices, programs, damaged });
@@ -80,13 +82,17 @@ function connect(endpoint: Endpoint, { programs, devices, log }: RestoreOptions)
   }
 }
 
-function salvage(file: DamagedFile, options: RestoreOptions): Endpoint | undefined {
-  const { devices, maps, addresses, store, log } = options;
-  const link = devices.find(deviceOf(file));
-  const endpoint = link && salvageEndpoint(link, maps);
+/** Only a device whose file is damaged or was removed by somebody has rows in the maps: DEL takes those first, ADD writes them last. */
+function salvage(link: Link, options: RestoreOptions): Endpoint | undefined {
+  const { maps, addresses, store, log } = options;
+  const endpoint = salvageEndpoint(link, maps);
   if (!endpoint) return undefined;
   addresses.reserve(endpoint, endpointKey(endpoint));
-  store.save(endpoint);
+  try {
+    store.save(endpoint);
+  } catch (error) {
+    log.error({ device: endpoint.hostName, error }, 'cannot keep an endpoint: make room on the disk');
+  }
   connect(endpoint, options);
   log.warn(
     { device: endpoint.hostName, ipv4: endpoint.ipv4, ipv6: endpoint.ipv6 },

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Endpoint, hostNameOf } from './endpoint.ts';
 import { formatEndpoint, parseEndpoint } from './endpoint-file.ts';
@@ -9,6 +9,7 @@ const suffix = '.json';
 /** A state file that could not be read, and where it was put. */
 export interface DamagedFile {
   readonly path: string;
+  /** Where it was, when the folder cannot be written. */
   readonly movedTo: string;
   readonly reason: string;
 }
@@ -27,14 +28,24 @@ export class EndpointStore {
    * the pods' namespaces are gone with what the file tells of them.
    */
   save(endpoint: Endpoint): void {
+    // Somebody may have emptied the state folder: the next pod must not suffer for it.
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const path = this.#path(endpoint);
     const temporary = `${path}.${process.pid}.tmp`;
     writeFileSync(temporary, formatEndpoint(endpoint), { mode: 0o600 });
     renameSync(temporary, path);
   }
 
-  remove(endpoint: Endpoint): void {
-    rmSync(this.#path(endpoint), { force: true });
+  /** Writes the file if it is not there; says whether it did. */
+  keep(endpoint: Endpoint): boolean {
+    if (existsSync(this.#path(endpoint))) return false;
+    this.save(endpoint);
+    return true;
+  }
+
+  /** False: the file cannot be removed. It names a device that is gone, so the next start passes it over. */
+  remove(endpoint: Endpoint): boolean {
+    return attempt(() => rmSync(this.#path(endpoint), { force: true }));
   }
 
   /** In the order of creation. What cannot be read is moved aside, so that it is reported once and nothing else suffers. */
@@ -43,7 +54,7 @@ export class EndpointStore {
     const damaged: DamagedFile[] = [];
     for (const name of readdirSync(this.#folder).sort()) {
       const path = join(this.#folder, name);
-      if (name.endsWith('.tmp')) rmSync(path, { force: true });
+      if (name.endsWith('.tmp')) attempt(() => rmSync(path, { force: true }));
       if (!name.endsWith(suffix)) continue;
       try {
         endpoints.push(readEndpoint(path, name));
@@ -56,14 +67,27 @@ export class EndpointStore {
 
   #moveAside(path: string, name: string, error: unknown): DamagedFile {
     const folder = join(this.#folder, 'damaged');
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
     const movedTo = join(folder, name);
-    renameSync(path, movedTo);
-    return { path, movedTo, reason: error instanceof Error ? error.message : String(error) };
+    const isMoved = attempt(() => {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      renameSync(path, movedTo);
+    });
+    return { path, movedTo: isMoved ? movedTo : path, reason: error instanceof Error ? error.message : String(error) };
   }
 
   #path(endpoint: Endpoint): string {
     return join(this.#folder, `${endpoint.hostName}${suffix}`);
+  }
+}
+
+/** What tidies up must not keep an agent from its start on a full or read-only disk. */
+function attempt(action: () => void): boolean {
+  try {
+    action();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return false;
+    throw error;
   }
 }
 

@@ -27,4 +27,4 @@ export {
   machineReport,
 } from './machine.ts';
 export { type Mount, parseMountinfo, readMounts } from './mountinfo.ts';
-export { listenPrivately } from './private-socket.ts';
+export { listenPrivately, type PrivateSocket } from './private-socket.ts';

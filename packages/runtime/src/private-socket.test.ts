@@ -26,3 +26,17 @@ test('a path that cannot be is an error, and the umask is as before', async () =
   await assert.rejects(listenPrivately(createServer(), `/tmp/${'x'.repeat(200)}.sock`), { code: 'EINVAL' });
   assert.equal(process.umask(), umask);
 });
+
+test('a socket whose file was removed, or replaced by another, is not there', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), `sluice-test-${process.pid}-`));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'one.sock');
+  const [first, second] = [createServer(), createServer()];
+  t.after(() => [first, second].map((server) => server.close()));
+  const socket = await listenPrivately(first, path);
+  assert.equal(socket.isThere(), true);
+  rmSync(path);
+  assert.equal(socket.isThere(), false);
+  const other = await listenPrivately(second, path);
+  assert.deepEqual([socket.isThere(), other.isThere()], [false, true]);
+});

@@ -1,0 +1,80 @@
+import { readdirSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { type CniHandler, startCniServer, writeCniConfiguration } from '@sluice/cni';
+import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
+import type { Controller, Controllers } from '@sluice/state';
+import { LastingSocket } from './lasting-socket.ts';
+
+export interface CniPartOptions {
+  readonly socket: string;
+  /** Asked when it starts. */
+  readonly handler: () => CniHandler;
+  /** Undefined: somebody else writes it. */
+  readonly configFile: string | undefined;
+  readonly controllers: Controllers;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const intervalMs = 10_000;
+
+/** What a container runtime finds of us: the socket behind `sluice-cni`, and the configuration that names the plugin. */
+export class CniPart implements LifecyclePart {
+  readonly name = 'cni';
+  readonly #options: CniPartOptions;
+  readonly #socket: LastingSocket;
+  #configuring: Controller | undefined;
+
+  constructor(options: CniPartOptions) {
+    const { socket: path, handler, controllers, clock, log } = options;
+    this.#options = options;
+    const open = () => startCniServer({ path, handler: handler(), log, clock });
+    this.#socket = new LastingSocket({ name: 'cni-socket', open, controllers, log });
+  }
+
+  async start(): Promise<void> {
+    const { configFile, controllers } = this.#options;
+    await this.#socket.start();
+    if (configFile === undefined) return;
+    const run = () => this.#configure(configFile);
+    this.#configuring = controllers.start({ name: 'cni-configuration', intervalMs, run });
+  }
+
+  async stop(): Promise<void> {
+    await this.#configuring?.stop();
+    await this.#socket.stop();
+  }
+
+  /** Why a runtime would not come to us. */
+  problems(): string[] {
+    const { configFile } = this.#options;
+    const rival = configFile === undefined ? undefined : configurationBefore(configFile);
+    return [this.#socket.problem, rival].filter((problem) => problem !== undefined);
+  }
+
+  #configure(path: string): void {
+    const written = writeCniConfiguration(path, { agentSocket: this.#options.socket });
+    if (written) this.#options.log.info({ path }, 'wrote the CNI configuration');
+  }
+}
+
+/** Runtimes take the first file of the folder, by name. */
+function configurationBefore(configFile: string): string | undefined {
+  const folder = dirname(configFile);
+  const files = configurationsIn(folder);
+  if (!files.includes(basename(configFile))) return `${configFile} is missing, it is written again within 10 s`;
+  const [first] = files;
+  return first === basename(configFile)
+    ? undefined
+    : `runtimes use ${folder}/${first}, which comes before ours: remove it, then restart the pods that it has connected`;
+}
+
+function configurationsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => /\.(conf|conflist|json)$/.test(name))
+      .sort();
+  } catch {
+    return []; // The folder itself is gone; writing makes it again.
+  }
+}
