@@ -45,7 +45,7 @@ enum drop_reason {
 	DROP_REASON_NAT_UNSUPPORTED = 23,
 	/* The kernel's routes say unreachable, prohibit or blackhole. */
 	DROP_REASON_NO_ROUTE = 24,
-	/* The same where it must be translated: its replies would not find back. */
+	/* Its connection could not be remembered, and it must be translated: its replies would not find back. */
 	DROP_REASON_NOT_TRACKED = 25,
 	DROP_REASON_MAX = 26,
 };
