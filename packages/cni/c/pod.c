@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SO_NETNS_COOKIE
@@ -198,6 +199,44 @@ static bool write_settings(const struct attachment *attachment, struct failure *
 	       write_setting(attachment->pod_name, "accept_dad", "0", failure);
 }
 
+struct search {
+	const struct in6_addr *address;
+	bool found;
+};
+
+static void visit_local_route(struct nlmsghdr *message, void *context)
+{
+	struct rtmsg *route = NLMSG_DATA(message);
+	struct search *search = context;
+	int left = (int)RTM_PAYLOAD(message);
+
+	if (message->nlmsg_type != RTM_NEWROUTE || route->rtm_type != RTN_LOCAL)
+		return;
+	for (struct rtattr *value = RTM_RTA(route); RTA_OK(value, left); value = RTA_NEXT(value, left))
+		if (value->rta_type == RTA_DST && !memcmp(RTA_DATA(value), search->address, sizeof(*search->address)))
+			search->found = true;
+}
+
+#define READY_ATTEMPTS 1000
+#define READY_PAUSE_NS 1000000
+
+/*
+ * The kernel takes packets for an IPv6 address only when a worker of its own has made the address's route, which on a
+ * busy machine takes a while after the address is there (addrconf_dad_work). A pod that has been added can be reached.
+ * Gives up after a second: then the worker is late, not the address wrong.
+ */
+static void await_ipv6(int socket, const struct family_settings *settings)
+{
+	struct timespec pause = {.tv_nsec = READY_PAUSE_NS};
+	struct search search = {.address = &settings->address};
+
+	for (int attempt = 0; attempt < READY_ATTEMPTS; attempt++) {
+		if (netlink_dump(socket, RTM_GETROUTE, AF_INET6, visit_local_route, &search) || search.found)
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
 static bool configure_inside(const struct attachment *attachment, struct pod_facts *facts, struct failure *failure)
 {
 	struct requests requests = {0};
@@ -227,6 +266,8 @@ static bool configure_inside(const struct attachment *attachment, struct pod_fac
 		request_routes(&requests, attachment, &attachment->families[index], facts->pod_ifindex);
 	}
 	error = requests_send(socket, &requests, &action);
+	if (!error && attachment->families[1].family)
+		await_ipv6(socket, &attachment->families[1]);
 	close(socket);
 	if (error)
 		return fail(failure, CNI_IO, "%s in the pod's namespace: %s", action, strerror(error));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { familyOf, type PacketBuilder, packet } from '@sluice/net';
-import { connectNodes, createTestNode, dropsOf, VXLAN_PORT } from '../test/node.ts';
+import { connectNodes, createTestNode, dropsOf, TUNNEL_MTU, VXLAN_PORT } from '../test/node.ts';
 import { tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { capture } from '../test/wire.ts';
 
@@ -129,3 +129,30 @@ test('a pod that speaks VXLAN itself reaches nobody: only nodes choose identity 
   assert.equal(listening.receive(), undefined);
   assert.deepEqual(dropsOf(one), { invalid_tunnel_sender: 2 });
 });
+
+for (const family of ['ipv4', 'ipv6'] as const) {
+  test(`segments stay together through the tunnel, and each fits the wire (${family})`, () => {
+    using one = createTestNode(1);
+    using other = createTestNode(2);
+    connectNodes(one, other);
+    const [client, server] = [one.addPod(10, 1000), other.addPod(10, 2000)];
+    for (const pod of [client, server]) pod.setMtu(TUNNEL_MTU);
+    using wire = capture(other.namespace, other.netlink.links.get('lan0')?.ifindex ?? 0);
+    using listening = tcpServer(server, server.addresses[family], 8080);
+    using sending = tcpSocket(client, familyOf(server.addresses[family]));
+    sending.connect(server.addresses[family], 8080);
+    using accepted = listening.accept();
+    const text = 'abcdefghij'.repeat(6000);
+    sending.send(text);
+    let received = '';
+    while (received.length < text.length) {
+      const part = accepted?.receive();
+      if (part === undefined) break;
+      received += part;
+    }
+    assert.equal(received, text);
+    const longest = Math.max(...wire.frames().map((frame) => frame.byteLength));
+    assert.ok(longest > 3000, `the longest frame has ${longest} bytes`);
+    assert.deepEqual(dropsOf(one), {});
+  });
+}

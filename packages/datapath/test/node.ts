@@ -2,7 +2,7 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { getsockopt, SocketLevel } from '@sluice/ffi';
 import { type Address, type Mac, parseAddress, parseMac, parsePrefix } from '@sluice/net';
-import { type Netlink, openNetlink } from '@sluice/netlink';
+import { type Netlink, openNetlink, routeTable } from '@sluice/netlink';
 import { installationRoot, silentLogger } from '@sluice/runtime';
 import {
   type TemporaryNetworkNamespace,
@@ -141,6 +141,7 @@ export function connectNodes(one: TestNode, other: TestNode): void {
     node.netlink.links.set({ ifindex, up: true });
     node.netlink.addresses.add({ ifindex, address: node.addresses.ipv4, length: 24 });
     node.netlink.addresses.add({ ifindex, address: node.addresses.ipv6, length: 64, noDad: true });
+    awaitAddress(node.netlink, node.addresses.ipv6);
     learnNode(node, peer);
   }
 }
@@ -195,6 +196,7 @@ function createNodeDevices(netlink: Netlink, number: number, router: Families) {
   for (const ifindex of [host, net]) netlink.links.set({ ifindex, up: true });
   netlink.addresses.add({ ifindex: host, address: router.ipv4, length: 32 });
   netlink.addresses.add({ ifindex: host, address: router.ipv6, length: 128, noDad: true });
+  awaitAddress(netlink, router.ipv6);
   for (const prefix of podPrefixes(number)) addPodRoute(netlink, { router }, prefix);
   for (const services of ['10.96.0.0/16', 'fd00:10:96::/112']) addPodRoute(netlink, { router }, parsePrefix(services));
   return { host, net, overlay, hostMac };
@@ -252,6 +254,7 @@ function configurePod(namespace: TemporaryNetworkNamespace, addresses: Families,
   netlink.links.set({ ifindex, up: true });
   netlink.addresses.add({ ifindex, address: addresses.ipv4, length: 32 });
   netlink.addresses.add({ ifindex, address: addresses.ipv6, length: 128, noDad: true });
+  awaitAddress(netlink, addresses.ipv6);
   for (const [router, length, all] of [
     [gateway.ipv4, 32, '0.0.0.0/0'],
     [gateway.ipv6, 128, '::/0'],
@@ -259,6 +262,18 @@ function configurePod(namespace: TemporaryNetworkNamespace, addresses: Families,
     netlink.routes.replace({ destination: { address: router, length }, ifindex });
     netlink.routes.replace({ destination: parsePrefix(all), ifindex, gateway: router });
   }
+}
+
+const looksMax = 2000;
+
+/** Packets for an IPv6 address are taken when a worker of the kernel's has made its route: late on a busy machine. */
+export function awaitAddress(netlink: Netlink, address: Address): void {
+  for (let look = 0; look < looksMax; look += 1) {
+    const local = netlink.routes.list({ table: routeTable.local });
+    if (local.some((route) => route.type === 'local' && route.destination.address === address)) return;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+  }
+  throw new Error(`${address} does not become an address of the namespace`);
 }
 
 function setNodeSysctls(): void {

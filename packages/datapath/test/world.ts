@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { type Address, type Mac, parseAddress, parsePrefix } from '@sluice/net';
 import { openNetlink } from '@sluice/netlink';
 import { type TemporaryNetworkNamespace, temporaryNetworkNamespace } from '@sluice/testing';
-import type { Families, TestNode } from './node.ts';
+import { awaitAddress, type Families, type TestNode } from './node.ts';
 import type { Place } from './sockets.ts';
 
 export interface World extends Disposable, Place {
@@ -94,4 +94,5 @@ function setUp(netlink: TestNode['netlink'], ifindex: number, { ipv4, ipv6 }: Fa
   ] as readonly [Address, number][]) {
     netlink.addresses.add({ ifindex, address, length, noDad: true });
   }
+  awaitAddress(netlink, ipv6);
 }
