@@ -188,6 +188,7 @@ async function tearDownInTime(cluster: Cluster, options: Options, context: Conte
   try {
     const done = await Promise.race([tearDown(cluster, options), late]);
     if (done === 'late') context.err.write(`the test pods are still there: ${next}\n`);
+    else if (context.signal.aborted) context.err.write('interrupted; the test pods are being deleted\n');
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     context.err.write(`the test pods could not be deleted: ${why}; ${next}\n`);

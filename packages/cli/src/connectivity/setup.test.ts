@@ -65,11 +65,17 @@ test('the namespace is made first, and the addresses of pods and services are fo
 });
 
 test('a cluster of one node has it twice, and one that is refused a service goes on without it', async () => {
+  const made: string[] = [];
   const fake = cluster({
     readyNodes: async () => [node('only')],
-    ensure: async (object) => (object.metadata.name === 'only-ipv6' ? 'refused' : 'there'),
+    readyEndpoints: async (_, name) => (name.includes('far') || name.includes('other') ? 0 : 1),
+    ensure: async (object) => {
+      made.push(object.metadata.name);
+      return object.metadata.name === 'only-ipv6' ? 'refused' : 'there';
+    },
   });
   const around = await setUp(fake, await chooseNodes(fake), options());
+  assert.ok(made.includes('host-near') && !('host-far' in around.pods), 'two pods cannot have one port of a host');
   assert.deepEqual(
     around.nodes.map(({ name }) => name),
     ['only', 'only'],

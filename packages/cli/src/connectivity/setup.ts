@@ -3,7 +3,7 @@ import { type Clock, sleep } from '@sluice/runtime';
 import { CommandError } from '../command-error.ts';
 import type { Addresses, Family, Surroundings, WorldServer } from './case.ts';
 import type { Cluster } from './cluster.ts';
-import { type KubernetesObject, type Placement, podPlans, SERVICES, workload } from './workload.ts';
+import { type KubernetesObject, type Placement, podPlans, podsBehind, SERVICES, workload } from './workload.ts';
 
 export interface SetupOptions {
   readonly namespace: string;
@@ -30,14 +30,15 @@ export async function setUp(
   await wait(`namespace ${namespace} is not gone`, async () =>
     (await cluster.namespaceState(namespace)) === 'ending' ? { why: 'it is being deleted' } : { value: true },
   );
-  options.onStep(`pods and services in namespace ${namespace} on ${near.name} and ${far.name}`);
+  const names = near.name === far.name ? `${near.name}, the only node` : `${near.name} and ${far.name}`;
+  options.onStep(`pods and services in namespace ${namespace} on ${names}`);
   const placement = { namespace, image, nodes: [near.name, far.name] } as const;
   const [first, ...others] = workload(placement);
   if (first) await cluster.ensure(first, signal);
   const refused = await ensureAll(cluster, others, signal);
   const [pods, services] = await Promise.all([
     waitForPods(cluster, placement, wait),
-    waitForServices(cluster, namespace, refused, wait),
+    waitForServices(cluster, placement, refused, wait),
   ]);
   return { namespace, nodes, pods, services, world: options.world, hasOutside: options.hasOutside };
 }
@@ -57,7 +58,7 @@ export async function tearDown(
 ): Promise<void> {
   const state = await cluster.namespaceState(namespace);
   if (state === 'absent' || state === 'ending') return;
-  const [first, ...others] = workload({ namespace, image, nodes: ['', ''] });
+  const [first, ...others] = workload({ namespace, image, nodes: ['near', 'far'] });
   const objects = state === 'ours' && first ? [first] : others;
   await Promise.all(objects.map((object) => cluster.remove(object)));
 }
@@ -89,11 +90,14 @@ async function waitForPods(cluster: Cluster, placement: Placement, wait: Wait): 
 
 async function waitForServices(
   cluster: Cluster,
-  namespace: string,
+  placement: Placement,
   refused: ReadonlySet<string>,
   wait: Wait,
 ): Promise<Record<string, Addresses>> {
-  const found = SERVICES.filter(({ name }) => !refused.has(name)).map(async ({ name, endpoints }) => {
+  const { namespace } = placement;
+  const found = SERVICES.filter(({ name }) => !refused.has(name)).map(async (plan) => {
+    const { name } = plan;
+    const endpoints = podsBehind(plan, placement);
     await wait(`service ${namespace}/${name} lacks endpoints`, async () => {
       const ready = await cluster.readyEndpoints(namespace, name);
       return ready >= endpoints ? { value: true } : { why: `its EndpointSlices have ${ready} of ${endpoints}` };

@@ -45,6 +45,10 @@ interface PodPlan {
   readonly privileged: boolean;
 }
 
+const app = (name: string) => ({ app: name });
+const pair = { pair: 'yes' };
+
+/** With one node nothing is elsewhere, and only one pod can have a port of the host's network. */
 export function podPlans({ nodes: [near, far] }: Placement): PodPlan[] {
   const pod = (name: string, node: string): PodPlan => ({
     ...{ name, node, port: PORT, hostNetwork: false, privileged: name === 'packets' },
@@ -56,39 +60,45 @@ export function podPlans({ nodes: [near, far] }: Placement): PodPlan[] {
     pod('client', near),
     pod('packets', near),
     pod('echo-same-node', near),
-    pod('echo-other-node', far),
     host('host-near', near),
-    host('host-far', far),
+    ...(near === far ? [] : [pod('echo-other-node', far), host('host-far', far)]),
   ];
 }
 
-interface ServicePlan {
+function labelsOf({ name }: PodPlan): Readonly<Record<string, string>> {
+  return { ...app(name), ...(PAIR.some((host) => host === `host=${name}`) && pair) };
+}
+
+/** How many pods are behind a service. */
+export function podsBehind({ selector }: ServicePlan, placement: Placement): number {
+  const isSelected = (labels: Readonly<Record<string, string>>) =>
+    Object.entries(selector).every(([name, value]) => labels[name] === value);
+  return podPlans(placement).filter((plan) => isSelected(labelsOf(plan))).length;
+}
+
+export interface ServicePlan {
   readonly name: string;
   readonly selector: Readonly<Record<string, string>>;
-  /** How many pods are behind it. */
-  readonly endpoints: number;
   readonly targetPort?: number;
   readonly more?: Readonly<Record<string, unknown>>;
 }
 
-const app = (name: string) => ({ app: name });
-const pair = { pair: 'yes' };
 const single = (family: 'IPv4' | 'IPv6') => ({ ipFamilyPolicy: 'SingleStack', ipFamilies: [family] });
 
 export const SERVICES: readonly ServicePlan[] = [
   // Pods that are asked to reach themselves.
-  { name: 'client', selector: app('client'), endpoints: 1 },
-  { name: 'packets', selector: app('packets'), endpoints: 1 },
-  { name: 'echo-same-node', selector: app('echo-same-node'), endpoints: 1 },
-  { name: 'echo-other-node', selector: app('echo-other-node'), endpoints: 1 },
-  { name: 'host-far', selector: app('host-far'), endpoints: 1, targetPort: HOST_PORT },
-  { name: 'nobody', selector: app('nobody'), endpoints: 0 },
-  { name: 'closed', selector: app('echo-other-node'), endpoints: 1, targetPort: CLOSED_PORT },
-  { name: 'pair', selector: pair, endpoints: 2 },
-  { name: 'pair-sticky', selector: pair, endpoints: 2, more: { sessionAffinity: 'ClientIP' } },
-  { name: 'headless', selector: pair, endpoints: 2, more: { clusterIP: 'None' } },
-  { name: 'only-ipv4', selector: app('echo-other-node'), endpoints: 1, more: single('IPv4') },
-  { name: 'only-ipv6', selector: app('echo-other-node'), endpoints: 1, more: single('IPv6') },
+  { name: 'client', selector: app('client') },
+  { name: 'packets', selector: app('packets') },
+  { name: 'echo-same-node', selector: app('echo-same-node') },
+  { name: 'echo-other-node', selector: app('echo-other-node') },
+  { name: 'host-far', selector: app('host-far'), targetPort: HOST_PORT },
+  { name: 'nobody', selector: app('nobody') },
+  { name: 'closed', selector: app('echo-other-node'), targetPort: CLOSED_PORT },
+  { name: 'pair', selector: pair },
+  { name: 'pair-sticky', selector: pair, more: { sessionAffinity: 'ClientIP' } },
+  { name: 'headless', selector: pair, more: { clusterIP: 'None' } },
+  { name: 'only-ipv4', selector: app('echo-other-node'), more: single('IPv4') },
+  { name: 'only-ipv6', selector: app('echo-other-node'), more: single('IPv6') },
 ];
 
 /** In the order in which they can be made: the namespace first. */
@@ -129,13 +139,12 @@ function planned({ apiVersion, kind, name, namespace, labels, spec }: Plan): Kub
 
 function pod(plan: PodPlan, { namespace, image }: Placement): KubernetesObject {
   const port = String(plan.port);
-  const isOfPair = PAIR.some((host) => host === `host=${plan.name}`);
   return planned({
     apiVersion: 'v1',
     kind: 'Pod',
     name: plan.name,
     namespace,
-    labels: { app: plan.name, ...(isOfPair && pair) },
+    labels: labelsOf(plan),
     spec: {
       nodeName: plan.node,
       hostNetwork: plan.hostNetwork,

@@ -1,6 +1,7 @@
 /** Names of services, over UDP and TCP. */
-import { absent, type Case, defineCase, type Expectation, protocols, type Surroundings } from '../case.ts';
+import { type Case, defineCase, type Expectation, protocols, type Surroundings } from '../case.ts';
 import { PAIR, SERVICE_PORT } from '../workload.ts';
+import { podAddress, serviceAddress } from './look-up.ts';
 
 const hint =
   'kubectl get pods -n kube-system -l k8s-app=kube-dns; does the pod reach the nameserver of its /etc/resolv.conf?';
@@ -43,15 +44,10 @@ const resolved = (records: readonly string[]): Expectation => ({ outcome: 'resol
 
 const types = { 4: 'A', 6: 'AAAA' } as const;
 
-function serviceRecords({ services }: Surroundings, family: 4 | 6): readonly string[] {
-  const address =
-    services['echo-other-node']?.[family] ?? absent(`services of this cluster have no IPv${family} address`);
-  return [`${types[family]} ${address}`];
-}
+const serviceRecords = (around: Surroundings, family: 4 | 6): readonly string[] => [
+  `${types[family]} ${serviceAddress(around, 'echo-other-node', family)}`,
+];
 
-function podRecords({ pods }: Surroundings, family: 4 | 6): readonly string[] {
-  return PAIR.map((host) => {
-    const address = pods[host.slice('host='.length)]?.[family];
-    return `${types[family]} ${address ?? absent(`pods of this cluster have no IPv${family} address`)}`;
-  });
+function podRecords(around: Surroundings, family: 4 | 6): readonly string[] {
+  return PAIR.map((host) => `${types[family]} ${podAddress(around, host.slice('host='.length), family)}`);
 }

@@ -3,19 +3,27 @@ import type { Address } from '@sluice/net';
 import { absent, type Family, type NodeFacts, type Surroundings, type WorldServer } from '../case.ts';
 
 export function podAddress(around: Surroundings, pod: string, family: Family): Address {
-  return around.pods[pod]?.[family] ?? absent(`pods of this cluster have no IPv${family} address`);
+  const addresses = around.pods[pod] ?? absent(ONE_NODE);
+  return addresses[family] ?? noFamily(family);
 }
 
 export function serviceAddress(around: Surroundings, service: string, family: Family): Address {
-  return around.services[service]?.[family] ?? absent(`services of this cluster have no IPv${family} address`);
+  return around.services[service]?.[family] ?? noFamily(family);
+}
+
+const ONE_NODE = 'only one node is Ready; this takes two';
+
+export function noFamily(family: Family): never {
+  absent(`this cluster has no IPv${family}`);
 }
 
 export function farNode({ nodes: [near, far] }: Surroundings): NodeFacts {
-  return near.name === far.name ? absent('only one node is Ready; this takes two') : far;
+  return near.name === far.name ? absent(ONE_NODE) : far;
 }
 
-export function worldServer({ world }: Surroundings, family: Family): WorldServer {
-  return world[family] ?? absent(`no IPv${family} server outside of the cluster is known: give --world ADDRESS`);
+export function worldServer(around: Surroundings, family: Family): WorldServer {
+  podAddress(around, 'client', family);
+  return around.world[family] ?? absent(`no IPv${family} server outside of the cluster is known: give --world ADDRESS`);
 }
 
 /** On the host's network a pod has the node's host name, whatever that is: its server tells the node it was given. */

@@ -1,7 +1,7 @@
 /** What a machine of the same network may not do. */
 import { absent, type Case, defineCase, type Family, families, OUTSIDE, type Surroundings } from '../case.ts';
 import { HOST_PORT } from '../workload.ts';
-import { podAddress } from './look-up.ts';
+import { noFamily, podAddress } from './look-up.ts';
 
 const hint = 'sluice monitor --type drop on the node: such a packet has a reason of its own';
 /** Where answers to what is not the pod's would arrive: a port for each family, for listeners hear both. */
@@ -20,10 +20,11 @@ function spoofedSource(around: Surroundings, family: Family): Case {
   };
   return defineCase(text, () => {
     if (!around.hasOutside) absent('commands cannot be run outside of the cluster: give --outside COMMAND');
+    const client = podAddress(around, 'client', family);
     const [near] = around.nodes;
     const node = near.addresses.find((address) => address.includes(':') === (family === 6));
-    const target = [node ?? absent(`node ${near.name} has no IPv${family} address`), String(HOST_PORT)];
-    const spoof = ['--source', podAddress(around, 'client', family), '--source-port', String(LISTEN_PORT[family])];
+    const target = [node ?? noFamily(family), String(HOST_PORT)];
+    const spoof = ['--source', client, '--source-port', String(LISTEN_PORT[family])];
     const datagram = ['lab-pod', 'datagram', ...target];
     return [
       {

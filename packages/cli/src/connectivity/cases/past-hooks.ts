@@ -17,7 +17,7 @@ import { PAIR, SERVICE_PORT } from '../workload.ts';
 import { answererOf, farNode, pastHooks, requireNodeOf, seenOf, serviceAddress } from './look-up.ts';
 import { MANY, manyTimes } from './services.ts';
 
-const hint = 'sluice monitor --pod sluice-test/packets on the node shows what became of the packets';
+const hint = 'sluice monitor --type all --pod packets on the node shows what became of the packets; sluice nat list';
 const FROM = 'packets';
 const PORT_TEXT = String(SERVICE_PORT);
 
@@ -99,13 +99,11 @@ function bulk(around: Surroundings, family: Family, protocol: Protocol): Case {
 
 function refusedCases(around: Surroundings, family: Family, protocol: Protocol): Case[] {
   const refused = (name: string, service: string, port: number, summary: string): Case =>
-    defineCase({ name: `past-hooks/${name}/${protocol}/ipv${family}`, summary, hint }, () => [
-      {
-        from: FROM,
-        command: pastHooks(serviceAddress(around, service, family), family, protocol, String(port)),
-        expected: { outcome: 'refused' },
-      },
-    ]);
+    defineCase({ name: `past-hooks/${name}/${protocol}/ipv${family}`, summary, hint }, () => {
+      if (service !== 'nobody') farNode(around);
+      const command = pastHooks(serviceAddress(around, service, family), family, protocol, String(port));
+      return [{ from: FROM, command, expected: { outcome: 'refused' } }];
+    });
   return [
     refused('no-backends', 'nobody', SERVICE_PORT, 'a service without pods refuses at once'),
     refused('no-such-port', 'echo-other-node', SERVICE_PORT + 1, 'a port that the service does not have is refused'),

@@ -63,13 +63,11 @@ function answeredCases(around: Surroundings, family: Family, protocol: Protocol)
 
 function refusedCases(around: Surroundings, family: Family, protocol: Protocol): Case[] {
   const refused = (name: string, service: string, port: number, summary: string): Case =>
-    defineCase({ name: `pod-to-service/${name}/${protocol}/ipv${family}`, summary, hint }, () => [
-      {
-        from: 'client',
-        command: ['client', protocol, serviceAddress(around, service, family), String(port)],
-        expected: { outcome: 'refused' },
-      },
-    ]);
+    defineCase({ name: `pod-to-service/${name}/${protocol}/ipv${family}`, summary, hint }, () => {
+      if (service !== 'nobody') farNode(around);
+      const command = ['client', protocol, serviceAddress(around, service, family), String(port)];
+      return [{ from: 'client', command, expected: { outcome: 'refused' } }];
+    });
   return [
     refused('no-backends', 'nobody', SERVICE_PORT, 'a service without pods refuses at once, it is not silent'),
     refused('no-such-port', 'echo-other-node', SERVICE_PORT + 1, 'a port that the service does not have is refused'),
