@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { untilAgent, untilReady } from './agents.ts';
 import { startClient } from './clients.ts';
-import { configurationRows } from './configuration-maps.ts';
+import { configurationRows, settledRows } from './configuration-maps.ts';
 import { testLab } from './test-lab.ts';
 
 const nodeNames = ['k8s-cp1', 'k8s-cp2', 'k8s-cp3'];
@@ -25,7 +25,7 @@ test('agents killed with -9 at any moment: no connection breaks, no new one fail
   const [web4 = '', web6 = ''] = addresses.split(' ');
   const nodes = nodeNames.map((name) => lab.layout.node(name));
   await Promise.all(nodes.map((node) => untilReady(node)));
-  const before = nodes.map(configurationRows);
+  const before = await settledRows(nodes);
   const clients = [
     startClient(lab, 'near', ['tcp', web4, '--stream']),
     startClient(lab, 'far', ['tcp', web6, '--stream']),

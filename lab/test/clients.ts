@@ -14,6 +14,8 @@ export interface Client {
 export interface ClientOptions {
   /** Between two requests; default 5. */
   readonly intervalMs?: number;
+  /** Default 80. */
+  readonly port?: number;
   /** Of each line when it comes: a failure, or the summary. */
   readonly onLine?: (line: string) => void;
 }
@@ -24,11 +26,11 @@ export function startClient(
   lab: TestLab,
   podName: string,
   words: readonly [protocol: string, address: string, ...options: string[]],
-  { intervalMs = 5, onLine = () => undefined }: ClientOptions = {},
+  { intervalMs = 5, port = 80, onLine = () => undefined }: ClientOptions = {},
 ): Client {
   const [protocol, address, ...options] = words;
   const pace = ['--count', '0', '--interval', String(intervalMs), '--quiet'];
-  const command = ['client', protocol, address, '80', ...pace, ...options];
+  const command = ['client', protocol, address, String(port), ...pace, ...options];
   const args = ['lab', 'exec', '--name', lab.name, podName, '--', ...command];
   const child = spawn(sluice, args, { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
   const lines: string[] = [];

@@ -1,4 +1,7 @@
+import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { BpfMap, type MapDescriptor, openMap } from '@sluice/bpf';
 import {
   backendsMap,
@@ -22,6 +25,21 @@ export function configurationRows(node: NodeLayout): Record<string, string[]> {
     slots: textOf(slots),
     ...Object.fromEntries(wholeMaps.map((descriptor) => [descriptor.name, textOf(read(node, descriptor as never))])),
   };
+}
+
+const settledMs = 1_000;
+const settleTimeoutMs = 30_000;
+
+/** The rows of each node once they stay as they are: nodes learn of each other's pods a moment after these are ready. */
+export async function settledRows(nodes: readonly NodeLayout[]): Promise<Record<string, string[]>[]> {
+  const deadline = performance.now() + settleTimeoutMs;
+  for (let before = nodes.map(configurationRows); performance.now() < deadline; ) {
+    await delay(settledMs);
+    const rows = nodes.map(configurationRows);
+    if (isDeepStrictEqual(rows, before)) return rows;
+    before = rows;
+  }
+  return assert.fail(`the maps do not come to rest within ${settleTimeoutMs} ms`);
 }
 
 function read<Key, Value>(node: NodeLayout, descriptor: MapDescriptor<Key, Value>): [Key, Value][] {

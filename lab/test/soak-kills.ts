@@ -18,7 +18,7 @@ import { installationRoot } from '@sluice/runtime';
 import { labCgroup, processesIn } from '../src/host/cgroup.ts';
 import { untilReady } from './agents.ts';
 import { type Client, startClient } from './clients.ts';
-import { configurationRows } from './configuration-maps.ts';
+import { configurationRows, settledRows } from './configuration-maps.ts';
 import { type TestLab, testLab } from './test-lab.ts';
 
 const options = readOptions();
@@ -55,7 +55,7 @@ async function soak(): Promise<boolean> {
   const addresses = await lab.must('kubectl', 'get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIPs[*]}');
   const nodes = ['k8s-cp1', 'k8s-cp2', 'k8s-cp3'].map((name) => lab.layout.node(name));
   await Promise.all(nodes.map((node) => untilReady(node)));
-  const before = nodes.map(configurationRows);
+  const before = await settledRows(nodes);
   const clients = startClients(lab, addresses.split(' '));
   using _running = new DisposableStack();
   for (const watched of watches) _running.use(watchChanges(lab, watched));
