@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { installationRoot } from '@sluice/runtime';
 import { lanName } from '../src/topology.ts';
+import { untilAgent, untilReady } from './agents.ts';
 import { testLab } from './test-lab.ts';
 
 const lab = testLab();
@@ -161,6 +162,42 @@ test('a readiness probe is asked from the node: a pod that listens is ready, one
   const unready = JSON.parse(await kubectl('get', 'pod', '-n', 'elsewhere', 'elsewhere', '-o', 'json'));
   assert.equal(unready.status.conditions.find(({ type }: { type: string }) => type === 'Ready').status, 'False');
 });
+
+test('describe tells what of a pod and a service is not served, once, also after the agent was started anew', async () => {
+  await kubectl('create', 'namespace', 'unserved');
+  const ports = [{ containerPort: 8080, hostPort: 8088 }];
+  const spec = { containers: [{ name: 'held', image: 'sluice-lab/client', ports }] };
+  await kubectl('run', 'held', '-n', 'unserved', '--image=x', `--overrides=${JSON.stringify({ spec })}`);
+  await kubectl('create', 'service', 'nodeport', 'outer', '-n', 'unserved', '--tcp=80', '--node-port=30080');
+  await untilEvent('unserved', 'HostPortNotServed');
+  await untilEvent('unserved', 'NotServed');
+  const describe = (what: string) => kubectl('describe', '-n', 'unserved', what);
+  assert.match(
+    await describe('pod/held'),
+    /Warning +HostPortNotServed +\S+ +sluice-agent +host ports are not served yet: \*:8088\/TCP for port 8080/,
+  );
+  assert.match(
+    await describe('service/outer'),
+    /Warning +NotServed +\S+ +sluice-operator +NodePort frontends are not served yet: \*:30080\/TCP/,
+  );
+  const node = lab.layout.node(
+    await kubectl('get', 'pod', 'held', '-n', 'unserved', '-o', 'jsonpath={.spec.nodeName}'),
+  );
+  const killed = await untilAgent(node);
+  process.kill(killed, 'SIGKILL');
+  await untilReady(node, killed);
+  const counted = ['get', 'events', '-n', 'unserved', '--field-selector', 'reason=HostPortNotServed', '-o'];
+  await untilTrue(
+    'the new agent raises the count',
+    async () => (await kubectl(...counted, 'jsonpath={.items[0].count}')) === '2',
+  );
+  assert.equal((await kubectl(...counted, 'name')).trim().split('\n').length, 1);
+});
+
+async function untilTrue(what: string, look: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  while (!(await look())) if (performance.now() > deadline) assert.fail(`${what}: not after 30 s`);
+}
 
 async function untilEvent(namespace: string, reason: string): Promise<void> {
   const deadline = performance.now() + 30_000;
