@@ -5,7 +5,9 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Link } from '@sluice/bpf';
+import { BpfMap, Link, openMap } from '@sluice/bpf';
+import { netnsEndpointsMap } from '@sluice/datapath';
+import { inNetworkNamespace } from '@sluice/ffi';
 import { openNetlink } from '@sluice/netlink';
 import { installationRoot } from '@sluice/runtime';
 import { temporaryNetworkNamespace } from '@sluice/testing';
@@ -188,6 +190,57 @@ test(
     assert.equal((await cni(node)).state, 'ok');
   },
 );
+
+test('forwarding and filters that somebody switches are switched back within a moment', options, async () => {
+  await using node = agentNode();
+  await node.start();
+  using netlink = openNetlink({ namespace: node.netns });
+  assert.ok(netlink.links.get('sluice_host'));
+  for (const [setting, good, bad] of [
+    ['net/ipv4/ip_forward', '1', '0'],
+    ['net/ipv6/conf/all/forwarding', '1', '0'],
+    ['net/ipv4/conf/sluice_host/rp_filter', '0', '1'],
+  ] as const) {
+    const path = join('/proc/sys', setting);
+    const now = () => inNetworkNamespace(node.netns, () => readFileSync(path, 'utf8').trim());
+    assert.equal(now(), good, setting);
+    inNetworkNamespace(node.netns, () => writeFileSync(path, bad));
+    await until(() => now() === good, 3_000);
+  }
+});
+
+test('a device that is gone, or has another name, is told', options, async () => {
+  await using node = agentNode();
+  await node.start('devices: [eno1]');
+  assert.equal(await whyDegraded(node, 'nodes'), '');
+  using netlink = openNetlink({ namespace: node.netns });
+  const { ifindex = 0 } = netlink.links.get('eno1') ?? {};
+  netlink.links.set({ ifindex, name: 'lan0' });
+  await until(
+    async () => /devices names eno1, which no device is called/.test(await whyDegraded(node, 'nodes')),
+    3_000,
+  );
+  netlink.links.delete(ifindex);
+  await until(
+    async () => /10\.10\.30\.101 of Node k8s-cp1 is on no device/.test(await whyDegraded(node, 'nodes')),
+    3_000,
+  );
+});
+
+test('a map that is nearly full is told before it refuses anything', options, async () => {
+  await using node = agentNode();
+  await node.start();
+  assert.equal(await whyDegraded(node, 'maps'), '');
+  using pinned = BpfMap.openPinned(join(node.bpffs, 'sluice/maps/netns_endpoints'));
+  const map = openMap(pinned, netnsEndpointsMap);
+  const row = { endpointId: 1, identity: 1, ipv4: undefined, ipv6: undefined };
+  const full = Math.ceil(0.9 * pinned.info.maxEntries);
+  map.updateBatch(Array.from({ length: full }, (_, index) => [BigInt(1_000_000 + index), row] as const));
+  assert.match(
+    await whyDegraded(node, 'maps'),
+    new RegExp(`netns_endpoints has ${full} of ${pinned.info.maxEntries} entries`),
+  );
+});
 
 function readOnlyFolder(path: string): Disposable {
   command('mount', '--bind', path, path);

@@ -88,6 +88,8 @@ export interface StatusReport {
       readonly name: string;
       readonly successCount: number;
       readonly failureCount: number;
+      /** 0 while the last run went well; times tell nothing of that, for somebody may set the clock. */
+      readonly consecutiveFailures: number;
       readonly lastSuccessAt: number | undefined;
       readonly lastFailureAt: number | undefined;
       readonly lastError: string | undefined;

@@ -83,6 +83,7 @@ export const statusAnswer = record<StatusReport>({
         name: text,
         successCount: number,
         failureCount: number,
+        consecutiveFailures: number,
         lastSuccessAt: optional(number),
         lastFailureAt: optional(number),
         lastError: optional(text),

@@ -126,6 +126,19 @@ test('a degraded module makes status end with 1 and names it', async () => {
   assert.match(out, /overlay: Degraded: sluice_vxlan is gone/);
 });
 
+test('a controller that fails is named whatever the clock was set to meanwhile, and one that has recovered is not', async () => {
+  const controller = { successCount: 1, failureCount: 1, lastSuccessAt: 2_000, lastFailureAt: 1_000 };
+  const list = [
+    { ...controller, name: 'failing', consecutiveFailures: 1, lastError: 'no route' },
+    { ...controller, name: 'well', consecutiveFailures: 0, lastError: 'long ago', lastFailureAt: 3_000 },
+  ];
+  using server = await agent({ '/status': { ...status, controllers: { total: 2, healthy: 1, list } } });
+  const { out, exitCode } = await sluice(['status', '--socket', server.socket]);
+  assert.equal(exitCode, 1);
+  assert.match(out, /^Controller Status: +1\/2 healthy\n +failing: no route\nCluster/m);
+  assert.match(out, /^Sluice: +Degraded /m);
+});
+
 test('status --wait waits until it is known of every node whether it can be reached', async () => {
   const [node] = status.nodes;
   const unknown = { ...status, nodes: [{ ...node, state: 'unknown' }] };

@@ -36,7 +36,10 @@ function summary(report: StatusReport, now: number): Pair[] {
     ['Kubernetes APIs', JSON.stringify(report.kubernetes.watches.map((watch) => watch.kind))],
     ['KubeProxyReplacement', proxyReplacement(report)],
     ['CNI', withReason(report.cni.state, report.cni.why)],
-    ['Sluice', `Ok   ${report.version}   up ${formatAge((now - report.startedAt) / 1000)}`],
+    [
+      'Sluice',
+      `${isHealthy(report) ? 'Ok' : 'Degraded'}   ${report.version}   up ${formatAge((now - report.startedAt) / 1000)}`,
+    ],
     ...report.ipam.map(
       (pool): Pair => [
         'IPAM',
@@ -123,10 +126,7 @@ function foreignRules(report: StatusReport): string {
 
 function failing(report: StatusReport): Pair[] {
   return report.controllers.list
-    .filter(
-      (controller) =>
-        controller.lastError !== undefined && (controller.lastFailureAt ?? 0) > (controller.lastSuccessAt ?? 0),
-    )
+    .filter((controller) => controller.consecutiveFailures > 0)
     .map((controller): Pair => ['', `${controller.name}: ${controller.lastError}`]);
 }
 
