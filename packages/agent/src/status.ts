@@ -54,6 +54,7 @@ export function statusReport(agent: Agent): StatusReport {
     modules: moduleReports(agent, { links, maps }),
     maps,
     ...foreignRules({ procPath: options.proc }),
+    ...agent.foreignPrograms(),
     nodes: agent.reachability.report(),
     ...counterReport(agent),
     kernelDropsMissed: Number(agent.kernelDrops.drops?.missed() ?? 0n),

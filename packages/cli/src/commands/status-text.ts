@@ -51,6 +51,7 @@ function summary(report: StatusReport, now: number): Pair[] {
     ['Attach Mode', report.attachMode],
     ['Masquerading', masquerading(report)],
     ['iptables and nftables', foreignRules(report)],
+    ...foreignPrograms(report),
   ];
 }
 
@@ -122,6 +123,16 @@ function foreignRules(report: StatusReport): string {
   if (report.foreignRulesUnknown !== undefined) return `unknown: ${report.foreignRulesUnknown}`;
   if (report.foreignRules.length === 0) return '0 rules on this node';
   return report.foreignRules.map((rule) => `${counted(rule.count, `${rule.kind} rule`)} of ${rule.owner}`).join(', ');
+}
+
+function foreignPrograms({ foreignPrograms, foreignProgramsUnknown }: StatusReport): Pair[] {
+  const label = 'Other BPF programs';
+  if (foreignProgramsUnknown !== undefined) return [[label, `unknown: ${foreignProgramsUnknown}`]];
+  if (foreignPrograms.length === 0) return [[label, '0 at our hooks']];
+  return [
+    [label, `${counted(foreignPrograms.length, 'program')} at our hooks`],
+    ...foreignPrograms.map(({ name, id, hook, place }): Pair => ['', `${name} (id ${id}) at ${hook}, ${place}`]),
+  ];
 }
 
 function failing(report: StatusReport): Pair[] {
