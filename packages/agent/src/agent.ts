@@ -23,6 +23,8 @@ import { agentAnswers, agentStreams } from './answers.ts';
 import { ApiFacts } from './api-facts.ts';
 import { CniPart } from './cni-part.ts';
 import { Connections } from './connections.ts';
+import { type ForeignPrograms, foreignPrograms, foreignProgramsAt } from './foreign/foreign-programs.ts';
+import { hookedDevices } from './hooked-devices.ts';
 import { KernelDropsPart } from './kernel-drops.ts';
 import { type Kubernetes, kubernetes } from './kubernetes.ts';
 import { LastingSocket } from './lasting-socket.ts';
@@ -143,7 +145,14 @@ export class Agent {
       kernelReason: (reason, name) =>
         this.kernelDrops.drops?.describe(reason, name) ?? { text: `kernel reason ${reason}`, hint: '' },
       endpointName: nameEndpoints(this),
+      othersAt: foreignProgramsAt(() => this.foreignPrograms(), clock),
     });
+  }
+
+  foreignPrograms(): ForeignPrograms {
+    const { own, shared } = hookedDevices(this.nodes, this.endpoints);
+    const ifindexes = new Set([...own, ...shared]);
+    return foreignPrograms({ datapath: this.datapath, netlink: this.#netlink, ifindexes });
   }
 
   /** Resolves when everything runs; rejects when it cannot. */

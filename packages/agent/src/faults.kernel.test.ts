@@ -5,13 +5,15 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Link } from '@sluice/bpf';
+import { AttachType, attachCgroup, attachTcx, BpfMap, Link, openMap } from '@sluice/bpf';
+import { netnsEndpointsMap } from '@sluice/datapath';
+import { AddressFamily, close, inNetworkNamespace, internetAddress, SocketType, sendto, socket } from '@sluice/ffi';
 import { openNetlink } from '@sluice/netlink';
 import { installationRoot } from '@sluice/runtime';
 import { temporaryNetworkNamespace } from '@sluice/testing';
 import { type AgentNode, agentNode, ownNode } from '../test/agent-process.ts';
-import { foreignClassifier, Verdict } from '../test/foreign-program.ts';
-import type { StatusReport, TableReport } from './report.ts';
+import { attachForeignXdp, foreignClassifier, foreignConnect, Verdict } from '../test/foreign-program.ts';
+import type { MonitorEvent, StatusReport, TableReport } from './report.ts';
 
 const needed = ['dist/bin/sluice-cni', 'bpf/build/pod.o'].filter((path) => !existsSync(join(installationRoot(), path)));
 const options = { skip: needed.length > 0 && `not built: ${needed.join(', ')}; npm run build makes it` };
@@ -48,6 +50,64 @@ test("another's program in one of our links is told, and ours takes its place ag
   for (const name of ['overlay', 'host', 'pod_\\w+'])
     assert.match(told, new RegExp(`${name}: it runs program ${id}, which is not ours`));
   await untilWell(node, 'datapath');
+});
+
+test(
+  'programs of others at our hooks are told with their place, and by name when they drop; ours still run',
+  options,
+  async () => {
+    await using node = agentNode();
+    using pod = temporaryNetworkNamespace();
+    await node.start();
+    await addPod(node, pod.path);
+    const others = async () => ((await node.get('/status')) as StatusReport).foreignPrograms;
+    assert.deepEqual(await others(), []);
+    using netlink = openNetlink({ namespace: node.netns });
+    const device = netlink.links.list().find(({ name }) => name.startsWith('slc'));
+    const { ifindex = 0, name } = device ?? {};
+    const at = { ifindex, hook: 'ingress', place: 'before' } as const;
+    using passing = foreignClassifier('passing', Verdict.next);
+    using dropping = foreignClassifier('dropping', Verdict.drop);
+    {
+      using _before = inNetworkNamespace(node.netns, () => attachTcx({ ...at, program: passing }));
+      const [told, ...more] = await others();
+      const { id } = passing.info();
+      assert.deepEqual(
+        [told, more],
+        [{ hook: `ingress of ${name}`, device: name, id, name: 'passing', place: 'before ours' }, []],
+      );
+      inNetworkNamespace(pod.path, sendToNobody);
+      await until(async () => (await dropReasons(node)).includes('stale or unroutable address'), 2_000);
+      assert.equal(await whyDegraded(node, 'datapath'), '');
+    }
+    using _before = inNetworkNamespace(node.netns, () => attachTcx({ ...at, program: dropping }));
+    inNetworkNamespace(pod.path, sendToNobody);
+    await until(
+      async () => (await dropReasons(node)).some((reason) => /by another program at ingress/.test(reason)),
+      2_000,
+    );
+    const events = (await node.get('/events?last=20')) as readonly MonitorEvent[];
+    assert.match(
+      JSON.stringify(events),
+      new RegExp(`dropping \\(id ${dropping.info().id}, ingress of ${name}, before ours\\)`),
+    );
+  },
+);
+
+test("a program of somebody else at the node's cgroup and one at XDP are told", options, async () => {
+  await using node = agentNode();
+  await node.start();
+  using connect = foreignConnect('connect_other');
+  using _link = attachCgroup({ program: connect, cgroup: node.cgroup, attachType: AttachType.cgroupInet4Connect });
+  attachForeignXdp(node.netns, 'eno1', 'xdp_other');
+  const { foreignPrograms } = (await node.get('/status')) as StatusReport;
+  assert.deepEqual(
+    foreignPrograms.map(({ hook, name, place }) => [hook, name, place]),
+    [
+      ['XDP of eno1', 'xdp_other', 'before ours'],
+      ["connect4 of the node's cgroup", 'connect_other', 'after ours'],
+    ],
+  );
 });
 
 test("a pod's device that somebody takes down or renames is put right within a moment", options, async () => {
@@ -188,6 +248,68 @@ test(
     assert.equal((await cni(node)).state, 'ok');
   },
 );
+
+test('forwarding and filters that somebody switches are switched back within a moment', options, async () => {
+  await using node = agentNode();
+  await node.start();
+  using netlink = openNetlink({ namespace: node.netns });
+  assert.ok(netlink.links.get('sluice_host'));
+  for (const [setting, good, bad] of [
+    ['net/ipv4/ip_forward', '1', '0'],
+    ['net/ipv6/conf/all/forwarding', '1', '0'],
+    ['net/ipv4/conf/sluice_host/rp_filter', '0', '1'],
+  ] as const) {
+    const path = join('/proc/sys', setting);
+    const now = () => inNetworkNamespace(node.netns, () => readFileSync(path, 'utf8').trim());
+    assert.equal(now(), good, setting);
+    inNetworkNamespace(node.netns, () => writeFileSync(path, bad));
+    await until(() => now() === good, 3_000);
+  }
+});
+
+test('a device that is gone, or has another name, is told', options, async () => {
+  await using node = agentNode();
+  await node.start('devices: [eno1]');
+  assert.equal(await whyDegraded(node, 'nodes'), '');
+  using netlink = openNetlink({ namespace: node.netns });
+  const { ifindex = 0 } = netlink.links.get('eno1') ?? {};
+  netlink.links.set({ ifindex, name: 'lan0' });
+  await until(
+    async () => /devices names eno1, which no device is called/.test(await whyDegraded(node, 'nodes')),
+    3_000,
+  );
+  netlink.links.delete(ifindex);
+  await until(
+    async () => /10\.10\.30\.101 of Node k8s-cp1 is on no device/.test(await whyDegraded(node, 'nodes')),
+    3_000,
+  );
+});
+
+test('a map that is nearly full is told before it refuses anything', options, async () => {
+  await using node = agentNode();
+  await node.start();
+  assert.equal(await whyDegraded(node, 'maps'), '');
+  using pinned = BpfMap.openPinned(join(node.bpffs, 'sluice/maps/netns_endpoints'));
+  const map = openMap(pinned, netnsEndpointsMap);
+  const row = { endpointId: 1, identity: 1, ipv4: undefined, ipv6: undefined };
+  const full = Math.ceil(0.9 * pinned.info.maxEntries);
+  map.updateBatch(Array.from({ length: full }, (_, index) => [BigInt(1_000_000 + index), row] as const));
+  assert.match(
+    await whyDegraded(node, 'maps'),
+    new RegExp(`netns_endpoints has ${full} of ${pinned.info.maxEntries} entries`),
+  );
+});
+
+/** From a pod: an address of its node that no pod has. */
+function sendToNobody(): void {
+  const fd = socket(AddressFamily.INET, SocketType.DGRAM);
+  sendto(fd, Buffer.from('anybody?'), internetAddress(Uint8Array.of(10, 244, 0, 200), 9));
+  close(fd);
+}
+
+async function dropReasons(node: AgentNode): Promise<string[]> {
+  return ((await node.get('/status')) as StatusReport).drops.map(({ reason }) => reason);
+}
 
 function readOnlyFolder(path: string): Disposable {
   command('mount', '--bind', path, path);

@@ -3,6 +3,7 @@ import type { Endpoints } from '@sluice/endpoint';
 import type { NodesFeature } from '@sluice/nodes';
 import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
 import { type Controllers, reconciler } from '@sluice/state';
+import { hookedDevices } from './hooked-devices.ts';
 import type { State } from './report.ts';
 
 export interface KernelDropsOptions {
@@ -84,13 +85,10 @@ export class KernelDropsPart implements LifecyclePart {
 
   /** Ours, and those that others use, too: by ifindex as text. */
   #devices(): ReadonlyMap<string, number> {
-    const { facts, devices } = this.#options.nodes();
-    const own = facts ? [facts.hostIfindex, facts.netIfindex, facts.overlayIfindex] : [];
-    const pods = this.#options.endpoints()?.table.list() ?? [];
-    const shared = devices.list().filter((device) => device.selected);
+    const { own, shared } = hookedDevices(this.#options.nodes(), this.#options.endpoints());
     return new Map([
-      ...shared.map(({ ifindex }) => [String(ifindex), KernelDeviceFlag.Shared] as const),
-      ...[...own, ...pods.map((row) => row.hostIfindex)].map((ifindex) => [String(ifindex), 0] as const),
+      ...shared.map((ifindex) => [String(ifindex), KernelDeviceFlag.Shared] as const),
+      ...own.map((ifindex) => [String(ifindex), 0] as const),
     ]);
   }
 }

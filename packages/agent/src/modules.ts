@@ -6,7 +6,10 @@ import type { StatusReport } from './report.ts';
 type ModuleReport = StatusReport['modules'][number];
 
 /** Each part of the agent: works, is off and why, or works only in part and why. */
-export function moduleReports(agent: Agent, links: readonly LinkStatus[]): ModuleReport[] {
+export function moduleReports(
+  agent: Agent,
+  { links, maps }: { readonly links: readonly LinkStatus[]; readonly maps: StatusReport['maps'] },
+): ModuleReport[] {
   return [
     datapathModule(agent, links),
     nodesModule(agent),
@@ -15,6 +18,7 @@ export function moduleReports(agent: Agent, links: readonly LinkStatus[]): Modul
     endpointsModule(agent),
     identitiesModule(agent),
     servicesModule(agent),
+    mapsModule(maps),
     conntrackModule(agent),
     kernelDropsModule(agent),
     ...reconcilerModules(agent),
@@ -44,7 +48,7 @@ function datapathModule(agent: Agent, links: readonly LinkStatus[]): ModuleRepor
 
 function nodesModule({ nodes }: Agent): ModuleReport {
   const problems = nodes.nodes.list().flatMap((node) => node.problems.map((problem) => `${node.name}: ${problem}`));
-  return judged('nodes', nodes.problem ?? problems.join('; '));
+  return judged('nodes', nodes.problem ?? [...problems, ...nodes.contradictions].join('; '));
 }
 
 function addressesModule({ addressConflicts }: Agent): ModuleReport {
@@ -97,6 +101,17 @@ function servicesModule({ loadBalancer, values, nodes }: Agent): ModuleReport {
 }
 
 const linksNamedMax = 10;
+
+const fillMax = 0.9;
+
+/** Of those that refuse new entries; conntrack has a module of its own. */
+function mapsModule(maps: StatusReport['maps']): ModuleReport {
+  const full = maps.flatMap(({ name, type, entries, maxEntries }) => {
+    if (entries === undefined || maxEntries === 0 || type.includes('lru') || name === 'conntrack') return [];
+    return entries < fillMax * maxEntries ? [] : [`${name} has ${entries} of ${maxEntries} entries`];
+  });
+  return judged('maps', full.length > 0 ? `${full.join(', ')}; beyond that new ones are refused` : undefined);
+}
 
 function conntrackModule({ connections }: Agent): ModuleReport {
   return judged('conntrack', connections.problem);

@@ -22,6 +22,8 @@ export interface NamingOptions {
   readonly interfaceOf: (ifindex: number) => string;
   /** Of the running kernel's own reasons. */
   readonly kernelReason: (reason: number, functionName: string) => DropReasonText;
+  /** Programs of others at a device, or empty. */
+  readonly othersAt: (device: string) => string;
   /** `namespace/pod` of an endpoint, or empty. */
   readonly endpointName: (id: number) => string;
 }
@@ -64,7 +66,8 @@ function programEvent(drop: PacketDrop, { nameOf, interfaceOf }: NamingOptions):
 }
 
 /** The kernel knows no identities; who it was is read from the packet. */
-function kernelEvent(drop: KernelDrop, { nameOf, kernelReason, endpointName }: NamingOptions): MonitorDrop {
+function kernelEvent(drop: KernelDrop, options: NamingOptions): MonitorDrop {
+  const { nameOf, kernelReason, endpointName } = options;
   const { text, hint } = kernelReason(drop.reason, drop.functionName);
   const packet = parsePacket(drop.packet, { start: drop.start });
   const ip = packet.ipv4 ?? packet.ipv6;
@@ -75,7 +78,7 @@ function kernelEvent(drop: KernelDrop, { nameOf, kernelReason, endpointName }: N
     type: 'drop',
     at: drop.at,
     reason: text,
-    hint,
+    hint: isOfAnotherProgram(text) ? options.othersAt(drop.device) || hint : hint,
     direction: 'kernel',
     tracePoint: drop.functionName,
     source: nameOrText(ip?.source),
@@ -92,6 +95,9 @@ function kernelEvent(drop: KernelDrop, { nameOf, kernelReason, endpointName }: N
     length: drop.packetLength,
   };
 }
+
+/** TC_INGRESS, TC_EGRESS and XDP, in the words of the datapath. */
+const isOfAnotherProgram = (reason: string): boolean => /by (another program|an XDP program)/.test(reason);
 
 function traceEvent(trace: ConnectionTrace, { nameOf, interfaceOf }: NamingOptions): MonitorTrace {
   const { source, destination, packets, bytes } = trace;

@@ -61,6 +61,7 @@ const unknown = {
   nameOf: () => '',
   interfaceOf: () => '',
   kernelReason: () => ({ text: '', hint: '' }),
+  othersAt: () => '',
   endpointName: () => '',
 };
 
@@ -71,6 +72,7 @@ function shown(event: PacketDrop | KernelDrop): MonitorDrop | undefined {
     nameOf,
     interfaceOf: () => 'slc0123456789',
     kernelReason: (reason, functionName) => ({ text: `reason ${reason} in ${functionName}`, hint: 'look there' }),
+    othersAt: () => '',
     endpointName: (id) => (id === 9 ? 'shop/client' : ''),
   });
   using following = monitor.follow(everything, (line) => void seen.push(line));
@@ -104,6 +106,18 @@ test('inside a pod its interface is named with the pod, and a packet without a f
   const event = shown(kernelDrop({ device: 'eth0', endpointId: 9, start: 'ip', packet: bytes }));
   assert.equal(event?.interface, 'eth0 in shop/client');
   assert.match(event?.packet ?? '', /10\.244\.0\.5.* > 10\.96\.0\.9.*UDP/);
+});
+
+test("what another's program dropped names the programs of others at that device", () => {
+  const monitor = createMonitor({
+    ...unknown,
+    kernelReason: () => ({ text: 'dropped by another program at ingress', hint: 'not ours' }),
+    othersAt: (device) => (device === 'slc01' ? 'fw (id 7, ingress of slc01, before ours)' : ''),
+  });
+  const hints: string[] = [];
+  using _following = monitor.follow(everything, (event) => void (event.type === 'drop' && hints.push(event.hint)));
+  for (const device of ['slc01', 'eth1']) monitor.onEvent(kernelDrop({ device }));
+  assert.deepEqual(hints, ['fw (id 7, ingress of slc01, before ours)', 'not ours']);
 });
 
 test('who left is sent nothing', () => {

@@ -14,7 +14,7 @@ export interface NodeReachabilityOptions {
 
 const probeIntervalMs = 5_000;
 /** Addresses asked in a round; the nodes beyond stay "unknown". */
-const probesMax = 256;
+const probesMax = 1024;
 const unknown: Reachability = { state: 'unknown', roundTripMs: undefined };
 
 /** Whether the other nodes answer, at their own addresses and through the tunnel. */
@@ -71,13 +71,11 @@ export class NodeReachability implements LifecyclePart {
   }
 }
 
-/** Its own address, and its router's, which answers through the tunnel. */
+/** Its own addresses, and its router's, which answer through the tunnel: one family may fail alone. */
 function targetsOf(node: NodeRow): { address: Address; what: string }[] {
-  const [address] = node.addresses;
-  const [router] = node.routerAddresses;
   return [
-    ...(address ? [{ address, what: 'the node' }] : []),
-    ...(router ? [{ address: router, what: 'through the tunnel' }] : []),
+    ...node.addresses.map((address) => ({ address, what: 'the node' })),
+    ...node.routerAddresses.map((address) => ({ address, what: 'through the tunnel' })),
   ];
 }
 

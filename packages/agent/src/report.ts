@@ -88,6 +88,8 @@ export interface StatusReport {
       readonly name: string;
       readonly successCount: number;
       readonly failureCount: number;
+      /** 0 while the last run went well; times tell nothing of that, for somebody may set the clock. */
+      readonly consecutiveFailures: number;
       readonly lastSuccessAt: number | undefined;
       readonly lastFailureAt: number | undefined;
       readonly lastError: string | undefined;
@@ -103,6 +105,17 @@ export interface StatusReport {
   }[];
   /** Why the rules could not be counted, if so: then nothing is claimed about them. */
   readonly foreignRulesUnknown: string | undefined;
+  /** BPF programs of others where our packets and sockets come by, in their order. */
+  readonly foreignPrograms: readonly {
+    readonly hook: string;
+    /** Undefined: the hook is a cgroup's. */
+    readonly device: string | undefined;
+    readonly id: number;
+    readonly name: string;
+    readonly place: 'before ours' | 'after ours' | 'alone';
+  }[];
+  /** Why nobody could look, if so. */
+  readonly foreignProgramsUnknown: string | undefined;
   readonly nodes: readonly {
     readonly name: string;
     readonly local: boolean;

@@ -18,6 +18,7 @@ import type { StatusReport } from './report.ts';
 export function statusReport(agent: Agent): StatusReport {
   const { options, nodes, datapath, controllers } = agent;
   const links = datapath?.links() ?? [];
+  const maps = mapUsage(datapath);
   const hooks = sockHooks.map((name) => {
     const link = links.find((candidate) => candidate.name === name);
     return { name, attached: link?.attached ?? false, why: link ? link.why : 'no link' };
@@ -50,9 +51,10 @@ export function statusReport(agent: Agent): StatusReport {
     }),
     attachMode: 'TCX',
     controllers: { total: controllers.total, healthy: controllers.healthy, list: controllers.list() },
-    modules: moduleReports(agent, links),
-    maps: mapUsage(datapath),
+    modules: moduleReports(agent, { links, maps }),
+    maps,
     ...foreignRules({ procPath: options.proc }),
+    ...agent.foreignPrograms(),
     nodes: agent.reachability.report(),
     ...counterReport(agent),
     kernelDropsMissed: Number(agent.kernelDrops.drops?.missed() ?? 0n),

@@ -13,6 +13,7 @@ export interface AgentNode extends AsyncDisposable {
   readonly runDir: string;
   readonly cniConfig: string;
   readonly bpffs: string;
+  readonly cgroup: string;
   readonly netns: string;
   /** Starts the agent and waits until it is ready. Helm values as YAML; default: every option's default. */
   start(values?: string): Promise<void>;
@@ -72,6 +73,7 @@ export function agentNode(): AgentNode {
     runDir,
     cniConfig,
     bpffs: bpffs.path,
+    cgroup: cgroup.path,
     netns: namespace.path,
     start,
     kill,

@@ -47,6 +47,7 @@ export {
   attachTracepoint,
   Link,
   type LinkInfo,
+  queryCgroup,
   queryTcx,
   type TcxHook,
 } from './link.ts';

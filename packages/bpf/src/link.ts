@@ -187,3 +187,23 @@ export function queryTcx(ifindex: number, hook: TcxHook): { revision: bigint; pr
   }));
   return { revision: attributes.getU64(56), programs };
 }
+
+/** Ids of the programs that run for a cgroup's sockets, those of the groups above among them, in the order of execution. */
+export function queryCgroup(cgroup: string, attachType: number): number[] {
+  const programIds = new Uint8Array(ATTACHED_MAX * 4);
+  const fd = openFd(cgroup);
+  try {
+    const attributes = new Attributes(64)
+      .u32(0, fd)
+      .u32(4, attachType)
+      .u32(8, QUERY_EFFECTIVE)
+      .pointer(16, programIds)
+      .u32(24, ATTACHED_MAX);
+    attributes.call(Command.progQuery, `query cgroup ${cgroup}`);
+    return [...new Uint32Array(programIds.buffer, 0, attributes.getU32(24))];
+  } finally {
+    close(fd);
+  }
+}
+
+const QUERY_EFFECTIVE = 1;

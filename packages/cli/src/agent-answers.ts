@@ -83,6 +83,7 @@ export const statusAnswer = record<StatusReport>({
         name: text,
         successCount: number,
         failureCount: number,
+        consecutiveFailures: number,
         lastSuccessAt: optional(number),
         lastFailureAt: optional(number),
         lastError: optional(text),
@@ -93,6 +94,16 @@ export const statusAnswer = record<StatusReport>({
   maps: mapsAnswer,
   foreignRules: list(record({ kind: oneOf('iptables', 'nftables'), owner: text, count: number })),
   foreignRulesUnknown: optional(text),
+  foreignPrograms: list(
+    record({
+      hook: text,
+      device: optional(text),
+      id: number,
+      name: text,
+      place: oneOf('before ours', 'after ours', 'alone'),
+    }),
+  ),
+  foreignProgramsUnknown: optional(text),
   nodes: list(
     record({
       name: text,

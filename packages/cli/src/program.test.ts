@@ -55,6 +55,8 @@ const status: StatusReport = {
   ],
   foreignRules: [],
   foreignRulesUnknown: undefined,
+  foreignPrograms: [],
+  foreignProgramsUnknown: undefined,
   nodes: [{ name: 'k8s-cp1', local: true, addresses: ['10.10.30.101'], state: 'reachable', why: undefined }],
   drops: [
     { reason: 'No backend', direction: 'egress', packets: 3, bytes: 180, hint: 'the service has no ready endpoint' },
@@ -126,6 +128,19 @@ test('a degraded module makes status end with 1 and names it', async () => {
   assert.match(out, /overlay: Degraded: sluice_vxlan is gone/);
 });
 
+test('a controller that fails is named whatever the clock was set to meanwhile, and one that has recovered is not', async () => {
+  const controller = { successCount: 1, failureCount: 1, lastSuccessAt: 2_000, lastFailureAt: 1_000 };
+  const list = [
+    { ...controller, name: 'failing', consecutiveFailures: 1, lastError: 'no route' },
+    { ...controller, name: 'well', consecutiveFailures: 0, lastError: 'long ago', lastFailureAt: 3_000 },
+  ];
+  using server = await agent({ '/status': { ...status, controllers: { total: 2, healthy: 1, list } } });
+  const { out, exitCode } = await sluice(['status', '--socket', server.socket]);
+  assert.equal(exitCode, 1);
+  assert.match(out, /^Controller Status: +1\/2 healthy\n +failing: no route\nCluster/m);
+  assert.match(out, /^Sluice: +Degraded /m);
+});
+
 test('status --wait waits until it is known of every node whether it can be reached', async () => {
   const [node] = status.nodes;
   const unknown = { ...status, nodes: [{ ...node, state: 'unknown' }] };
@@ -142,6 +157,19 @@ test('rules that nobody could count are unknown, not none', async () => {
     (await sluice(['status', '--socket', server.socket])).out,
     /^iptables and nftables: +unknown: nfnetlink: EPERM$/m,
   );
+});
+
+test('programs of others are told with their place, and that nobody could look', async () => {
+  const program = { hook: 'ingress of slc01', id: 7, name: 'fw', place: 'before ours' };
+  using server = await agent({ '/status': { ...status, foreignPrograms: [program] } });
+  const told = await sluice(['status', '--socket', server.socket]);
+  assert.match(
+    told.out,
+    /^Other BPF programs: +1 program at our hooks\n +fw \(id 7\) at ingress of slc01, before ours$/m,
+  );
+  assert.equal(told.exitCode, 0, 'others may be there');
+  using blind = await agent({ '/status': { ...status, foreignProgramsUnknown: 'EPERM' } });
+  assert.match((await sluice(['status', '--socket', blind.socket])).out, /^Other BPF programs: +unknown: EPERM$/m);
 });
 
 test('a table is aligned for people and whole for programs', async () => {

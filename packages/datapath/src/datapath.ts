@@ -19,6 +19,7 @@ import {
 } from './links.ts';
 import { type DatapathMaps, openMaps, openPinnedMaps, repinMaps } from './maps.ts';
 import { hookObjects, loadPrograms, type Programs, readObject, sockHooks } from './objects.ts';
+import { findOtherPrograms, type HookedDevice, type OtherProgram } from './other-programs.ts';
 import { type Paths, pathsOn } from './paths.ts';
 import { type MapUsage, type ProgramUsage, readProgramUsage } from './usage.ts';
 
@@ -69,6 +70,8 @@ export interface Datapath extends Disposable {
   openKernelDrops(): KernelDrops;
   mapUsage(): MapUsage[];
   programUsage(): ProgramUsage[];
+  /** Programs of others at these devices, which are in the calling thread's namespace, and at the node's cgroup. */
+  otherPrograms(devices: readonly HookedDevice[]): OtherProgram[];
   inspection(): Inspection;
   /** Removes all links and maps, also those of earlier versions. Traffic of pods stops. */
   uninstall(): void;
@@ -177,6 +180,10 @@ export function openDatapath(options: DatapathOptions): Datapath {
     },
     mapUsage: () => inspect().mapUsage(),
     programUsage: () => readProgramUsage([...programs.list(), ...(kernelDrops?.programs() ?? [])], links()),
+    otherPrograms(devices) {
+      const own = new Set(programs.list().map((program) => program.info().id));
+      return findOtherPrograms({ devices, cgroupPath: options.cgroupPath, isOurs: (id) => own.has(id) });
+    },
     inspection: inspect,
     uninstall() {
       for (const name of paths.links()) removeLink(paths.link(name));

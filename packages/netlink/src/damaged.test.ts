@@ -4,6 +4,7 @@ import { parseAddress, parseMac, parsePrefix } from '@sluice/net';
 import fc from 'fast-check';
 import { decodeInterfaceAddress, encodeAddressSpec } from './address.ts';
 import { decodeAttributes } from './attributes.ts';
+import { decodeDeviceSettings } from './device-settings.ts';
 import { NetlinkError } from './error.ts';
 import { decodeLink, encodeLinkSpec } from './link.ts';
 import { decodeMessages, encodeMessage } from './message.ts';
@@ -28,6 +29,7 @@ const bodies: Record<string, { decode: (body: Uint8Array) => unknown; valid: Uin
     valid: encodeRouteSpec({ destination: parsePrefix('10.0.0.0/8'), gateway, ifindex: 2, mtu: 1450 }),
   },
   neighbour: { decode: decodeNeighbour, valid: encodeNeighbourSpec({ ifindex: 3, address: gateway, mac }) },
+  settings: { decode: decodeDeviceSettings, valid: Uint8Array.of(2, 0, 0, 0, 8, 0, 1, 0, 255, 255, 255, 255) },
   rule: { decode: decodeRule, valid: Uint8Array.of(2, 8, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0, 8, 0, 1, 0, 10, 0, 0, 0) },
 };
 

@@ -24,6 +24,8 @@ export interface Link {
   /** Set when the peer lives in another network namespace. */
   readonly peerNamespaceId?: number;
   readonly vxlan?: { readonly port: number; readonly external: boolean; readonly id: number };
+  /** Of the XDP program that sees its packets before everything else. */
+  readonly xdpProgramId?: number;
   readonly bridge?: { readonly stp: boolean; readonly vlanFiltering: boolean };
 }
 
@@ -73,8 +75,10 @@ const attribute = {
   namespaceFd: 28,
   extendedMask: 29,
   peerNamespaceId: 37,
+  xdp: 43,
 } as const;
 const info = { kind: 1, data: 2 } as const;
+const xdpProgramId = 4;
 const vethPeer = 1;
 const vxlan = { id: 1, learning: 7, port: 15, udpZeroChecksum6Tx: 19, udpZeroChecksum6Rx: 20, external: 25 } as const;
 const bridge = { stp: 5, vlanFiltering: 7 } as const;
@@ -104,8 +108,14 @@ export function decodeLink(body: Uint8Array): Link {
     ...(masterIfindex && { masterIfindex }),
     ...(peerIfindex && { peerIfindex }),
     ...(peerNamespaceId !== undefined && { peerNamespaceId }),
+    ...decodeXdp(attributes.nested(attribute.xdp)),
     ...decodeLinkInfo(attributes.nested(attribute.linkInfo)),
   };
+}
+
+function decodeXdp(xdp: Attributes | undefined): Pick<Link, 'xdpProgramId'> {
+  const id = xdp?.u32(xdpProgramId);
+  return id ? { xdpProgramId: id } : {};
 }
 
 function decodeLinkInfo(linkInfo: Attributes | undefined): Pick<Link, 'kind' | 'vxlan' | 'bridge'> {

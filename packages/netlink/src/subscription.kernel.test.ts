@@ -1,18 +1,15 @@
 // Needs root.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parseAddress, parsePrefix } from '@sluice/net';
 import { temporaryNetworkNamespace } from '@sluice/testing';
-import { type Change, type Netlink, openNetlink } from './index.ts';
+import { type Change, type Netlink, openNetlink, type Topic } from './index.ts';
 
 const veth = { kind: 'veth', name: 'left', peer: { name: 'right' }, up: true } as const;
 
 /** Collects changes; `reported` resolves with them as soon as they are enough. */
-function collect(
-  netlink: Netlink,
-  topics: readonly ('links' | 'addresses' | 'routes')[],
-  enough: (changes: readonly Change[]) => boolean,
-) {
+function collect(netlink: Netlink, topics: readonly Topic[], enough: (changes: readonly Change[]) => boolean) {
   const { promise, resolve, reject } = Promise.withResolvers<readonly Change[]>();
   const seen: Change[] = [];
   const subscription = netlink.subscribe({
@@ -41,6 +38,20 @@ test('new and removed links, addresses and routes of the other namespace are rep
   has((change) => change.topic === 'links' && !change.removed && change.row.name === 'right');
   has((change) => change.topic === 'addresses' && !change.removed && change.row.address === '10.0.0.1');
   has((change) => change.topic === 'routes' && !change.removed && change.row.destination.length === 16);
+});
+
+test('forwarding that somebody switches is reported, for all devices and of both families', async () => {
+  using namespace = temporaryNetworkNamespace();
+  using netlink = openNetlink({ namespace: namespace.path });
+  const isForAll = (family: 4 | 6) => (change: Change) =>
+    change.topic === 'settings' && change.row.family === family && change.row.ifindex === -1;
+  const both = (changes: readonly Change[]) => changes.some(isForAll(4)) && changes.some(isForAll(6));
+  using collection = collect(netlink, ['settings'], both);
+  namespace.run(() => {
+    writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
+    writeFileSync('/proc/sys/net/ipv6/conf/all/forwarding', '1');
+  });
+  await collection.reported;
 });
 
 test('flood that does not fit the socket is answered with missed, and later changes still come', async () => {

@@ -1,5 +1,6 @@
 import { isSystemError, watchReadable } from '@sluice/ffi';
 import { decodeInterfaceAddress, type InterfaceAddress } from './address.ts';
+import { type DeviceSettings, decodeDeviceSettings } from './device-settings.ts';
 import { decodeLink, type Link } from './link.ts';
 import { decodeMessages, type Message, routing } from './message.ts';
 import { decodeNeighbour, type Neighbour } from './neighbour.ts';
@@ -7,7 +8,7 @@ import { decodeRoute, type Route } from './route.ts';
 import { decodeRule, type Rule } from './rule.ts';
 import { NetlinkSocket } from './socket.ts';
 
-export type Topic = 'links' | 'addresses' | 'routes' | 'neighbours' | 'rules';
+export type Topic = 'links' | 'addresses' | 'routes' | 'neighbours' | 'rules' | 'settings';
 
 /**
  * What the kernel reported. `missed` means that reports were lost (the socket's buffer was full) or unreadable: read
@@ -19,6 +20,7 @@ export type Change =
   | { readonly topic: 'routes'; readonly removed: boolean; readonly row: Route }
   | { readonly topic: 'neighbours'; readonly removed: boolean; readonly row: Neighbour }
   | { readonly topic: 'rules'; readonly removed: boolean; readonly row: Rule }
+  | { readonly topic: 'settings'; readonly removed: boolean; readonly row: DeviceSettings }
   | { readonly topic: 'missed'; readonly reason: string };
 
 /** Multicast groups (RTNLGRP_*) by topic. */
@@ -28,6 +30,7 @@ const groups: Record<Topic, readonly number[]> = {
   routes: [7, 11],
   neighbours: [3],
   rules: [8, 19],
+  settings: [24, 25],
 };
 
 export interface SubscriptionOptions {
@@ -124,6 +127,9 @@ function decodeChange(message: Message): Change | undefined {
     case routing.ruleNew:
     case routing.ruleDelete:
       return change('rules', message.type === routing.ruleDelete, decodeRule(message.body));
+    case routing.settingsNew:
+    case routing.settingsDelete:
+      return change('settings', message.type === routing.settingsDelete, decodeDeviceSettings(message.body));
     default:
       return undefined;
   }

@@ -296,6 +296,26 @@ test('address that comes to and leaves a device is in the tables at once', async
   await eventually('removed', () => !holdsVip());
 });
 
+test('device that is named and not there, and an own address that no device has, are contradictions until mended', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  await using node = start(wire.first, kubernetes);
+  await node.feature.ready;
+  assert.deepEqual(node.feature.contradictions, []);
+  const { ifindex = 0 } = node.netlink.links.get('eno1') ?? {};
+  node.netlink.links.set({ ifindex, name: 'lan0' });
+  await eventually('named', () =>
+    node.feature.contradictions.includes('devices names eno1, which no device is called'),
+  );
+  node.netlink.links.set({ ifindex, name: 'eno1' });
+  node.netlink.addresses.delete({ ifindex, address: parseAddress('fd00:10:10:30::101'), length: 64 });
+  const absent = 'fd00:10:10:30::101 of Node k8s-cp1 is on no device: give it to one, or correct the Node';
+  await eventually('absent', () => node.feature.contradictions.join() === absent);
+  node.netlink.addresses.add({ ifindex, address: parseAddress('fd00:10:10:30::101'), length: 64, noDad: true });
+  await eventually('mended', () => node.feature.contradictions.length === 0);
+});
+
 test('restart finds everything as it is and writes nothing', async () => {
   using wire = cable();
   const kubernetes = api();

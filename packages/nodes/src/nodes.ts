@@ -73,6 +73,8 @@ export interface NodesFeature extends AsyncDisposable {
   readonly facts: NodeFacts | undefined;
   /** Why it is not ready yet, or what the last attempt failed with. */
   readonly problem: string | undefined;
+  /** What of the configuration and of our Node object this machine does not have; the rest works. */
+  readonly contradictions: readonly string[];
   /** Called when something in the facts is other than before: the datapath must be configured anew. */
   onFactsChange(listener: (facts: NodeFacts) => void): Disposable;
   /** Begins to keep the maps; they are opened with the facts, so they come later than the rest. */
@@ -144,6 +146,16 @@ class Nodes implements NodesFeature {
 
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  get contradictions(): readonly string[] {
+    const { nodeName } = this.#options;
+    const present = new Set(this.addresses.list().map(({ address }) => address));
+    const absent = (this.#local()?.addresses ?? []).filter((address) => !present.has(address));
+    return [
+      ...this.#unmatched.map((pattern) => `devices names ${pattern}, which no device is called`),
+      ...absent.map((address) => `${address} of Node ${nodeName} is on no device: give it to one, or correct the Node`),
+    ];
   }
 
   onFactsChange(listener: (facts: NodeFacts) => void): Disposable {
@@ -228,7 +240,7 @@ class Nodes implements NodesFeature {
     this.#resources.use(serviceCidrs.subscribe(soon));
     this.#resources.use(
       netlink.subscribe({
-        topics: ['links', 'addresses', 'routes'],
+        topics: ['links', 'addresses', 'routes', 'settings'],
         onChanges: soon,
         onError: (error) => this.#log.error({ error }, 'watching the kernel failed'),
       }),

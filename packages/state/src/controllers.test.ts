@@ -72,3 +72,21 @@ test('jobs without a loop of their own count themselves', () => {
   );
   assert.equal(controllers.healthy, 2);
 });
+
+test('a run that does not end counts as failing, and no more once it has ended', async () => {
+  const clock = fakeClock();
+  const controllers = new Controllers(clock);
+  const stuck = Promise.withResolvers<void>();
+  const job = controllers.start({ name: 'sync', run: () => stuck.promise, intervalMs: 1_000 });
+  await clock.advanceAsync(119_000);
+  assert.equal(controllers.healthy, 1);
+  await clock.advanceAsync(2_000);
+  assert.deepEqual(
+    [controllers.healthy, controllers.list()[0]?.lastError],
+    [0, 'its run does not end, for 121 s already'],
+  );
+  stuck.resolve();
+  await clock.advanceAsync(0);
+  assert.deepEqual([controllers.healthy, controllers.list()[0]?.lastError], [1, undefined]);
+  await job.stop();
+});

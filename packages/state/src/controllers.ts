@@ -1,5 +1,8 @@
 import { backoff, type Clock, systemClock } from '@sluice/runtime';
 
+/** Longer than any run of ours takes: what it waits for does not come. */
+const stuckAfterMs = 120_000;
+
 /** How one recurring job fares; a line of `sluice status --verbose`. */
 export interface ControllerStatus {
   readonly name: string;
@@ -34,6 +37,8 @@ export interface Controller extends AsyncDisposable {
 export class Controllers {
   readonly #clock: Clock;
   readonly #statuses = new Map<string, ControllerStatus>();
+  /** Since when (ms of the monotonic clock) a run is under way. */
+  readonly #running = new Map<string, number>();
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
@@ -66,8 +71,11 @@ export class Controllers {
     this.#statuses.delete(name);
   }
 
+  /** By name. A run that does not end counts as a failure, although nobody has heard of one yet. */
   list(): ControllerStatus[] {
-    return [...this.#statuses.values()].sort((a, b) => a.name.localeCompare(b.name));
+    return [...this.#statuses.values()]
+      .map((status) => this.#judgeRunning(status))
+      .sort((a, b) => a.name.localeCompare(b.name));
   }
 
   get total(): number {
@@ -88,6 +96,7 @@ export class Controllers {
     this.#statuses.set(name, this.#status(name));
 
     const once = async () => {
+      this.#running.set(name, this.#nowMs());
       try {
         await run(aborter.signal);
         this.success(name);
@@ -96,6 +105,8 @@ export class Controllers {
       } catch (error) {
         if (!aborter.signal.aborted) this.failure(name, error);
         return delays.next();
+      } finally {
+        this.#running.delete(name);
       }
     };
     const scheduleNext = (delayMs: number) => {
@@ -116,6 +127,17 @@ export class Controllers {
     };
     trigger();
     return { trigger, stop, [Symbol.asyncDispose]: stop };
+  }
+
+  #judgeRunning(status: ControllerStatus): ControllerStatus {
+    const ranMs = this.#nowMs() - (this.#running.get(status.name) ?? Infinity);
+    if (ranMs < stuckAfterMs) return status;
+    const lastError = `its run does not end, for ${Math.round(ranMs / 1000)} s already`;
+    return { ...status, consecutiveFailures: status.consecutiveFailures + 1, lastError };
+  }
+
+  #nowMs(): number {
+    return Number(this.#clock.monotonicNs() / 1_000_000n);
   }
 
   #status(name: string): ControllerStatus {

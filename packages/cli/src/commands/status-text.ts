@@ -36,7 +36,10 @@ function summary(report: StatusReport, now: number): Pair[] {
     ['Kubernetes APIs', JSON.stringify(report.kubernetes.watches.map((watch) => watch.kind))],
     ['KubeProxyReplacement', proxyReplacement(report)],
     ['CNI', withReason(report.cni.state, report.cni.why)],
-    ['Sluice', `Ok   ${report.version}   up ${formatAge((now - report.startedAt) / 1000)}`],
+    [
+      'Sluice',
+      `${isHealthy(report) ? 'Ok' : 'Degraded'}   ${report.version}   up ${formatAge((now - report.startedAt) / 1000)}`,
+    ],
     ...report.ipam.map(
       (pool): Pair => [
         'IPAM',
@@ -48,6 +51,7 @@ function summary(report: StatusReport, now: number): Pair[] {
     ['Attach Mode', report.attachMode],
     ['Masquerading', masquerading(report)],
     ['iptables and nftables', foreignRules(report)],
+    ...foreignPrograms(report),
   ];
 }
 
@@ -121,12 +125,19 @@ function foreignRules(report: StatusReport): string {
   return report.foreignRules.map((rule) => `${counted(rule.count, `${rule.kind} rule`)} of ${rule.owner}`).join(', ');
 }
 
+function foreignPrograms({ foreignPrograms, foreignProgramsUnknown }: StatusReport): Pair[] {
+  const label = 'Other BPF programs';
+  if (foreignProgramsUnknown !== undefined) return [[label, `unknown: ${foreignProgramsUnknown}`]];
+  if (foreignPrograms.length === 0) return [[label, '0 at our hooks']];
+  return [
+    [label, `${counted(foreignPrograms.length, 'program')} at our hooks`],
+    ...foreignPrograms.map(({ name, id, hook, place }): Pair => ['', `${name} (id ${id}) at ${hook}, ${place}`]),
+  ];
+}
+
 function failing(report: StatusReport): Pair[] {
   return report.controllers.list
-    .filter(
-      (controller) =>
-        controller.lastError !== undefined && (controller.lastFailureAt ?? 0) > (controller.lastSuccessAt ?? 0),
-    )
+    .filter((controller) => controller.consecutiveFailures > 0)
     .map((controller): Pair => ['', `${controller.name}: ${controller.lastError}`]);
 }
 
