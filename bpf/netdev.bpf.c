@@ -10,7 +10,6 @@
 #include "lib/snat.h"
 #include "lib/track.h"
 
-/* The tunnel's own packets, and whatever nodes say to each other: neither is ever translated. */
 static __always_inline bool netdev_is_node(const struct address *address)
 {
 	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache, address);
@@ -20,16 +19,17 @@ static __always_inline bool netdev_is_node(const struct address *address)
 
 /*
  * A pod's address in a packet from the network is forged, and so is our own: pods of the cluster come by the tunnel.
- * Other nodes do so, too, when they mean a pod.
+ * Nodes speak to nodes without it, the tunnel's own packets among them: the stack's business, and never translated.
  */
-static __always_inline verdict_t netdev_check_source(struct packet *packet, bool is_to_pod)
+static __always_inline verdict_t netdev_check_source(struct packet *packet, bool is_to_host)
 {
-	struct ipcache_entry *entry;
+	struct ipcache_entry *entry = ipcache_lookup(&packet->tuple.source);
 
-	if (endpoint_lookup(&packet->tuple.source))
+	if (entry && (entry->flags & IPCACHE_FLAG_NODE) && is_to_host)
+		return TC_ACT_OK;
+	if (entry)
 		return drop(packet, DROP_REASON_INVALID_SOURCE_ADDRESS);
-	entry = ipcache_lookup(&packet->tuple.source);
-	if (entry && (is_to_pod || !(entry->flags & IPCACHE_FLAG_NODE)))
+	if (endpoint_lookup(&packet->tuple.source))
 		return drop(packet, DROP_REASON_INVALID_SOURCE_ADDRESS);
 	packet->source_identity = IDENTITY_WORLD;
 	return VERDICT_CONTINUE;
@@ -59,9 +59,7 @@ static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct pa
 {
 	struct address destination = packet->tuple.destination;
 
-	if (netdev_is_node(&packet->tuple.source))
-		return TC_ACT_OK;
-	STEP(netdev_check_source(packet, false));
+	STEP(netdev_check_source(packet, true));
 	STEP(netdev_hold(skb, packet));
 	STEP(snat_reverse(skb, packet));
 	/* The node's own: also where it had to give way to a pod that has its port. */
@@ -74,7 +72,7 @@ static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct pa
 /* Somebody on the network knows the way to a pod: answered without translation, as a reply. */
 static __always_inline verdict_t netdev_to_pod(struct __sk_buff *skb, struct packet *packet)
 {
-	STEP(netdev_check_source(packet, true));
+	STEP(netdev_check_source(packet, false));
 	STEP(track(skb, packet));
 	return route_local(skb, packet, true);
 }
