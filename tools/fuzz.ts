@@ -57,7 +57,8 @@ function print(program: string, report: FuzzReport): void {
   const rate = Math.round(report.packets / report.seconds);
   process.stdout.write(
     `ok ${program}: ${report.packets} packets in ${report.seconds.toFixed(0)} s (${rate}/s), ` +
-      `${report.compared} compared with what became of them, ${report.refused} not run\n`,
+      `${report.compared} compared with what became of them, ${report.changed} changed, ${report.passed} left alone, ` +
+      `${report.taken} fragments taken, ${report.refused} not run\n`,
   );
   for (const [kind, counts] of [
     ['returned', report.actions],
