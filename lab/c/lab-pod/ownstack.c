@@ -19,7 +19,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "pod.h"
@@ -29,6 +28,11 @@
 #define PORTS_MAX 256
 #define PEERS_MAX 64
 #define FAMILIES 2
+/* How soon the command's end is noticed. */
+#define POLL_MS 5
+/* Without a packet for so long, what the command has left is over. */
+#define LINGER_MS 30
+#define LINGER_MAX_MS 500
 
 /* Addresses for benchmarks, which no cluster uses (RFC 2544, RFC 5180). */
 static const char *const inner_text[FAMILIES] = {"198.18.0.2", "2001:2::2"};
@@ -101,18 +105,19 @@ static int is_peer(const address_t *address)
 	return 0;
 }
 
-/* From the command to the wire. What its stack sends by itself (router solicitations, errors) stays here. */
-static void send_out(uint8_t *packet, size_t length)
+/* From the command to the wire; 0 for what stays here, what its stack sends by itself (router solicitations, errors).
+ */
+static int send_out(uint8_t *packet, size_t length)
 {
 	struct side *side = side_of(packet, length);
 	struct view view;
 
 	if (!side || !view_packet(&view, packet, length) ||
 	    memcmp(view.source, address_bytes(&side->inner), view.address_size))
-		return;
+		return 0;
 	int is_icmp = view.protocol == IPPROTO_ICMP || view.protocol == IPPROTO_ICMPV6;
 	if (is_icmp && view.is_first && view.payload[0] != ICMP_ECHO && view.payload[0] != ICMP6_ECHO_REQUEST)
-		return;
+		return 0;
 	view_replace_address(&view, view.source, &side->outer);
 	if (side->has_target && !memcmp(view.destination, address_bytes(&side->alias), view.address_size))
 		view_replace_address(&view, view.destination, &side->target);
@@ -123,6 +128,7 @@ static void send_out(uint8_t *packet, size_t length)
 		reserve_port(side, view.protocol, view_number(&view, 0));
 	if (sendto(side->sender, packet, length, 0, (void *)&peer, address_length(&peer)) < 0)
 		fprintf(stderr, "ownstack: send a packet of %zu bytes: %s\n", length, strerror(errno));
+	return 1;
 }
 
 static void note_stray(const struct view *view, const address_t *from)
@@ -175,17 +181,17 @@ static int take(struct side *side, const struct view *view, const address_t *fro
 }
 
 /* From the wire to the command. `lacks_checksum`: a local sender left it to a device that there never was. */
-static void take_in(uint8_t *packet, size_t length, int lacks_checksum)
+static int take_in(uint8_t *packet, size_t length, int lacks_checksum)
 {
 	struct side *side = side_of(packet, length);
 	struct view view;
 
 	if (!side || !view_packet(&view, packet, length))
-		return;
+		return 0;
 	address_t from = address_from(view.family, view.source);
 	int is_error = view_is_error(&view);
 	if (!take(side, &view, &from))
-		return;
+		return 0;
 	view_replace_address(&view, view.destination, &side->inner);
 	if (side->has_target && address_is_same(&from, &side->target))
 		view_replace_address(&view, view.source, &side->alias);
@@ -194,9 +200,10 @@ static void take_in(uint8_t *packet, size_t length, int lacks_checksum)
 	packet_fill_header_checksum(packet);
 	if (write(tun, packet, length) < 0)
 		fprintf(stderr, "ownstack: hand over a packet of %zu bytes: %s\n", length, strerror(errno));
+	return 1;
 }
 
-static void read_wire(void)
+static int read_wire(void)
 {
 	static uint8_t packet[1 << 19]; /* what the kernel has put together may be larger than a packet can be */
 	char control[256];
@@ -212,14 +219,14 @@ static void read_wire(void)
 	int lacks_checksum = 0;
 
 	if (length <= 0 || from.sll_pkttype == PACKET_OUTGOING)
-		return;
+		return 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
 		const struct tpacket_auxdata *data = (void *)CMSG_DATA(c);
 
 		if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA)
 			lacks_checksum = (data->tp_status & TP_STATUS_CSUMNOTREADY) != 0;
 	}
-	take_in(packet, length, lacks_checksum);
+	return take_in(packet, length, lacks_checksum);
 }
 
 static void open_side(int index, const address_t *target)
@@ -272,25 +279,42 @@ static pid_t start(char **command)
 	fail("start %s", command[0]);
 }
 
-static int carry_until_end(pid_t child)
+/* Whether it was the command's traffic that came within that time, from either side. */
+static int carry(struct pollfd polled[2], int wait_ms)
 {
 	static uint8_t packet[PACKET_BYTES_MAX];
-	int ended = syscall(SYS_pidfd_open, child, 0), status;
-	struct pollfd polled[] = {
-	    {.fd = tun, .events = POLLIN}, {.fd = wire, .events = POLLIN}, {.fd = ended, .events = POLLIN}};
+	int carried = 0;
 
-	while (!polled[2].revents) {
-		if (poll(polled, 3, -1) < 0)
-			continue;
-		if (polled[0].revents) {
-			ssize_t length = read(tun, packet, sizeof(packet));
-			if (length > 0)
-				send_out(packet, length);
-		}
-		if (polled[1].revents)
-			read_wire();
+	if (poll(polled, 2, wait_ms) <= 0)
+		return 0;
+	if (polled[0].revents) {
+		ssize_t length = read(tun, packet, sizeof(packet));
+
+		carried = length > 0 && send_out(packet, length);
 	}
-	waitpid(child, &status, 0);
+	if (polled[1].revents)
+		carried |= read_wire();
+	return carried;
+}
+
+static int has_ended(pid_t child, int *status)
+{
+	return waitpid(child, status, WNOHANG) == child;
+}
+
+/* The command's stack outlives it for a moment: connections that it has closed are brought to their end. */
+static int carry_until_end(pid_t child)
+{
+	struct pollfd polled[] = {{.fd = tun, .events = POLLIN}, {.fd = wire, .events = POLLIN}};
+	uint64_t ended_us, quiet_us;
+	int status;
+
+	while (!has_ended(child, &status))
+		carry(polled, POLL_MS);
+	ended_us = quiet_us = now_us();
+	while (now_us() - quiet_us < LINGER_MS * 1000 && now_us() - ended_us < LINGER_MAX_MS * 1000)
+		if (carry(polled, LINGER_MS))
+			quiet_us = now_us();
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
