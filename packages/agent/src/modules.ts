@@ -155,6 +155,6 @@ function offModules({ values, apiFacts: { storedKinds } }: Agent): ModuleReport[
       values.gatewayAPI.enabled ? 'Gateways are stored, nothing acts on them yet' : 'gatewayAPI.enabled is false',
     ),
     off('l7-proxy', 'no proxy runs yet'),
-    off('hubble', 'flows are not served yet; `sluice monitor --type drop` shows drops'),
+    off('hubble', 'flows are not served yet; `sluice monitor --type all` shows drops and connections'),
   ];
 }
