@@ -54,19 +54,33 @@ static __always_inline verdict_t netdev_hold(struct __sk_buff *skb, struct packe
 	return VERDICT_TAKEN;
 }
 
+/*
+ * Whose a reply to a translated source is: a pod's, or the node's own, whose stack takes it from here, unless a service
+ * is its sender now: for that its route leads to sluice_host.
+ */
+static __always_inline verdict_t netdev_return(struct __sk_buff *skb, struct packet *packet)
+{
+	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
+
+	if (endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST) && tuple_end_is_none(&packet->reply_source))
+		return TC_ACT_OK;
+	return route_local(skb, packet, true);
+}
+
 /* To the node, or to whoever shares its address. */
 static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct packet *packet)
 {
-	struct address destination = packet->tuple.destination;
+	struct tuple_end before, after;
 
 	STEP(netdev_check_source(packet, true));
 	STEP(netdev_hold(skb, packet));
+	before = tuple_destination(&packet->tuple);
 	STEP(snat_reverse(skb, packet));
-	/* The node's own: also where it had to give way to a pod that has its port. */
-	if (address_equal(&destination, &packet->tuple.destination))
+	after = tuple_destination(&packet->tuple);
+	if (tuple_end_equal(&before, &after))
 		return TC_ACT_OK;
 	STEP(track(skb, packet));
-	return route_local(skb, packet, true);
+	return netdev_return(skb, packet);
 }
 
 /* Somebody on the network knows the way to a pod: answered without translation, as a reply. */
@@ -118,6 +132,22 @@ static __always_inline bool netdev_must_be_noted(const struct packet *packet)
 	       packet->icmp_type == (packet_is_ipv4(packet) ? ICMP_ECHO : ICMPV6_ECHO_REQUEST);
 }
 
+/* A connection of the node's that gave way keeps the port that it was given, whatever becomes of the pod's. */
+static __always_inline bool netdev_gave_way(const struct packet *packet)
+{
+	struct connection *connection = ct_entry(&packet->tuple);
+
+	return connection && connection->kind == CT_KIND_CONNECTION && !tuple_end_is_none(&connection->snat);
+}
+
+static __always_inline bool netdev_must_give_way(const struct packet *packet)
+{
+	struct tuple reply = tuple_reverse(&packet->tuple);
+	struct tuple_end client;
+
+	return snat_client(&reply, &client);
+}
+
 /*
  * The node's own connections keep their ports, unless a pod's has it towards the same destination: the later one gives
  * way. What has no socket that snat_claim could find is noted, so that no pod takes its number.
@@ -125,20 +155,18 @@ static __always_inline bool netdev_must_be_noted(const struct packet *packet)
 static __always_inline verdict_t netdev_from_node(struct __sk_buff *skb, struct packet *packet,
 						  const struct address *address)
 {
-	struct tuple reply = tuple_reverse(&packet->tuple);
-	struct tuple_end client;
-	bool is_taken;
+	bool gives_way;
 
 	if (packet->is_icmp_error || packet->lacks_ports || netdev_is_node(&packet->tuple.destination))
 		return VERDICT_CONTINUE;
-	is_taken = snat_client(&reply, &client);
-	if (!is_taken && !netdev_must_be_noted(packet))
+	gives_way = netdev_gave_way(packet) || netdev_must_give_way(packet);
+	if (!gives_way && !netdev_must_be_noted(packet))
 		return VERDICT_CONTINUE;
 	packet->source_identity = IDENTITY_HOST;
 	packet->destination_identity = IDENTITY_WORLD;
 	STEP(ct_track(skb, packet));
 	STEP(ct_commit(skb, packet));
-	return is_taken ? snat_translate(skb, packet, address) : VERDICT_CONTINUE;
+	return gives_way ? snat_translate(skb, packet, address) : VERDICT_CONTINUE;
 }
 
 static __always_inline bool netdev_is_gateway(const struct address *address)

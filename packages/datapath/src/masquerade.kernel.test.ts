@@ -125,6 +125,32 @@ for (const [version, family] of families) {
     assert.equal(client.receive(), 'to the pod');
   });
 
+  test(`the node's connection that gave way keeps its port when the pod's has ended (${family})`, () => {
+    const port = newPort();
+    const pod = newPod();
+    using server = udpServer(world, world.addresses[family], 54);
+    using client = bound(udpSocket(pod, version), pod.addresses[family], port);
+    client.connect(world.addresses[family], 54);
+    client.send('from the pod');
+    server.receiveFrom()?.reply('to the pod');
+    using own = bound(udpSocket(node, version), world.nodeAddresses[family], port);
+    own.connect(world.addresses[family], 54);
+    own.send('first');
+    const first = server.receiveFrom();
+    first?.reply('answer');
+    assert.equal(own.receive(), 'answer');
+    const { conntrack } = node.datapath.maps;
+    const nodes = { source: world.nodeAddresses[family], sourcePort: port, destination: world.addresses[family] };
+    const connection = conntrack.lookup({ ...nodes, destinationPort: 54, protocol: 17 });
+    assert.deepEqual(connection?.packets, [1n, 1n], 'its replies count as well');
+    conntrack.delete({ ...nodes, source: pod.addresses[family], destinationPort: 54, protocol: 17 });
+    own.send('second');
+    const second = server.receiveFrom();
+    assert.equal(second?.from, first?.from);
+    second?.reply('answer');
+    assert.equal(own.receive(), 'answer');
+  });
+
   test(`port unreachable from the world is the pod's ECONNREFUSED (${family})`, () => {
     const pod = newPod();
     using client = udpSocket(pod, version);
