@@ -184,12 +184,26 @@ test('a list without an end is cut off, asked for again in ever smaller pages, t
   const api = await FakeApi.start();
   const endless = endlessly('x'.repeat(16 * 1024), '{"kind":"ServiceList","items":[{"metadata":{"name":"');
   api.fault = ({ path }, response) => path !== '/livez' && endless.answer(response);
-  const limits = { listPageBytes: 64 * 1024, listPageItems: 4 };
+  const limits = { listPageBytes: 64 * 1024, objectBytes: 64 * 1024 };
   const { reflector, until } = await reflectServices(t, { apis: [api], limits });
   await until(() => reflector.status().failures >= 1);
   assert.match(reflector.status().lastError ?? '', /larger than 65536 bytes/);
   const sizes = api.requests.filter(({ path }) => path !== '/livez').map(({ query }) => query.get('limit'));
-  assert.deepEqual(sizes.slice(0, 3), ['4', '2', '1']);
+  assert.deepEqual(sizes.slice(0, 5), ['100', '25', '7', '2', '1']);
+});
+
+test('pages are as large as the objects in them allow', async (t) => {
+  const api = await FakeApi.start();
+  const pad = (bytes: number) => ({ status: { pad: 'x'.repeat(bytes) } });
+  for (let index = 0; index < 40; index++)
+    api.store.put('services', { ...service(`s${index + 100}`), ...pad(index < 20 ? 100 : 20_000) });
+  const limits = { listFirstPageItems: 10, listPageItems: 30, listPageBytes: 150_000, listPageBytesWanted: 60_000 };
+  const { reflector, table } = await reflectServices(t, { apis: [api], limits });
+  await reflector.synced();
+  assert.equal(table.size, 40);
+  const sizes = api.requests.filter(({ watch }) => !watch).map(({ query }) => query.get('limit'));
+  // Ten small ones; twenty, of which ten are large, are too much; from then on by what the last page had.
+  assert.deepEqual(sizes, ['10', '20', '5', '10', '5', '2', '2', '2', '2', '2']);
 });
 
 test('a list that goes on for ever, page after page without objects, is told', async (t) => {

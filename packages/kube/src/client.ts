@@ -36,6 +36,8 @@ export interface RawRequest {
   /** Default application/json. */
   readonly contentType?: string;
   readonly bytesMax?: number;
+  /** Told how large the answer was. */
+  readonly onSize?: (bytes: number) => void;
   /** Whether to ask a busy server (429) again; default true. Who waits by itself says no, and learns of it at once. */
   readonly patient?: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -174,7 +176,8 @@ export class KubeClient implements Disposable {
   async request(request: RawRequest): Promise<unknown> {
     const { bodyIdleMs, bodyMs } = this.limits;
     const response = await this.#send(request, { idleMs: bodyIdleMs, bodyMs });
-    const text = await readText(response, request.bytesMax ?? this.limits.objectBytes, request);
+    const { text, size } = await readText(response, request.bytesMax ?? this.limits.objectBytes, request);
+    request.onSize?.(size);
     if (text === '') return undefined;
     try {
       return JSON.parse(text);
@@ -278,7 +281,7 @@ export class KubeClient implements Disposable {
 
   async #errorOf(response: ExchangeResponse, request: RawRequest): Promise<KubeError> {
     const { status } = response;
-    const text = await readText(response, this.limits.objectBytes, request).catch(() => '');
+    const { text } = await readText(response, this.limits.objectBytes, request).catch(() => ({ text: '' }));
     const { reason, message } = parseStatus(text);
     const retryAfterMs = this.#retryAfterMs(response.header('retry-after'));
     const summary = `${describe(request)}: ${status}${reason && ` ${reason}`}${message && `: ${message}`}`;
@@ -323,7 +326,11 @@ function isGatewayFailure(status: number): boolean {
   return status === 502 || status === 503 || status === 504;
 }
 
-async function readText(response: ExchangeResponse, bytesMax: number, request: RawRequest): Promise<string> {
+async function readText(
+  response: ExchangeResponse,
+  bytesMax: number,
+  request: RawRequest,
+): Promise<{ text: string; size: number }> {
   const parts: Buffer[] = [];
   let size = 0;
   for await (const chunk of response.chunks()) {
@@ -333,7 +340,7 @@ async function readText(response: ExchangeResponse, bytesMax: number, request: R
     }
     parts.push(chunk);
   }
-  return Buffer.concat(parts, size).toString('utf8');
+  return { text: Buffer.concat(parts, size).toString('utf8'), size };
 }
 
 function describe({ method, path }: RawRequest): string {

@@ -18,10 +18,14 @@ export interface KubeLimits {
   readonly keepAliveMs: number;
   /** An error or a single object; etcd refuses more than 1.5 MiB. */
   readonly objectBytes: number;
-  /** A larger page is asked for again with fewer objects: the agent's memory is small. */
+  /** A larger page is asked for again with fewer objects; one that has a single object may be as large as that. */
   readonly listPageBytes: number;
+  /** What a page should have. */
+  readonly listPageBytesWanted: number;
   readonly watchEventBytes: number;
   readonly listPageItems: number;
+  /** Of the first page, before it is known how large the objects are. */
+  readonly listFirstPageItems: number;
   /** Objects of one kind; more is refused rather than eaten. */
   readonly listItems: number;
   /** Pages of one list, some of which may be empty. */
@@ -44,9 +48,11 @@ export const defaultLimits: KubeLimits = {
   pulseMs: 10_000,
   keepAliveMs: 10_000,
   objectBytes: 4 * 1024 * 1024,
-  listPageBytes: 8 * 1024 * 1024,
+  listPageBytes: 2 * 1024 * 1024,
+  listPageBytesWanted: 1024 * 1024,
   watchEventBytes: 4 * 1024 * 1024,
   listPageItems: 500,
+  listFirstPageItems: 100,
   listItems: 1_000_000,
   listPages: 10_000,
   busyRetries: 4,

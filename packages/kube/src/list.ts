@@ -1,6 +1,7 @@
 import { isExpired, KubeError } from './error.ts';
 import { isRecord } from './field.ts';
 import type { KubeLimits } from './limits.ts';
+import { type PageLimits, PageSize } from './page-size.ts';
 import { type Resource, resourcePath } from './resource.ts';
 import { resourceVersionOf } from './watch-stream.ts';
 
@@ -21,19 +22,19 @@ export interface ObjectList {
 
 /** What `listEach` needs of a client. */
 export interface Lister {
-  readonly limits: Pick<KubeLimits, 'listPageItems' | 'listPageBytes' | 'listItems' | 'listPages'>;
+  readonly limits: PageLimits & Pick<KubeLimits, 'listItems' | 'listPages'>;
   request(request: {
     readonly method: 'GET';
     readonly path: string;
     readonly query: Readonly<Record<string, string | undefined>>;
     readonly bytesMax: number;
+    readonly onSize?: (bytes: number) => void;
     readonly patient?: boolean;
     readonly signal?: AbortSignal | undefined;
   }): Promise<unknown>;
 }
 
 const restartsMax = 3;
-const tooManyObjects = 'TooManyObjects';
 
 export async function listAll(client: Lister, resource: Resource, options: ListOptions): Promise<ObjectList> {
   const { rows, resourceVersion } = await listEach(client, resource, options, (object) => object);
@@ -42,7 +43,7 @@ export async function listAll(client: Lister, resource: Resource, options: ListO
 
 /**
  * Lists in pages, mapping each object at once so that a page's raw objects can go. When the server has compacted the
- * version away in the middle (410), the list starts anew; when a page is too large, with pages of half the size.
+ * version away in the middle (410), the list starts anew.
  */
 export async function listEach<T>(
   client: Lister,
@@ -50,19 +51,13 @@ export async function listEach<T>(
   options: ListOptions,
   map: (object: unknown) => T,
 ): Promise<{ rows: T[]; resourceVersion: string }> {
-  let pageItems = client.limits.listPageItems;
   for (let restarts = 0; ; restarts++) {
     try {
-      return await listOnce(client, resource, options, map, pageItems);
+      return await listOnce(client, resource, options, map);
     } catch (error) {
-      if (isLargePage(error) && pageItems > 1) pageItems = Math.ceil(pageItems / 2);
-      else if (!isExpired(error) || restarts >= restartsMax) throw error;
+      if (!isExpired(error) || restarts >= restartsMax) throw error;
     }
   }
-}
-
-function isLargePage(error: unknown): boolean {
-  return error instanceof KubeError && error.code === 'too-large' && error.reason !== tooManyObjects;
 }
 
 async function listOnce<T>(
@@ -70,25 +65,48 @@ async function listOnce<T>(
   resource: Resource,
   options: ListOptions,
   map: (object: unknown) => T,
-  pageItems: number,
 ): Promise<{ rows: T[]; resourceVersion: string }> {
-  const { namespace, fieldSelector, labelSelector, patient = true, signal } = options;
-  const path = resourcePath(resource, { namespace });
-  const { listPageBytes: bytesMax, listItems: itemsMax, listPages: pagesMax } = client.limits;
+  const path = resourcePath(resource, { namespace: options.namespace });
+  const { listItems: itemsMax, listPages: pagesMax } = client.limits;
+  const size = new PageSize(client.limits);
   const rows: T[] = [];
   let next = '';
   for (let pages = 0; pages < pagesMax; pages++) {
-    const query = { limit: `${pageItems}`, continue: next, fieldSelector, labelSelector };
-    const answer = await client.request({ method: 'GET', path, query, bytesMax, patient, signal });
-    const page = parsePage(answer, path, resource);
+    const page = parsePage(await readPage(client, { path, next, size, options }), path, resource);
     for (const item of page.items) rows.push(map(item));
-    if (rows.length > itemsMax) {
-      throw new KubeError('too-large', `GET ${path}: more than ${itemsMax} objects`, { reason: tooManyObjects });
-    }
+    if (rows.length > itemsMax) throw new KubeError('too-large', `GET ${path}: more than ${itemsMax} objects`);
     if (page.next === '') return { rows, resourceVersion: page.resourceVersion };
     next = page.next;
   }
   throw new KubeError('malformed', `GET ${path}: a list of more than ${pagesMax} pages has no end`);
+}
+
+interface PageRequest {
+  readonly path: string;
+  readonly next: string;
+  readonly size: PageSize;
+  readonly options: ListOptions;
+}
+
+/** A page that is too large is asked for again with fewer objects. */
+async function readPage(client: Lister, { path, next, size, options }: PageRequest): Promise<unknown> {
+  const { fieldSelector, labelSelector, patient = true, signal } = options;
+  for (;;) {
+    const query = { limit: `${size.items}`, continue: next, fieldSelector, labelSelector };
+    let bytes = 0;
+    const onSize = (answered: number) => {
+      bytes = answered;
+    };
+    const { bytesMax } = size;
+    try {
+      const page = await client.request({ method: 'GET', path, query, bytesMax, onSize, patient, signal });
+      size.adapt(isRecord(page) && Array.isArray(page.items) ? page.items.length : 0, bytes);
+      return page;
+    } catch (error) {
+      const isLarge = error instanceof KubeError && error.code === 'too-large';
+      if (!isLarge || !size.shrink()) throw error;
+    }
+  }
 }
 
 /**
