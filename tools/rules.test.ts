@@ -10,6 +10,7 @@ function complaintsWith(files: Readonly<Record<string, string>>): string[] {
   const root = mkdtempSync(join(tmpdir(), `sluice-test-${process.pid}-`));
   const all = {
     'package.json': '{ "devDependencies": { "fast-check": "1.0.0" } }',
+    'package-lock.json': JSON.stringify({ packages: { 'node_modules/a': { integrity: 'sha512-a' } } }),
     'packages/net/package.json': '{ "dependencies": {} }',
     'packages/net/src/index.ts': '/** Addresses. */\nexport const a = 1;\n',
     'packages/nodes/package.json': '{ "dependencies": { "@sluice/net": "0.1.0", "@sluice/endpoint": "0.1.0" } }',
@@ -30,6 +31,19 @@ function complaintsWith(files: Readonly<Record<string, string>>): string[] {
 test('this repository and one that keeps the rules have no complaint', () => {
   assert.deepEqual(complaints(resolve(import.meta.dirname, '..')), []);
   assert.deepEqual(complaintsWith({}), []);
+});
+
+test('a locked package without its hash is named, but for our own and those inside of another', () => {
+  const packages = {
+    '': {},
+    'packages/net': {},
+    'node_modules/@sluice/net': { link: true },
+    'node_modules/a/node_modules/b': { inBundle: true },
+    'node_modules/c': { version: '1.0.0' },
+  };
+  assert.deepEqual(complaintsWith({ 'package-lock.json': JSON.stringify({ packages }) }), [
+    'package-lock.json: node_modules/c has no integrity: depend on it in a way that npm can lock',
+  ]);
 });
 
 const broken: readonly {

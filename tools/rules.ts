@@ -53,7 +53,12 @@ const VAGUE_NAMES = new Set(['utils.ts', 'util.ts', 'helpers.ts', 'helper.ts', '
 export function complaints(root: string): string[] {
   const sources = readSources(root);
   const rules: Rule[] = [layers, features, forbidden, vagueNames, kebabCase, skips];
-  return [...rules.flatMap((rule) => rule(sources)), ...undeclared(root, sources), ...paragraphs(root)];
+  return [
+    ...rules.flatMap((rule) => rule(sources)),
+    ...undeclared(root, sources),
+    ...unhashed(join(root, 'package-lock.json')),
+    ...paragraphs(root),
+  ];
 }
 
 function readSources(root: string): Source[] {
@@ -153,6 +158,21 @@ function undeclared(root: string, sources: readonly Source[]): string[] {
       return [`${source.path}:${line}: '${name}' is not declared in ${folder}/package.json`];
     });
   });
+}
+
+interface LockedPackage {
+  readonly link?: boolean;
+  /** Comes inside of another package. */
+  readonly inBundle?: boolean;
+  readonly integrity?: string;
+}
+
+/** What is installed is what was locked, whoever serves it. */
+function unhashed(path: string): string[] {
+  const { packages } = JSON.parse(readFileSync(path, 'utf8')) as { packages: Record<string, LockedPackage> };
+  return Object.entries(packages)
+    .filter(([name, { link, inBundle, integrity }]) => /^node_modules\//.test(name) && !link && !inBundle && !integrity)
+    .map(([name]) => `package-lock.json: ${name} has no integrity: depend on it in a way that npm can lock`);
 }
 
 function manifest(path: string): Set<string> {

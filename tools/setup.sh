@@ -156,6 +156,8 @@ install_npm() {
 	fi
 	# npm 9 (Debian 13) removes this link again together with the optional package of the other architecture.
 	for node in node_modules/node-linux-*/bin/node; do ln -sf "../${node#node_modules/}" node_modules/.bin/node; done
+	# Biome's packages for one machine each have no command of their own: that is in one which wants those of all machines.
+	for biome in node_modules/@biomejs/cli-linux-*/biome; do ln -sf "../${biome#node_modules/}" node_modules/.bin/biome; done
 	# npm links the commands of dependencies, not the package's own: so that "npx sluice" needs no detour.
 	ln -sf ../../bin/sluice node_modules/.bin/sluice
 	npm_wanted >$npm_stamp

@@ -1,6 +1,6 @@
 // `npm run soak:kills`: agents killed with -9 at random instants, also in the middle of their start, while the machine has
-// more to do than it can and clients ask without a pause. No request may be lost. The short form of it, in `npm test`, is
-// agent-killed.lab.test.ts.
+// more to do than it can, pods come and go and clients ask without a pause. No request may be lost, and no pod left behind.
+// The short form of it, in `npm test`, is agent-killed.lab.test.ts.
 //
 //   npm run soak:kills -- --seconds 120 --kills 24 --hogs 4 --interval 2 --seed 7
 //
@@ -60,7 +60,9 @@ async function soak(): Promise<boolean> {
   using _running = new DisposableStack();
   for (const watched of watches) _running.use(watchChanges(lab, watched));
   for (let hog = 0; hog < options.hogs; hog += 1) _running.use(startHog());
+  const churn = churnPods(lab);
   await killAtRandom(lab, nodes);
+  await churn.end();
   await Promise.all(nodes.map((node) => untilReady(node)));
   const lost = await judgeClients(clients);
   return lost + (await judgeNodes(lab, nodes, before)) === 0;
@@ -102,6 +104,34 @@ function watchChanges(lab: TestLab, words: readonly string[]): Disposable {
     last.set(name, line);
   });
   return { [Symbol.dispose]: () => void (child.pid && process.kill(-child.pid, 'SIGKILL')) };
+}
+
+const churnIntervalMs = 3_000;
+const churnReplicasMax = 9;
+
+/** Other pods than those that are asked: the plugin is called while agents die. */
+function churnPods(lab: TestLab) {
+  const ended = new AbortController();
+  const random = generator(options.seed + 1);
+  const scale = (replicas: number) => lab.must('kubectl', 'scale', 'deployment/churn', `--replicas=${replicas}`);
+  const run = async () => {
+    await lab.must('kubectl', 'create', 'deployment', 'churn', '--image=sluice-lab/echo');
+    while (!ended.signal.aborted) {
+      await scale(Math.floor(random() * (churnReplicasMax + 1)));
+      await delay(churnIntervalMs, undefined, { signal: ended.signal }).catch(() => undefined);
+    }
+    await scale(churnReplicasMax);
+    await lab.must('kubectl', 'rollout', 'status', 'deployment/churn', '--timeout=120s');
+    await lab.must('kubectl', 'delete', 'deployment/churn');
+    await lab.must('kubectl', 'wait', '--for=delete', 'pod', '-l', 'app=churn', '--timeout=120s');
+  };
+  const running = run();
+  return {
+    end: () => {
+      ended.abort();
+      return running;
+    },
+  };
 }
 
 /** A process that never waits; it ends by itself, should we be killed. */

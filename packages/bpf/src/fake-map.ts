@@ -134,8 +134,9 @@ class FakeMap<K, V> implements TypedMap<K, V> {
   }
 
   #error(code: keyof typeof Errno, action: string): SystemError {
-    const { name, type } = this.descriptor;
-    return new SystemError('bpf', Errno[code], `${action} map ${name} (fake ${mapTypeName(type)})`);
+    const { name, type, maxEntries } = this.descriptor;
+    const full = code === 'E2BIG' || code === 'ENOSPC' ? `, which is full (${maxEntries} entries)` : '';
+    return new SystemError('bpf', Errno[code], `${action} map ${name} (fake ${mapTypeName(type)})${full}`);
   }
 }
 

@@ -189,7 +189,10 @@ class KernelMap<K, V> implements TypedMap<K, V> {
   #error(result: number, action: string): SystemError {
     const { name, type } = this.descriptor;
     const hint = isPerCpuType(type) ? ` (${mapTypeName(type)})` : '';
-    return new SystemError('bpf', -result, `${action} map ${name}${hint}`);
+    // A trie says ENOSPC.
+    const isFull = result === -Errno.E2BIG || result === -Errno.ENOSPC;
+    const full = isFull ? `, which is full (${this.#map.info.maxEntries} entries)` : '';
+    return new SystemError('bpf', -result, `${action} map ${name}${hint}${full}`);
   }
 }
 
