@@ -150,6 +150,8 @@ const deviceDown = 'the device that it was sent to is down or gone';
 const functions: Readonly<Record<string, string>> = {
   __bpf_redirect: deviceDown,
   __dev_queue_xmit: deviceDown,
+  __neigh_event_send: neighbour,
+  neigh_invalidate: neighbour,
   skb_do_redirect: deviceDown,
   tcf_mirred_act: deviceDown,
   veth_xmit: `the other end of the pair is down or gone, or takes packets too slowly`,
