@@ -110,8 +110,7 @@ static __always_inline bool ct_is_over(const struct packet *packet, const struct
 {
 	if (connection->expires_ns <= now)
 		return true;
-	return connection->state >= CT_STATE_CLOSING &&
-	       (packet->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
+	return connection->state >= CT_STATE_CLOSING && packet_is_syn(packet);
 }
 
 static __always_inline void ct_advance_tcp(struct connection *connection)
