@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { bind, internetAddress } from '@sluice/ffi';
-import { addressToWire, formatAddressPort, packet, parsePacket } from '@sluice/net';
+import { addressToWire, formatAddressPort, type Packet, packet, parseAddress, parsePacket } from '@sluice/net';
 import { createTestNode, dropsOf, type TestPod } from '../test/node.ts';
 import { type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { capture, inject } from '../test/wire.ts';
@@ -19,6 +19,10 @@ after(() => {
   world[Symbol.dispose]();
   node[Symbol.dispose]();
 });
+
+function isFirstFragment({ ipv6 }: Packet): boolean {
+  return ipv6?.extensions.some((extension) => extension.kind === 'fragment' && extension.offset === 0) ?? false;
+}
 
 /** Each test has pods of its own: their ports and drops are nobody else's. */
 let pods = 10;
@@ -193,6 +197,37 @@ for (const [version, family] of families) {
     );
   });
 }
+
+test('a router that says a fragment is too big for it is heard by the pod', () => {
+  const port = newPort();
+  const pod = newPod();
+  using client = bound(udpSocket(pod, 6), pod.addresses.ipv6, port);
+  client.connect(world.addresses.ipv6, 53);
+  using left = capture(world, world.wanIfindex);
+  client.send('abcdefghij'.repeat(400));
+  const first = left.frames().find((bytes) => isFirstFragment(parsePacket(bytes)));
+  assert.ok(first);
+  using frames = capture(pod.namespace, 2);
+  const router = parseAddress('2001:db8::99');
+  const tooBig = packet()
+    .ethernet({ source: world.mac, destination: world.nodeMac })
+    .ipv6({ source: router, destination: world.nodeAddresses.ipv6 })
+    .icmpv6({ type: 2, identifier: 0, sequence: 1300 });
+  inject(world, world.wanIfindex, tooBig.payload(first.slice(14, 14 + 1000)));
+  const heard = frames
+    .frames()
+    .map((bytes) => parsePacket(bytes))
+    .find(({ icmpv6 }) => icmpv6?.type === 2);
+  assert.equal(heard?.ipv6?.destination, pod.addresses.ipv6);
+  assert.equal(heard?.icmpv6?.embedded?.ipv6?.source, pod.addresses.ipv6);
+  assert.equal(heard?.icmpv6?.checksumValid, true);
+  // The socket is told once, and fragments to size from then on.
+  assert.throws(() => client.send('abcdefghij'), { code: 'EMSGSIZE' });
+  left.frames();
+  client.send('abcdefghij'.repeat(400));
+  const lengths = left.frames().map(({ length }) => length);
+  assert.ok(Math.max(...lengths) > 1200 && Math.max(...lengths) <= 14 + 1300, `${lengths}`);
+});
 
 test('a masqueraded connection has an alias for its replies, in the table that no flood evicts', () => {
   const pod = newPod();
