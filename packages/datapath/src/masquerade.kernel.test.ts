@@ -196,6 +196,34 @@ for (const [version, family] of families) {
       [],
     );
   });
+
+  test(`a server that calls back after the end does not learn the pod's address (${family})`, () => {
+    const [port, serverPort] = [newPort(), newPort()];
+    const pod = newPod();
+    using listening = tcpServer(world, world.addresses[family], serverPort);
+    const client = bound(tcpSocket(pod, version), pod.addresses[family], port);
+    client.connect(world.addresses[family], serverPort);
+    using accepted = listening.accept();
+    assert.equal(accepted?.peer(), formatAddressPort(world.nodeAddresses[family], port));
+    client.abort();
+    using frames = capture(world, world.wanIfindex);
+    const frame = packet().ethernet({ source: world.mac, destination: world.nodeMac });
+    const ip = { source: world.addresses[family], destination: world.nodeAddresses[family] };
+    const call = (version === 4 ? frame.ipv4(ip) : frame.ipv6(ip)).tcp({
+      sourcePort: serverPort,
+      destinationPort: port,
+      flags: 'S',
+    });
+    inject(world, world.wanIfindex, call.payload());
+    const answers = frames
+      .frames()
+      .map((bytes) => parsePacket(bytes))
+      .filter(({ tcp }) => tcp?.sourcePort === port);
+    assert.deepEqual(
+      answers.map(({ ipv4, ipv6 }) => (ipv4 ?? ipv6)?.source),
+      [world.nodeAddresses[family]],
+    );
+  });
 }
 
 test('a router that says a fragment is too big for it is heard by the pod', () => {
