@@ -224,6 +224,32 @@ for (const [version, family] of families) {
       [world.nodeAddresses[family]],
     );
   });
+
+  test(`a stream of datagrams leaves an address that the node has lost (${family})`, () => {
+    const port = newPort();
+    const pod = newPod();
+    const { endpoints, devices } = node.datapath.maps;
+    const old = world.nodeAddresses[family];
+    const address = parseAddress(version === 4 ? '192.0.2.77' : '2001:db8::77');
+    const row = endpoints.lookup(old);
+    assert.ok(row);
+    using server = udpServer(world, world.addresses[family], 53);
+    using client = bound(udpSocket(pod, version), pod.addresses[family], port);
+    client.connect(world.addresses[family], 53);
+    client.send('before');
+    assert.equal(server.receiveFrom()?.from, formatAddressPort(old, port));
+    devices.update(world.ifindex, { ...world.nodeAddresses, [family]: address });
+    client.send('still there');
+    assert.equal(server.receiveFrom()?.from, formatAddressPort(old, port));
+    endpoints.update(address, row);
+    endpoints.delete(old);
+    client.send('after');
+    const after = server.receiveFrom()?.from;
+    devices.update(world.ifindex, world.nodeAddresses);
+    endpoints.update(old, row);
+    endpoints.delete(address);
+    assert.equal(after, formatAddressPort(address, port));
+  });
 }
 
 test('a router that says a fragment is too big for it is heard by the pod', () => {
