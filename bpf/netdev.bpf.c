@@ -67,6 +67,19 @@ static __always_inline verdict_t netdev_return(struct __sk_buff *skb, struct pac
 	return route_local(skb, packet, true);
 }
 
+/*
+ * Its connection has just ended, or been given up by the LRU. From outside nobody begins one with a pod by an address
+ * that is shared: it is the node's, as it would be without the alias. A connection in that direction would let the
+ * pod's answers leave with the pod's address.
+ */
+static __always_inline verdict_t netdev_return_to_node(struct __sk_buff *skb, struct packet *packet)
+{
+	if (!config_dry_run)
+		ct_forget(&packet->arrived);
+	STEP(nat_restore(skb, packet));
+	return TC_ACT_OK;
+}
+
 /* To the node, or to whoever shares its address. */
 static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct packet *packet)
 {
@@ -80,6 +93,8 @@ static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct pa
 	if (tuple_end_equal(&before, &after))
 		return TC_ACT_OK;
 	STEP(track(skb, packet));
+	if (packet->ct_status == CT_STATUS_NEW && !packet->is_icmp_error)
+		return netdev_return_to_node(skb, packet);
 	return netdev_return(skb, packet);
 }
 

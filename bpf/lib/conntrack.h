@@ -32,8 +32,11 @@ struct ct_place {
 
 static __always_inline __u64 ct_timeout_ns(const struct connection *connection, bool is_tcp)
 {
-	if (connection->state >= CT_STATE_CLOSING)
+	if (connection->state == CT_STATE_CLOSED)
 		return 10 * SECOND_NS;
+	/* Half closed: who has said all may wait long for the answer. As kube-proxy has it (tcpCloseWaitTimeout). */
+	if (connection->state == CT_STATE_CLOSING)
+		return 3600 * SECOND_NS;
 	/* Above net.ipv4.tcp_keepalive_time (7200 s): a connection that is kept alive is never forgotten. */
 	if (is_tcp && connection->state == CT_STATE_ESTABLISHED)
 		return 8000 * SECOND_NS;
@@ -107,8 +110,7 @@ static __always_inline bool ct_is_over(const struct packet *packet, const struct
 {
 	if (connection->expires_ns <= now)
 		return true;
-	return connection->state >= CT_STATE_CLOSING &&
-	       (packet->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
+	return connection->state >= CT_STATE_CLOSING && packet_is_syn(packet);
 }
 
 static __always_inline void ct_advance_tcp(struct connection *connection)

@@ -12,7 +12,8 @@
 
 /*
  * The backend that this client's connection to the frontend goes to. TCP stays with it as long as the connection lives,
- * whatever becomes of the service; datagrams as long as the backend serves it (as kube-proxy has it).
+ * whatever becomes of the service; datagrams as long as the backend serves it (as kube-proxy has it), and so a SYN: who
+ * begins anew where another connection was left without an end must not be held to a backend that is gone.
  */
 static __always_inline bool dnat_recall(const struct packet *packet, const struct frontend *frontend,
 					const struct service_request *request, struct tuple_end *to)
@@ -29,7 +30,7 @@ static __always_inline bool dnat_recall(const struct packet *packet, const struc
 	if (!connection || connection->kind != CT_KIND_CONNECTION || ct_is_over(packet, connection, bpf_ktime_get_ns()))
 		return false;
 	*to = alias->dnat;
-	if (packet->tuple.protocol == IPPROTO_TCP)
+	if (packet->tuple.protocol == IPPROTO_TCP && !packet_is_syn(packet))
 		return true;
 	choice.backend_id = alias->backend_id;
 	choice.generation = alias->generation;

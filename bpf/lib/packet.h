@@ -147,6 +147,12 @@ static __always_inline bool packet_is_icmp(const struct packet *packet)
 	return packet->tuple.protocol == (packet_is_ipv4(packet) ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 }
 
+/* The first of a connection's packets; UDP has no flags. */
+static __always_inline bool packet_is_syn(const struct packet *packet)
+{
+	return (packet->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
+}
+
 /* TCP or UDP: what services have. */
 static __always_inline bool packet_has_ports(const struct packet *packet)
 {

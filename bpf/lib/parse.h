@@ -1,5 +1,6 @@
 /* Parsing: fills the packet context, and refuses what no sender means. */
 #pragma once
+#include "extension.h"
 #include "fragment.h"
 #include "packet.h"
 
@@ -51,21 +52,6 @@ static __always_inline verdict_t packet_parse_ipv4(struct __sk_buff *skb, struct
 	return VERDICT_CONTINUE;
 }
 
-/* A header of the chain: the next one's protocol, and its own length (RFC 8200 4). */
-struct ipv6_extension {
-	__u8 next;
-	__u8 length;
-	/* Of a fragment header. */
-	__be16 fragment_offset;
-	__be32 fragment_id;
-};
-
-static __always_inline bool ipv6_is_extension(__u8 protocol)
-{
-	return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_FRAGMENT ||
-	       protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_AH;
-}
-
 static __always_inline verdict_t packet_parse_ipv6_extensions(struct __sk_buff *skb, struct packet *packet)
 {
 	struct ipv6_extension extension;
@@ -79,17 +65,13 @@ static __always_inline verdict_t packet_parse_ipv6_extensions(struct __sk_buff *
 		if (!packet_load(skb, packet->transport_offset, &extension, sizeof(extension)))
 			return drop(packet, DROP_REASON_INVALID_PACKET);
 		if (protocol == IPPROTO_FRAGMENT) {
-			packet->transport_offset += 8;
 			packet->fragment_id = extension.fragment_id;
-			if (extension.fragment_offset & bpf_htons(0xfff8))
+			if (extension.fragment_offset & bpf_htons(IPV6_FRAGMENT_OFFSET))
 				packet->fragment = FRAGMENT_LATER;
-			else if (extension.fragment_offset & bpf_htons(1))
+			else if (extension.fragment_offset & bpf_htons(IPV6_MORE_FRAGMENTS))
 				packet->fragment = FRAGMENT_FIRST;
-		} else if (protocol == IPPROTO_AH) {
-			packet->transport_offset += (extension.length + 2) * 4; /* RFC 4302 2.2 */
-		} else {
-			packet->transport_offset += (extension.length + 1) * 8;
 		}
+		packet->transport_offset += ipv6_extension_length(protocol, &extension);
 		protocol = extension.next;
 		if (packet->transport_offset > packet->end_offset)
 			return drop(packet, DROP_REASON_INVALID_PACKET);

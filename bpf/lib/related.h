@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "conntrack.h"
+#include "extension.h"
 #include "nat.h"
 
 /* The packet that an error quotes, as it was when something befell it. */
@@ -22,7 +23,8 @@ static __always_inline bool quotation_load_network(struct __sk_buff *skb, const 
 	if (packet_is_ipv4(packet)) {
 		struct iphdr header;
 
-		if (!packet_load(skb, quotation->network_offset, &header, sizeof(header)))
+		if (!packet_load(skb, quotation->network_offset, &header, sizeof(header)) ||
+		    (header.frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET)))
 			return false;
 		tuple->source = address_from_ipv4(header.saddr);
 		tuple->destination = address_from_ipv4(header.daddr);
@@ -41,7 +43,30 @@ static __always_inline bool quotation_load_network(struct __sk_buff *skb, const 
 	return true;
 }
 
-/* Extension headers are not walked: such an error passes as related to nothing. False: not to be read. */
+/* False: none within the quotation, or no first fragment: what stands there are no ports. */
+static __always_inline bool quotation_load_extensions(struct __sk_buff *skb, const struct packet *packet,
+						      struct quotation *quotation)
+{
+	struct ipv6_extension extension;
+	__u8 protocol = quotation->tuple.protocol;
+
+	for (int i = 0; i <= IPV6_EXTENSIONS_MAX; i++) {
+		if (!ipv6_is_extension(protocol)) {
+			quotation->tuple.protocol = protocol;
+			return true;
+		}
+		if (quotation->transport_offset + sizeof(extension) > packet->end_offset ||
+		    !packet_load(skb, quotation->transport_offset, &extension, sizeof(extension)))
+			return false;
+		if (protocol == IPPROTO_FRAGMENT && (extension.fragment_offset & bpf_htons(IPV6_FRAGMENT_OFFSET)))
+			return false;
+		quotation->transport_offset += ipv6_extension_length(protocol, &extension);
+		protocol = extension.next;
+	}
+	return false;
+}
+
+/* False: not to be read, or not to be attributed. */
 static __always_inline bool quotation_load(struct __sk_buff *skb, const struct packet *packet,
 					   struct quotation *quotation)
 {
@@ -50,6 +75,7 @@ static __always_inline bool quotation_load(struct __sk_buff *skb, const struct p
 
 	__builtin_memset(quotation, 0, sizeof(*quotation));
 	if (!quotation_load_network(skb, packet, quotation) ||
+	    (!packet_is_ipv4(packet) && !quotation_load_extensions(skb, packet, quotation)) ||
 	    /* What stands behind the packet's end is none of it, nor of its checksum. */
 	    quotation->transport_offset + sizeof(transport) > packet->end_offset ||
 	    !packet_load(skb, quotation->transport_offset, &transport, sizeof(transport)))

@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "conntrack.h"
+#include "endpoint.h"
 #include "nat.h"
 #include "related.h"
 #include "service.h"
@@ -138,6 +139,12 @@ static __always_inline bool snat_keep(struct __sk_buff *skb, const struct packet
 	return snat_claim(skb, &reply, &client) != 0;
 }
 
+/* An address that the node has lost is no source any more: nobody would be answered there. */
+static __always_inline bool snat_is_ours(const struct tuple_end *source, const struct address *address)
+{
+	return address_equal(&source->address, address) || endpoint_lookup(&source->address);
+}
+
 /* Writes the source that the packet's connection was given, or gives it one at this address. */
 __noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet, const struct address *address)
 {
@@ -152,7 +159,7 @@ __noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet
 	if (place.direction != 0)
 		return VERDICT_CONTINUE;
 	to = place.connection->snat;
-	if (!tuple_end_is_none(&to) && (place.is_promoted || snat_keep(skb, packet, &to)))
+	if (!tuple_end_is_none(&to) && snat_is_ours(&to, address) && (place.is_promoted || snat_keep(skb, packet, &to)))
 		return nat_rewrite(skb, packet, NAT_SOURCE, &to);
 	to.address = *address;
 	if (config_dry_run)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { bind, internetAddress } from '@sluice/ffi';
-import { addressToWire, formatAddressPort, packet, parsePacket } from '@sluice/net';
+import { addressToWire, formatAddressPort, type Packet, packet, parseAddress, parsePacket } from '@sluice/net';
 import { createTestNode, dropsOf, type TestPod } from '../test/node.ts';
 import { type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { capture, inject } from '../test/wire.ts';
@@ -19,6 +19,10 @@ after(() => {
   world[Symbol.dispose]();
   node[Symbol.dispose]();
 });
+
+function isFirstFragment({ ipv6 }: Packet): boolean {
+  return ipv6?.extensions.some((extension) => extension.kind === 'fragment' && extension.offset === 0) ?? false;
+}
 
 /** Each test has pods of its own: their ports and drops are nobody else's. */
 let pods = 10;
@@ -218,7 +222,92 @@ for (const [version, family] of families) {
       [],
     );
   });
+
+  test(`a server that calls back after the end does not learn the pod's address (${family})`, () => {
+    const [port, serverPort] = [newPort(), newPort()];
+    const pod = newPod();
+    using listening = tcpServer(world, world.addresses[family], serverPort);
+    const client = bound(tcpSocket(pod, version), pod.addresses[family], port);
+    client.connect(world.addresses[family], serverPort);
+    using accepted = listening.accept();
+    assert.equal(accepted?.peer(), formatAddressPort(world.nodeAddresses[family], port));
+    client.abort();
+    using frames = capture(world, world.wanIfindex);
+    const frame = packet().ethernet({ source: world.mac, destination: world.nodeMac });
+    const ip = { source: world.addresses[family], destination: world.nodeAddresses[family] };
+    const call = (version === 4 ? frame.ipv4(ip) : frame.ipv6(ip)).tcp({
+      sourcePort: serverPort,
+      destinationPort: port,
+      flags: 'S',
+    });
+    inject(world, world.wanIfindex, call.payload());
+    const answers = frames
+      .frames()
+      .map((bytes) => parsePacket(bytes))
+      .filter(({ tcp }) => tcp?.sourcePort === port);
+    assert.deepEqual(
+      answers.map(({ ipv4, ipv6 }) => (ipv4 ?? ipv6)?.source),
+      [world.nodeAddresses[family]],
+    );
+  });
+
+  test(`a stream of datagrams leaves an address that the node has lost (${family})`, () => {
+    const port = newPort();
+    const pod = newPod();
+    const { endpoints, devices } = node.datapath.maps;
+    const old = world.nodeAddresses[family];
+    const address = parseAddress(version === 4 ? '192.0.2.77' : '2001:db8::77');
+    const row = endpoints.lookup(old);
+    assert.ok(row);
+    using server = udpServer(world, world.addresses[family], 53);
+    using client = bound(udpSocket(pod, version), pod.addresses[family], port);
+    client.connect(world.addresses[family], 53);
+    client.send('before');
+    assert.equal(server.receiveFrom()?.from, formatAddressPort(old, port));
+    devices.update(world.ifindex, { ...world.nodeAddresses, [family]: address });
+    client.send('still there');
+    assert.equal(server.receiveFrom()?.from, formatAddressPort(old, port));
+    endpoints.update(address, row);
+    endpoints.delete(old);
+    client.send('after');
+    const after = server.receiveFrom()?.from;
+    devices.update(world.ifindex, world.nodeAddresses);
+    endpoints.update(old, row);
+    endpoints.delete(address);
+    assert.equal(after, formatAddressPort(address, port));
+  });
 }
+
+test('a router that says a fragment is too big for it is heard by the pod', () => {
+  const port = newPort();
+  const pod = newPod();
+  using client = bound(udpSocket(pod, 6), pod.addresses.ipv6, port);
+  client.connect(world.addresses.ipv6, 53);
+  using left = capture(world, world.wanIfindex);
+  client.send('abcdefghij'.repeat(400));
+  const first = left.frames().find((bytes) => isFirstFragment(parsePacket(bytes)));
+  assert.ok(first);
+  using frames = capture(pod.namespace, 2);
+  const router = parseAddress('2001:db8::99');
+  const tooBig = packet()
+    .ethernet({ source: world.mac, destination: world.nodeMac })
+    .ipv6({ source: router, destination: world.nodeAddresses.ipv6 })
+    .icmpv6({ type: 2, identifier: 0, sequence: 1300 });
+  inject(world, world.wanIfindex, tooBig.payload(first.slice(14, 14 + 1000)));
+  const heard = frames
+    .frames()
+    .map((bytes) => parsePacket(bytes))
+    .find(({ icmpv6 }) => icmpv6?.type === 2);
+  assert.equal(heard?.ipv6?.destination, pod.addresses.ipv6);
+  assert.equal(heard?.icmpv6?.embedded?.ipv6?.source, pod.addresses.ipv6);
+  assert.equal(heard?.icmpv6?.checksumValid, true);
+  // The socket is told once, and fragments to size from then on.
+  assert.throws(() => client.send('abcdefghij'), { code: 'EMSGSIZE' });
+  left.frames();
+  client.send('abcdefghij'.repeat(400));
+  const lengths = left.frames().map(({ length }) => length);
+  assert.ok(Math.max(...lengths) > 1200 && Math.max(...lengths) <= 14 + 1300, `${lengths}`);
+});
 
 test('a masqueraded connection has an alias for its replies, in the table that no flood evicts', () => {
   const pod = newPod();

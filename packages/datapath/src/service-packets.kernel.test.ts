@@ -7,7 +7,7 @@ import { connectNodes, createTestNode, dropsOf, type TestPod, TUNNEL_MTU } from 
 import { TCP, UDP, writeService } from '../test/services.ts';
 import { type Place, type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { connectWorld } from '../test/world.ts';
-import { CtKind } from './index.ts';
+import { type Connection, CtKind, CtState } from './index.ts';
 
 const families = [
   [4, 'ipv4'],
@@ -34,6 +34,25 @@ function past({ namespace }: TestPod | typeof node): Place {
 interface Backend {
   readonly address: Address;
   readonly port: number;
+}
+
+/** Established, and not to expire soon. */
+function connectionRow(dnat: Backend): Connection {
+  return {
+    kind: CtKind.Connection,
+    state: CtState.Established,
+    createdNs: 1n,
+    expiresNs: 1n << 62n,
+    packets: [3n, 2n],
+    bytes: [180n, 120n],
+    tcpFlags: [0x12, 0x12],
+    sourceIdentity: 1000,
+    destinationIdentity: 0,
+    backendId: 0,
+    generation: 0,
+    dnat,
+    snat: { address: undefined, port: 0 },
+  };
 }
 
 let services = 0;
@@ -226,6 +245,32 @@ for (const [version, family] of families) {
     assert.ok((dropsOf(node).nat_conflict ?? 0) > before);
     first.send('not disturbed');
     assert.equal(accepted?.receive(), 'not disturbed');
+  });
+
+  test(`a port whose connection was left without an end reaches a backend that is there (${family})`, () => {
+    const gone = { address: parseAddress(family === 'ipv4' ? '10.244.1.77' : 'fd00:10:244:1::77'), port: 8080 };
+    const backend = backendOn(pods.server);
+    const address = service(family, TCP, [gone]);
+    const tuple = { source: own, sourcePort: 41_001, protocol: TCP } as const;
+    const { maps } = node.datapath;
+    const abandoned = connectionRow({ address, port: 80 });
+    maps.conntrack.update({ ...tuple, destination: gone.address, destinationPort: gone.port }, abandoned);
+    const alias = { ...abandoned, kind: CtKind.DnatAlias, dnat: gone, backendId: services * 100, generation: 1 };
+    maps.conntrack.update({ ...tuple, destination: address, destinationPort: 80 }, alias);
+    writeService(maps, {
+      id: services,
+      address,
+      port: 80,
+      protocol: TCP,
+      generation: 2,
+      backends: [{ id: services * 100 + 1, ...backend }],
+    });
+    using listening = tcpServer(pods.server, backend.address, backend.port);
+    using client = tcpSocket(past(pods.client), version);
+    bindTo(client, { address: own, port: 41_001 });
+    client.connect(address, 80);
+    using accepted = listening.accept();
+    assert.equal(accepted?.peer(), formatAddressPort(own, 41_001));
   });
 }
 
