@@ -143,7 +143,8 @@ async function untilReady(socketPath: string, child: ChildProcess): Promise<void
 
 function get(socketPath: string, path: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path }, (response) => {
+    // No connection is kept: while a test blocks, the agent may close it.
+    const asked = request({ socketPath, path, agent: false }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
