@@ -126,6 +126,10 @@ test('describe shows pods, services, nodes, deployments and slices with their ev
   assert.match(await kubectl(['describe', 'node', 'n1']), /Non-terminated Pods: +\(\d+ in total\)/);
   assert.match(await kubectl(['describe', 'deployment', 'web', '-n', 'shop']), /Scaled up replica set web-/);
   assert.match(await kubectl(['describe', 'endpointslices', '-n', 'shop']), /TargetRef: +Pod\/web-/);
+  assert.match(
+    await kubectl(['events', '-n', 'shop', '--for', 'deployment/web', '--types=Normal']),
+    /Normal +ScalingReplicaSet +Deployment\/web +Scaled up replica set web-/,
+  );
 });
 
 test('create, run, expose, scale, label, annotate and patch in every way', async () => {
