@@ -143,8 +143,7 @@ static __always_inline bool netdev_must_be_noted(const struct packet *packet)
 {
 	if (packet_has_ports(packet) || address_is_multicast(&packet->tuple.destination))
 		return false;
-	return !packet_is_icmp(packet) ||
-	       packet->icmp_type == (packet_is_ipv4(packet) ? ICMP_ECHO : ICMPV6_ECHO_REQUEST);
+	return !packet_is_icmp(packet) || packet_is_echo_request(packet);
 }
 
 /* A connection of the node's that gave way keeps the port that it was given, whatever becomes of the pod's. */

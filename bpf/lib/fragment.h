@@ -26,14 +26,18 @@ enum fragment_flag {
 };
 
 struct fragment_ports {
+	/* When the first came; in FRAGMENT_LIFE_NS its datagram is whole, or given up. */
+	__u64 known_ns;
+	/* Changed atomically: the first and the others may come on different CPUs at once and must not miss it. */
+	__u32 flags;
 	__be16 source;
 	__be16 destination;
 	__u8 protocol;
-	__u8 reserved[3];
-	/* Changed atomically: the first and the others may come on different CPUs at once, and must not miss each
-	 * other. */
-	__u32 flags;
+	__u8 reserved[7];
 };
+
+/* As long as Linux waits for the rest (ipfrag_time): identifications come again. */
+#define FRAGMENT_LIFE_NS 30000000000ULL
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -55,12 +59,14 @@ static __always_inline struct fragment_key fragment_key_of(const struct packet *
 static __always_inline void fragment_remember(struct packet *packet)
 {
 	struct fragment_key key = fragment_key_of(packet);
-	struct fragment_ports *present, ports = {
-					    .source = packet->tuple.source_port,
-					    .destination = packet->tuple.destination_port,
-					    .protocol = packet->tuple.protocol,
-					    .flags = FRAGMENT_FLAG_KNOWN,
-					};
+	struct fragment_ports *present;
+	struct fragment_ports ports = {
+	    .known_ns = bpf_ktime_get_ns(),
+	    .flags = FRAGMENT_FLAG_KNOWN,
+	    .source = packet->tuple.source_port,
+	    .destination = packet->tuple.destination_port,
+	    .protocol = packet->tuple.protocol,
+	};
 
 	if (config_dry_run || bpf_map_update_elem(&fragments, &key, &ports, BPF_NOEXIST) == 0)
 		return;
@@ -70,6 +76,7 @@ static __always_inline void fragment_remember(struct packet *packet)
 	present->source = ports.source;
 	present->destination = ports.destination;
 	present->protocol = ports.protocol;
+	present->known_ns = ports.known_ns;
 	if (!(__sync_fetch_and_or(&present->flags, FRAGMENT_FLAG_KNOWN) & FRAGMENT_FLAG_WAITING))
 		return;
 	__sync_fetch_and_and(&present->flags, ~FRAGMENT_FLAG_WAITING);
@@ -90,8 +97,12 @@ static __always_inline void fragment_recall(struct packet *packet)
 	struct fragment_ports *ports = bpf_map_lookup_elem(&fragments, &key);
 
 	packet->lacks_ports = 1;
-	if (ports && (ports->flags & FRAGMENT_FLAG_KNOWN))
+	if (!ports || !(ports->flags & FRAGMENT_FLAG_KNOWN))
+		return;
+	if (ports->known_ns + FRAGMENT_LIFE_NS > bpf_ktime_get_ns())
 		fragment_take_ports(packet, ports);
+	else if (!config_dry_run)
+		bpf_map_delete_elem(&fragments, &key);
 }
 
 /* True: it waits. False: the first has come meanwhile, and the packet has its ports now; or nothing can be noted. */

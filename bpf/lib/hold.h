@@ -112,7 +112,8 @@ static __always_inline void hold_send(struct __sk_buff *skb, struct held_fragmen
 	/* The verifier wants to see both limits. */
 	if (length < ETH_HLEN || length > FRAGMENT_HELD_BYTES)
 		return;
-	if (bpf_skb_change_tail(skb, length, 0) == 0 && bpf_skb_store_bytes(skb, 0, held->bytes, length, 0) == 0)
+	if (bpf_skb_change_tail(skb, length, 0) == 0 &&
+	    bpf_skb_store_bytes(skb, 0, held->bytes, length, BPF_F_RECOMPUTE_CSUM) == 0)
 		bpf_clone_redirect(skb, target->ifindex, target->flags);
 }
 

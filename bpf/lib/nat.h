@@ -41,6 +41,9 @@ static __always_inline __u32 nat_checksum_offset(__u8 protocol)
 	case IPPROTO_TCP:
 		return __builtin_offsetof(struct tcphdr, check);
 	case IPPROTO_UDP:
+	/* Of these we read no ports, but their sums are over the addresses, too, and stand in the same place. */
+	case IPPROTO_UDPLITE:
+	case IPPROTO_DCCP:
 		return __builtin_offsetof(struct udphdr, check);
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:

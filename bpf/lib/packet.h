@@ -153,6 +153,12 @@ static __always_inline bool packet_is_syn(const struct packet *packet)
 	return (packet->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
 }
 
+static __always_inline bool packet_is_echo_request(const struct packet *packet)
+{
+	return packet_is_icmp(packet) &&
+	       packet->icmp_type == (packet_is_ipv4(packet) ? ICMP_ECHO : ICMPV6_ECHO_REQUEST);
+}
+
 /* TCP or UDP: what services have. */
 static __always_inline bool packet_has_ports(const struct packet *packet)
 {

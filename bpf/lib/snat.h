@@ -108,9 +108,11 @@ static __always_inline __be16 snat_port_candidate(const struct packet *packet, i
 	return bpf_htons(SNAT_PORT_MIN + bpf_get_prandom_u32() % (SNAT_PORT_MAX - SNAT_PORT_MIN + 1));
 }
 
+/* A number that may be another one outside: other kinds of ICMP than echo have none, other protocols none that we read.
+ */
 static __always_inline bool snat_has_port(const struct packet *packet)
 {
-	return nat_checksum_offset(packet->tuple.protocol) != NAT_NO_CHECKSUM;
+	return packet_has_ports(packet) || packet_is_echo_request(packet);
 }
 
 static __always_inline bool snat_allocate(struct __sk_buff *skb, const struct packet *packet, struct tuple_end *to)

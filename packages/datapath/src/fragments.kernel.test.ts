@@ -7,7 +7,7 @@ import { UDP, writeService } from '../test/services.ts';
 import { udpServer, udpSocket } from '../test/sockets.ts';
 import { capture, inject } from '../test/wire.ts';
 import { connectWorld } from '../test/world.ts';
-import { heldFragmentsMap } from './index.ts';
+import { FragmentFlag, heldFragmentsMap } from './index.ts';
 
 const families = ['ipv4', 'ipv6'] as const;
 type Family = (typeof families)[number];
@@ -140,6 +140,17 @@ test('fragments whose first never comes give way to later ones, and are counted'
     if (second) inject(client.namespace, 2, second);
   }
   assert.ok((dropsOf(node).fragment_unsupported ?? 0) - before >= 10);
+});
+
+test('an identification that comes again after its time belongs to a new datagram', () => {
+  const { fragments } = node.datapath.maps;
+  const to = pathTo('ipv4', service('ipv4', { address: server.addresses.ipv4, port: 8080 }));
+  using receiver = udpServer(server, server.addresses.ipv4, 8080);
+  const parts = fragmentsOf('ipv4', clientEnd('ipv4', 43_000), to);
+  const key = { source: client.addresses.ipv4, destination: to.address, id: identifications, protocol: UDP };
+  fragments.update(key, { source: 1, destination: 2, protocol: UDP, flags: FragmentFlag.Known, knownNs: 1n });
+  for (const part of parts.toReversed()) inject(client.namespace, 2, part);
+  assert.equal(receiver.receiveFrom()?.text, text);
 });
 
 test('a fragment that nobody waits for is seen by nobody', () => {

@@ -142,6 +142,18 @@ export const eventTypeNames: Readonly<Record<EventType, string>> = {
   3: 'kernel_drop',
 };
 
+/** enum fragment_flag */
+export const FragmentFlag = {
+  Known: 1,
+  Waiting: 2,
+} as const;
+export type FragmentFlag = (typeof FragmentFlag)[keyof typeof FragmentFlag];
+
+export const fragmentFlagNames: Readonly<Record<FragmentFlag, string>> = {
+  1: 'known',
+  2: 'waiting',
+};
+
 /** enum frontend_flag */
 export const FrontendFlag = {
   Affinity: 1,

@@ -266,7 +266,7 @@ export const fragmentsMap: MapDescriptor<FragmentKey, FragmentPorts> = {
   name: 'fragments',
   type: 9,
   keySize: 40,
-  valueSize: 12,
+  valueSize: 24,
   maxEntries: 2048,
   flags: 0,
   key: fragmentKeyCodec,
@@ -279,12 +279,13 @@ export const fragmentsMap: MapDescriptor<FragmentKey, FragmentPorts> = {
   32    4 id: __be32
   36    1 protocol: __u8
   37    3 reserved: __u8[3]`,
-  valueLayout: `struct fragment_ports, 12 bytes
-   0    2 source: __be16
-   2    2 destination: __be16
-   4    1 protocol: __u8
-   5    3 reserved: __u8[3]
-   8    4 flags: __u32`,
+  valueLayout: `struct fragment_ports, 24 bytes
+   0    8 known_ns: __u64
+   8    4 flags: __u32
+  12    2 source: __be16
+  14    2 destination: __be16
+  16    1 protocol: __u8
+  17    7 reserved: __u8[7]`,
 };
 
 export const frontendsMap: MapDescriptor<FrontendKey, Frontend> = {

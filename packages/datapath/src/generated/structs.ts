@@ -392,27 +392,30 @@ export const fragmentKeyCodec: Codec<FragmentKey> = {
 
 /** struct fragment_ports */
 export interface FragmentPorts {
+  readonly knownNs: bigint;
+  readonly flags: number;
   readonly source: number;
   readonly destination: number;
   readonly protocol: number;
-  readonly flags: number;
 }
 
 export const fragmentPortsCodec: Codec<FragmentPorts> = {
-  size: 12,
+  size: 24,
   encode(value, view, offset) {
-    view.setUint16(offset, value.source);
-    view.setUint16(offset + 2, value.destination);
-    view.setUint8(offset + 4, value.protocol);
-    zeroBytes(view, offset + 5, 3);
+    view.setBigUint64(offset, value.knownNs, true);
     view.setUint32(offset + 8, value.flags, true);
+    view.setUint16(offset + 12, value.source);
+    view.setUint16(offset + 14, value.destination);
+    view.setUint8(offset + 16, value.protocol);
+    zeroBytes(view, offset + 17, 7);
   },
   decode(view, offset) {
     return {
-      source: view.getUint16(offset),
-      destination: view.getUint16(offset + 2),
-      protocol: view.getUint8(offset + 4),
+      knownNs: view.getBigUint64(offset, true),
       flags: view.getUint32(offset + 8, true),
+      source: view.getUint16(offset + 12),
+      destination: view.getUint16(offset + 14),
+      protocol: view.getUint8(offset + 16),
     };
   },
 };
