@@ -24,6 +24,8 @@ import { type TestLab, testLab } from './test-lab.ts';
 const options = readOptions();
 const random = generator(options.seed);
 const startedAt = performance.now();
+const churnIntervalMs = 3_000;
+const churnReplicasMax = 9;
 /** Of one client; what follows is counted in its summary all the same. */
 const failuresShownMax = 20;
 
@@ -31,7 +33,7 @@ const readyColumn = "jsonpath={.metadata.name} {.status.conditions[?(@.type=='Re
 /** What Kubernetes thinks of nodes and backends: without a ready backend a service has to refuse. */
 const watches = [
   ['nodes', '-o', readyColumn],
-  ['pods', '-o', readyColumn],
+  ['pods', '-l', 'app=web', '-o', readyColumn],
   [
     'endpointslices',
     '-l',
@@ -105,9 +107,6 @@ function watchChanges(lab: TestLab, words: readonly string[]): Disposable {
   });
   return { [Symbol.dispose]: () => void (child.pid && process.kill(-child.pid, 'SIGKILL')) };
 }
-
-const churnIntervalMs = 3_000;
-const churnReplicasMax = 9;
 
 /** Other pods than those that are asked: the plugin is called while agents die. */
 function churnPods(lab: TestLab) {

@@ -145,24 +145,37 @@ async function untilAnswer<Answer>(ask: () => Promise<Answer>): Promise<Answer> 
   }
 }
 
-test('pins that somebody removed: links are reported and attached again, maps are pinned again', options, async () => {
+test('pins that somebody removes cost no program: they are told and made again', options, async () => {
   await using node = agentNode();
   using pod = temporaryNetworkNamespace();
   await node.start();
   node.cni('ADD', 'c1', pod.path);
-  const links = join(node.bpffs, 'sluice/links');
-  const before = readdirSync(links).sort();
-  for (const name of before) rmSync(join(links, name));
-  const maps = join(node.bpffs, 'sluice/maps');
-  const mapsBefore = readdirSync(maps).sort();
-  for (const name of mapsBefore) rmSync(join(maps, name));
-  const report = (await node.get('/status')) as StatusReport;
-  assert.equal(report.kubeProxyReplacement.enabled, false);
-  assert.match(
-    report.modules.find((module) => module.name === 'datapath')?.why ?? '',
-    /overlay: no link; host: no link/,
-  );
-  while (readdirSync(links).length < before.length) await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.deepEqual(readdirSync(links).sort(), before);
-  assert.deepEqual(readdirSync(maps).sort(), mapsBefore);
+  const pins = () => readdirSync(join(node.bpffs, 'sluice'), { recursive: true }).sort();
+  const before = pins();
+  rmSync(join(node.bpffs, 'sluice'), { recursive: true });
+  const { kubeProxyReplacement, modules } = (await node.get('/status')) as StatusReport;
+  assert.equal(kubeProxyReplacement.enabled, true);
+  const told = modules.find((module) => module.name === 'datapath')?.why ?? '';
+  assert.match(told, /^\d+ pins are gone and made again within 10 s/);
+  while (!existsSync(join(node.bpffs, 'sluice')) || pins().length < before.length) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.deepEqual(pins(), before);
+});
+
+test('pins of maps that are gone when the agent is killed are found by the programs that go on', options, async () => {
+  await using node = agentNode();
+  using pod = temporaryNetworkNamespace();
+  await node.start();
+  node.cni('ADD', 'c1', pod.path);
+  const before = endpointRows(node.bpffs);
+  await node.kill();
+  const id = () => {
+    using map = BpfMap.openPinned(join(node.bpffs, 'sluice/maps/endpoints'));
+    return map.info.id;
+  };
+  const idBefore = id();
+  rmSync(join(node.bpffs, 'sluice/maps'), { recursive: true });
+  await node.start();
+  assert.deepEqual([id(), endpointRows(node.bpffs)], [idBefore, before]);
 });

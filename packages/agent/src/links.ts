@@ -30,7 +30,7 @@ export interface LinkProblem {
 
 const intervalMs = 10_000;
 
-/** Attaches the node's own programs and looks after them and the maps: when somebody removes a link's pin, the hook goes with it. */
+/** Attaches the node's own programs, and looks after them and all pins: without those nothing would go on without us. */
 export class Links implements LifecyclePart {
   readonly name = 'links';
   readonly #options: LinksOptions;
@@ -109,8 +109,11 @@ export class Links implements LifecyclePart {
   }
 
   #repair(): void {
-    const unpinned = this.#options.datapath().repinMaps();
-    if (unpinned.length > 0) this.#options.log.warn({ maps: unpinned }, 'pins of maps were gone, pinned again');
+    const unpinned = this.#options.datapath().unpinned();
+    if (unpinned.length > 0) {
+      this.#options.log.warn({ unpinned }, 'pins were gone, pinning again');
+      this.#options.datapath().repin();
+    }
     this.#detachUnchosen();
     const problems = this.problems(this.#options.datapath().links());
     if (problems.length === 0) return;

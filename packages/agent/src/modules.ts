@@ -42,6 +42,9 @@ function judged(name: string, why: string | undefined): ModuleReport {
 function datapathModule(agent: Agent, links: readonly LinkStatus[]): ModuleReport {
   if (!agent.datapath) return judged('datapath', agent.nodes.problem ?? 'starting');
   const problems = agent.links.problems(links).map(({ name, why }) => `${name}: ${why}`);
+  const unpinned = agent.datapath.unpinned();
+  if (unpinned.length > 0)
+    problems.push(`${unpinned.length} pins are gone and made again within 10 s (${unpinned[0]}, …)`);
   const more = problems.length > linksNamedMax ? [`and ${problems.length - linksNamedMax} more`] : [];
   return judged('datapath', [...problems.slice(0, linksNamedMax), ...more].join('; '));
 }

@@ -37,11 +37,39 @@ test('a map that lost its pin is pinned again, so that the next opening finds it
   using node = createTestNode(1);
   node.addPod(10, 1000);
   const rows = node.datapath.maps.endpoints.count();
-  assert.deepEqual(node.datapath.repinMaps(), []);
+  assert.deepEqual(node.datapath.unpinned(), []);
   rmSync(join(node.bpffs, 'sluice', 'maps'), { recursive: true });
-  assert.equal(node.datapath.repinMaps().length, node.datapath.mapUsage().length);
+  assert.equal(node.datapath.unpinned().length, node.datapath.mapUsage().length);
+  node.datapath.repin();
+  assert.deepEqual(node.datapath.unpinned(), []);
   using again = node.openDatapath();
   assert.equal(again.maps.endpoints.count(), rows);
+});
+
+test('a map whose pin is gone is found again by the programs that use it', () => {
+  using node = createTestNode(1);
+  node.addPod(10, 1000);
+  const rows = [...node.datapath.maps.endpoints.entries()];
+  rmSync(join(node.bpffs, 'sluice', 'maps'), { recursive: true });
+  using again = node.openDatapath();
+  assert.deepEqual([...again.maps.endpoints.entries()], rows);
+  assert.deepEqual(again.unpinned(), []);
+});
+
+test('links whose pins somebody removes stay where they are, and are pinned again', () => {
+  using node = createTestNode(1);
+  const pod = node.addPod(10, 1000);
+  const attached = () => node.namespace.run(() => queryTcx(pod.ifindex, 'ingress')).programs;
+  const before = attached();
+  assert.equal(before.length, 1);
+  rmSync(join(node.bpffs, 'sluice', 'links'), { recursive: true });
+  assert.deepEqual(attached(), before);
+  assert.ok(node.datapath.unpinned().includes('pod_slc10'));
+  node.datapath.repin();
+  assert.deepEqual(node.datapath.unpinned(), []);
+  assert.deepEqual(attached(), before);
+  using again = node.openDatapath();
+  assert.deepEqual(again.listPodLinks(), [{ device: 'slc10', ifindex: pod.ifindex }]);
 });
 
 test('closing detaches nothing: traffic goes on without a process', () => {

@@ -1,5 +1,4 @@
 import { rmSync } from 'node:fs';
-import { Link, unpin } from '@sluice/bpf';
 import type { Logger } from '@sluice/runtime';
 import { type DatapathEvent, type Events, openEvents } from './events.ts';
 import type { Configuration } from './generated/configuration.ts';
@@ -9,18 +8,16 @@ import { requireKernel } from './kernel-floor.ts';
 import {
   type Attachment,
   cgroupTarget,
-  ensureLink,
+  HeldLinks,
   type LinkStatus,
-  listLinks,
-  removeLink,
   replaceProgram,
   type TcxHook,
   tcxTarget,
 } from './links.ts';
-import { type DatapathMaps, openMaps, openPinnedMaps, repinMaps } from './maps.ts';
+import { type DatapathMaps, openMaps, openPinnedMaps, repinMaps, unpinnedMaps } from './maps.ts';
 import { hookObjects, loadPrograms, type Programs, readObject, sockHooks } from './objects.ts';
 import { findOtherPrograms, type HookedDevice, type OtherProgram } from './other-programs.ts';
-import { type Paths, pathsOn } from './paths.ts';
+import { pathsOn } from './paths.ts';
 import { type MapUsage, type ProgramUsage, readProgramUsage } from './usage.ts';
 
 export interface DatapathOptions {
@@ -60,8 +57,9 @@ export interface Datapath extends Disposable {
   /** Names of the devices that have a pinned link, also of those that are gone. */
   listNetworkDeviceLinks(): string[];
   links(): LinkStatus[];
-  /** Pins maps again whose pin somebody removed, and names them. */
-  repinMaps(): string[];
+  /** Maps and links whose pin somebody has removed. They work, but the next agent would not find them. */
+  unpinned(): string[];
+  repin(): void;
   /** Loads all programs anew with this configuration and puts them into the links that are there. */
   reconfigure(configuration: Configuration): void;
   /** Each event from now on. One reader at a time: two would each get a part of the ring. */
@@ -109,7 +107,8 @@ export function openDatapath(options: DatapathOptions): Datapath {
 
   let programs = load(hookObjects, options.configuration);
   stack.defer(() => programs[Symbol.dispose]());
-  replacePinned(paths, programs, options.log);
+  const held = stack.use(new HeldLinks(paths, [kernelDropsLink]));
+  replacePrograms(held, programs, options.log);
   let kernelDrops: KernelDrops | undefined;
   let inspection: Inspection | undefined;
   stack.defer(() => inspection?.[Symbol.dispose]());
@@ -121,12 +120,12 @@ export function openDatapath(options: DatapathOptions): Datapath {
   const report = (name: string, attachment: Attachment) =>
     options.log.debug({ link: name }, `link ${name} ${attachment}`);
   const ensureTcx = (name: string, program: string, ifindex: number, hook: TcxHook['hook'] = 'ingress') =>
-    report(name, ensureLink(paths, tcxTarget(name, programs.get(program), { ifindex, hook })));
+    report(name, held.ensure(tcxTarget(name, programs.get(program), { ifindex, hook })));
   const devicesOf = (prefix: string) =>
-    paths.links().flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : []));
+    held.names().flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : []));
   const links = () => {
     const ids = new Map(programs.list().map((program) => [program.name, program.info().id]));
-    return listLinks(paths, (name) => ids.get(programOfLink(name) ?? ''));
+    return held.list((name) => ids.get(programOfLink(name) ?? ''));
   };
 
   const owned = stack.move();
@@ -135,16 +134,16 @@ export function openDatapath(options: DatapathOptions): Datapath {
     attachSock() {
       for (const [name, attachType] of sockHooks) {
         const target = cgroupTarget(name, programs.get(name), { path: options.cgroupPath, attachType });
-        report(name, ensureLink(paths, target));
+        report(name, held.ensure(target));
       }
     },
     detachSock() {
-      for (const [name] of sockHooks) removeLink(paths.link(name));
+      for (const [name] of sockHooks) held.remove(name);
     },
     attachOverlay: (ifindex) => ensureTcx('overlay', 'overlay_from_overlay', ifindex),
     attachHost: (netIfindex) => ensureTcx('host', 'host_from_host', netIfindex),
     attachPod: (device, ifindex) => ensureTcx(`${POD_PREFIX}${device}`, 'pod_from_pod', ifindex),
-    detachPod: (device) => removeLink(paths.link(`${POD_PREFIX}${device}`)),
+    detachPod: (device) => held.remove(`${POD_PREFIX}${device}`),
     listPodLinks: () =>
       links().flatMap(({ name, attached, ifindex }) =>
         name.startsWith(POD_PREFIX)
@@ -156,15 +155,19 @@ export function openDatapath(options: DatapathOptions): Datapath {
       ensureTcx(`${TO_NETWORK_PREFIX}${device}`, 'netdev_to_network', ifindex, 'egress');
     },
     detachNetworkDevice(device) {
-      for (const prefix of [FROM_NETWORK_PREFIX, TO_NETWORK_PREFIX]) removeLink(paths.link(`${prefix}${device}`));
+      for (const prefix of [FROM_NETWORK_PREFIX, TO_NETWORK_PREFIX]) held.remove(`${prefix}${device}`);
     },
     listNetworkDeviceLinks: () => [...new Set([FROM_NETWORK_PREFIX, TO_NETWORK_PREFIX].flatMap(devicesOf))],
     links,
-    repinMaps: () => repinMaps(pinned, paths),
+    unpinned: () => [...unpinnedMaps(pinned, paths), ...held.unpinned()],
+    repin() {
+      repinMaps(pinned, paths);
+      held.repin();
+    },
     reconfigure(configuration) {
       using loading = new DisposableStack();
       const next = loading.use(load(hookObjects, configuration));
-      replacePinned(paths, next, options.log);
+      replacePrograms(held, next, options.log);
       programs[Symbol.dispose]();
       programs = next;
       loading.move();
@@ -186,7 +189,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
     },
     inspection: inspect,
     uninstall() {
-      for (const name of paths.links()) removeLink(paths.link(name));
+      for (const name of [...held.names(), kernelDropsLink]) held.remove(name);
       rmSync(paths.root, { recursive: true, force: true });
     },
     [Symbol.dispose]: () => owned.dispose(),
@@ -194,17 +197,16 @@ export function openDatapath(options: DatapathOptions): Datapath {
 }
 
 /** A link that is found belongs to one of our programs by its name; a dead one, whose device is gone, is removed. */
-function replacePinned(paths: Paths, programs: Programs, log: Logger): void {
-  for (const name of paths.links()) {
-    if (name === kernelDropsLink) continue;
+function replacePrograms(held: HeldLinks, programs: Programs, log: Logger): void {
+  for (const name of held.names()) {
     const program = programOfLink(name);
-    using link = Link.openPinned(paths.link(name));
-    if (program !== undefined && replaceProgram(link, programs.get(program))) continue;
+    const link = held.get(name);
+    if (link !== undefined && program !== undefined && replaceProgram(link, programs.get(program))) continue;
     log.info(
       { link: name },
       `link ${name} removed: ${program === undefined ? 'no program of ours' : 'its device is gone'}`,
     );
-    unpin(paths.link(name));
+    held.forget(name);
   }
 }
 

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { attachCgroup, attachTcx, isPinned, Link, type LinkInfo, LinkType, type Program, unpin } from '@sluice/bpf';
+import { attachCgroup, attachTcx, Link, type LinkInfo, LinkType, type Program, unpin } from '@sluice/bpf';
 import { SystemError } from '@sluice/ffi';
 import type { Paths } from './paths.ts';
 
@@ -49,20 +49,6 @@ export function cgroupTarget(name: string, program: Program, hook: { path: strin
   };
 }
 
-/** Makes the pinned link run the program: by replacing what is in it, or with a new link where there is none alive. */
-export function ensureLink(paths: Paths, target: Target): Attachment {
-  const path = paths.link(target.name);
-  if (paths.isPinned(path)) {
-    using link = Link.openPinned(path);
-    if (target.matches(link.info()) && replaceProgram(link, target.program)) return 'replaced';
-    link.detach();
-    unpin(path);
-  }
-  using link = target.attach();
-  link.pin(path);
-  return 'attached';
-}
-
 /** False: the link is dead, because its device or cgroup is gone. */
 export function replaceProgram(link: Link, program: Program): boolean {
   try {
@@ -74,23 +60,106 @@ export function replaceProgram(link: Link, program: Program): boolean {
   }
 }
 
-/** Detaches and unpins; a missing link is success. The last unpin alone would detach some time later, in a worker. */
-export function removeLink(path: string): void {
-  if (!isPinned(path)) return;
-  using link = Link.openPinned(path);
-  // A tracepoint's link cannot be detached: it ends when nobody holds it.
-  if (link.info().type !== LinkType.rawTracepoint) link.detach();
-  unpin(path);
+/**
+ * The node's links, pinned, and held for as long as we run: a pin that somebody removes then takes no program away, and
+ * is made anew. Disposing lets go of them: those that are pinned go on.
+ */
+export class HeldLinks implements Disposable {
+  readonly #paths: Paths;
+  readonly #others: readonly string[];
+  readonly #held = new Map<string, Link>();
+
+  /** `others` are pinned beside ours and looked after by somebody else, who must be able to end them. */
+  constructor(paths: Paths, others: readonly string[]) {
+    this.#paths = paths;
+    this.#others = others;
+  }
+
+  /** Pinned or held; dead ones, too. */
+  names(): string[] {
+    const pinned = this.#paths.links().filter((name) => !this.#others.includes(name));
+    return [...new Set([...pinned, ...this.#held.keys()])].sort();
+  }
+
+  /** Undefined: there is none. */
+  get(name: string): Link | undefined {
+    const path = this.#paths.link(name);
+    const held = this.#held.get(name);
+    if (held !== undefined || !this.#paths.isPinned(path)) return held;
+    const link = Link.openPinned(path);
+    this.#held.set(name, link);
+    return link;
+  }
+
+  /** Makes the link run the program: by replacing what is in it, or with a new link where there is none alive. */
+  ensure(target: Target): Attachment {
+    const link = this.get(target.name);
+    if (link && target.matches(link.info()) && replaceProgram(link, target.program)) {
+      this.#pin(target.name, link);
+      return 'replaced';
+    }
+    this.remove(target.name);
+    const made = target.attach();
+    this.#held.set(target.name, made);
+    this.#pin(target.name, made);
+    return 'attached';
+  }
+
+  /** Detaches and unpins; a missing link is success. The last unpin alone would detach some time later, in a worker. */
+  remove(name: string): void {
+    const link = this.get(name);
+    if (!link) return;
+    // A tracepoint's link cannot be detached: it ends when nobody holds it.
+    if (link.info().type !== LinkType.rawTracepoint) link.detach();
+    this.forget(name);
+  }
+
+  /** Lets go of a link, which ends with that. */
+  forget(name: string): void {
+    this.#held.get(name)?.[Symbol.dispose]();
+    this.#held.delete(name);
+    if (this.#paths.isPinned(this.#paths.link(name))) unpin(this.#paths.link(name));
+  }
+
+  /** What somebody has unpinned: it works, and would end with us. */
+  unpinned(): string[] {
+    return [...this.#held.keys()].filter((name) => !this.#paths.isPinned(this.#paths.link(name)));
+  }
+
+  repin(): void {
+    for (const [name, link] of this.#held) this.#pin(name, link);
+  }
+
+  /** What the kernel says of every link; `programIdOf` is the program that it must run. */
+  list(programIdOf: (name: string) => number | undefined): LinkStatus[] {
+    const own = this.names().flatMap((name) => {
+      const link = this.get(name);
+      return link ? [statusOf(name, link, programIdOf(name))] : [];
+    });
+    const others = this.#others.filter((name) => this.#paths.isPinned(this.#paths.link(name)));
+    return [
+      ...own,
+      ...others.map((name) => {
+        using link = Link.openPinned(this.#paths.link(name));
+        return statusOf(name, link, undefined);
+      }),
+    ];
+  }
+
+  [Symbol.dispose](): void {
+    for (const link of this.#held.values()) link[Symbol.dispose]();
+    this.#held.clear();
+  }
+
+  #pin(name: string, link: Link): void {
+    if (!this.#paths.isPinned(this.#paths.link(name))) link.pin(this.#paths.link(name));
+  }
 }
 
-/** What the kernel says of every pinned link; `programIdOf` is the program that it must run. */
-export function listLinks(paths: Paths, programIdOf: (name: string) => number | undefined): LinkStatus[] {
-  return paths.links().map((name) => {
-    using link = Link.openPinned(paths.link(name));
-    const { programId, ifindex, cgroupId } = link.info();
-    const why = whyNotAttached({ programId, ifindex, cgroupId }, programIdOf(name));
-    return { name, programId, ifindex, attached: why === undefined, why };
-  });
+function statusOf(name: string, link: Link, wantedProgramId: number | undefined): LinkStatus {
+  const { programId, ifindex, cgroupId } = link.info();
+  const why = whyNotAttached({ programId, ifindex, cgroupId }, wantedProgramId);
+  return { name, programId, ifindex, attached: why === undefined, why };
 }
 
 function whyNotAttached(

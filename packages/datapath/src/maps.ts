@@ -1,4 +1,14 @@
-import { BpfMap, createFakeMap, loadBtf, type ObjectSpec, openMap, perCpu, type TypedMap } from '@sluice/bpf';
+import {
+  BpfMap,
+  createFakeMap,
+  Link,
+  loadBtf,
+  type ObjectSpec,
+  openMap,
+  Program,
+  perCpu,
+  type TypedMap,
+} from '@sluice/bpf';
 import * as generated from './generated/index.ts';
 import type { Paths } from './paths.ts';
 
@@ -60,24 +70,52 @@ function mapsOf(descriptors: Descriptors, open: (descriptor: AnyDescriptor) => u
 }
 
 /**
- * Every map of ours, by its name in C: the pinned one, or a new one that is pinned here. A restart finds its
- * connections again this way.
+ * Every map of ours, by its name in C: the pinned one, the one that the programs in our links use, should somebody have
+ * removed its pin, or a new one; then it is pinned here. A restart finds its connections again this way.
  */
 export function openPinnedMaps(contract: ObjectSpec, paths: Paths, stack: DisposableStack): Map<string, BpfMap> {
   const maps = new Map<string, BpfMap>();
   using btf = loadBtf(contract.loadableBtf, contract.name);
+  const isComplete = contract.maps.every((spec) => paths.isPinned(paths.map(spec.name)));
+  using inUse = isComplete ? undefined : mapsInUse(paths);
   for (const spec of contract.maps) {
     const path = paths.map(spec.name);
-    const map = stack.use(paths.isPinned(path) ? BpfMap.openPinned(path) : BpfMap.create(spec, btf.fd));
+    const found = paths.isPinned(path) ? BpfMap.openPinned(path) : inUse?.find(spec.name);
+    const map = stack.use(found ?? BpfMap.create(spec, btf.fd));
     if (!paths.isPinned(path)) map.pin(path);
     maps.set(spec.name, map);
   }
   return maps;
 }
 
-/** Pins again what somebody unpinned: the next agent would begin with an empty map instead. Returns their names. */
-export function repinMaps(maps: ReadonlyMap<string, BpfMap>, paths: Paths): string[] {
-  const lost = [...maps].filter(([name]) => !paths.isPinned(paths.map(name)));
-  for (const [name, map] of lost) map.pin(paths.map(name));
-  return lost.map(([name]) => name);
+/** The kernel cuts names. */
+const nameLengthMax = 15;
+
+/** What the programs of our pinned links work on, whether or not it is pinned. */
+function mapsInUse(paths: Paths) {
+  const ids = new Set(paths.links().flatMap((name) => mapIdsOf(paths.link(name))));
+  const stack = new DisposableStack();
+  const maps = [...ids].map((id) => stack.use(BpfMap.openById(id)));
+  return {
+    find(name: string): BpfMap | undefined {
+      const map = maps.find(({ info }) => info.name === name.slice(0, nameLengthMax));
+      return map && BpfMap.openById(map.info.id);
+    },
+    [Symbol.dispose]: () => stack.dispose(),
+  };
+}
+
+function mapIdsOf(linkPath: string): readonly number[] {
+  using link = Link.openPinned(linkPath);
+  using program = Program.openById(link.info().programId);
+  return program.info().mapIds;
+}
+
+/** What somebody has unpinned: the next agent would look for it. */
+export function unpinnedMaps(maps: ReadonlyMap<string, BpfMap>, paths: Paths): string[] {
+  return [...maps.keys()].filter((name) => !paths.isPinned(paths.map(name)));
+}
+
+export function repinMaps(maps: ReadonlyMap<string, BpfMap>, paths: Paths): void {
+  for (const name of unpinnedMaps(maps, paths)) maps.get(name)?.pin(paths.map(name));
 }
