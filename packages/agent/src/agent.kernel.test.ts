@@ -156,7 +156,9 @@ test('pins that somebody removes cost no program: they are told and made again',
   const { kubeProxyReplacement, modules } = (await node.get('/status')) as StatusReport;
   assert.equal(kubeProxyReplacement.enabled, true);
   const told = modules.find((module) => module.name === 'datapath')?.why ?? '';
-  assert.match(told, /^\d+ pins are gone and made again within 10 s/);
+  // A change of the node's devices makes it look at once: then they are back already.
+  if (told === '') assert.deepEqual(pins(), before);
+  else assert.match(told, /^\d+ pins are gone and made again within 10 s/);
   while (!existsSync(join(node.bpffs, 'sluice')) || pins().length < before.length) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
