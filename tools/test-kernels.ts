@@ -1,4 +1,4 @@
-// `npm run test:kernels [-- --kernel 6.12] [--programs]`: our programs and tests on other kernels than the one that runs
+// `npm run test:kernels [-- --kernel 6.12] [--programs] [--test TEXT]`: our programs and tests on other kernels than the one that runs
 // here. Each series that the distribution offers is booted in an emulated machine; what is older than we support must
 // be refused properly. Writes the table of instructions into bpf/README.md, this machine's kernel in the last columns.
 import { spawn } from 'node:child_process';
@@ -27,7 +27,12 @@ const TESTS = ['packages/{ffi,netlink,bpf,datapath}/{src,test}/**/*.kernel.test.
 
 const root = resolve(import.meta.dirname, '..');
 const { values } = parseArgs({
-  options: { kernel: { type: 'string' }, programs: { type: 'boolean', default: false } },
+  options: {
+    kernel: { type: 'string' },
+    programs: { type: 'boolean', default: false },
+    // Of the test files only those that have it in their name, for who looks into a failure.
+    test: { type: 'string' },
+  },
 });
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupted.abort());
@@ -44,9 +49,10 @@ async function main(): Promise<boolean> {
   const kernels = chosenKernels();
   const results: KernelResults[] = [];
   for (const kernel of kernels) results.push(await testKernel(kernel));
-  results.push(await testHere());
+  const isWhole = values.kernel === undefined && values.test === undefined;
+  if (isWhole) results.push(await testHere());
   const good = results.every(({ failed, passed, ended }) => failed === 0 && passed > 0 && ended);
-  if (good && values.kernel === undefined) writeTable(results.filter(({ programs }) => programs.size > 0));
+  if (good && isWhole) writeTable(results.filter(({ programs }) => programs.size > 0));
   const sum = (count: (result: KernelResults) => number) => results.reduce((all, result) => all + count(result), 0);
   print(`${sum((r) => r.passed)} passed, ${sum((r) => r.failed)} failed, ${sum((r) => r.skipped)} skipped`);
   return good;
@@ -65,8 +71,10 @@ function chosenKernels(): KernelImage[] {
 function testsFor(series: string): string[] {
   if (compareReleases(series, FLOOR) < 0) return [FLOOR_TEST];
   if (values.programs) return PROGRAM_TESTS;
-  const others = globSync(TESTS, { cwd: root }).filter((file) => !PROGRAM_TESTS.includes(file));
-  return [...PROGRAM_TESTS, ...others.sort()];
+  const files = globSync(TESTS, { cwd: root }).sort();
+  const { test } = values;
+  if (test !== undefined) return files.filter((file) => file.includes(test));
+  return [...PROGRAM_TESTS, ...files.filter((file) => !PROGRAM_TESTS.includes(file))];
 }
 
 async function testKernel(kernel: KernelImage): Promise<KernelResults> {
