@@ -19,7 +19,7 @@ export const lackedOptions: Readonly<Record<string, string>> = {
   localRedirectPolicies: 'CiliumLocalRedirectPolicy objects are not acted on',
   serviceNoBackendResponse: 'connections to a service without backends are always refused, as kube-proxy does it',
   enableK8sTerminatingEndpoint: 'terminating endpoints always serve while no others do, as Kubernetes has it',
-  enableInternalTrafficPolicy: 'internalTrafficPolicy is always followed',
+  enableInternalTrafficPolicy: 'internalTrafficPolicy is not followed yet: every client reaches all backends',
   enableNoServiceEndpointsRoutable: 'addresses are not withdrawn from routing: nothing announces routes',
   enableLBIPAM: 'LoadBalancer addresses are not assigned yet',
   defaultLBServiceIPAM: 'LoadBalancer addresses are not assigned yet',
