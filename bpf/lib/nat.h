@@ -73,8 +73,9 @@ static __always_inline bool nat_rewrite_address(struct __sk_buff *skb, const str
 	__u8 protocol = packet->tuple.protocol;
 	__u32 checksum = nat_checksum_offset(protocol);
 	__u64 flags = BPF_F_PSEUDO_HDR | (protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0);
-	/* ICMP of IPv4 sums no addresses; a later fragment has no sum. */
-	bool has_sum = checksum != NAT_NO_CHECKSUM && protocol != IPPROTO_ICMP && packet->fragment != FRAGMENT_LATER;
+	/* ICMP of IPv4 sums no addresses, that of IPv6 is nothing we know in IPv4; a later fragment has no sum. */
+	bool has_sum = checksum != NAT_NO_CHECKSUM && protocol != IPPROTO_ICMP &&
+		       !(is_ipv4 && protocol == IPPROTO_ICMPV6) && packet->fragment != FRAGMENT_LATER;
 
 	if (is_ipv4 && bpf_l3_csum_replace(skb, NETWORK_OFFSET + __builtin_offsetof(struct iphdr, check),
 					   from->words[3], to->words[3], sizeof(to->words[3])) != 0)
