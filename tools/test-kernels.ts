@@ -16,6 +16,7 @@ import { withTable } from './kernels/table.ts';
 
 const FLOOR = '6.6';
 const MEMORY_MIB = 2048;
+const SILENCE_MS_MAX = 10 * 60_000;
 const GUEST = 'tools/kernels/guest.ts';
 const FLOOR_TEST = 'packages/datapath/src/kernel-floor.kernel.test.ts';
 /** Every program under every configuration; they print the instructions. */
@@ -92,6 +93,7 @@ async function testKernel(kernel: KernelImage): Promise<KernelResults> {
       image: unpacked.image,
       archive,
       memoryMiB: MEMORY_MIB,
+      silenceMsMax: SILENCE_MS_MAX,
       signal: interrupted.signal,
       onLine: collector.line,
     });

@@ -13,6 +13,8 @@ function tell(record: unknown): void {
 }
 
 tell({ type: 'kernel', release: release() });
+// Proof of life, while a file takes its time.
+const pulse = setInterval(() => tell({ type: 'pulse' }), 60_000);
 for (const file of process.argv.slice(2)) {
   const started = performance.now();
   const stream = run({ files: [resolve(file)], concurrency: 1, timeout: SECONDS_PER_FILE * 1000 });
@@ -27,6 +29,7 @@ for (const file of process.argv.slice(2)) {
   }
   tell({ type: 'file', file, seconds: Math.round((performance.now() - started) / 1000) });
 }
+clearInterval(pulse);
 tell({ type: 'end' });
 
 function describe(error: Error): string {

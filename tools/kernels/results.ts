@@ -40,6 +40,7 @@ type Message =
       readonly error?: string;
     }
   | { readonly type: 'file'; readonly file: string; readonly seconds: number }
+  | { readonly type: 'pulse' }
   | { readonly type: 'end' };
 
 export function collectResults(print: (line: string) => void): ResultCollector {
@@ -68,6 +69,8 @@ export function collectResults(print: (line: string) => void): ResultCollector {
         break;
       case 'file':
         print(`${message.file} (${message.seconds} s)`);
+        break;
+      case 'pulse':
         break;
       case 'end':
         ended = true;
