@@ -129,7 +129,15 @@ async function end(child: ChildProcess): Promise<void> {
 
 async function measureOperator(): Promise<void> {
   await ask(`/fill?pods=${pods}`);
-  const operator = start([join(root, 'dist/operator.js'), '--kubeconfig', kubeconfig, '--log-level', 'warn']);
+  const operator = start([
+    '--max-semi-space-size=1',
+    '--optimize-for-size',
+    join(root, 'dist/operator.js'),
+    '--kubeconfig',
+    kubeconfig,
+    '--log-level',
+    'warn',
+  ]);
   const created = await until('identities', async () => Number(await ask('/count/ciliumidentities')) >= pods);
   figure(`operator: ${pods} identities created`, created, 's');
   await delay(5_000);
