@@ -1,5 +1,5 @@
 import type { Endpoints, PodIdentities } from '@sluice/endpoint';
-import { identityLabels, LabelFilter, type LabelRules } from '@sluice/identity';
+import { type IdentityChange, identityLabels, LabelFilter, type LabelRules, type LabelSet } from '@sluice/identity';
 import type { LifecyclePart } from '@sluice/runtime';
 import type { Controllers } from '@sluice/state';
 import type { Kubernetes } from './kubernetes.ts';
@@ -18,6 +18,7 @@ export class LocalIdentities implements PodIdentities, LifecyclePart {
   readonly #options: LocalIdentitiesOptions;
   readonly #rules: LabelRules;
   readonly #running = new AsyncDisposableStack();
+  #own: { readonly revision: number; readonly sets: ReadonlySet<LabelSet> } = { revision: -1, sets: new Set() };
 
   constructor(options: LocalIdentitiesOptions) {
     this.#options = options;
@@ -48,13 +49,30 @@ export class LocalIdentities implements PodIdentities, LifecyclePart {
         for (const { key } of changes) endpoints.labelsChanged(key);
       }),
     );
-    this.#running.use(identities.subscribe(() => endpoints.identitiesChanged()));
+    this.#running.use(
+      identities.subscribe((changes) => {
+        const own = this.#setsOf(endpoints);
+        const isOurs = ({ before, after }: IdentityChange) => own.has(after) || own.has(before);
+        // None: all have been listed.
+        if (changes.length === 0 || changes.some(isOurs)) endpoints.identitiesChanged();
+      }),
+    );
+  }
+
+  /** The label sets of our endpoints: what becomes of all others is nothing to look at them for. */
+  #setsOf({ table }: Endpoints): ReadonlySet<LabelSet | undefined> {
+    if (this.#own.revision !== table.revision) {
+      const { labelSets } = this.#options.kubernetes.identities;
+      const sets = table.list().flatMap(({ labels }) => (labels === undefined ? [] : [labelSets.of(labels)]));
+      this.#own = { revision: table.revision, sets: new Set(sets) };
+    }
+    return this.#own.sets;
   }
 
   start(): void {
     const { controllers, kubernetes } = this.#options;
     const { identities } = kubernetes;
-    const run = () => identities.labelSets.sweep(identities.sets());
+    const run = () => identities.labelSets.sweep([...this.#own.sets, ...identities.sets()]);
     this.#running.use(controllers.start({ name: 'label-sweep', intervalMs: sweepIntervalMs, run }));
   }
 

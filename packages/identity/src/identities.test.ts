@@ -89,18 +89,35 @@ test('candidates begin at a hash within 24 bits, go on one by one and end in a c
   assert.notEqual(identityCandidates(['k8s:a=2']).next().value, first);
 });
 
-test('labels that no set has are forgotten at the second sweep, and those in use never', () => {
+test('keys that no set has are forgotten at the second sweep, and those in use never', () => {
   const sets = new LabelSets();
   const kept = sets.of(['k8s:a=1', 'k8s:b=1']);
-  const young = sets.of(['k8s:a=1', 'k8s:c=1']);
+  const young = sets.of(['k8s:a=2', 'k8s:c=1']);
   sets.of(['k8s:d=1']);
   sets.sweep([kept]);
-  assert.deepEqual(sets.labelsOf(young), ['k8s:a=1', 'k8s:c=1']);
-  sets.of(['k8s:c=1']);
+  assert.deepEqual(sets.labelsOf(young), ['k8s:a=2', 'k8s:c=1']);
+  sets.of(['k8s:c=2']);
   sets.sweep([kept]);
   assert.equal(sets.size, 3, 'c was used anew since the first sweep, d was not');
   sets.sweep([kept]);
   assert.deepEqual([sets.size, sets.find(['k8s:c=1'])], [2, undefined]);
   assert.deepEqual(sets.labelsOf(kept), ['k8s:a=1', 'k8s:b=1']);
   assert.deepEqual(sets.labelsOf(sets.of(['k8s:e=1', 'k8s:a=1'])), ['k8s:e=1', 'k8s:a=1']);
+});
+
+test('a set gives back its labels, whatever they are, and no two sets are one text', () => {
+  const label = fc.oneof(
+    fc.tuple(fc.nat({ max: 9_000 }), fc.constantFrom('', '1', 'x.y-z')).map(([key, value]) => `k8s:k${key}=${value}`),
+    fc.constantFrom('k8s:a=b=c', 'no value', '', 'k8s:ü=1', 'k8s:a=\u00c1', 'k8s:a=\u20ac', 'k8s:=', '\u00c0'),
+  );
+  const labels = fc.array(label, { maxLength: 12 });
+  const sets = new LabelSets();
+  for (let key = 0; key < 5_000; key += 1) sets.of([`k8s:k${key}=1`]);
+  fc.assert(
+    fc.property(labels, labels, (one, other) => {
+      assert.deepEqual(sets.labelsOf(sets.of(one)), one);
+      assert.equal(sets.of(one) === sets.of(other), one.join('\n') === other.join('\n'));
+      assert.equal(sets.find(one), sets.of(one));
+    }),
+  );
 });

@@ -18,6 +18,9 @@ export interface IdentityChange {
   readonly after: LabelSet | undefined;
 }
 
+/** One for all: an array of its own for each of 100,000 rows of a list adds up. */
+const none: readonly string[] = [];
+
 /**
  * All identities of the cluster, by number and by labels: what a reflector fills instead of a table, because there may be
  * 100,000. `read` makes its rows. Of two numbers for the same labels the lower one counts.
@@ -46,7 +49,7 @@ export class Identities implements RowStore<Identity> {
   }
 
   read({ id, labels, unusedSince, problems }: CiliumIdentityObject): Identity {
-    return { id, labels: this.labelSets.of(labels), unusedSince, problems };
+    return { id, labels: this.labelSets.of(labels), unusedSince, problems: problems.length === 0 ? none : problems };
   }
 
   labelsOf(id: IdentityId): string[] | undefined {

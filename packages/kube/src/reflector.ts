@@ -2,7 +2,7 @@ import { type Backoff, backoff, type Clock, type Logger, silentLogger, sleep, sy
 import type { Table } from '@sluice/state';
 import type { KubeClient } from './client.ts';
 import { isExpired, isNotFound, KubeError } from './error.ts';
-import { isRecord } from './field.ts';
+import { isRecord, present } from './field.ts';
 import { listEach } from './list.ts';
 import { objectKey } from './objects/metadata.ts';
 import type { Resource } from './resource.ts';
@@ -89,7 +89,8 @@ class ListWatch<Row extends object> implements Reflector {
   readonly #delays: Backoff;
   readonly #aborter = new AbortController();
   readonly #firstList = Promise.withResolvers<void>();
-  // Object to row key: a deletion must find its row even when the object no longer parses.
+  // Object to row key where that is not the object's name: a deletion must find its row even when the object no longer
+  // parses. Keys mostly are the names, and of some kinds there are 100,000.
   readonly #keys = new Map<string, string>();
   readonly #problems = new Map<string, readonly string[]>();
   readonly #counts = { lists: 0, watches: 0, events: 0, failures: 0 };
@@ -166,16 +167,19 @@ class ListWatch<Row extends object> implements Reflector {
     const { signal } = this.#aborter;
     this.#state = 'listing';
     const options = { namespace, fieldSelector, labelSelector, patient: false, signal };
-    const { rows, resourceVersion } = await listEach(client, resource, options, (object) => this.#read(object));
+    const kept = new Set<string>();
+    const keys: [name: string, key: string][] = [];
+    // A row at a time becomes of an object all that is kept of it.
+    const { rows, resourceVersion } = await listEach(client, resource, options, (object) => {
+      const { name, row } = this.#read(object);
+      if (this.#problems.has(name)) kept.add(name);
+      if (row !== undefined && table.key(row) !== name) keys.push([name, table.key(row)]);
+      return row;
+    });
     this.#keys.clear();
-    const kept = new Set(rows.map(({ name }) => name));
+    for (const [name, key] of keys) this.#keys.set(name, key);
     for (const name of this.#problems.keys()) if (!kept.has(name)) this.#problems.delete(name);
-    const current: Row[] = [];
-    for (const { name, row } of rows) {
-      if (row === undefined) continue;
-      this.#keys.set(name, table.key(row));
-      current.push(row);
-    }
+    const current = present(rows);
     table.replaceAll(current, owns);
     this.#resourceVersion = resourceVersion;
     this.#watchFailures = 0;
@@ -241,17 +245,30 @@ class ListWatch<Row extends object> implements Reflector {
     if (row === undefined) return;
     const { table } = this.#options;
     const key = table.key(row);
-    const before = this.#keys.get(name);
+    const before = this.#keyOf(name);
     if (before !== undefined && before !== key) table.delete(before);
-    this.#keys.set(name, key);
+    this.#remember(name, key);
     table.upsert(row);
   }
 
   #remove(name: string): void {
-    const key = this.#keys.get(name);
+    const key = this.#keyOf(name);
     this.#keys.delete(name);
     this.#problems.delete(name);
     if (key !== undefined) this.#options.table.delete(key);
+  }
+
+  #remember(name: string, key: string): void {
+    if (key === name) this.#keys.delete(name);
+    else this.#keys.set(name, key);
+  }
+
+  /** Undefined: under the name stands a row of another source. */
+  #keyOf(name: string): string | undefined {
+    const { table, owns } = this.#options;
+    const key = this.#keys.get(name) ?? name;
+    const row = owns && table.get(key);
+    return row && !owns(row) ? undefined : key;
   }
 
   // Whose row to delete must be beyond doubt; a broken watch is taken up again, in the end by a list.
@@ -283,7 +300,7 @@ class ListWatch<Row extends object> implements Reflector {
       return { name, row };
     } catch (error) {
       this.#note(name, [error instanceof Error ? error.message : String(error)]);
-      const key = this.#keys.get(name);
+      const key = this.#keyOf(name);
       return { name, row: key === undefined ? undefined : this.#options.table.get(key) };
     }
   }

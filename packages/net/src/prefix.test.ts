@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { AddressError, addressFromBytes, parseAddress } from './address.ts';
+import { AddressError, addressFromBytes, familyOf, parseAddress } from './address.ts';
 import { parseMac } from './mac.ts';
 import {
   formatPrefix,
@@ -63,6 +63,22 @@ describe('a prefix', () => {
     assert.equal(prefixesOverlap(pods, parsePrefix('10.244.0.0/16')), true);
     assert.equal(prefixesOverlap(parsePrefix('10.244.0.0/16'), pods), true);
     assert.equal(prefixesOverlap(pods, parsePrefix('10.244.0.0/24')), false);
+  });
+
+  test('holds an address when the prefix of that length around it is the same', () => {
+    const octet = fc.constantFrom(0, 1, 127, 128, 255);
+    const ipv4 = fc.array(octet, { minLength: 4, maxLength: 4 }).map((bytes) => parseAddress(bytes.join('.')));
+    const group = fc.constantFrom('0', '1', '7fff', '8000', 'ffff');
+    const ipv6 = fc
+      .array(group, { minLength: 7, maxLength: 7 })
+      .map((groups) => parseAddress(`fd00:${groups.join(':')}`));
+    fc.assert(
+      fc.property(fc.oneof(fc.tuple(ipv4, ipv4), fc.tuple(ipv6, ipv6)), fc.nat(128), ([one, other], bits) => {
+        const length = Math.min(bits, familyOf(one) === 4 ? 32 : 128);
+        const prefix = prefixOf(one, length);
+        assert.equal(prefixContains(prefix, other), prefixOf(other, length).address === prefix.address);
+      }),
+    );
   });
 
   test('of one address holds that one', () => {

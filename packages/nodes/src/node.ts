@@ -10,6 +10,7 @@ import {
   prefixContains,
   prefixesOverlap,
 } from '@sluice/net';
+import { PrefixOwners } from './prefix-owners.ts';
 
 /** A node of the cluster as the network sees it. */
 export interface Node {
@@ -160,7 +161,7 @@ interface ClaimsOptions {
 /** Who has which address and prefix, so that no two nodes have the same. */
 class Claims {
   readonly #addresses = new Map<Address, string>();
-  readonly #prefixes: { readonly prefix: Prefix; readonly owner: string }[] = [];
+  readonly #prefixes = new PrefixOwners();
   /** Of the local node: a route to pods must not take its own network away from it. */
   readonly #own: readonly Address[];
   readonly #options: ClaimsOptions;
@@ -198,7 +199,7 @@ class Claims {
       problems.push(`address ${address} is that of node ${owner}`);
       return [];
     }
-    const among = this.#prefixes.find(({ prefix }) => prefixContains(prefix, address));
+    const among = this.#prefixes.holding(address);
     if (among !== undefined) {
       problems.push(`address ${address} is among the pods of node ${among.owner}, ${formatPrefix(among.prefix)}`);
       return [];
@@ -214,7 +215,7 @@ class Claims {
     if (problem !== undefined) problems.push(problem);
     else if (overlap !== undefined) problems.push(isKept ? `${overlap}; it stays, because it is in use` : overlap);
     if (problem !== undefined || (overlap !== undefined && !isKept)) return [];
-    this.#prefixes.push({ prefix, owner: object.name });
+    this.#prefixes.add(prefix, object.name);
     return [prefix];
   }
 
@@ -222,7 +223,7 @@ class Claims {
     const text = `pod CIDR ${formatPrefix(prefix)}`;
     const sameFamily = earlier.find((other) => familyOf(other.address) === familyOf(prefix.address));
     if (sameFamily) return `${text} is a second one of its family, ${formatPrefix(sameFamily)} is used`;
-    const rival = this.#prefixes.find((claim) => claim.owner !== object.name && prefixesOverlap(claim.prefix, prefix));
+    const rival = this.#prefixes.overlapping(prefix);
     if (rival) return `${text} overlaps ${formatPrefix(rival.prefix)} of node ${rival.owner}`;
     const held = [...this.#own, ...internalAddresses(object)].find((address) => prefixContains(prefix, address));
     if (held !== undefined) return `${text} holds the address ${held} of a node`;

@@ -36,7 +36,7 @@ const resource = resources.ciliumEndpointSlices;
 // At most ten writes a second, whatever happens on the node; the first one goes out at once.
 const minIntervalMs = 200;
 const limitPerRound = 2;
-const backoff = { minMs: 1_000, maxMs: 60_000 };
+const backoff = { minMs: 1_000, maxMs: 20_000 };
 /** The watch needs a moment to tell of our own writes: until then a difference is none. */
 const settleMs = 5_000;
 

@@ -1,8 +1,8 @@
 import type { Address } from '@sluice/net';
 import { type Operations, sameValue } from '@sluice/state';
-import type { IpcacheValue, NodeMaps } from '../ports.ts';
+import type { NodeMaps } from '../ports.ts';
 import type { IpcacheShares } from './ipcache-shares.ts';
-import { entriesOf, type IpcacheShare } from './share.ts';
+import { entriesOf, type IpcacheShare, valueAt } from './share.ts';
 
 /** After so many rows of a comparison others get their turn on the loop. */
 const rowsPerTurn = 4_096;
@@ -46,10 +46,6 @@ async function compare(map: NodeMaps['ipcache'], shares: IpcacheShares): Promise
     found.set(share.name, isRight ? share : { ...share, tunnelEndpoint: undefined });
   }
   return found;
-}
-
-function valueAt(share: IpcacheShare, address: Address): IpcacheValue | undefined {
-  return entriesOf(share).find(([candidate]) => candidate === address)?.[1];
 }
 
 function foreignShare(address: Address): IpcacheShare {

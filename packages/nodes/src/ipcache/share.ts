@@ -57,16 +57,33 @@ export function* rowsOf(share: IpcacheShare): Generator<IpcacheRow, void> {
 
 /** The rows as the kernel has them. */
 export function* entriesOf(share: IpcacheShare): Generator<[Address, IpcacheValue], void> {
-  const { tunnelEndpoint, podMtu: mtu } = share;
-  const flags = share.kind === 'node' ? IpcacheFlag.Node : 0;
-  for (const { address, identity } of rowsOf(share)) yield [address, { tunnelEndpoint, identity, flags, mtu }];
+  for (const { address, identity } of rowsOf(share)) yield [address, rowValue(share, identity)];
+}
+
+/** Undefined: the share does not have the address. */
+export function valueAt(share: IpcacheShare, address: Address): IpcacheValue | undefined {
+  if (share.tunnelEndpoint === undefined) return undefined;
+  if (share.kind === 'node') {
+    return share.addresses.includes(address) ? rowValue(share, reservedIdentities['remote-node']) : undefined;
+  }
+  if (share.refused.length > 0) return entriesOf(share).find(([candidate]) => candidate === address)?.[1];
+  const endpoint = share.slice.endpoints.find(({ ipv4, ipv6 }) => ipv4 === address || ipv6 === address);
+  return endpoint && rowValue(share, endpoint.identity);
+}
+
+function rowValue({ kind, tunnelEndpoint, podMtu: mtu }: IpcacheShare, identity: IdentityId): IpcacheValue {
+  return { tunnelEndpoint, identity, flags: kind === 'node' ? IpcacheFlag.Node : 0, mtu };
 }
 
 /** What a slice says: each address with whose it is, in order. */
 export function claimsOf({ endpoints }: CiliumEndpointSliceObject): Claim[] {
-  return endpoints.flatMap((endpoint) =>
-    [endpoint.ipv4, endpoint.ipv6].flatMap((address) => (address === undefined ? [] : [{ endpoint, address }])),
-  );
+  const claims: Claim[] = [];
+  for (const endpoint of endpoints) {
+    const { ipv4, ipv6 } = endpoint;
+    if (ipv4 !== undefined) claims.push({ endpoint, address: ipv4 });
+    if (ipv6 !== undefined) claims.push({ endpoint, address: ipv6 });
+  }
+  return claims;
 }
 
 export interface Claim {

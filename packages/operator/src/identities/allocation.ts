@@ -7,7 +7,7 @@ import type { WantedIdentities } from './wanted-identities.ts';
 export interface AllocationOptions {
   readonly wanted: WantedIdentities;
   readonly identities: Identities;
-  readonly objects: IdentityObjects;
+  readonly objects: Pick<IdentityObjects, 'create' | 'mark'>;
   readonly log: Logger;
 }
 
@@ -44,8 +44,12 @@ export class IdentityAllocation {
   async run(signal: AbortSignal): Promise<void> {
     const errors: string[] = [];
     const failed = new Set<LabelSet>();
+    // One for all workers: each set is taken once, and to begin anew for each would pass by all that are gone.
+    const waiting = this.#queue.values();
     const worker = async (): Promise<void> => {
-      for (let set = this.#next(); set !== undefined && !signal.aborted; set = this.#next()) {
+      for (const set of waiting) {
+        if (signal.aborted) return;
+        this.#queue.delete(set);
         try {
           await this.#settle(set, signal);
         } catch (error) {
@@ -60,12 +64,6 @@ export class IdentityAllocation {
       const named = [...new Set(errors)].slice(0, errorsNamedMax).join('; ');
       throw new Error(`${failed.size} identities could not be created: ${named}`);
     }
-  }
-
-  #next(): LabelSet | undefined {
-    const [set] = this.#queue;
-    if (set !== undefined) this.#queue.delete(set);
-    return set;
   }
 
   #isDone(set: LabelSet): boolean {
