@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { test } from 'node:test';
+import { suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AttachType, attachCgroup, attachTcx, BpfMap, Link, openMap } from '@sluice/bpf';
-import { netnsEndpointsMap } from '@sluice/datapath';
+import { CtState, conntrackMap, netnsEndpointsMap } from '@sluice/datapath';
 import { AddressFamily, close, inNetworkNamespace, internetAddress, SocketType, sendto, socket } from '@sluice/ffi';
 import { openNetlink } from '@sluice/netlink';
 import { installationRoot } from '@sluice/runtime';
@@ -18,125 +18,297 @@ import type { MonitorEvent, StatusReport, TableReport } from './report.ts';
 const needed = ['dist/bin/sluice-cni', 'bpf/build/pod.o'].filter((path) => !existsSync(join(installationRoot(), path)));
 const options = { skip: needed.length > 0 && `not built: ${needed.join(', ')}; npm run build makes it` };
 
-test('links that somebody detached are told at once and attached again', options, async () => {
-  await using node = agentNode();
-  using pod = temporaryNetworkNamespace();
-  await node.start();
-  await addPod(node, pod.path);
-  const names = ['overlay', 'sock_connect4', ...linkNames(node).filter((name) => name.startsWith('pod_'))];
-  assert.equal(names.length, 3);
-  for (const name of names) {
-    using link = Link.openPinned(pinOf(node, name));
-    link.detach();
-  }
-  const told = await whyDegraded(node, 'datapath');
-  for (const name of names)
-    assert.match(told, new RegExp(`${name}: its (device|cgroup) is gone, or somebody has detached`));
-  await untilWell(node, 'datapath');
-});
-
-test("another's program in one of our links is told, and ours takes its place again", options, async () => {
-  await using node = agentNode();
-  using pod = temporaryNetworkNamespace();
-  await node.start();
-  await addPod(node, pod.path);
-  using intruder = foreignClassifier('intruder', Verdict.next);
-  for (const name of linkNames(node).filter((each) => /^(overlay|host|pod_)/.test(each))) {
-    using link = Link.openPinned(pinOf(node, name));
-    link.update(intruder);
-  }
-  const { id } = intruder.info();
-  const told = await whyDegraded(node, 'datapath');
-  for (const name of ['overlay', 'host', 'pod_\\w+'])
-    assert.match(told, new RegExp(`${name}: it runs program ${id}, which is not ours`));
-  await untilWell(node, 'datapath');
-});
-
-test(
-  'programs of others at our hooks are told with their place, and by name when they drop; ours still run',
-  options,
-  async () => {
+// Most of the time is the agent's, until it looks again: several nodes can wait at once.
+suite('faults of a node', { concurrency: 4 }, () => {
+  test('links that somebody detached are told at once and attached again', options, async () => {
     await using node = agentNode();
     using pod = temporaryNetworkNamespace();
     await node.start();
     await addPod(node, pod.path);
-    const others = async () => ((await node.get('/status')) as StatusReport).foreignPrograms;
-    assert.deepEqual(await others(), []);
+    const names = ['overlay', 'sock_connect4', ...linkNames(node).filter((name) => name.startsWith('pod_'))];
+    assert.equal(names.length, 3);
+    for (const name of names) {
+      using link = Link.openPinned(pinOf(node, name));
+      link.detach();
+    }
+    const told = await whyDegraded(node, 'datapath');
+    for (const name of names)
+      assert.match(told, new RegExp(`${name}: its (device|cgroup) is gone, or somebody has detached`));
+    await untilWell(node, 'datapath');
+  });
+
+  test("another's program in one of our links is told, and ours takes its place again", options, async () => {
+    await using node = agentNode();
+    using pod = temporaryNetworkNamespace();
+    await node.start();
+    await addPod(node, pod.path);
+    using intruder = foreignClassifier('intruder', Verdict.next);
+    for (const name of linkNames(node).filter((each) => /^(overlay|host|pod_)/.test(each))) {
+      using link = Link.openPinned(pinOf(node, name));
+      link.update(intruder);
+    }
+    const { id } = intruder.info();
+    const told = await whyDegraded(node, 'datapath');
+    for (const name of ['overlay', 'host', 'pod_\\w+'])
+      assert.match(told, new RegExp(`${name}: it runs program ${id}, which is not ours`));
+    await untilWell(node, 'datapath');
+  });
+
+  test(
+    'programs of others at our hooks are told with their place, and by name when they drop; ours still run',
+    options,
+    async () => {
+      await using node = agentNode();
+      using pod = temporaryNetworkNamespace();
+      await node.start();
+      await addPod(node, pod.path);
+      const others = async () => ((await node.get('/status')) as StatusReport).foreignPrograms;
+      assert.deepEqual(await others(), []);
+      using netlink = openNetlink({ namespace: node.netns });
+      const device = netlink.links.list().find(({ name }) => name.startsWith('slc'));
+      const { ifindex = 0, name } = device ?? {};
+      const at = { ifindex, hook: 'ingress', place: 'before' } as const;
+      using passing = foreignClassifier('passing', Verdict.next);
+      using dropping = foreignClassifier('dropping', Verdict.drop);
+      {
+        using _before = inNetworkNamespace(node.netns, () => attachTcx({ ...at, program: passing }));
+        const [told, ...more] = await others();
+        const { id } = passing.info();
+        assert.deepEqual(
+          [told, more],
+          [{ hook: `ingress of ${name}`, device: name, id, name: 'passing', place: 'before ours' }, []],
+        );
+        inNetworkNamespace(pod.path, sendToNobody);
+        await until(async () => (await dropReasons(node)).includes('stale or unroutable address'), 2_000);
+        assert.equal(await whyDegraded(node, 'datapath'), '');
+      }
+      using _before = inNetworkNamespace(node.netns, () => attachTcx({ ...at, program: dropping }));
+      inNetworkNamespace(pod.path, sendToNobody);
+      await until(
+        async () => (await dropReasons(node)).some((reason) => /by another program at ingress/.test(reason)),
+        2_000,
+      );
+      const events = (await node.get('/events?last=20')) as readonly MonitorEvent[];
+      assert.match(
+        JSON.stringify(events),
+        new RegExp(`dropping \\(id ${dropping.info().id}, ingress of ${name}, before ours\\)`),
+      );
+    },
+  );
+
+  test("a program of somebody else at the node's cgroup and one at XDP are told", options, async () => {
+    await using node = agentNode();
+    await node.start();
+    using connect = foreignConnect('connect_other');
+    using _link = attachCgroup({ program: connect, cgroup: node.cgroup, attachType: AttachType.cgroupInet4Connect });
+    attachForeignXdp(node.netns, 'eno1', 'xdp_other');
+    const { foreignPrograms } = (await node.get('/status')) as StatusReport;
+    assert.deepEqual(
+      foreignPrograms.map(({ hook, name, place }) => [hook, name, place]),
+      [
+        ['XDP of eno1', 'xdp_other', 'before ours'],
+        ["connect4 of the node's cgroup", 'connect_other', 'after ours'],
+      ],
+    );
+  });
+
+  test("a pod's device that somebody takes down or renames is put right within a moment", options, async () => {
+    await using node = agentNode();
+    using pod = temporaryNetworkNamespace();
+    await node.start();
+    await addPod(node, pod.path);
+    using netlink = openNetlink({ namespace: node.netns });
+    const device = () => netlink.links.list().find(({ name }) => name.startsWith('slc'));
+    const { ifindex = 0, name } = device() ?? {};
+    netlink.links.set({ ifindex, up: false });
+    await until(() => device()?.up === true, 2_000);
+    netlink.links.set({ ifindex, name: 'other' });
+    await until(() => netlink.links.get(ifindex)?.name === name, 2_000);
+    await untilWell(node, 'endpoints');
+  });
+
+  test("a pod's device that somebody removed is told", options, async () => {
+    await using node = agentNode();
+    using pod = temporaryNetworkNamespace();
+    await node.start();
+    await addPod(node, pod.path);
     using netlink = openNetlink({ namespace: node.netns });
     const device = netlink.links.list().find(({ name }) => name.startsWith('slc'));
-    const { ifindex = 0, name } = device ?? {};
-    const at = { ifindex, hook: 'ingress', place: 'before' } as const;
-    using passing = foreignClassifier('passing', Verdict.next);
-    using dropping = foreignClassifier('dropping', Verdict.drop);
-    {
-      using _before = inNetworkNamespace(node.netns, () => attachTcx({ ...at, program: passing }));
-      const [told, ...more] = await others();
-      const { id } = passing.info();
-      assert.deepEqual(
-        [told, more],
-        [{ hook: `ingress of ${name}`, device: name, id, name: 'passing', place: 'before ours' }, []],
-      );
-      inNetworkNamespace(pod.path, sendToNobody);
-      await until(async () => (await dropReasons(node)).includes('stale or unroutable address'), 2_000);
-      assert.equal(await whyDegraded(node, 'datapath'), '');
-    }
-    using _before = inNetworkNamespace(node.netns, () => attachTcx({ ...at, program: dropping }));
-    inNetworkNamespace(pod.path, sendToNobody);
+    netlink.links.delete(device?.ifindex ?? 0);
     await until(
-      async () => (await dropReasons(node)).some((reason) => /by another program at ingress/.test(reason)),
+      async () => /device slc\w+ is gone: somebody removed it/.test(await whyDegraded(node, 'endpoints')),
       2_000,
     );
-    const events = (await node.get('/events?last=20')) as readonly MonitorEvent[];
+  });
+
+  test(
+    'a state folder that cannot be written is told; new pods are refused, those that are there go on and go away',
+    options,
+    async () => {
+      await using node = agentNode();
+      using pod = temporaryNetworkNamespace();
+      using other = temporaryNetworkNamespace();
+      await node.start();
+      await addPod(node, pod.path);
+      {
+        using _readOnly = readOnlyFolder(node.stateDir);
+        const told = /new pods are refused: .*state cannot be written: EROFS/;
+        assert.match((await cni(node)).why ?? '', told);
+        assert.match(String(node.cni('ADD', 'c2', other.path).body.msg), /EROFS/);
+        assert.equal(node.cni('STATUS', '', '').status, 0);
+        await node.kill();
+        await node.start();
+        assert.match((await cni(node)).why ?? '', told);
+        assert.equal(await endpointCount(node), 1);
+        assert.equal(node.cni('DEL', 'c1', pod.path).status, 0);
+        assert.equal(await endpointCount(node), 0);
+      }
+      assert.equal((await cni(node)).state, 'ok');
+      assert.equal(node.cni('ADD', 'c2', other.path).status, 0);
+    },
+  );
+
+  test('a state folder that is full is told', options, async () => {
+    await using node = agentNode();
+    using pod = temporaryNetworkNamespace();
+    await node.start();
+    {
+      using _full = fullFolder(node.stateDir);
+      assert.match((await cni(node)).why ?? '', /new pods are refused: .*state cannot be written: ENOSPC/);
+      assert.match(String(node.cni('ADD', 'c1', pod.path).body.msg), /ENOSPC/);
+    }
+    assert.equal((await cni(node)).state, 'ok');
+  });
+
+  test(
+    'a state folder that somebody empties costs nobody anything, also when the agent is killed right then',
+    options,
+    async () => {
+      await using node = agentNode();
+      using pod = temporaryNetworkNamespace();
+      using other = temporaryNetworkNamespace();
+      await node.start();
+      await addPod(node, pod.path);
+      const facts = readFileSync(join(node.stateDir, 'node.json'));
+      for (const name of readdirSync(node.stateDir)) rmSync(join(node.stateDir, name), { recursive: true });
+      assert.equal(node.cni('ADD', 'c2', other.path).status, 0);
+      await node.kill();
+      writeFileSync(join(node.stateDir, 'node.json'), facts); // No API server tells it here.
+      await node.start();
+      assert.equal(await endpointCount(node), 2);
+      assert.equal(await whyDegraded(node, 'endpoints'), '');
+    },
+  );
+
+  test('a node without a free address says that new pods are refused', options, async () => {
+    await using node = agentNode();
+    using pod = temporaryNetworkNamespace();
+    writeFileSync(join(node.stateDir, 'node.json'), JSON.stringify({ ...ownNode, podCidrs: ['10.244.0.0/30'] }));
+    await node.start('ipv6: { enabled: false }');
+    assert.equal((await cni(node)).state, 'ok');
+    assert.equal(node.cni('ADD', 'c1', pod.path).status, 0);
     assert.match(
-      JSON.stringify(events),
-      new RegExp(`dropping \\(id ${dropping.info().id}, ingress of ${name}, before ours\\)`),
+      (await cni(node)).why ?? '',
+      /new pods are refused: all 1 IPv4 addresses of 10\.244\.0\.0\/30 are in use/,
     );
-  },
-);
+  });
 
-test("a program of somebody else at the node's cgroup and one at XDP are told", options, async () => {
-  await using node = agentNode();
-  await node.start();
-  using connect = foreignConnect('connect_other');
-  using _link = attachCgroup({ program: connect, cgroup: node.cgroup, attachType: AttachType.cgroupInet4Connect });
-  attachForeignXdp(node.netns, 'eno1', 'xdp_other');
-  const { foreignPrograms } = (await node.get('/status')) as StatusReport;
-  assert.deepEqual(
-    foreignPrograms.map(({ hook, name, place }) => [hook, name, place]),
-    [
-      ['XDP of eno1', 'xdp_other', 'before ours'],
-      ["connect4 of the node's cgroup", 'connect_other', 'after ours'],
-    ],
+  test('a socket that somebody removes is told and made anew, and so is the one that tells', options, async () => {
+    await using node = agentNode();
+    await node.start();
+    rmSync(join(node.runDir, 'cni.sock'));
+    assert.match((await cni(node)).why ?? '', /somebody has removed .*cni\.sock/);
+    await until(async () => (await cni(node)).state === 'ok', 15_000);
+    assert.equal(node.cni('STATUS', '', '').status, 0);
+    rmSync(join(node.runDir, 'sluice.sock'));
+    await until(() => existsSync(join(node.runDir, 'sluice.sock')), 15_000);
+    assert.equal((await cni(node)).state, 'ok');
+  });
+
+  test(
+    "the CNI configuration is written again, and another's that runtimes would take first is told",
+    options,
+    async () => {
+      await using node = agentNode();
+      await node.start();
+      const written = readFileSync(node.cniConfig, 'utf8');
+      rmSync(node.cniConfig);
+      assert.match((await cni(node)).why ?? '', /05-sluice\.conflist is missing/);
+      await until(() => existsSync(node.cniConfig), 15_000);
+      assert.equal(readFileSync(node.cniConfig, 'utf8'), written);
+      writeFileSync(join(dirname(node.cniConfig), '00-other.conf'), '{}');
+      assert.match((await cni(node)).why ?? '', /runtimes use .*00-other\.conf, which comes before ours/);
+      rmSync(join(dirname(node.cniConfig), '00-other.conf'));
+      writeFileSync(join(dirname(node.cniConfig), '10-other.conflist'), '{}');
+      assert.equal((await cni(node)).state, 'ok');
+    },
   );
-});
 
-test("a pod's device that somebody takes down or renames is put right within a moment", options, async () => {
-  await using node = agentNode();
-  using pod = temporaryNetworkNamespace();
-  await node.start();
-  await addPod(node, pod.path);
-  using netlink = openNetlink({ namespace: node.netns });
-  const device = () => netlink.links.list().find(({ name }) => name.startsWith('slc'));
-  const { ifindex = 0, name } = device() ?? {};
-  netlink.links.set({ ifindex, up: false });
-  await until(() => device()?.up === true, 2_000);
-  netlink.links.set({ ifindex, name: 'other' });
-  await until(() => netlink.links.get(ifindex)?.name === name, 2_000);
-  await untilWell(node, 'endpoints');
-});
+  test('forwarding and filters that somebody switches are switched back within a moment', options, async () => {
+    await using node = agentNode();
+    await node.start();
+    using netlink = openNetlink({ namespace: node.netns });
+    assert.ok(netlink.links.get('sluice_host'));
+    for (const [setting, good, bad] of [
+      ['net/ipv4/ip_forward', '1', '0'],
+      ['net/ipv6/conf/all/forwarding', '1', '0'],
+      ['net/ipv4/conf/sluice_host/rp_filter', '0', '1'],
+    ] as const) {
+      const path = join('/proc/sys', setting);
+      const now = () => inNetworkNamespace(node.netns, () => readFileSync(path, 'utf8').trim());
+      assert.equal(now(), good, setting);
+      inNetworkNamespace(node.netns, () => writeFileSync(path, bad));
+      await until(() => now() === good, 3_000);
+    }
+  });
 
-test("a pod's device that somebody removed is told", options, async () => {
-  await using node = agentNode();
-  using pod = temporaryNetworkNamespace();
-  await node.start();
-  await addPod(node, pod.path);
-  using netlink = openNetlink({ namespace: node.netns });
-  const device = netlink.links.list().find(({ name }) => name.startsWith('slc'));
-  netlink.links.delete(device?.ifindex ?? 0);
-  await until(
-    async () => /device slc\w+ is gone: somebody removed it/.test(await whyDegraded(node, 'endpoints')),
-    2_000,
-  );
+  test('a device that is gone, or has another name, is told', options, async () => {
+    await using node = agentNode();
+    await node.start('devices: [eno1]');
+    assert.equal(await whyDegraded(node, 'nodes'), '');
+    using netlink = openNetlink({ namespace: node.netns });
+    const { ifindex = 0 } = netlink.links.get('eno1') ?? {};
+    netlink.links.set({ ifindex, name: 'lan0' });
+    await until(
+      async () => /devices names eno1, which no device is called/.test(await whyDegraded(node, 'nodes')),
+      3_000,
+    );
+    netlink.links.delete(ifindex);
+    await until(
+      async () => /10\.10\.30\.101 of Node k8s-cp1 is on no device/.test(await whyDegraded(node, 'nodes')),
+      3_000,
+    );
+  });
+
+  test('a map that is nearly full is told before it refuses anything', options, async () => {
+    await using node = agentNode();
+    await node.start();
+    assert.equal(await whyDegraded(node, 'maps'), '');
+    using pinned = BpfMap.openPinned(join(node.bpffs, 'sluice/maps/netns_endpoints'));
+    const map = openMap(pinned, netnsEndpointsMap);
+    const row = { endpointId: 1, identity: 1, ipv4: undefined, ipv6: undefined };
+    const full = Math.ceil(0.9 * pinned.info.maxEntries);
+    map.updateBatch(Array.from({ length: full }, (_, index) => [BigInt(1_000_000 + index), row] as const));
+    assert.match(
+      await whyDegraded(node, 'maps'),
+      new RegExp(`netns_endpoints has ${full} of ${pinned.info.maxEntries} entries`),
+    );
+  });
+
+  test('connections that fill their table are an alarm, and those that are over make room', options, async () => {
+    await using node = agentNode();
+    await node.start();
+    using pinned = BpfMap.openPinned(join(node.bpffs, 'sluice/maps/conntrack'));
+    const map = openMap(pinned, conntrackMap);
+    const full = Math.ceil(0.95 * pinned.info.maxEntries);
+    const fill = (expiresNs: bigint) =>
+      map.updateBatch(Array.from({ length: full }, (_, number) => connectionRow(number, expiresNs)));
+    fill(process.hrtime.bigint() + 3_600_000_000_000n);
+    await until(async () => /95% of the table are in use/.test(await whyDegraded(node, 'conntrack')), 40_000);
+    fill(1n);
+    await until(async () => (await whyDegraded(node, 'conntrack')) === '', 40_000);
+    assert.ok(map.count() < full / 100, `${map.count()} connections are left`);
+  });
 });
 
 /** A pod that the reconcilers have looked at, too. */
@@ -146,159 +318,16 @@ async function addPod(node: AgentNode, netns: string): Promise<void> {
   await until(async () => (await status()) === 'done', 2_000);
 }
 
-test(
-  'a state folder that cannot be written is told; new pods are refused, those that are there go on and go away',
-  options,
-  async () => {
-    await using node = agentNode();
-    using pod = temporaryNetworkNamespace();
-    using other = temporaryNetworkNamespace();
-    await node.start();
-    await addPod(node, pod.path);
-    {
-      using _readOnly = readOnlyFolder(node.stateDir);
-      const told = /new pods are refused: .*state cannot be written: EROFS/;
-      assert.match((await cni(node)).why ?? '', told);
-      assert.match(String(node.cni('ADD', 'c2', other.path).body.msg), /EROFS/);
-      assert.equal(node.cni('STATUS', '', '').status, 0);
-      await node.kill();
-      await node.start();
-      assert.match((await cni(node)).why ?? '', told);
-      assert.equal(await endpointCount(node), 1);
-      assert.equal(node.cni('DEL', 'c1', pod.path).status, 0);
-      assert.equal(await endpointCount(node), 0);
-    }
-    assert.equal((await cni(node)).state, 'ok');
-    assert.equal(node.cni('ADD', 'c2', other.path).status, 0);
-  },
-);
-
-test('a state folder that is full is told', options, async () => {
-  await using node = agentNode();
-  using pod = temporaryNetworkNamespace();
-  await node.start();
-  {
-    using _full = fullFolder(node.stateDir);
-    assert.match((await cni(node)).why ?? '', /new pods are refused: .*state cannot be written: ENOSPC/);
-    assert.match(String(node.cni('ADD', 'c1', pod.path).body.msg), /ENOSPC/);
-  }
-  assert.equal((await cni(node)).state, 'ok');
-});
-
-test(
-  'a state folder that somebody empties costs nobody anything, also when the agent is killed right then',
-  options,
-  async () => {
-    await using node = agentNode();
-    using pod = temporaryNetworkNamespace();
-    using other = temporaryNetworkNamespace();
-    await node.start();
-    await addPod(node, pod.path);
-    const facts = readFileSync(join(node.stateDir, 'node.json'));
-    for (const name of readdirSync(node.stateDir)) rmSync(join(node.stateDir, name), { recursive: true });
-    assert.equal(node.cni('ADD', 'c2', other.path).status, 0);
-    await node.kill();
-    writeFileSync(join(node.stateDir, 'node.json'), facts); // No API server tells it here.
-    await node.start();
-    assert.equal(await endpointCount(node), 2);
-    assert.equal(await whyDegraded(node, 'endpoints'), '');
-  },
-);
-
-test('a node without a free address says that new pods are refused', options, async () => {
-  await using node = agentNode();
-  using pod = temporaryNetworkNamespace();
-  writeFileSync(join(node.stateDir, 'node.json'), JSON.stringify({ ...ownNode, podCidrs: ['10.244.0.0/30'] }));
-  await node.start('ipv6: { enabled: false }');
-  assert.equal((await cni(node)).state, 'ok');
-  assert.equal(node.cni('ADD', 'c1', pod.path).status, 0);
-  assert.match(
-    (await cni(node)).why ?? '',
-    /new pods are refused: all 1 IPv4 addresses of 10\.244\.0\.0\/30 are in use/,
-  );
-});
-
-test('a socket that somebody removes is told and made anew, and so is the one that tells', options, async () => {
-  await using node = agentNode();
-  await node.start();
-  rmSync(join(node.runDir, 'cni.sock'));
-  assert.match((await cni(node)).why ?? '', /somebody has removed .*cni\.sock/);
-  await until(async () => (await cni(node)).state === 'ok', 15_000);
-  assert.equal(node.cni('STATUS', '', '').status, 0);
-  rmSync(join(node.runDir, 'sluice.sock'));
-  await until(() => existsSync(join(node.runDir, 'sluice.sock')), 15_000);
-  assert.equal((await cni(node)).state, 'ok');
-});
-
-test(
-  "the CNI configuration is written again, and another's that runtimes would take first is told",
-  options,
-  async () => {
-    await using node = agentNode();
-    await node.start();
-    const written = readFileSync(node.cniConfig, 'utf8');
-    rmSync(node.cniConfig);
-    assert.match((await cni(node)).why ?? '', /05-sluice\.conflist is missing/);
-    await until(() => existsSync(node.cniConfig), 15_000);
-    assert.equal(readFileSync(node.cniConfig, 'utf8'), written);
-    writeFileSync(join(dirname(node.cniConfig), '00-other.conf'), '{}');
-    assert.match((await cni(node)).why ?? '', /runtimes use .*00-other\.conf, which comes before ours/);
-    rmSync(join(dirname(node.cniConfig), '00-other.conf'));
-    writeFileSync(join(dirname(node.cniConfig), '10-other.conflist'), '{}');
-    assert.equal((await cni(node)).state, 'ok');
-  },
-);
-
-test('forwarding and filters that somebody switches are switched back within a moment', options, async () => {
-  await using node = agentNode();
-  await node.start();
-  using netlink = openNetlink({ namespace: node.netns });
-  assert.ok(netlink.links.get('sluice_host'));
-  for (const [setting, good, bad] of [
-    ['net/ipv4/ip_forward', '1', '0'],
-    ['net/ipv6/conf/all/forwarding', '1', '0'],
-    ['net/ipv4/conf/sluice_host/rp_filter', '0', '1'],
-  ] as const) {
-    const path = join('/proc/sys', setting);
-    const now = () => inNetworkNamespace(node.netns, () => readFileSync(path, 'utf8').trim());
-    assert.equal(now(), good, setting);
-    inNetworkNamespace(node.netns, () => writeFileSync(path, bad));
-    await until(() => now() === good, 3_000);
-  }
-});
-
-test('a device that is gone, or has another name, is told', options, async () => {
-  await using node = agentNode();
-  await node.start('devices: [eno1]');
-  assert.equal(await whyDegraded(node, 'nodes'), '');
-  using netlink = openNetlink({ namespace: node.netns });
-  const { ifindex = 0 } = netlink.links.get('eno1') ?? {};
-  netlink.links.set({ ifindex, name: 'lan0' });
-  await until(
-    async () => /devices names eno1, which no device is called/.test(await whyDegraded(node, 'nodes')),
-    3_000,
-  );
-  netlink.links.delete(ifindex);
-  await until(
-    async () => /10\.10\.30\.101 of Node k8s-cp1 is on no device/.test(await whyDegraded(node, 'nodes')),
-    3_000,
-  );
-});
-
-test('a map that is nearly full is told before it refuses anything', options, async () => {
-  await using node = agentNode();
-  await node.start();
-  assert.equal(await whyDegraded(node, 'maps'), '');
-  using pinned = BpfMap.openPinned(join(node.bpffs, 'sluice/maps/netns_endpoints'));
-  const map = openMap(pinned, netnsEndpointsMap);
-  const row = { endpointId: 1, identity: 1, ipv4: undefined, ipv6: undefined };
-  const full = Math.ceil(0.9 * pinned.info.maxEntries);
-  map.updateBatch(Array.from({ length: full }, (_, index) => [BigInt(1_000_000 + index), row] as const));
-  assert.match(
-    await whyDegraded(node, 'maps'),
-    new RegExp(`netns_endpoints has ${full} of ${pinned.info.maxEntries} entries`),
-  );
-});
+function connectionRow(number: number, expiresNs: bigint) {
+  const { key, value } = conntrackMap;
+  const tuple = key.decode(new DataView(new ArrayBuffer(key.size)), 0);
+  const connection = value.decode(new DataView(new ArrayBuffer(value.size)), 0);
+  const ports = { sourcePort: number & 0xffff, destinationPort: number >>> 16 };
+  return [
+    { ...tuple, ...ports, protocol: 6 },
+    { ...connection, state: CtState.Established, expiresNs },
+  ] as const;
+}
 
 /** From a pod: an address of its node that no pod has. */
 function sendToNobody(): void {
