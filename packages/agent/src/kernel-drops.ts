@@ -15,8 +15,6 @@ export interface KernelDropsOptions {
   readonly log: Logger;
 }
 
-const intervalMs = 10_000;
-
 /** Sees what the kernel drops on devices of ours. A kernel that does not tell is no reason not to start. */
 export class KernelDropsPart implements LifecyclePart {
   readonly name = 'kernel-drops';
@@ -32,7 +30,7 @@ export class KernelDropsPart implements LifecyclePart {
   }
 
   start(): void {
-    const { controllers, log } = this.#options;
+    const { log } = this.#options;
     try {
       this.drops = this.#stack.use(this.#options.datapath().openKernelDrops());
     } catch (error) {
@@ -42,7 +40,6 @@ export class KernelDropsPart implements LifecyclePart {
     }
     this.#report(undefined);
     this.#followDevices();
-    this.#stack.use(controllers.start({ name: 'kernel-drops-link', intervalMs, run: () => this.#repair() }));
   }
 
   async stop(): Promise<void> {
@@ -53,11 +50,6 @@ export class KernelDropsPart implements LifecyclePart {
   #report(error: unknown): void {
     this.state = error === undefined ? 'ok' : error instanceof NotSupportedError ? 'off' : 'degraded';
     this.why = error === undefined ? undefined : error instanceof Error ? error.message : String(error);
-  }
-
-  #repair(): void {
-    if (this.drops?.ensureAttached())
-      this.#options.log.warn('the link that sees what the kernel drops was gone, made anew');
   }
 
   #followDevices(): void {

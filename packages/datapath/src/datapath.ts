@@ -159,10 +159,15 @@ export function openDatapath(options: DatapathOptions): Datapath {
     },
     listNetworkDeviceLinks: () => [...new Set([FROM_NETWORK_PREFIX, TO_NETWORK_PREFIX].flatMap(devicesOf))],
     links,
-    unpinned: () => [...unpinnedMaps(pinned, paths), ...held.unpinned()],
+    unpinned: () => [
+      ...unpinnedMaps(pinned, paths),
+      ...held.unpinned(),
+      ...(kernelDrops?.isPinned() === false ? [kernelDropsLink] : []),
+    ],
     repin() {
       repinMaps(pinned, paths);
       held.repin();
+      kernelDrops?.ensurePinned();
     },
     reconfigure(configuration) {
       using loading = new DisposableStack();

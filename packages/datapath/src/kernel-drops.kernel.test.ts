@@ -257,9 +257,11 @@ test('a link whose pin somebody removed is made anew', () => {
   using node = createTestNode(1);
   const [client, server] = [node.addPod(10, 1000), node.addPod(11, 1001)];
   using watched = watch(node, [client, server]);
-  assert.equal(watched.drops.ensureAttached(), false);
+  assert.deepEqual(node.datapath.unpinned(), []);
   rmSync(join(node.bpffs, 'sluice/links/kernel_drops'));
-  assert.equal(watched.drops.ensureAttached(), true);
+  assert.deepEqual(node.datapath.unpinned(), ['kernel_drops']);
+  node.datapath.repin();
+  assert.deepEqual(node.datapath.unpinned(), []);
   loseOnePacket(node, client, server);
   assert.ok((Object.values(watched.counts())[0] ?? 0) >= 1);
   const [usage] = node.datapath.programUsage().filter(({ name }) => name === 'kfree_seen');

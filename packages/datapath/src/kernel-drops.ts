@@ -28,8 +28,10 @@ export interface KernelDropCount extends DropReasonText {
 
 /** Sees what the kernel drops on our devices. Disposing closes descriptors: the pinned link goes on counting. */
 export interface KernelDrops extends Disposable {
-  /** Attaches anew when somebody removed the link; true if so. */
-  ensureAttached(): boolean;
+  /** Not once somebody has removed the pin, and the link with it; true once disposed of. */
+  isPinned(): boolean;
+  /** Attaches anew when somebody removed the link. */
+  ensurePinned(): void;
   /** By reason, most first. */
   counts(): KernelDropCount[];
   describe(reason: number, functionName: string): DropReasonText;
@@ -66,12 +68,13 @@ export function openKernelDrops(options: KernelDropsOptions): KernelDrops {
   let attached = attach(options, programOf(object));
   stack.defer(() => attached[Symbol.dispose]());
   const owned = stack.move();
+  const isLinkPinned = () => owned.disposed || isPinned(options.paths.link(kernelDropsLink));
   return {
-    ensureAttached() {
-      if (isPinned(options.paths.link(kernelDropsLink))) return false;
+    isPinned: isLinkPinned,
+    ensurePinned() {
+      if (isLinkPinned()) return;
       attached[Symbol.dispose]();
       attached = attach(options, programOf(object));
-      return true;
     },
     counts: () => readCounts(options.maps, reasons),
     describe: (reason, functionName) => kernelReasonText(reasons.nameOf(reason), functionName || undefined),
