@@ -44,8 +44,9 @@ export class Program implements Disposable {
     this.type = type;
   }
 
-  static openPinned(path: string): Program {
-    return programOf(openPin(path, 'program'));
+  /** Without a name of the caller's it has the one that the kernel has cut. */
+  static openPinned(path: string, name?: string): Program {
+    return programOf(openPin(path, 'program'), name);
   }
 
   static openById(id: number): Program {
@@ -134,10 +135,10 @@ export function enableStatistics(): Disposable {
 
 const INFO_BYTES = 232;
 
-function programOf(fd: number): Program {
+function programOf(fd: number, name?: string): Program {
   const info = new Attributes(INFO_BYTES);
   readObjectInfo(fd, info);
-  return new Program(fd, nameAt(info, 64), info.getU32(0));
+  return new Program(fd, name ?? nameAt(info, 64), info.getU32(0));
 }
 
 function readProgramInfo(fd: number): ProgramInfo {

@@ -15,9 +15,10 @@ import {
   tcxTarget,
 } from './links.ts';
 import { type DatapathMaps, openMaps, openPinnedMaps, repinMaps, unpinnedMaps } from './maps.ts';
-import { hookObjects, loadPrograms, type Programs, readObject, sockHooks } from './objects.ts';
+import { loadPrograms, type Programs, readObject, sockHooks } from './objects.ts';
 import { findOtherPrograms, type HookedDevice, type OtherProgram } from './other-programs.ts';
 import { pathsOn } from './paths.ts';
+import { openPinnedPrograms } from './pinned-programs.ts';
 import { type MapUsage, type ProgramUsage, readProgramUsage } from './usage.ts';
 
 export interface DatapathOptions {
@@ -57,10 +58,10 @@ export interface Datapath extends Disposable {
   /** Names of the devices that have a pinned link, also of those that are gone. */
   listNetworkDeviceLinks(): string[];
   links(): LinkStatus[];
-  /** Maps and links whose pin somebody has removed. They work, but the next agent would not find them. */
+  /** Maps, links and programs whose pin somebody has removed. They work, but the next agent would not find them. */
   unpinned(): string[];
   repin(): void;
-  /** Loads all programs anew with this configuration and puts them into the links that are there. */
+  /** Loads all programs with this configuration and puts them into the links that are there. */
   reconfigure(configuration: Configuration): void;
   /** Each event from now on. One reader at a time: two would each get a part of the ring. */
   events(onEvent: (event: DatapathEvent) => void): Events;
@@ -87,8 +88,8 @@ const FROM_NETWORK_PREFIX = 'from_network_';
 const TO_NETWORK_PREFIX = 'to_network_';
 
 /**
- * Opens the pinned maps (or makes them), loads the programs and puts them into the links that are pinned already, each
- * atomically. What is not attached yet is attached by the attach functions.
+ * Opens the pinned maps and programs (or makes and loads them) and puts the programs into the links that are pinned
+ * already, each atomically. What is not attached yet is attached by the attach functions.
  */
 export function openDatapath(options: DatapathOptions): Datapath {
   requireKernel();
@@ -96,25 +97,24 @@ export function openDatapath(options: DatapathOptions): Datapath {
   const paths = pathsOn(options.bpffs);
   const pinned = openPinnedMaps(readObject(options.objectsDirectory, 'contract'), paths, stack);
   const maps = openMaps(pinned);
-  const load = (names: readonly string[], configuration: Configuration): Programs =>
-    loadPrograms({
-      directory: options.objectsDirectory,
-      names,
-      maps: pinned,
-      configuration,
-      logDirectory: options.logDirectory,
-    });
+  const loading = (configuration: Configuration) => ({
+    directory: options.objectsDirectory,
+    maps: pinned,
+    configuration,
+    logDirectory: options.logDirectory,
+  });
 
-  let programs = load(hookObjects, options.configuration);
+  let programs = openPinnedPrograms(loading(options.configuration), paths);
   stack.defer(() => programs[Symbol.dispose]());
   const held = stack.use(new HeldLinks(paths, [kernelDropsLink]));
   replacePrograms(held, programs, options.log);
+  programs.retireOthers();
   let kernelDrops: KernelDrops | undefined;
   let inspection: Inspection | undefined;
   stack.defer(() => inspection?.[Symbol.dispose]());
   const inspect = () => {
     if (inspection !== undefined) return inspection;
-    inspection = openInspection(load(['inspect'], options.configuration), pinned, maps);
+    inspection = openInspection(loadPrograms({ ...loading(options.configuration), names: ['inspect'] }), pinned, maps);
     return inspection;
   };
   const report = (name: string, attachment: Attachment) =>
@@ -162,20 +162,23 @@ export function openDatapath(options: DatapathOptions): Datapath {
     unpinned: () => [
       ...unpinnedMaps(pinned, paths),
       ...held.unpinned(),
+      ...programs.unpinned(),
       ...(kernelDrops?.isPinned() === false ? [kernelDropsLink] : []),
     ],
     repin() {
       repinMaps(pinned, paths);
       held.repin();
+      programs.repin();
       kernelDrops?.ensurePinned();
     },
     reconfigure(configuration) {
-      using loading = new DisposableStack();
-      const next = loading.use(load(hookObjects, configuration));
+      using stack = new DisposableStack();
+      const next = stack.use(openPinnedPrograms(loading(configuration), paths));
       replacePrograms(held, next, options.log);
+      next.retireOthers();
       programs[Symbol.dispose]();
       programs = next;
-      loading.move();
+      stack.move();
     },
     events(onEvent) {
       const ring = pinned.get('events');
