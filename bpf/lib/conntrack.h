@@ -137,6 +137,9 @@ static __always_inline void ct_advance(struct __sk_buff *skb, struct connection 
 	connection->packets[direction]++;
 	connection->bytes[direction] += skb->len;
 	if (is_tcp) {
+		/* Who speaks has not reset it: that was a forged one, or one that the receiver has refused. */
+		if (!(packet->tcp_flags & TCP_FLAG_RST))
+			connection->tcp_flags[direction] &= ~TCP_FLAG_RST;
 		connection->tcp_flags[direction] |= packet->tcp_flags;
 		ct_advance_tcp(connection);
 	} else if (direction == 1) {
