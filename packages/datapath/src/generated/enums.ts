@@ -86,6 +86,7 @@ export const DropReason = {
   NatUnsupported: 23,
   NoRoute: 24,
   NotTracked: 25,
+  NoMasqueradeAddress: 26,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -116,6 +117,7 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
   23: 'nat_unsupported',
   24: 'no_route',
   25: 'not_tracked',
+  26: 'no_masquerade_address',
 };
 
 /** enum endpoint_flag */
