@@ -8,7 +8,7 @@ export { type Backoff, type BackoffOptions, backoff } from './backoff.ts';
 export { type Clock, sleep, systemClock, type Timer } from './clock.ts';
 export { type FakeClock, fakeClock } from './fake-clock.ts';
 export { readFileIfPresent, writeFileAtomic } from './file.ts';
-export { installationRoot } from './installation.ts';
+export { installationRoot, installedVersion } from './installation.ts';
 export { type Lifecycle, type LifecyclePart, lifecycle } from './lifecycle.ts';
 export {
   createLogger,

@@ -16,5 +16,5 @@ export function describeMetrics(metrics: readonly Metric<never>[]): string {
 }
 
 function cell(text: string): string {
-  return text.replaceAll('|', '\\|');
+  return text.replaceAll('|', '\\|').replaceAll('<', '\\<');
 }
