@@ -25,6 +25,7 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
     events: (url) => agent.monitor.recent(monitorQuery(url.searchParams)),
     programs: () => agent.datapath?.programUsage() ?? [],
     config: () => ({ values: agent.values, warnings: agent.warnings }),
+    metrics: () => agent.metrics.gather(),
     version: () => ({ version: agent.version }),
   };
 }

@@ -182,6 +182,8 @@ export interface ProgramUsage {
   readonly id: number;
   readonly attachedTo: readonly string[];
   readonly instructions: number;
+  /** Kernel memory. */
+  readonly bytes: number;
   /** Undefined while the kernel's statistics are off (`kernel.bpf_stats_enabled`). */
   readonly runCount: number | undefined;
   readonly averageNs: number | undefined;

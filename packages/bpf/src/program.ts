@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { close } from '@sluice/ffi';
 import { Attributes } from './attributes.ts';
 import { Command } from './kernel-constants.ts';
@@ -65,6 +66,12 @@ export class Program implements Disposable {
     const info = new Attributes(INFO_BYTES);
     readObjectInfo(this.fd, info);
     return { runTimeNs: info.getU64(192), runCount: info.getU64(200), recursionMisses: info.getU64(208) };
+  }
+
+  /** Kernel memory that the program is charged for, in bytes. */
+  memoryBytes(): number {
+    const text = readFileSync(`/proc/self/fdinfo/${this.fd}`, 'utf8');
+    return Number(/^memlock:\s*(\d+)/m.exec(text)?.[1] ?? 0);
   }
 
   testRun(options: TestRunOptions = {}): TestRunResult {

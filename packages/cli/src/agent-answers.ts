@@ -130,6 +130,7 @@ export const programsAnswer = list(
     id: number,
     attachedTo: list(text),
     instructions: number,
+    bytes: number,
     runCount: optional(number),
     averageNs: optional(number),
   }),

@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import type { MapCounts } from '@sluice/bpf';
 import type { Logger } from '@sluice/runtime';
 import { type DatapathEvent, type Events, openEvents } from './events.ts';
 import type { Configuration } from './generated/configuration.ts';
@@ -19,7 +20,7 @@ import { loadPrograms, type Programs, readObject, sockHooks } from './objects.ts
 import { findOtherPrograms, type HookedDevice, type OtherProgram } from './other-programs.ts';
 import { pathsOn } from './paths.ts';
 import { openPinnedPrograms } from './pinned-programs.ts';
-import { type MapUsage, type ProgramUsage, readProgramUsage } from './usage.ts';
+import { type MapUsage, type ProgramRuns, type ProgramUsage, readProgramRuns, readProgramUsage } from './usage.ts';
 
 export interface DatapathOptions {
   /** A mounted bpffs, or a directory of one: pins go into `sluice/` below it. */
@@ -69,6 +70,9 @@ export interface Datapath extends Disposable {
   openKernelDrops(): KernelDrops;
   mapUsage(): MapUsage[];
   programUsage(): ProgramUsage[];
+  programRuns(): ProgramRuns[];
+  /** What this process has done to each map, by the map's name. */
+  mapCounts(): ReadonlyMap<string, MapCounts>;
   /** Programs of others at these devices, which are in the calling thread's namespace, and at the node's cgroup. */
   otherPrograms(devices: readonly HookedDevice[]): OtherProgram[];
   inspection(): Inspection;
@@ -96,7 +100,8 @@ export function openDatapath(options: DatapathOptions): Datapath {
   using stack = new DisposableStack();
   const paths = pathsOn(options.bpffs);
   const pinned = openPinnedMaps(readObject(options.objectsDirectory, 'contract'), paths, stack);
-  const maps = openMaps(pinned);
+  const counts = new Map<string, MapCounts>();
+  const maps = openMaps(pinned, counts);
   const loading = (configuration: Configuration) => ({
     directory: options.objectsDirectory,
     maps: pinned,
@@ -127,6 +132,8 @@ export function openDatapath(options: DatapathOptions): Datapath {
     const ids = new Map(programs.list().map((program) => [program.name, program.info().id]));
     return held.list((name) => ids.get(programOfLink(name) ?? ''));
   };
+
+  const allPrograms = () => [...programs.list(), ...(kernelDrops?.programs() ?? [])];
 
   const owned = stack.move();
   return {
@@ -190,7 +197,9 @@ export function openDatapath(options: DatapathOptions): Datapath {
       return kernelDrops;
     },
     mapUsage: () => inspect().mapUsage(),
-    programUsage: () => readProgramUsage([...programs.list(), ...(kernelDrops?.programs() ?? [])], links()),
+    programUsage: () => readProgramUsage(allPrograms(), links()),
+    programRuns: () => readProgramRuns(allPrograms()),
+    mapCounts: () => counts,
     otherPrograms(devices) {
       const own = new Set(programs.list().map((program) => program.info().id));
       return findOtherPrograms({ devices, cgroupPath: options.cgroupPath, isOurs: (id) => own.has(id) });
