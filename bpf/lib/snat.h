@@ -160,6 +160,14 @@ static __always_inline bool snat_is_ours(const struct tuple_end *source, const s
 	return address_equal(&source->address, address) || endpoint_lookup(&source->address);
 }
 
+/* A dry run has begun no connection: the packet would keep its port, if that is free. */
+static __noinline verdict_t snat_foresee(struct __sk_buff *skb, struct packet *packet, const struct address *address)
+{
+	struct tuple_end to = {.address = *address, .port = packet->tuple.source_port};
+
+	return nat_rewrite(skb, packet, NAT_SOURCE, &to);
+}
+
 /* Writes the source that the packet's connection was given, or gives it one at this address. */
 __noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet, const struct address *address)
 {
@@ -169,12 +177,13 @@ __noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet
 	if (!packet || !address)
 		return -DROP_REASON_INVALID_PACKET;
 	if (!ct_find(&place, &packet->tuple))
-		return drop(packet, DROP_REASON_NOT_TRACKED);
+		return config_dry_run ? snat_foresee(skb, packet, address) : drop(packet, DROP_REASON_NOT_TRACKED);
 	/* Replies of a connection that somebody began who reaches us untranslated. */
 	if (place.direction != 0)
 		return VERDICT_CONTINUE;
 	to = place.connection->snat;
-	if (!tuple_end_is_none(&to) && snat_is_ours(&to, address) && (place.is_promoted || snat_keep(skb, packet, &to)))
+	if (!tuple_end_is_none(&to) && snat_is_ours(&to, address) &&
+	    (place.is_promoted || config_dry_run || snat_keep(skb, packet, &to)))
 		return nat_rewrite(skb, packet, NAT_SOURCE, &to);
 	to.address = *address;
 	if (config_dry_run)

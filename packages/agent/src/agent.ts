@@ -161,12 +161,17 @@ export class Agent {
     });
     this.monitor = createMonitor({
       nameOf: this.nameOf,
-      interfaceOf: (ifindex) => this.#netlink.links.get(ifindex)?.name ?? `if${ifindex}`,
+      interfaceOf: (ifindex) => this.interfaceOf(ifindex),
       kernelReason: (reason, name) =>
         this.kernelDrops.drops?.describe(reason, name) ?? { text: `kernel reason ${reason}`, hint: '' },
       endpointName: nameEndpoints(this),
       othersAt: foreignProgramsAt(() => this.foreignPrograms(), clock),
     });
+  }
+
+  /** Its name now, or `if12` when it is gone. */
+  interfaceOf(ifindex: number): string {
+    return this.#netlink.links.get(ifindex)?.name ?? `if${ifindex}`;
   }
 
   foreignPrograms(): ForeignPrograms {

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import type { MapCounts } from '@sluice/bpf';
 import type { Logger } from '@sluice/runtime';
+import { type DryRun, openDryRun } from './dry-run.ts';
 import { type DatapathEvent, type Events, openEvents } from './events.ts';
 import type { Configuration } from './generated/configuration.ts';
 import { type Inspection, openInspection } from './inspection.ts';
@@ -76,6 +77,8 @@ export interface Datapath extends Disposable {
   /** Programs of others at these devices, which are in the calling thread's namespace, and at the node's cgroup. */
   otherPrograms(devices: readonly HookedDevice[]): OtherProgram[];
   inspection(): Inspection;
+  /** The programs, to be asked; the datapath's own until it is configured anew or disposed of. */
+  dryRun(): DryRun;
   /** Removes all links and maps, also those of earlier versions. Traffic of pods stops. */
   uninstall(): void;
 }
@@ -122,6 +125,9 @@ export function openDatapath(options: DatapathOptions): Datapath {
     inspection = openInspection(loadPrograms({ ...loading(options.configuration), names: ['inspect'] }), pinned, maps);
     return inspection;
   };
+  let configuration = options.configuration;
+  let dryRun: DryRun | undefined;
+  stack.defer(() => dryRun?.[Symbol.dispose]());
   const report = (name: string, attachment: Attachment) =>
     options.log.debug({ link: name }, `link ${name} ${attachment}`);
   const ensureTcx = (name: string, program: string, ifindex: number, hook: TcxHook['hook'] = 'ingress') =>
@@ -178,14 +184,17 @@ export function openDatapath(options: DatapathOptions): Datapath {
       programs.repin();
       kernelDrops?.ensurePinned();
     },
-    reconfigure(configuration) {
+    reconfigure(changed) {
       using stack = new DisposableStack();
-      const next = stack.use(openPinnedPrograms(loading(configuration), paths));
+      const next = stack.use(openPinnedPrograms(loading(changed), paths));
       replacePrograms(held, next, options.log);
       next.retireOthers();
       programs[Symbol.dispose]();
       programs = next;
       stack.move();
+      configuration = changed;
+      dryRun?.[Symbol.dispose]();
+      dryRun = undefined;
     },
     events(onEvent) {
       const ring = pinned.get('events');
@@ -205,6 +214,10 @@ export function openDatapath(options: DatapathOptions): Datapath {
       return findOtherPrograms({ devices, cgroupPath: options.cgroupPath, isOurs: (id) => own.has(id) });
     },
     inspection: inspect,
+    dryRun() {
+      dryRun ??= openDryRun({ ...options, logDirectory: options.logDirectory, maps: pinned, configuration });
+      return dryRun;
+    },
     uninstall() {
       for (const name of [...held.names(), kernelDropsLink]) held.remove(name);
       rmSync(paths.root, { recursive: true, force: true });

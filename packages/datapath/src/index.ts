@@ -8,6 +8,14 @@ export { aliasTarget, type CollectionCounts, type CollectionOptions, collectConn
 export { type Datapath, type DatapathOptions, openDatapath, type PodLink } from './datapath.ts';
 export { decodeDrop, type PacketDrop } from './drop-event.ts';
 export { type DropReasonText, dropReasonText, isDrop } from './drop-reasons.ts';
+export type {
+  AskedProgram,
+  DryRun,
+  PacketAnswer,
+  PacketQuestion,
+  SocketAnswer,
+  SocketCall,
+} from './dry-run.ts';
 export type { EventTime } from './event-time.ts';
 export type { DatapathEvent, Events } from './events.ts';
 export * from './generated/index.ts';
