@@ -15,13 +15,15 @@ const backendsPerSlice = 100;
 interface Kind {
   readonly objects: Map<string, string>;
   readonly watches: Set<ServerResponse>;
+  /** When somebody asked for the list for the first time. */
+  listedNs?: bigint;
 }
 
 const kinds = new Map<string, Kind>();
 let version = 1;
 
 function kindOf(plural: string): Kind {
-  const kind = kinds.get(plural) ?? { objects: new Map(), watches: new Set() };
+  const kind: Kind = kinds.get(plural) ?? { objects: new Map(), watches: new Set() };
   kinds.set(plural, kind);
   return kind;
 }
@@ -185,6 +187,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     return reply(response, 200, String(fillServices(count ?? 0, endpoints ?? 0)));
   }
   if (path[0] === 'pod') return reply(response, 200, String(putPod(Number(path[1]))));
+  if (path[0] === 'listed') return reply(response, 200, String(kindOf(path[1] ?? '').listedNs ?? 0));
   if (path[0] === 'count') return reply(response, 200, String(kindOf(path[1] ?? '').objects.size));
   const rest = path[0] === 'api' ? path.slice(2) : path[0] === 'apis' ? path.slice(3) : ['version'];
   const isNamespaced = rest[0] === 'namespaces' && rest.length > 2;
@@ -214,6 +217,7 @@ function create(plural: string, namespace: string | undefined, body: string, res
 }
 
 function list(plural: string, url: URL, response: ServerResponse): void {
+  kindOf(plural).listedNs ??= process.hrtime.bigint();
   const wanted = url.searchParams.get('fieldSelector') ?? '';
   const limit = Number(url.searchParams.get('limit') ?? '500');
   const start = Number(url.searchParams.get('continue') ?? '0');

@@ -50,9 +50,10 @@ function unitText(unit: Figure['unit']): string {
   return unit === '' || unit === '/s' ? unit : ` ${unit}`;
 }
 
+/** Three digits, or all of those before the point. */
 function numberText(value: number): string {
-  if (Number.isInteger(value) || Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en-US');
-  return value.toPrecision(3).replace(/\.?0+$/, (zeros) => (zeros.startsWith('.') ? zeros : '')) || '0';
+  const rounded = Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(3));
+  return rounded.toLocaleString('en-US', { maximumFractionDigits: 6 });
 }
 
 function goalText({ goal, unit }: Figure): string {

@@ -9,11 +9,13 @@ import { type Standing, startInside } from './inside.ts';
 /** The agent of a node; it ends with the node. */
 export interface BenchAgent extends AsyncDisposable {
   pid(): number;
+  /** By itself, which is never right. */
+  hasEnded(): boolean;
   /** Starts it and waits until it is ready. */
   start(): Promise<void>;
   kill(): Promise<void>;
   get<Answer>(path: string): Promise<Answer>;
-  /** Waits until the kernel has at least so many frontends. */
+  /** Waits until map `frontends` has at least so many rows. */
   untilFrontends(count: number, timeoutMs: number): Promise<void>;
 }
 
@@ -61,6 +63,7 @@ export function benchAgent(options: BenchAgentOptions): BenchAgent {
 
   return {
     pid: () => running?.child.pid ?? 0,
+    hasEnded: () => running?.hasEnded() ?? false,
     async start() {
       running = await startInside({ netns }, command, { environment: recommendedEnvironment });
       await until('ready', readyTimeoutMs, async () => (await get<{ ready: boolean }>('/healthz')).ready);
@@ -68,7 +71,7 @@ export function benchAgent(options: BenchAgentOptions): BenchAgent {
     kill,
     get,
     untilFrontends: (count, timeoutMs) =>
-      until(`${count} frontends`, timeoutMs, async () => {
+      until(`${count} rows of frontends`, timeoutMs, async () => {
         const maps = await get<MapUsage[]>('/maps');
         return (maps.find(({ name }) => name === 'frontends')?.entries ?? 0) >= count;
       }),

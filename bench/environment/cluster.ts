@@ -29,10 +29,12 @@ export interface BenchNode extends Place {
 export interface BenchCluster extends AsyncDisposable {
   readonly api: ApiServer;
   readonly network: BenchNetwork;
+  /** Goes with the cluster. */
+  readonly directory: string;
   readonly nodes: readonly BenchNode[];
   /** A server in a pod of that node, until the cluster goes. */
   serve(node: BenchNode, token: string): Promise<{ pod: BenchPod; direct: Target }>;
-  /** The service that is measured, in front of these pods. */
+  /** Leads the measured service to these pods, and to no others. */
   expose(...backends: readonly BenchPod[]): Promise<{ writtenNs: bigint }>;
 }
 
@@ -47,8 +49,14 @@ export interface ClusterOptions {
   readonly nodeFlags?: readonly string[];
 }
 
-/** Where the measured service is; by the order of its name and address the last of all. */
-export const measuredService = { address: '10.111.0.80', port: 80 } as const;
+/** Where the measured service is, and who answers there: address and object are the last of all. */
+export const measuredService = { address: '10.111.0.80', port: 80, token: 'a' } as const satisfies Target;
+
+/** Rows of map `frontends`: one for each port, and one that says that the address is a service's. */
+export function frontendRows(services: number): number {
+  const measured = 3;
+  return 2 * services + measured;
+}
 
 const apiAddress = '10.10.30.10';
 const apiPort = 6443;
@@ -74,15 +82,17 @@ async function fillStack(stack: AsyncDisposableStack, options: ClusterOptions): 
   ip(lan, 'link add switch type bridge', `address add ${apiAddress}/24 dev switch`, 'link set switch up');
   const api = stack.use(await startApiServer({ lan, address: apiAddress, port: apiPort, directory: directory.path }));
   if (services > 0) await api.fill({ services, endpointsPerService });
+  await putMeasuredService(api);
   const nodes: BenchNode[] = [];
   for (let index = 0; index < nodeCount; index += 1) {
     nodes.push(await makeNode(index, { stack, directory, network, lan, api, nodeFlags }));
   }
   if (startAgents) await Promise.all(nodes.map(({ agent }) => agent.start()));
-  for (const { agent } of startAgents ? nodes : []) await agent.untilFrontends(services, agentsTimeoutMs);
+  for (const { agent } of startAgents ? nodes : []) await agent.untilFrontends(frontendRows(services), agentsTimeoutMs);
   return {
     api,
     network,
+    directory: directory.path,
     nodes,
     async serve(node, token) {
       const pod = await node.pod(`server-${token}`);
@@ -142,25 +152,26 @@ async function makeNode(index: number, { stack, directory, network, lan, api, no
 
 export const sluiceCni = join(installationRoot(), 'dist/bin/sluice-cni');
 
-async function exposePods(api: ApiServer, backends: readonly BenchPod[]): Promise<{ writtenNs: bigint }> {
-  const ports = ['TCP', 'UDP'].map((protocol) => ({
-    name: protocol.toLowerCase(),
-    protocol,
-    port: measuredService.port,
-  }));
+const ports = ['TCP', 'UDP'].map((protocol) => ({ name: protocol.toLowerCase(), protocol }));
+
+/** The measured service; without endpoints until somebody leads it to pods. */
+async function putMeasuredService(api: ApiServer): Promise<void> {
   await api.put('services', 'bench/measured', {
     metadata: { namespace: 'bench', name: 'measured' },
     spec: {
       type: 'ClusterIP',
       clusterIP: measuredService.address,
       clusterIPs: [measuredService.address],
-      ports: ports.map((port) => ({ ...port, targetPort: serverPort })),
+      ports: ports.map((port) => ({ ...port, port: measuredService.port, targetPort: serverPort })),
     },
   });
+}
+
+function exposePods(api: ApiServer, backends: readonly BenchPod[]): Promise<{ writtenNs: bigint }> {
   return api.put('endpointslices', 'bench/measured-1', {
     metadata: { namespace: 'bench', name: 'measured-1', labels: { 'kubernetes.io/service-name': 'measured' } },
     addressType: 'IPv4',
-    ports: ports.map(({ name, protocol }) => ({ name, protocol, port: serverPort })),
+    ports: ports.map((port) => ({ ...port, port: serverPort })),
     endpoints: backends.map(({ address }) => ({ addresses: [address], conditions: { ready: true } })),
   });
 }

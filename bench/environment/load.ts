@@ -1,6 +1,7 @@
 /** The program that makes the load (bench/c), as functions. The client runs on CPU 0, the server on CPU 1. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { installationRoot } from '@sluice/runtime';
 import { type Place, runInside, type Standing, startInside } from './inside.ts';
 
@@ -50,6 +51,20 @@ export async function stream(place: Place, target: Target, milliseconds: number)
     await runInside(place, [benchLoad, ...words]),
   );
   return gigabitsPerSecond;
+}
+
+const answeredTimeoutMs = 10_000;
+
+/** Waits until the target answers: what the API server was told has reached the kernel. */
+export async function untilAnswered(place: Place, target: Target): Promise<void> {
+  for (const end = performance.now() + answeredTimeoutMs; ; await delay(20)) {
+    try {
+      await shortConnections(place, target, 1);
+      return;
+    } catch (error) {
+      if (performance.now() > end) throw error;
+    }
+  }
 }
 
 async function asked<Result>(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { benchCluster, measuredService } from '../environment/cluster.ts';
-import { type ShortConnections, shortConnections } from '../environment/load.ts';
+import { type ShortConnections, shortConnections, untilAnswered } from '../environment/load.ts';
 import { inTurn, ratios } from '../pairs.ts';
 import { proxiedPath, proxyModes } from '../peers/proxied-path.ts';
 import { type Figure, type Row, type RowContext, ratio } from '../row.ts';
@@ -37,8 +37,8 @@ async function compare(services: number, { quick, progress }: RowContext): Promi
   if (!node) throw new Error('the cluster has no node');
   const { pod, direct } = await cluster.serve(node, 'a');
   await cluster.expose(pod);
-  await node.agent.untilFrontends(services + 2, 10_000);
   const client = await node.pod('client');
+  await untilAnswered(client, measuredService);
   const peers = [];
   for (const mode of proxyModes) {
     progress(`${services} services: loading ${mode.name}`);
@@ -48,7 +48,7 @@ async function compare(services: number, { quick, progress }: RowContext): Promi
   progress(`${services} services: measuring`);
   const count = quick ? 1_000 : 4_000;
   const [ourService = [], ourDirect = [], ...theirs] = await inTurn(quick ? 3 : rounds, [
-    () => shortConnections(client, { ...measuredService, token: 'a' }, count),
+    () => shortConnections(client, measuredService, count),
     () => shortConnections(client, direct, count),
     ...peers.flatMap((path) => [
       () => shortConnections(path.client, path.service, count),

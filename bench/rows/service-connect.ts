@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { benchCluster, measuredService } from '../environment/cluster.ts';
 import { trackedConnections } from '../environment/conntrack.ts';
-import { shortConnections } from '../environment/load.ts';
+import { shortConnections, untilAnswered } from '../environment/load.ts';
 import { inTurn, ratios } from '../pairs.ts';
 import { type Row, ratio } from '../row.ts';
 import { estimate, median } from '../statistics.ts';
@@ -19,12 +19,12 @@ export const serviceConnect: Row = {
     if (!node) throw new Error('the cluster has no node');
     const { pod: server, direct } = await cluster.serve(node, 'a');
     await cluster.expose(server);
-    await node.agent.untilFrontends(services + 2, 10_000);
     const client = await node.pod('client');
+    await untilAnswered(client, measuredService);
     progress('measuring');
     const count = quick ? 2_000 : 8_000;
     const [service = [], bare = []] = await inTurn(quick ? 5 : pairs, [
-      () => shortConnections(client, { ...measuredService, token: 'a' }, count),
+      () => shortConnections(client, measuredService, count),
       () => shortConnections(client, direct, count),
     ]);
     assert.equal(trackedConnections(node.netns), 0, 'packets have taken the kernel’s own connection tracking');

@@ -1,5 +1,5 @@
 import { benchCluster, measuredService } from '../environment/cluster.ts';
-import { udpConnects } from '../environment/load.ts';
+import { udpConnects, untilAnswered } from '../environment/load.ts';
 import { inTurn, ratios } from '../pairs.ts';
 import { type Row, ratio } from '../row.ts';
 import { estimate, median } from '../statistics.ts';
@@ -18,14 +18,14 @@ export const udpConnect: Row = {
     if (!node) throw new Error('the cluster has no node');
     const { pod: server, direct } = await cluster.serve(node, 'a');
     await cluster.expose(server);
-    await node.agent.untilFrontends(services + 2, 10_000);
     const hooked = await node.pod('client');
     /** The same pod, by a process outside the node's cgroup. */
     const bare = { netns: hooked.netns };
+    await untilAnswered(hooked, measuredService);
     progress('measuring');
     const count = quick ? 20_000 : 100_000;
     const [translated = [], passing = [], free = []] = await inTurn(quick ? 5 : pairs, [
-      () => udpConnects(hooked, { ...measuredService, token: 'a' }, count),
+      () => udpConnects(hooked, measuredService, count),
       () => udpConnects(hooked, direct, count),
       () => udpConnects(bare, direct, count),
     ]);
