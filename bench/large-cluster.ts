@@ -1,23 +1,29 @@
 /**
  * An API server with a large cluster in it, for measurements: lists in pages, watches, creates. Objects are kept as text.
- * `node bench/large-cluster.ts PORT` serves until it is ended; `POST /fill?pods=N&slices=N` makes the cluster.
+ * `node bench/large-cluster.ts PORT [ADDRESS [SOCKET]]` serves until it is ended. `POST /fill?pods=N` makes pods,
+ * `/services?count=N&endpoints=N` services with so many endpoints each, `/put/PLURAL?key=KEY` any object: there or at SOCKET,
+ * which other network namespaces reach as well.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
 const podsPerNamespace = 20;
 const podsPerNode = 110;
 const endpointsPerSlice = 16;
+/** As Kubernetes has it by default. */
+const backendsPerSlice = 100;
 
 interface Kind {
   readonly objects: Map<string, string>;
   readonly watches: Set<ServerResponse>;
+  /** When somebody asked for the list for the first time. */
+  listedNs?: bigint;
 }
 
 const kinds = new Map<string, Kind>();
 let version = 1;
 
 function kindOf(plural: string): Kind {
-  const kind = kinds.get(plural) ?? { objects: new Map(), watches: new Set() };
+  const kind: Kind = kinds.get(plural) ?? { objects: new Map(), watches: new Set() };
   kinds.set(plural, kind);
   return kind;
 }
@@ -134,13 +140,54 @@ function putNode(node: number, endpoints: number, ids: readonly string[]): void 
   }
 }
 
+/** ClusterIPs from 10.97.0.0 on, endpoints from 10.176.0.0 on: nobody else is there. */
+function fillServices(count: number, endpoints: number): void {
+  for (let service = 0; service < count; service += 1) {
+    const [namespace, name] = [`team-${Math.floor(service / podsPerNamespace)}`, `filler-${service}`];
+    const address = numbered(97, service);
+    const ports = [{ name: 'http', protocol: 'TCP', port: 80, targetPort: 8080 }];
+    const labels = { app: name, 'app.kubernetes.io/part-of': 'platform' };
+    const spec = { type: 'ClusterIP', clusterIP: address, clusterIPs: [address], ports, selector: { app: name } };
+    put('services', `${namespace}/${name}`, { metadata: { namespace, name, labels }, ...{ spec } });
+    for (let from = 0; from < endpoints; from += backendsPerSlice) {
+      const slice = `${name}-${from / backendsPerSlice}`;
+      const members = Array.from({ length: Math.min(backendsPerSlice, endpoints - from) }, (_, index) =>
+        fillerEndpoint(service * endpoints + from + index, namespace),
+      );
+      put('endpointslices', `${namespace}/${slice}`, {
+        metadata: { namespace, name: slice, labels: { ...labels, 'kubernetes.io/service-name': name } },
+        ...{ addressType: 'IPv4', ports: [{ name: 'http', protocol: 'TCP', port: 8080 }], endpoints: members },
+      });
+    }
+  }
+}
+
+function fillerEndpoint(number: number, namespace: string): object {
+  return {
+    addresses: [numbered(176, number)],
+    conditions: { ready: true, serving: true, terminating: false },
+    nodeName: `node-${Math.floor(number / podsPerNode)}`,
+    zone: `zone-${number % 3}`,
+    targetRef: { kind: 'Pod', namespace, name: `filler-${number}`, uid: `00000000-0000-4000-8000-${number}` },
+  };
+}
+
+function numbered(second: number, number: number): string {
+  return `10.${second + (number >> 16)}.${(number >> 8) & 0xff}.${number & 0xff}`;
+}
+
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://bench');
   const path = url.pathname.split('/').slice(1);
   if (path[0] === 'fill') return reply(response, 200, String(fill(Number(url.searchParams.get('pods')))));
   if (path[0] === 'identify') return reply(response, 200, String(identify(Number(url.searchParams.get('pods')))));
   if (path[0] === 'publish') return reply(response, 200, String(publish(Number(url.searchParams.get('endpoints')))));
+  if (path[0] === 'services') {
+    const [count, endpoints] = ['count', 'endpoints'].map((name) => Number(url.searchParams.get(name)));
+    return reply(response, 200, String(fillServices(count ?? 0, endpoints ?? 0)));
+  }
   if (path[0] === 'pod') return reply(response, 200, String(putPod(Number(path[1]))));
+  if (path[0] === 'listed') return reply(response, 200, String(kindOf(path[1] ?? '').listedNs ?? 0));
   if (path[0] === 'count') return reply(response, 200, String(kindOf(path[1] ?? '').objects.size));
   const rest = path[0] === 'api' ? path.slice(2) : path[0] === 'apis' ? path.slice(3) : ['version'];
   const isNamespaced = rest[0] === 'namespaces' && rest.length > 2;
@@ -148,6 +195,11 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   const key = isNamespaced ? `${rest[1]}/${name}` : (name ?? '');
   let body = '';
   for await (const chunk of request) body += chunk;
+  if (path[0] === 'put') {
+    const writtenNs = process.hrtime.bigint();
+    put(path[1] ?? '', url.searchParams.get('key') ?? '', JSON.parse(body) as { metadata: object });
+    return reply(response, 200, String(writtenNs));
+  }
   if (url.searchParams.get('watch') === 'true') watch(plural, response);
   else if (request.method === 'GET' && name === undefined) list(plural, url, response);
   else if (request.method === 'GET' || request.method === 'PATCH' || request.method === 'DELETE') {
@@ -165,6 +217,7 @@ function create(plural: string, namespace: string | undefined, body: string, res
 }
 
 function list(plural: string, url: URL, response: ServerResponse): void {
+  kindOf(plural).listedNs ??= process.hrtime.bigint();
   const wanted = url.searchParams.get('fieldSelector') ?? '';
   const limit = Number(url.searchParams.get('limit') ?? '500');
   const start = Number(url.searchParams.get('continue') ?? '0');
@@ -194,7 +247,9 @@ function reply(response: ServerResponse, status: number, text: string): void {
   response.end(text);
 }
 
-const [port = '0'] = process.argv.slice(2);
-createServer((request, response) => void answer(request, response)).listen(Number(port), '127.0.0.1', () => {
-  process.stdout.write('ready\n');
+const [port = '0', address = '127.0.0.1', controlSocket] = process.argv.slice(2);
+const server = () => createServer((request, response) => void answer(request, response));
+server().listen(Number(port), address, () => {
+  if (controlSocket === undefined) process.stdout.write('ready\n');
+  else server().listen(controlSocket, () => process.stdout.write('ready\n'));
 });

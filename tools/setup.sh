@@ -4,7 +4,8 @@
 #
 #   sh tools/setup.sh              the machine for the lab and the kernel tests (root)
 #   sh tools/setup.sh --tests      the same, and the programs that tests hold our answers against
-#   sh tools/setup.sh --kernels    the same, and what boots other kernels in an emulated machine
+#   sh tools/setup.sh --bench      the same, and the peers that the benchmark measures beside us
+#   sh tools/setup.sh --kernels    what --tests does, and what boots other kernels in an emulated machine
 #   sh tools/setup.sh --packages   only what `npm run check` needs (no root once the Debian packages are there)
 set -eu
 
@@ -15,9 +16,10 @@ case "${1-}" in
 '') ;;
 --packages) mode=packages ;;
 --tests) mode=tests ;;
+--bench) mode=bench ;;
 --kernels) mode=kernels ;;
 *)
-	echo "setup: unknown option $1; use no option, --tests, --kernels or --packages" >&2
+	echo "setup: unknown option $1; use no option, --tests, --bench, --kernels or --packages" >&2
 	exit 2
 	;;
 esac
@@ -29,9 +31,11 @@ compile_packages="$compile_packages libatomic1"
 check_packages="clang-format-19"
 lab_packages="iproute2"
 test_packages="iptables nftables"
+bench_packages="containernetworking-plugins"
 kernel_packages="qemu-system-x86 busybox-static xz-utils zstd"
 case "$mode" in
 tests) lab_packages="$lab_packages $test_packages" ;;
+bench) lab_packages="$lab_packages $test_packages $bench_packages" ;;
 kernels) lab_packages="$lab_packages $test_packages $kernel_packages" ;;
 esac
 
@@ -166,7 +170,7 @@ install_npm() {
 build_stamp=dist/.built
 build_is_current() {
 	[ -e $build_stamp ] &&
-		[ -z "$(find packages lab bpf tools package.json package-lock.json \
+		[ -z "$(find packages lab bpf bench/c tools package.json package-lock.json \
 			-path '*/node_modules' -prune -o -path bpf/build -prune -o -newer $build_stamp -print -quit 2>/dev/null)" ]
 }
 

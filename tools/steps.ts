@@ -36,7 +36,13 @@ export const checks: readonly Step[] = [
   command('generated files fresh', process.execPath, ['tools/generate.ts', '--check']),
   tests(
     'unit tests',
-    ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'lab/src/**/*.test.ts', 'tools/**/*.test.ts'],
+    [
+      'packages/*/src/**/*.test.ts',
+      'packages/*/test/**/*.test.ts',
+      'lab/src/**/*.test.ts',
+      'tools/**/*.test.ts',
+      'bench/**/*.test.ts',
+    ],
     {
       without: [...KERNEL_TESTS, ...LAB_TESTS],
       concurrency: availableParallelism(),
@@ -81,7 +87,9 @@ function succeeds({ root, signal }: Run, file: string, args: readonly string[]):
 }
 
 function formatOfC(run: Run): Promise<boolean> {
-  const files = globSync(['bpf/**/*.{c,h}', 'packages/*/c/**/*.{c,h}', 'lab/c/**/*.{c,h}'], { cwd: run.root });
+  const files = globSync(['bpf/**/*.{c,h}', 'packages/*/c/**/*.{c,h}', 'lab/c/**/*.{c,h}', 'bench/c/**/*.{c,h}'], {
+    cwd: run.root,
+  });
   return succeeds(run, 'clang-format-19', [
     '--dry-run',
     '--Werror',

@@ -1,4 +1,4 @@
-// Needs root and a kernel that Sluice runs on. What takes a measurement in time is in bench/agent-cost.ts.
+// Needs root and a kernel that Sluice runs on. What takes a measurement in time is in bench/rows/agent-load.ts.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

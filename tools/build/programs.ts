@@ -8,6 +8,7 @@ const programs = [
   { name: 'sluice-cni', sources: ['packages/cni/c/*.c'], flags: [] },
   { name: 'lab-pod', sources: ['lab/c/lab-pod.c', 'lab/c/lab-pod/*.c'], flags: ['-D_GNU_SOURCE'] },
   { name: 'lab-run', sources: ['lab/c/lab-run.c'], flags: ['-D_GNU_SOURCE'] },
+  { name: 'bench-load', sources: ['bench/c/*.c', 'bench/c/bench-load/*.c'], flags: ['-D_GNU_SOURCE'] },
 ] as const;
 
 const flagsOfAll = [

@@ -1,0 +1,177 @@
+/**
+ * A cluster for measurements: a made-up API server with as many services as one likes, nodes in namespaces with the real
+ * agent, pods added by the real executable. No kubelet and no controllers, which would only disturb.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { installationRoot } from '@sluice/runtime';
+import { type TemporaryDirectory, temporaryBpffs, temporaryCgroup, temporaryDirectory } from '@sluice/testing';
+import { type BenchAgent, benchAgent } from './agent.ts';
+import { type ApiServer, startApiServer } from './api-server.ts';
+import { addPod, type BenchPod } from './cni.ts';
+import { ip, type Place } from './inside.ts';
+import { serve, serverPort, type Target } from './load.ts';
+import { type BenchNetwork, benchNetwork, cable, forwarding } from './network.ts';
+
+export interface BenchNode extends Place {
+  readonly name: string;
+  readonly address: string;
+  readonly cgroup: string;
+  readonly bpffs: string;
+  readonly stateDirectory: string;
+  readonly agent: BenchAgent;
+  /** The CNI configuration, as a file. */
+  readonly cniConfig: string;
+  /** With the real executable; it stays as long as the node. */
+  pod(name: string): Promise<BenchPod>;
+}
+
+export interface BenchCluster extends AsyncDisposable {
+  readonly api: ApiServer;
+  readonly network: BenchNetwork;
+  /** Goes with the cluster. */
+  readonly directory: string;
+  readonly nodes: readonly BenchNode[];
+  /** A server in a pod of that node, until the cluster goes. */
+  serve(node: BenchNode, token: string): Promise<{ pod: BenchPod; direct: Target }>;
+  /** Leads the measured service to these pods, and to no others. */
+  expose(...backends: readonly BenchPod[]): Promise<{ writtenNs: bigint }>;
+}
+
+export interface ClusterOptions {
+  readonly nodes?: number;
+  /** Besides the one that is measured. */
+  readonly services?: number;
+  readonly endpointsPerService?: number;
+  /** Default: true. */
+  readonly startAgents?: boolean;
+  /** Of the agents' Node, after the recommended ones. */
+  readonly nodeFlags?: readonly string[];
+}
+
+/** Where the measured service is, and who answers there: address and object are the last of all. */
+export const measuredService = { address: '10.111.0.80', port: 80, token: 'a' } as const satisfies Target;
+
+/** Rows of map `frontends`: one for each port, and one that says that the address is a service's. */
+export function frontendRows(services: number): number {
+  const measured = 3;
+  return 2 * services + measured;
+}
+
+const apiAddress = '10.10.30.10';
+const apiPort = 6443;
+const agentsTimeoutMs = 120_000;
+export const nodeName = (index: number): string => `bench-${index + 1}`;
+
+export async function benchCluster(options: ClusterOptions = {}): Promise<BenchCluster> {
+  // What is added later belongs to it as well, so it is not moved.
+  const stack = new AsyncDisposableStack();
+  try {
+    return await fillStack(stack, options);
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+async function fillStack(stack: AsyncDisposableStack, options: ClusterOptions): Promise<BenchCluster> {
+  const { nodes: nodeCount = 1, services = 0, endpointsPerService = 2, startAgents = true, nodeFlags = [] } = options;
+  const directory = stack.use(temporaryDirectory());
+  const network = stack.use(benchNetwork());
+  const lan = network.namespace();
+  ip(lan, 'link add switch type bridge', `address add ${apiAddress}/24 dev switch`, 'link set switch up');
+  const api = stack.use(await startApiServer({ lan, address: apiAddress, port: apiPort, directory: directory.path }));
+  if (services > 0) await api.fill({ services, endpointsPerService });
+  await putMeasuredService(api);
+  const nodes: BenchNode[] = [];
+  for (let index = 0; index < nodeCount; index += 1) {
+    nodes.push(await makeNode(index, { stack, directory, network, lan, api, nodeFlags }));
+  }
+  if (startAgents) await Promise.all(nodes.map(({ agent }) => agent.start()));
+  for (const { agent } of startAgents ? nodes : []) await agent.untilFrontends(frontendRows(services), agentsTimeoutMs);
+  return {
+    api,
+    network,
+    directory: directory.path,
+    nodes,
+    async serve(node, token) {
+      const pod = await node.pod(`server-${token}`);
+      pod.stack.use(await serve(pod, token));
+      return { pod, direct: { address: pod.address, port: serverPort, token } };
+    },
+    expose: (...backends) => exposePods(api, backends),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+interface Making {
+  readonly stack: AsyncDisposableStack;
+  readonly directory: TemporaryDirectory;
+  readonly network: BenchNetwork;
+  readonly lan: string;
+  readonly api: ApiServer;
+  readonly nodeFlags: readonly string[];
+}
+
+async function makeNode(index: number, { stack, directory, network, lan, api, nodeFlags }: Making): Promise<BenchNode> {
+  const name = nodeName(index);
+  const folder = join(directory.path, name);
+  const [stateDirectory, runDirectory] = [join(folder, 'state'), join(folder, 'run')];
+  mkdirSync(stateDirectory, { recursive: true });
+  mkdirSync(runDirectory, { recursive: true });
+  const netns = network.namespace(forwarding);
+  const address = `10.10.30.${101 + index}`;
+  cable(
+    { netns, device: 'eno1', address: `${address}/24`, mac: `02:00:0a:0a:1e:${(101 + index).toString(16)}` },
+    { netns: lan, device: `port${index}` },
+  );
+  ip(lan, `link set port${index} master switch`);
+  ip(netns, `route add default via ${apiAddress}`);
+  const bpffs = stack.use(temporaryBpffs()).path;
+  const cgroup = stack.use(temporaryCgroup()).path;
+  await api.put('nodes', name, {
+    metadata: { name },
+    spec: { podCIDRs: [`10.244.${index}.0/24`] },
+    status: { addresses: [{ type: 'InternalIP', address }] },
+  });
+  const paths = { folder, stateDirectory, runDirectory, bpffs, cgroup };
+  const agent = stack.use(benchAgent({ ...paths, name, netns, server: `http://${apiAddress}:${apiPort}`, nodeFlags }));
+  const cniConfig = join(folder, 'cni.json');
+  const configuration = { cniVersion: '1.1.0', name: 'sluice', type: 'sluice-cni' };
+  writeFileSync(cniConfig, JSON.stringify({ ...configuration, agentSocket: join(runDirectory, 'cni.sock') }));
+  const place = { netns, cgroup };
+  const node = { name, address, bpffs, stateDirectory, agent, cniConfig, ...place };
+  return {
+    ...node,
+    async pod(podName) {
+      const pod = await addPod({ node: place, network, plugin: sluiceCni, config: cniConfig, name: podName });
+      return stack.use(pod);
+    },
+  };
+}
+
+export const sluiceCni = join(installationRoot(), 'dist/bin/sluice-cni');
+
+const ports = ['TCP', 'UDP'].map((protocol) => ({ name: protocol.toLowerCase(), protocol }));
+
+/** The measured service; without endpoints until somebody leads it to pods. */
+async function putMeasuredService(api: ApiServer): Promise<void> {
+  await api.put('services', 'bench/measured', {
+    metadata: { namespace: 'bench', name: 'measured' },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP: measuredService.address,
+      clusterIPs: [measuredService.address],
+      ports: ports.map((port) => ({ ...port, port: measuredService.port, targetPort: serverPort })),
+    },
+  });
+}
+
+function exposePods(api: ApiServer, backends: readonly BenchPod[]): Promise<{ writtenNs: bigint }> {
+  return api.put('endpointslices', 'bench/measured-1', {
+    metadata: { namespace: 'bench', name: 'measured-1', labels: { 'kubernetes.io/service-name': 'measured' } },
+    addressType: 'IPv4',
+    ports: ports.map((port) => ({ ...port, port: serverPort })),
+    endpoints: backends.map(({ address }) => ({ addresses: [address], conditions: { ready: true } })),
+  });
+}

@@ -1,0 +1,27 @@
+import type { Row } from './row.ts';
+import { agentLoad } from './rows/agent-load.ts';
+import { agentStart } from './rows/agent-start.ts';
+import { cni } from './rows/cni.ts';
+import { cniKills } from './rows/cni-kills.ts';
+import { endpointChange } from './rows/endpoint-change.ts';
+import { fullSync } from './rows/full-sync.ts';
+import { kubeProxy } from './rows/kube-proxy.ts';
+import { overlay } from './rows/overlay.ts';
+import { serviceConnect } from './rows/service-connect.ts';
+import { servicesFlat } from './rows/services-flat.ts';
+import { udpConnect } from './rows/udp-connect.ts';
+
+/** In the order in which they run and stand in the results. */
+export const rows: readonly Row[] = [
+  serviceConnect,
+  servicesFlat,
+  kubeProxy,
+  udpConnect,
+  overlay,
+  cni,
+  cniKills,
+  endpointChange,
+  fullSync,
+  agentLoad,
+  agentStart,
+];
