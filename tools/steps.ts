@@ -53,7 +53,7 @@ export const checks: readonly Step[] = [
 
 export const kernelSteps: readonly Step[] = [
   tests('kernel tests', KERNEL_TESTS, { without: [], concurrency: 1, seconds: 240 }),
-  tests('lab tests', LAB_TESTS, { without: [], concurrency: 1, seconds: 600 }),
+  tests('lab tests', LAB_TESTS, { without: [], concurrency: 2, seconds: 600 }),
 ];
 
 /** Runs the steps in order, all of them even when one fails; false if any failed. */
