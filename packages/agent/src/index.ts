@@ -4,14 +4,16 @@
  */
 
 export { recommendedEnvironment, recommendedNodeFlags } from './options.ts';
-export type { Page } from './page.ts';
 export type {
+  BackendReport,
   BothWays,
+  ConfigReport,
   ConnectionReport,
   ExplainReport,
   ExplainStep,
   IdentityRow,
   IpListRow,
+  MapRow,
   MapUsage,
   MonitorDrop,
   MonitorEvent,

@@ -1,16 +1,18 @@
 /** The agent's answers as its package states them (report.ts), to hold what comes over the socket against. */
 import type {
+  BackendReport,
   BothWays,
+  ConfigReport,
   ConnectionReport,
   ExplainReport,
   IdentityRow,
   IpListRow,
+  MapRow,
   MapUsage,
   MonitorDrop,
   MonitorEvent,
   MonitorTrace,
   NamedEnd,
-  Page,
   ProgramUsage,
   State,
   StatusReport,
@@ -137,28 +139,83 @@ export const programsAnswer = list(
   }),
 );
 
-/** `GET /identities?offset=N` */
-export const identitiesAnswer = record<Page<IdentityRow>>({
-  rows: list(
-    record<IdentityRow>({ identity: number, labels: list(text), endpoints: number, unusedSince: optional(number) }),
-  ),
-  next: optional(number),
+/** A line of `GET /identities`. */
+export const identityLine = record<IdentityRow>({
+  identity: number,
+  labels: list(text),
+  endpoints: number,
+  unusedSince: optional(number),
 });
 
-/** `GET /ips?offset=N` */
-export const ipsAnswer = record<Page<IpListRow>>({
-  rows: list(
-    record<IpListRow>({
-      prefix: text,
-      identity: number,
-      labels: list(text),
-      node: text,
-      tunnelEndpoint: optional(text),
-      source: oneOf('endpoint', 'host', 'node', 'slice', 'pod CIDR', 'service CIDR'),
-      pod: optional(text),
-    }),
-  ),
-  next: optional(number),
+/** A line of `GET /ips`. */
+export const ipLine = record<IpListRow>({
+  prefix: text,
+  identity: number,
+  labels: list(text),
+  node: text,
+  tunnelEndpoint: optional(text),
+  source: oneOf('endpoint', 'host', 'node', 'slice', 'pod CIDR', 'service CIDR'),
+  pod: optional(text),
+});
+
+/** A line of `GET /backends`. */
+export const backendLine = record<BackendReport>({
+  id: optional(number),
+  backend: text,
+  state: text,
+  node: text,
+  services: list(text),
+  instances: number,
+  problem: optional(text),
+});
+
+/** A line of `GET /maps/NAME`. */
+export const mapLine = record<MapRow>({ key: anything, value: anything });
+
+const configOption = record<ConfigReport['options'][number]>({
+  name: text,
+  value: text,
+  standard: optional(text),
+  source: text,
+  sentence: text,
+  warning: optional(text),
+});
+
+/** `GET /config` */
+export const configAnswer = record<ConfigReport>({
+  file: optional(text),
+  options: list(configOption),
+  lacked: anything as Shape<ConfigReport['lacked']>,
+  warnings: list(text),
+});
+
+/** A metric of `GET /metrics`; its samples are looked into where they are shown. */
+export interface ListedMetric {
+  readonly name: string;
+  readonly type: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly samples: readonly ListedSample[];
+}
+
+/** Of a histogram there are buckets, sum and count, of others a value. */
+export interface ListedSample {
+  readonly labels: readonly string[];
+  /** As text where it is beyond 2^53, and null where it is no number. */
+  readonly value?: unknown;
+  readonly sum?: unknown;
+  readonly count?: unknown;
+}
+
+const sample = record<ListedSample>({ labels: list(text), value: anything, sum: anything, count: anything });
+
+/** `GET /metrics` */
+export const metricsAnswer = record<{
+  readonly values: readonly ListedMetric[];
+  readonly failures: readonly { readonly name: string; readonly error: string }[];
+}>({
+  values: list(record<ListedMetric>({ name: text, type: text, help: text, labels: list(text), samples: list(sample) })),
+  failures: list(record({ name: text, error: text })),
 });
 
 /** The part of a frontend's row that we look into. */
