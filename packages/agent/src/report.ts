@@ -294,6 +294,7 @@ interface SeenTraffic {
   readonly protocol: string;
   readonly sourceIdentity: string;
   readonly destinationIdentity: string;
+  /** Empty where there was no packet yet: a call was refused. */
   readonly interface: string;
 }
 
