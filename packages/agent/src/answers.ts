@@ -71,5 +71,6 @@ function tableAnswer(agent: Agent, url: URL): unknown {
   const name = decodeURIComponent(url.pathname.split('/')[2] ?? '');
   const tables = agent.tables();
   if (name === '') return tables.map((table) => ({ name: table.name, rows: table.size }));
-  return tables.find((table) => table.name === name)?.report();
+  const found = tables.find((table) => table.name === name);
+  return found && paced(found.lines());
 }

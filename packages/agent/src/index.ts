@@ -22,5 +22,6 @@ export type {
   ProgramUsage,
   State,
   StatusReport,
-  TableReport,
+  TableHead,
+  TableLine,
 } from './report.ts';

@@ -231,16 +231,21 @@ export interface ProgramUsage {
   readonly averageNs: number | undefined;
 }
 
-/** `GET /tables/NAME`; `GET /tables` lists their names with the number of rows. */
-export interface TableReport {
+/** The first line of `GET /tables/NAME`; `GET /tables` lists their names with the number of rows. */
+export interface TableHead {
   readonly name: string;
   readonly revision: number;
   readonly initialized: boolean;
-  /** Headers in the order in which people read them, and a row of texts for each object. */
+  /** In the order in which people read them. */
   readonly columns: readonly string[];
-  readonly cells: readonly (readonly string[])[];
-  /** The same objects whole. */
-  readonly rows: readonly unknown[];
+}
+
+/** A further line: an object. */
+export interface TableLine {
+  /** As people read it, a text for each column. */
+  readonly cells: readonly string[];
+  /** The whole of it. */
+  readonly row: unknown;
 }
 
 /** One end of a connection. */

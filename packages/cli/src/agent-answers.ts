@@ -16,7 +16,8 @@ import type {
   ProgramUsage,
   State,
   StatusReport,
-  TableReport,
+  TableHead,
+  TableLine,
 } from '@sluice/agent';
 import { anything, flag, list, number, oneOf, optional, record, type Shape, text } from './shape.ts';
 
@@ -223,16 +224,21 @@ export interface FrontendRow {
   readonly backends: readonly { readonly key: string; readonly state: string }[];
 }
 
-const table = { name: text, revision: number, initialized: flag, columns: list(text), cells: list(list(text)) };
+const tableHead = record<TableHead>({ name: text, revision: number, initialized: flag, columns: list(text) });
+const frontendRow = record<FrontendRow>({ backends: list(record({ key: text, state: text })) });
 
-/** `GET /tables/NAME` */
-export const tableAnswer = record<TableReport>({ ...table, rows: list(anything) });
+const isHead = (value: unknown): boolean => typeof value === 'object' && value !== null && 'columns' in value;
 
-/** `GET /tables/frontends` */
-export const frontendsAnswer = record<TableReport>({
-  ...table,
-  rows: list(record<FrontendRow>({ backends: list(record({ key: text, state: text })) })),
-});
+function tableLines(row: Shape<unknown>): Shape<TableHead | TableLine> {
+  const line = record<TableLine>({ cells: list(text), row });
+  return { check: (value, at) => (isHead(value) ? tableHead : line).check(value, at) };
+}
+
+/** A line of `GET /tables/NAME`; the first one is the head. */
+export const tableLine = tableLines(anything);
+
+/** A line of `GET /tables/frontends` */
+export const frontendLine = tableLines(frontendRow);
 
 /** `GET /tables` */
 export const tablesAnswer = list(

@@ -65,6 +65,7 @@ async function* lines<Value>(question: Question, shape: Shape<Value>): AsyncIter
     rest = parts.pop() ?? '';
     for (const part of parts) if (part !== '') yield parse(part, path, shape);
   }
+  if (rest !== '') yield parse(rest, path, shape);
 }
 
 async function* endless<Value>(question: Question, shape: Shape<Value>): AsyncIterable<Value> {

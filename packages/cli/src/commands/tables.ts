@@ -1,7 +1,7 @@
-import type { TableReport } from '@sluice/agent';
+import type { TableHead, TableLine } from '@sluice/agent';
 import { formatPrefix, type Prefix } from '@sluice/net';
 import { Command } from 'commander';
-import { type FrontendRow, frontendsAnswer, tableAnswer, tablesAnswer } from '../agent-answers.ts';
+import { type FrontendRow, frontendLine, tableLine, tablesAnswer } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { alignTable, show, type TextTable } from '../output.ts';
 import { wrongName } from '../wrong-name.ts';
@@ -48,23 +48,32 @@ async function showNamedTable(command: Command, context: Context, name: string):
 }
 
 async function showTable(command: Command, context: Context, name: string): Promise<void> {
-  const shape = name === 'frontends' ? frontendsAnswer : tableAnswer;
-  const report = await agentOf(command, context).get(`/tables/${encodeURIComponent(name)}`, shape);
+  const shape = name === 'frontends' ? frontendLine : tableLine;
+  const lines = await agentOf(command, context).rows(`/tables/${encodeURIComponent(name)}`, shape);
+  const table = { head: lines.find(isHead), lines: lines.filter(isLine) };
   const { output } = globalOptions(command, context);
-  show(context, output, { data: withPrefixesAsText(report.rows), text: () => alignTable(textTable(report, output)) });
-  if (!report.initialized)
+  const data = table.lines.map(({ row }) => withPrefixesAsText(row));
+  show(context, output, { data, text: () => alignTable(textTable(table, output)) });
+  if (table.head?.initialized === false)
     context.err.write(`table ${name} is not complete yet: a source has not delivered its first list\n`);
 }
 
+const isHead = (line: TableHead | TableLine): line is TableHead => 'columns' in line;
+const isLine = (line: TableHead | TableLine): line is TableLine => 'cells' in line;
+
 const BACKENDS_SHOWN = 2;
 
-function textTable(report: TableReport, format: OutputFormat): TextTable {
-  const column = report.name === 'frontends' && format === 'table' ? report.columns.indexOf('Backends') : -1;
+interface ShownTable {
+  readonly head: TableHead | undefined;
+  readonly lines: readonly TableLine[];
+}
+
+function textTable({ head, lines }: ShownTable, format: OutputFormat): TextTable {
+  const columns = head?.columns ?? [];
+  const column = head?.name === 'frontends' && format === 'table' ? columns.indexOf('Backends') : -1;
   return {
-    columns: report.columns.map((name) => name.toUpperCase()),
-    rows: report.cells.map((cells, row) =>
-      cells.map((cell, index) => (index === column ? firstBackends(report.rows[row]) : cell)),
-    ),
+    columns: columns.map((name) => name.toUpperCase()),
+    rows: lines.map(({ cells, row }) => cells.map((cell, index) => (index === column ? firstBackends(row) : cell))),
   };
 }
 
