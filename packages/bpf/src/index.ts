@@ -33,7 +33,7 @@ export { type Feature, isVersionAtLeast, kernelVersion, probeFeatures, requireFe
 export { BpfFormatError } from './format-error.ts';
 export { readIterator } from './iterator.ts';
 export { readKernelBtf } from './kernel-btf.ts';
-export { LinkType, MapFlag, MapType, mapTypeName, programTypeName } from './kernel-constants.ts';
+export { isPerCpuType, LinkType, MapFlag, MapType, mapTypeName, programTypeName } from './kernel-constants.ts';
 export { layoutText } from './layout.ts';
 export { checkMapLayout, checkObjectLayout } from './layout-check.ts';
 export { LayoutMismatchError } from './layout-mismatch-error.ts';

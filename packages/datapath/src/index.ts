@@ -3,6 +3,8 @@
  * drops as readable events. It decides nothing: what stands in the maps is written by others. Layouts come from the
  * objects (`generated/`). Begin with `datapath.ts`; tests of others use `createFakeDatapathMaps`.
  */
+
+export type { TypedMap } from '@sluice/bpf';
 export { enableStatistics, type MapCounts, NotSupportedError } from '@sluice/bpf';
 export { aliasTarget, type CollectionCounts, type CollectionOptions, collectConnections } from './connections.ts';
 export { type Datapath, type DatapathOptions, openDatapath, type PodLink } from './datapath.ts';
