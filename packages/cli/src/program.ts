@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { CommandError } from './command-error.ts';
 import { connectionCommands } from './commands/connections.ts';
 import { connectivityCommand } from './commands/connectivity.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { explainCommand } from './commands/explain.ts';
 import { identityCommands } from './commands/identities.ts';
 import { monitorCommand } from './commands/monitor.ts';
@@ -15,6 +16,7 @@ import { VERSION } from './version.ts';
 const BEGIN = `
 Begin with:
   sluice status                     what this node does, and what does not work
+  sluice doctor                     what on this node would hurt, with or without a running agent
   sluice service list               where services are served, and by which pods
   sluice ct list --pod shop/web     who talks to whom, and how much
   sluice monitor --type drop        what is dropped, with reason and hint
@@ -43,6 +45,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     ...identityCommands(context),
     monitorCommand(context),
     explainCommand(context),
+    doctorCommand(context),
     versionCommand(context),
   ]) {
     program.addCommand(acceptGlobals(command));
