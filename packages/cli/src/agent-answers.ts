@@ -296,11 +296,19 @@ export interface ConfiguredNode {
     readonly devices: readonly string[];
     readonly ipv4: { readonly enabled: boolean };
     readonly ipv6: { readonly enabled: boolean };
+    readonly prometheus: { readonly enabled: boolean; readonly port: number };
   };
 }
 
 const family = record<{ readonly enabled: boolean }>({ enabled: flag });
 
 export const configuredNodeAnswer = record<ConfiguredNode>({
-  values: record({ tunnelPort: number, MTU: number, devices: list(text), ipv4: family, ipv6: family }),
+  values: record({
+    tunnelPort: number,
+    MTU: number,
+    devices: list(text),
+    ipv4: family,
+    ipv6: family,
+    prometheus: record({ enabled: flag, port: number }),
+  }),
 });

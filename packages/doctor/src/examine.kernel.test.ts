@@ -4,12 +4,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { attachTcx, loadProgram, ProgramType } from '@sluice/bpf';
-import { AddressFamily, bind, close, internetAddress, SocketType, socket } from '@sluice/ffi';
+import { AddressFamily, bind, close, internetAddress, listen, SocketType, socket } from '@sluice/ffi';
 import { parseAddress, parsePrefix } from '@sluice/net';
 import { openNetlink } from '@sluice/netlink';
 import { type TemporaryNetworkNamespace, temporaryDirectory, temporaryNetworkNamespace } from '@sluice/testing';
 import { examineMachine, examineNode } from './examine.ts';
-import { nodeSettingsDefault } from './node-settings.ts';
+import { type NodeSettings, nodeSettingsDefault } from './node-settings.ts';
 
 const withoutNft = spawnSync('nft', ['--version']).error ? 'nft is not installed' : false;
 
@@ -21,10 +21,10 @@ interface TestNode extends Disposable {
 }
 
 const ofNetwork =
-  /^(network-devices|mtu|rp-filter|forwarding|ipv6|tunnel-port|leftover-devices|foreign-rules|ipvs|foreign-programs|cni-configuration) /;
+  /^(network-devices|mtu|rp-filter|forwarding|ipv6|tunnel-port|agent-ports|leftover-devices|foreign-rules|ipvs|foreign-programs|cni-configuration) /;
 
 /** A namespace with a device that has a default route, and a good setting of everything. */
-function node(): TestNode {
+function node(chosen: Partial<NodeSettings> = {}): TestNode {
   using stack = new DisposableStack();
   const namespace = stack.use(temporaryNetworkNamespace());
   const directory = stack.use(temporaryDirectory());
@@ -40,7 +40,7 @@ function node(): TestNode {
     setting('ipv6/conf/all/forwarding', 1);
     for (const device of ['all', 'eno1']) setting(`ipv4/conf/${device}/rp_filter`, 0);
   });
-  const settings = { ...nodeSettingsDefault, cniDirectory };
+  const settings = { ...nodeSettingsDefault, cniDirectory, ...chosen };
   const owned = stack.move();
   return {
     namespace,
@@ -134,4 +134,17 @@ test('this machine, on which the tests run, has no error', () => {
     [],
   );
   assert.ok(well.includes('kernel-features'));
+});
+
+test("a process that listens at the agent's port is found", () => {
+  using examined = node({ agentPorts: [9962] });
+  const fd = examined.namespace.run(() => socket(AddressFamily.INET, SocketType.STREAM, 0));
+  bind(fd, internetAddress(Uint8Array.of(0, 0, 0, 0), 9962));
+  assert.deepEqual(examined.found(), []);
+  listen(fd, 1);
+  assert.match(
+    examined.found().join(),
+    new RegExp(`^agent-ports warning TCP port 9962 is taken by process ${process.pid} `),
+  );
+  close(fd);
 });

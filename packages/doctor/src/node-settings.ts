@@ -3,6 +3,8 @@ import type { Address } from '@sluice/net';
 /** How Sluice is, or is to be, configured on this node, as far as the machine must fit to it. */
 export interface NodeSettings {
   readonly tunnelPort: number;
+  /** TCP ports at which the agent would answer; none where it runs and has them. */
+  readonly agentPorts: readonly number[];
   /** Of the network under the tunnel; 0: as the devices have it. */
   readonly mtu: number;
   /** `eth0`, `eth+`; empty: chosen by their routes. */
@@ -18,6 +20,7 @@ export interface NodeSettings {
 
 export const nodeSettingsDefault: NodeSettings = {
   tunnelPort: 8472,
+  agentPorts: [],
   mtu: 0,
   devices: [],
   nodeAddresses: [],

@@ -66,6 +66,7 @@ export const network: NetworkFacts = {
   programs: [],
   programsUnknown: undefined,
   tunnelPortHolders: [],
+  agentPortHolders: [],
   cniFiles: ['05-sluice.conflist'],
   rivals: [],
 };

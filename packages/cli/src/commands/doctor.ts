@@ -99,12 +99,14 @@ function settingsOf(values: ConfiguredNode['values']): Partial<NodeSettings> {
     devices: values.devices,
     ipv4: values.ipv4.enabled,
     ipv6: values.ipv6.enabled,
+    agentPorts: values.prometheus.enabled ? [values.prometheus.port] : [],
   };
 }
 
 function placesOf({ node, nodes, cni }: StatusReport): Partial<NodeSettings> {
   const addresses = nodes.find(({ name }) => name === node)?.addresses ?? [];
   return {
+    agentPorts: [],
     nodeAddresses: addresses.flatMap((text) => tryParseAddress(text) ?? []),
     ...(cni.configFile && { cniDirectory: dirname(cni.configFile), cniFile: basename(cni.configFile) }),
   };

@@ -95,6 +95,11 @@ test('sockets are found by their port in /proc/net/udp', () => {
   assert.deepEqual(socketInodes(table, 54), []);
 });
 
+test("a port of the agent's in other hands is told", () => {
+  const agentPortHolders = [{ port: 9962, holders: ['process 7 (nc)'] }];
+  assert.match(found({ agentPortHolders }).join(), /agent-ports warning TCP port 9962 is taken by process 7 \(nc\)/);
+});
+
 test('other networks are told by their processes and by the devices that they left', () => {
   assert.match(found({ rivals: ['kube-proxy'] }).join(), /rival-processes warning kube-proxy runs here/);
   for (const name of [

@@ -10,6 +10,7 @@ export const networkChecks: readonly Check<NetworkFacts>[] = [
   { name: 'ipv6', look: ipv6Check },
   { name: 'neighbour-table', look: neighbourCheck },
   { name: 'tunnel-port', look: tunnelPortCheck },
+  { name: 'agent-ports', look: agentPortCheck },
 ];
 
 function deviceCheck({ devices, settings }: NetworkFacts): Complaint[] {
@@ -161,4 +162,13 @@ function tunnelPortCheck({ tunnelPortHolders, settings }: NetworkFacts): Complai
         : 'end that process, or set another tunnelPort, the same on all nodes',
     },
   ];
+}
+
+function agentPortCheck({ agentPortHolders }: NetworkFacts): Complaint[] {
+  return agentPortHolders.map(({ port, holders }) => ({
+    severity: 'warning',
+    what: `TCP port ${port} is taken by ${holders.join(', ')}`,
+    meaning: "the agent's metrics cannot be served there",
+    remedy: 'end that process, or set another prometheus.port',
+  }));
 }

@@ -29,6 +29,8 @@ export interface NetworkFacts extends ForeignRules {
   readonly programsUnknown: string | undefined;
   /** Who holds the tunnel's UDP port, but for our own device. */
   readonly tunnelPortHolders: readonly string[];
+  /** Who listens at a port that the agent would have. */
+  readonly agentPortHolders: readonly { readonly port: number; readonly holders: readonly string[] }[];
   /** In the container runtime's directory, in the order in which it takes the first. */
   readonly cniFiles: readonly string[];
   /** Names of processes that look after the network of pods, too. */
@@ -72,6 +74,7 @@ export function readNetworkFacts(options: NetworkFactsOptions): NetworkFacts {
       cgroupPath,
     ),
     tunnelPortHolders: readTunnelPortHolders({ proc, links, port: settings.tunnelPort }),
+    agentPortHolders: readAgentPortHolders(proc, settings.agentPorts),
     cniFiles: listCniFiles(settings.cniDirectory),
     rivals: findRivals(proc),
   };
@@ -128,11 +131,25 @@ function readTunnelPortHolders({ proc, links, port }: TunnelPort): string[] {
   return [...others, ...holders, ...(isUnseen ? ['a process that cannot be seen from here'] : [])];
 }
 
+function readAgentPortHolders(proc: string, ports: readonly number[]): NetworkFacts['agentPortHolders'] {
+  const tables = ['tcp', 'tcp6'].map((name) => readFileIfPresent(join(proc, 'thread-self/net', name)) ?? '');
+  return ports.flatMap((port) => {
+    const inodes = new Set(tables.flatMap((table) => socketInodes(table, port, listening)));
+    if (inodes.size === 0) return [];
+    const holders = holdersOf(proc, inodes);
+    return [{ port, holders: holders.length > 0 ? holders : ['a process that cannot be seen from here'] }];
+  });
+}
+
+/** TCP_LISTEN of include/net/tcp_states.h. */
+const listening = '0A';
+
 /** Of /proc/net/udp: `sl local_address rem_address st queues tr:tm retrnsmt uid timeout inode`; ports in hex. */
-export function socketInodes(table: string, port: number): string[] {
+export function socketInodes(table: string, port: number, state?: string): string[] {
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   return table.split('\n').flatMap((line) => {
     const fields = line.trim().split(/\s+/);
+    if (state !== undefined && fields[3] !== state) return [];
     return fields[1]?.endsWith(wanted) && fields[9] !== undefined ? [fields[9]] : [];
   });
 }
