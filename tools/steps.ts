@@ -5,6 +5,7 @@ import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
+import { diagnosisLines, examineMachine, hasErrors } from '../packages/doctor/src/index.ts';
 import { complaints } from './rules.ts';
 
 export interface Totals {
@@ -52,6 +53,7 @@ export const checks: readonly Step[] = [
 ];
 
 export const kernelSteps: readonly Step[] = [
+  { name: 'machine', run: examine },
   tests('kernel tests', KERNEL_TESTS, { without: [], concurrency: 1, seconds: 240 }),
   tests('lab tests', LAB_TESTS, { without: [], concurrency: 2, seconds: 600 }),
 ];
@@ -95,6 +97,13 @@ function formatOfC(run: Run): Promise<boolean> {
     '--Werror',
     ...files.filter((f) => !/\/(build|include)\//.test(f)),
   ]);
+}
+
+/** What the tests below need of this machine, as an operator is told it. */
+async function examine(): Promise<boolean> {
+  const machine = examineMachine();
+  report(diagnosisLines(machine));
+  return !hasErrors(machine);
 }
 
 function report(lines: readonly string[]): boolean {

@@ -29,6 +29,7 @@ export type {
 export { relocateCore } from './core.ts';
 export { type ElfFile, type ElfRelocation, type ElfSection, type ElfSymbol, parseElf } from './elf.ts';
 export { createFakeMap, type FakeMapOptions, type MapOperation } from './fake-map.ts';
+export { features } from './feature-table.ts';
 export { type Feature, isVersionAtLeast, kernelVersion, probeFeatures, requireFeatures } from './features.ts';
 export { BpfFormatError } from './format-error.ts';
 export { readIterator } from './iterator.ts';

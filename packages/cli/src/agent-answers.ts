@@ -350,3 +350,28 @@ export const explainAnswer = record<ExplainReport>({
   hint: optional(text),
   steps: list(step),
 });
+
+/** Of `GET /config`, what the machine must fit to. */
+export interface ConfiguredNode {
+  readonly values: {
+    readonly tunnelPort: number;
+    readonly MTU: number;
+    readonly devices: readonly string[];
+    readonly ipv4: { readonly enabled: boolean };
+    readonly ipv6: { readonly enabled: boolean };
+    readonly prometheus: { readonly enabled: boolean; readonly port: number };
+  };
+}
+
+const family = record<{ readonly enabled: boolean }>({ enabled: flag });
+
+export const configuredNodeAnswer = record<ConfiguredNode>({
+  values: record({
+    tunnelPort: number,
+    MTU: number,
+    devices: list(text),
+    ipv4: family,
+    ipv6: family,
+    prometheus: record({ enabled: flag, port: number }),
+  }),
+});

@@ -5,6 +5,7 @@ import { backendCommand } from './commands/backends.ts';
 import { configCommand } from './commands/config.ts';
 import { connectionCommands } from './commands/connections.ts';
 import { connectivityCommand } from './commands/connectivity.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { explainCommand } from './commands/explain.ts';
 import { identityCommands } from './commands/identities.ts';
 import { mapCommand } from './commands/maps.ts';
@@ -20,6 +21,7 @@ import { VERSION } from './version.ts';
 const BEGIN = `
 Begin with:
   sluice status                     what this node does, and what does not work
+  sluice doctor                     what on this node would hurt, with or without a running agent
   sluice service list               where services are served, and by which pods
   sluice config                     every option, its value, and where it was set
   sluice ct list --pod shop/web     who talks to whom, and how much
@@ -54,6 +56,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     explainCommand(context),
     metricsCommand(context),
     configCommand(context),
+    doctorCommand(context),
     versionCommand(context),
   ]) {
     program.addCommand(acceptGlobals(command));

@@ -26,6 +26,6 @@ export type { KernelDrop } from './kernel-drop-event.ts';
 export { type KernelDropCount, type KernelDrops, kernelDropsLink } from './kernel-drops.ts';
 export type { LinkStatus } from './links.ts';
 export { createFakeDatapathMaps, type DatapathMaps } from './maps.ts';
-export type { HookedDevice, OtherProgram } from './other-programs.ts';
+export { findOtherPrograms, type HookedDevice, type OtherProgram } from './other-programs.ts';
 export type { ConnectionEnd, ConnectionTrace } from './trace-event.ts';
 export type { MapUsage, ProgramRuns, ProgramUsage } from './usage.ts';
