@@ -8,6 +8,7 @@ import { type Standing, startInside } from './inside.ts';
 
 /** The agent of a node; it ends with the node. */
 export interface BenchAgent extends AsyncDisposable {
+  readonly kubeconfig: string;
   pid(): number;
   /** By itself, which is never right. */
   hasEnded(): boolean;
@@ -31,7 +32,7 @@ export interface BenchAgentOptions {
   readonly nodeFlags: readonly string[];
 }
 
-const values = { kubeProxyReplacement: true, devices: 'eno1', ipv6: { enabled: false } };
+const values = { kubeProxyReplacement: true, devices: 'eno1', ipv6: { enabled: true } };
 const readyTimeoutMs = 60_000;
 
 export function benchAgent(options: BenchAgentOptions): BenchAgent {
@@ -62,6 +63,7 @@ export function benchAgent(options: BenchAgentOptions): BenchAgent {
   }
 
   return {
+    kubeconfig,
     pid: () => running?.child.pid ?? 0,
     hasEnded: () => running?.hasEnded() ?? false,
     async start() {

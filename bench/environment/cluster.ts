@@ -120,19 +120,19 @@ async function makeNode(index: number, { stack, directory, network, lan, api, no
   mkdirSync(stateDirectory, { recursive: true });
   mkdirSync(runDirectory, { recursive: true });
   const netns = network.namespace(forwarding);
-  const address = `10.10.30.${101 + index}`;
+  const [address, address6] = [`10.10.30.${101 + index}`, `fd00:10:10:30::${101 + index}`];
   cable(
     { netns, device: 'eno1', address: `${address}/24`, mac: `02:00:0a:0a:1e:${(101 + index).toString(16)}` },
     { netns: lan, device: `port${index}` },
   );
   ip(lan, `link set port${index} master switch`);
-  ip(netns, `route add default via ${apiAddress}`);
+  ip(netns, `address add ${address6}/64 dev eno1 nodad`, `route add default via ${apiAddress}`);
   const bpffs = stack.use(temporaryBpffs()).path;
   const cgroup = stack.use(temporaryCgroup()).path;
   await api.put('nodes', name, {
     metadata: { name },
-    spec: { podCIDRs: [`10.244.${index}.0/24`] },
-    status: { addresses: [{ type: 'InternalIP', address }] },
+    spec: { podCIDRs: [`10.244.${index}.0/24`, `fd00:10:244:${index}::/64`] },
+    status: { addresses: [address, address6].map((one) => ({ type: 'InternalIP', address: one })) },
   });
   const paths = { folder, stateDirectory, runDirectory, bpffs, cgroup };
   const agent = stack.use(benchAgent({ ...paths, name, netns, server: `http://${apiAddress}:${apiPort}`, nodeFlags }));
