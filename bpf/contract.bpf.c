@@ -9,11 +9,13 @@
 #include "lib/device.h"
 #include "lib/drop.h"
 #include "lib/endpoint.h"
+#include "lib/explanation.h"
 #include "lib/fragment.h"
 #include "lib/hold.h"
 #include "lib/ipcache.h"
 #include "lib/kfree.h"
 #include "lib/service.h"
+#include "lib/question.h"
 #include "lib/trace.h"
 #include "lib/inspect.h"
 #include "lib/translation.h"
@@ -29,6 +31,9 @@ enum endpoint_flag contract_endpoint_flag;
 enum ipcache_flag contract_ipcache_flag;
 enum frontend_flag contract_frontend_flag;
 enum backend_state contract_backend_state;
+enum way contract_way;
+enum ct_status contract_ct_status;
+enum socket_result contract_socket_result;
 enum kernel_device_flag contract_kernel_device_flag;
 
 struct drop_event contract_drop_event;
@@ -36,5 +41,6 @@ struct trace_event contract_trace_event;
 struct kernel_drop_event contract_kernel_drop_event;
 struct inspected_translation contract_inspected_translation;
 struct inspected_map contract_inspected_map;
+struct socket_question contract_socket_question;
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

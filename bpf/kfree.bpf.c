@@ -122,7 +122,7 @@ static __always_inline void kfree_name(__u64 location, __u8 *name)
 }
 
 static const char TCP[] = "tcp_", UDP[] = "udp", UDP_COMMON[] = "__udp", RAW[] = "raw", SOCKET[] = "sock_",
-		  SK[] = "sk_", PACKET[] = "packet_rcv", RING[] = "tpacket_rcv";
+		  SK[] = "sk_", PACKET[] = "packet_rcv", RING[] = "tpacket_rcv", TEST_RUN[] = "bpf_prog_test_run";
 
 #define STARTS_WITH(name, prefix) (bpf_strncmp((const char *)(name), sizeof(prefix) - 1, prefix) == 0)
 
@@ -130,7 +130,9 @@ static __always_inline bool kfree_is_transport(const __u8 *name)
 {
 	return STARTS_WITH(name, TCP) || STARTS_WITH(name, UDP) || STARTS_WITH(name, UDP_COMMON) ||
 	       STARTS_WITH(name, RAW) || STARTS_WITH(name, SOCKET) || STARTS_WITH(name, SK) ||
-	       STARTS_WITH(name, PACKET) || STARTS_WITH(name, RING);
+	       STARTS_WITH(name, PACKET) || STARTS_WITH(name, RING) ||
+	       /* No packet at all: a question of somebody's, such as `explain`. */
+	       STARTS_WITH(name, TEST_RUN);
 }
 
 static __always_inline struct kernel_function *kfree_function(__u64 location)

@@ -120,17 +120,26 @@ static __always_inline verdict_t netdev_from_network_steps(struct __sk_buff *skb
 	return netdev_to_pod(skb, packet);
 }
 
+static __always_inline bool netdev_masquerades(const struct packet *packet)
+{
+	return packet_is_ipv4(packet) ? config_masquerade_ipv4 : config_masquerade_ipv6;
+}
+
+/* All zero: none of the family, or the agent has not told us yet. */
 static __always_inline struct address netdev_address(const struct device *device, const struct packet *packet)
 {
-	if (packet_is_ipv4(packet))
-		return config_masquerade_ipv4 ? device->ipv4 : (struct address){};
-	return config_masquerade_ipv6 ? device->ipv6 : (struct address){};
+	if (!device)
+		return (struct address){};
+	return packet_is_ipv4(packet) ? device->ipv4 : device->ipv6;
 }
 
 /* A pod, or the node by the address that only pods know. */
 static __always_inline verdict_t netdev_masquerade(struct __sk_buff *skb, struct packet *packet,
 						   const struct address *address)
 {
+	/* As MASQUERADE of iptables has it: the network could not answer the pod's own address. */
+	if (address_is_zero(address))
+		return drop(packet, DROP_REASON_NO_MASQUERADE_ADDRESS);
 	if (packet->is_icmp_error)
 		return snat_translate_error(skb, packet, address);
 	if (packet->lacks_ports)
@@ -171,7 +180,8 @@ static __always_inline verdict_t netdev_from_node(struct __sk_buff *skb, struct 
 {
 	bool gives_way;
 
-	if (packet->is_icmp_error || packet->lacks_ports || netdev_is_node(&packet->tuple.destination))
+	if (address_is_zero(address) || packet->is_icmp_error || packet->lacks_ports ||
+	    netdev_is_node(&packet->tuple.destination))
 		return VERDICT_CONTINUE;
 	gives_way = netdev_gave_way(packet) || netdev_must_give_way(packet);
 	if (!gives_way && !netdev_must_be_noted(packet))
@@ -202,7 +212,6 @@ static __always_inline verdict_t netdev_refuse_stale(struct packet *packet)
 
 static __always_inline verdict_t netdev_to_network_steps(struct __sk_buff *skb, struct packet *packet)
 {
-	struct device *device = device_lookup(skb->ifindex);
 	struct endpoint *endpoint;
 	struct address address;
 
@@ -211,13 +220,11 @@ static __always_inline verdict_t netdev_to_network_steps(struct __sk_buff *skb, 
 	endpoint = endpoint_lookup(&packet->tuple.source);
 	if (!endpoint)
 		return netdev_refuse_stale(packet);
-	if (!device)
+	if (!netdev_masquerades(packet))
 		return TC_ACT_OK;
 	packet->source_identity = endpoint->identity;
 	packet->endpoint_id = endpoint->id;
-	address = netdev_address(device, packet);
-	if (address_is_zero(&address))
-		return TC_ACT_OK;
+	address = netdev_address(device_lookup(skb->ifindex), packet);
 	if ((endpoint->flags & ENDPOINT_FLAG_HOST) && !netdev_is_gateway(&packet->tuple.source))
 		return netdev_from_node(skb, packet, &address);
 	return netdev_masquerade(skb, packet, &address);

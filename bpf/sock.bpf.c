@@ -6,9 +6,9 @@ static __always_inline int forward4(struct bpf_sock_addr *call, bool is_connect)
 	struct peer peer = socket_peer4(call);
 	enum socket_result result = socket_translate(call, &peer, is_connect);
 
-	if (result == SOCKET_TRANSLATED)
+	if (result == SOCKET_RESULT_TRANSLATED)
 		socket_set_peer4(call, &peer);
-	return result == SOCKET_NO_BACKEND ? socket_refuse(call, &peer) : SOCKET_PROCEED;
+	return result == SOCKET_RESULT_NO_BACKEND ? socket_refuse(call, &peer) : SOCKET_PROCEED;
 }
 
 static __always_inline int forward6(struct bpf_sock_addr *call, bool is_connect)
@@ -16,9 +16,9 @@ static __always_inline int forward6(struct bpf_sock_addr *call, bool is_connect)
 	struct peer peer = socket_peer6(call);
 	enum socket_result result = socket_translate(call, &peer, is_connect);
 
-	if (result == SOCKET_TRANSLATED)
+	if (result == SOCKET_RESULT_TRANSLATED)
 		socket_set_peer6(call, &peer);
-	return result == SOCKET_NO_BACKEND ? socket_refuse(call, &peer) : SOCKET_PROCEED;
+	return result == SOCKET_RESULT_NO_BACKEND ? socket_refuse(call, &peer) : SOCKET_PROCEED;
 }
 
 static __always_inline int back4(struct bpf_sock_addr *call)

@@ -1,16 +1,28 @@
 // `npm run fuzz [-- --packets N --program P --seed S]`: random and mutated packets for our programs through the kernel's
 // test runs. A failure prints the packet and keeps it in .cache/fuzz; the same seed sends the same packets again.
-import { mkdirSync, writeFileSync } from 'node:fs';
+// `npm run fuzz -- --parsers [--seconds N]`: damaged input for everything that reads outside bytes, N seconds for each
+// property of the damage tests (ELF, BTF, netlink, CNI, API objects, kubeconfig, values, ring records, state files).
+import { spawnSync } from 'node:child_process';
+import { globSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FuzzFailure, type FuzzReport, fuzz, fuzzedPrograms } from '../packages/datapath/test/fuzz/fuzz.ts';
 
 const PACKETS = 10_000_000;
 const PROGRESS_EVERY_MS = 10_000;
+/** Of each property of a parser. */
+const SECONDS = 30;
 
 const { values } = parseArgs({
-  options: { packets: { type: 'string' }, program: { type: 'string' }, seed: { type: 'string' } },
+  options: {
+    packets: { type: 'string' },
+    program: { type: 'string' },
+    seed: { type: 'string' },
+    parsers: { type: 'boolean', default: false },
+    seconds: { type: 'string' },
+  },
 });
+if (values.parsers) process.exit(fuzzParsers(wholeNumber('seconds', values.seconds, SECONDS)));
 const packets = wholeNumber('packets', values.packets, PACKETS);
 const seed = wholeNumber('seed', values.seed, Date.now() % 0x1_0000_0000);
 const folder = join(resolve(import.meta.dirname, '..'), '.cache/fuzz');
@@ -30,6 +42,13 @@ for (const program of chosenPrograms()) {
   }
 }
 process.exitCode = failures === 0 ? 0 : 1;
+
+function fuzzParsers(seconds: number): number {
+  const root = resolve(import.meta.dirname, '..');
+  const files = globSync('packages/*/src/**/damage.test.ts', { cwd: root }).sort();
+  const env = { ...process.env, SLUICE_FUZZ_SECONDS: String(seconds) };
+  return spawnSync(process.execPath, ['--test', ...files], { cwd: root, env, stdio: 'inherit' }).status ?? 1;
+}
 
 function chosenPrograms(): string[] {
   const names = fuzzedPrograms();

@@ -137,6 +137,9 @@ static __always_inline void ct_advance(struct __sk_buff *skb, struct connection 
 	connection->packets[direction]++;
 	connection->bytes[direction] += skb->len;
 	if (is_tcp) {
+		/* Who speaks has not reset it: that was a forged one, or one that the receiver has refused. */
+		if (!(packet->tcp_flags & TCP_FLAG_RST))
+			connection->tcp_flags[direction] &= ~TCP_FLAG_RST;
 		connection->tcp_flags[direction] |= packet->tcp_flags;
 		ct_advance_tcp(connection);
 	} else if (direction == 1) {
@@ -171,12 +174,29 @@ static __always_inline struct tuple ct_snat_alias_tuple(const struct tuple *tupl
 	return alias;
 }
 
-static __always_inline void ct_promote_alias(const struct tuple *tuple)
+/* False: no room. An alias that is not there any more is no failure. */
+static __always_inline bool ct_promote_alias(const struct tuple *tuple)
 {
 	struct connection *alias = bpf_map_lookup_elem(&conntrack_new, tuple);
 
-	if (alias)
-		ct_move(tuple, alias);
+	return !alias || ct_move(tuple, alias);
+}
+
+static __always_inline bool ct_promote_aliases(const struct tuple *tuple, const struct connection *connection)
+{
+	struct tuple alias;
+
+	if (!tuple_end_is_none(&connection->dnat)) {
+		alias = ct_dnat_alias_tuple(tuple, &connection->dnat);
+		if (!ct_promote_alias(&alias))
+			return false;
+	}
+	if (!tuple_end_is_none(&connection->snat)) {
+		alias = ct_snat_alias_tuple(tuple, &connection->snat);
+		if (!ct_promote_alias(&alias))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -187,22 +207,13 @@ static __always_inline void ct_promote_alias(const struct tuple *tuple)
 __noinline int ct_promote(struct __sk_buff *skb, const struct packet *packet, const struct tuple *tuple)
 {
 	struct connection *connection;
-	struct tuple alias;
 
 	if (!packet || !tuple)
 		return 0;
 	connection = bpf_map_lookup_elem(&conntrack_new, tuple);
 	if (!connection)
 		return 0;
-	if (!tuple_end_is_none(&connection->dnat)) {
-		alias = ct_dnat_alias_tuple(tuple, &connection->dnat);
-		ct_promote_alias(&alias);
-	}
-	if (!tuple_end_is_none(&connection->snat)) {
-		alias = ct_snat_alias_tuple(tuple, &connection->snat);
-		ct_promote_alias(&alias);
-	}
-	if (!ct_move(tuple, connection))
+	if (!ct_promote_aliases(tuple, connection) || !ct_move(tuple, connection))
 		counter_add(skb, packet, DROP_REASON_CT_CREATE_FAILED);
 	return 0;
 }

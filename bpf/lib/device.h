@@ -5,7 +5,7 @@
 #include "map.h"
 
 struct device {
-	/* What pods' packets leave with; all zero: none of the family, they leave as they are. */
+	/* What pods' packets leave with; all zero: it has none of the family. */
 	struct address ipv4;
 	struct address ipv6;
 	__u32 reserved[4];

@@ -2,6 +2,7 @@
 #pragma once
 #include "config.h"
 #include "event.h"
+#include "explanation.h"
 #include "limits.h"
 #include "map.h"
 #include "packet.h"
@@ -118,15 +119,13 @@ static __always_inline void drop_event_send(struct __sk_buff *skb, const struct 
 /* Returns because a global function must. */
 __noinline int drop_report(struct __sk_buff *skb, const struct packet *packet, verdict_t verdict)
 {
-	if (!packet || config_dry_run)
+	if (!packet)
 		return 0;
+	if (config_dry_run) {
+		explanation_of_drop(packet, verdict);
+		return 0;
+	}
 	counter_add(skb, packet, verdict_reason(verdict));
 	drop_event_send(skb, packet, verdict_reason(verdict));
 	return 0;
-}
-
-static __always_inline void forward_report(struct __sk_buff *skb, const struct packet *packet)
-{
-	if (!config_dry_run)
-		counter_add(skb, packet, DROP_REASON_FORWARDED);
 }

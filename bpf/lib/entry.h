@@ -1,6 +1,7 @@
 /* What every entry program does after its steps: the only place that turns a verdict into what the kernel does. */
 #pragma once
 #include "drop.h"
+#include "explain.h"
 #include "packet.h"
 #include "reject.h"
 #include "shot.h"
@@ -14,7 +15,7 @@ static __always_inline int entry_settle(struct __sk_buff *skb, const struct pack
 		drop_report(skb, packet, verdict);
 		return shot_note(skb, TC_ACT_SHOT);
 	}
-	forward_report(skb, packet);
+	forward_report(skb, packet, verdict);
 	return verdict;
 }
 

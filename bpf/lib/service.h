@@ -198,6 +198,8 @@ static __always_inline bool service_choose_by_affinity(const struct frontend *fr
 	choice->generation = affinity->generation;
 	if (!service_choice_holds(frontend, request, choice))
 		return false;
+	if (config_dry_run)
+		return true;
 	affinity->last_used_ns = now;
 	affinity->generation = choice->generation;
 	return true;
@@ -233,7 +235,7 @@ static __always_inline bool service_choose(const struct frontend *frontend, cons
 		if (!frontend || frontend->backend_count == 0 || !service_choose_random(frontend, choice))
 			return false;
 	}
-	if (has_affinity)
+	if (has_affinity && !config_dry_run)
 		service_remember_affinity(frontend, request, choice);
 	return true;
 }

@@ -3,8 +3,9 @@
  * (masquerade); the frontend's, where a client would meet itself behind a service (hairpin).
  *
  * The address is shared, with other connections and with the node's own sockets. A port is free when no translated
- * connection of ours has it towards this destination (the alias is claimed with BPF_NOEXIST, so two CPUs cannot both
- * get it), no connection of the node is recorded there, and no socket of the node would get the reply.
+ * connection of ours has it towards this destination (the alias is claimed with BPF_NOEXIST, or taken over by a
+ * compare-and-swap, so two CPUs cannot both get it), no connection of the node is recorded there, and no socket of the
+ * node would get the reply.
  */
 #pragma once
 #include "conntrack.h"
@@ -74,25 +75,37 @@ static __always_inline bool snat_frontend_exists(const struct tuple *reply)
 	return frontend_lookup(&key) != NULL;
 }
 
+/* Of an alias whose connection is over. Two CPUs may both have seen that; one of them gets it. */
+static __always_inline bool snat_take_over(struct connection *alias, __u64 created_ns, const struct tuple_end *client)
+{
+	if (__sync_val_compare_and_swap(&alias->created_ns, created_ns, bpf_ktime_get_ns()) != created_ns)
+		return false;
+	alias->snat = *client;
+	return true;
+}
+
 /* 1: the alias is ours now. */
 __noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, const struct tuple_end *client)
 {
 	struct connection *present, *alias;
+	__u64 created_ns = 0;
 	struct tuple own;
 
 	if (!reply || !client)
 		return 0;
 	present = ct_entry(reply);
 	if (present) {
+		created_ns = present->created_ns;
 		if (present->kind == CT_KIND_SNAT_ALIAS && tuple_end_equal(&present->snat, client))
 			return 1;
 		if (present->kind != CT_KIND_SNAT_ALIAS || snat_alias_is_alive(reply, present))
 			return 0;
-		ct_forget(reply);
 	}
 	own = tuple_reverse(reply);
 	if (ct_is_alive(&own) || snat_frontend_exists(reply) || snat_socket_exists(skb, reply))
 		return 0;
+	if (present)
+		return snat_take_over(present, created_ns, client);
 	alias = ct_draft(CT_KIND_SNAT_ALIAS);
 	if (!alias)
 		return 0;
@@ -147,6 +160,14 @@ static __always_inline bool snat_is_ours(const struct tuple_end *source, const s
 	return address_equal(&source->address, address) || endpoint_lookup(&source->address);
 }
 
+/* A dry run has begun no connection: the packet would keep its port, if that is free. */
+static __noinline verdict_t snat_foresee(struct __sk_buff *skb, struct packet *packet, const struct address *address)
+{
+	struct tuple_end to = {.address = *address, .port = packet->tuple.source_port};
+
+	return nat_rewrite(skb, packet, NAT_SOURCE, &to);
+}
+
 /* Writes the source that the packet's connection was given, or gives it one at this address. */
 __noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet, const struct address *address)
 {
@@ -156,12 +177,13 @@ __noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet
 	if (!packet || !address)
 		return -DROP_REASON_INVALID_PACKET;
 	if (!ct_find(&place, &packet->tuple))
-		return drop(packet, DROP_REASON_NOT_TRACKED);
+		return config_dry_run ? snat_foresee(skb, packet, address) : drop(packet, DROP_REASON_NOT_TRACKED);
 	/* Replies of a connection that somebody began who reaches us untranslated. */
 	if (place.direction != 0)
 		return VERDICT_CONTINUE;
 	to = place.connection->snat;
-	if (!tuple_end_is_none(&to) && snat_is_ours(&to, address) && (place.is_promoted || snat_keep(skb, packet, &to)))
+	if (!tuple_end_is_none(&to) && snat_is_ours(&to, address) &&
+	    (place.is_promoted || config_dry_run || snat_keep(skb, packet, &to)))
 		return nat_rewrite(skb, packet, NAT_SOURCE, &to);
 	to.address = *address;
 	if (config_dry_run)

@@ -6,6 +6,7 @@
 #include "drop.h"
 #include "endpoint.h"
 #include "identity.h"
+#include "question.h"
 #include "service.h"
 #include "translation.h"
 
@@ -48,9 +49,8 @@ static __always_inline struct socket_translations *socket_translations_of(struct
 }
 
 /* For affinity: the pod's address, so that the packet path means the same client; the node's for its own processes. */
-static __always_inline struct address socket_client(struct bpf_sock_addr *call, bool is_ipv4)
+static __always_inline struct address socket_client_in(__u64 cookie, bool is_ipv4)
 {
-	__u64 cookie = bpf_get_netns_cookie(call);
 	struct netns_endpoint *endpoint = bpf_map_lookup_elem(&netns_endpoints, &cookie);
 
 	if (endpoint)
@@ -58,13 +58,10 @@ static __always_inline struct address socket_client(struct bpf_sock_addr *call, 
 	return is_ipv4 ? (struct address)config_gateway_ipv4 : (struct address)config_gateway_ipv6;
 }
 
-enum socket_result {
-	/* Not for a service, or nothing to be done about it. */
-	SOCKET_UNCHANGED = 0,
-	/* *peer is the backend now. */
-	SOCKET_TRANSLATED = 1,
-	SOCKET_NO_BACKEND = 2,
-};
+static __always_inline struct address socket_client(struct bpf_sock_addr *call, bool is_ipv4)
+{
+	return socket_client_in(bpf_get_netns_cookie(call), is_ipv4);
+}
 
 /*
  * The kernel (udpv6_sendmsg) turns a send on an IPv6 socket that is connected to a mapped address into one with the
@@ -85,6 +82,12 @@ static __always_inline bool socket_choose_again(struct socket_translations *tran
 	return service_choice_holds(frontend, request, choice);
 }
 
+/* A call's address is replaced by one of its own family. */
+static __always_inline bool socket_can_reach(const struct service_choice *choice, const struct address *peer)
+{
+	return address_is_ipv4(&choice->backend->address) == address_is_ipv4(peer);
+}
+
 static __always_inline enum socket_result socket_translate(struct bpf_sock_addr *call, struct peer *peer,
 							   bool is_connect)
 {
@@ -101,24 +104,24 @@ static __always_inline enum socket_result socket_translate(struct bpf_sock_addr 
 			translations_clear(translations);
 		else if (translations && !socket_is_connected(call))
 			translation_forget_backend(translations, peer);
-		return SOCKET_UNCHANGED;
+		return SOCKET_RESULT_UNCHANGED;
 	}
 	request.client = socket_client(call, address_is_ipv4(&peer->address));
 	translations = socket_translations_of(call, BPF_SK_STORAGE_GET_F_CREATE);
 	/* Without memory for the way back the packet path must do it. */
 	if (!translations)
-		return SOCKET_UNCHANGED;
+		return SOCKET_RESULT_UNCHANGED;
 	if (is_connect)
 		translations_clear(translations);
 	if ((is_connect || !socket_choose_again(translations, frontend, &request, peer, &choice)) &&
 	    !service_choose(frontend, &request, &choice))
-		return SOCKET_NO_BACKEND;
-	if (address_is_ipv4(&choice.backend->address) != address_is_ipv4(&peer->address))
-		return SOCKET_NO_BACKEND;
+		return SOCKET_RESULT_NO_BACKEND;
+	if (!socket_can_reach(&choice, &peer->address))
+		return SOCKET_RESULT_NO_BACKEND;
 	translation_store(translations, peer, &choice);
 	peer->address = choice.backend->address;
 	peer->port = choice.backend->port;
-	return SOCKET_TRANSLATED;
+	return SOCKET_RESULT_TRANSLATED;
 }
 
 /* No packet leaves that could be dropped: the refusal is counted and told in its place. */

@@ -47,7 +47,9 @@ enum drop_reason {
 	DROP_REASON_NO_ROUTE = 24,
 	/* Its connection could not be remembered, and it must be translated: its replies would not find back. */
 	DROP_REASON_NOT_TRACKED = 25,
-	DROP_REASON_MAX = 26,
+	/* It must be masqueraded, and the device has no address of its family. */
+	DROP_REASON_NO_MASQUERADE_ADDRESS = 26,
+	DROP_REASON_MAX = 27,
 };
 
 enum direction {

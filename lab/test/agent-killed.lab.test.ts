@@ -1,4 +1,4 @@
-// Needs root and a kernel that Sluice runs on. The long and harsh form of it: `npm run soak:kills`.
+// Needs root and a kernel that Sluice runs on. The long and harsh form of it: `npm run soak`.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -11,11 +11,13 @@ import { type NodeFacts, type NodesFeature, startNodes } from '@sluice/nodes';
 import {
   type Clock,
   installationRoot,
+  installedVersion,
   type Lifecycle,
   type Logger,
   lifecycle,
   readMounts,
   systemClock,
+  type Tally,
 } from '@sluice/runtime';
 import { Controllers } from '@sluice/state';
 import { AddressConflicts } from './address-conflicts.ts';
@@ -29,8 +31,11 @@ import { KernelDropsPart } from './kernel-drops.ts';
 import { type Kubernetes, kubernetes } from './kubernetes.ts';
 import { LastingSocket } from './lasting-socket.ts';
 import { Links } from './links.ts';
-import { startLocalApi } from './local-api.ts';
+import { type ApiAnswer, startLocalApi } from './local-api.ts';
 import { LocalIdentities } from './local-identities.ts';
+import { MetricsPart } from './metrics/metrics-part.ts';
+import { countServices } from './metrics/service-tallies.ts';
+import { Tallies } from './metrics/tallies.ts';
 import { createMonitor } from './monitor.ts';
 import { type NameOf, nameAddresses, nameEndpoints } from './names.ts';
 import { ObjectEvents } from './object-events.ts';
@@ -39,10 +44,17 @@ import { OwnNodeFile } from './own-node.ts';
 import { NodeReachability } from './reachability.ts';
 import { apiSocketIn, cniSocketIn } from './run-directory.ts';
 import { Services } from './services.ts';
-import { installedVersion } from './status.ts';
 import { type ShownTable, shownTable } from './table-reports.ts';
 
 const garbageIntervalMs = 60_000;
+
+/** What the process gives the agent besides its options. */
+export interface AgentSurroundings {
+  readonly log: Logger;
+  /** Where the lines of the log are counted. */
+  readonly logged?: Tally;
+  readonly clock?: Clock;
+}
 
 /**
  * One node's agent: everything wired, in the order in which it can start. Until our Node object has pod CIDRs (known from
@@ -58,6 +70,8 @@ export class Agent {
   readonly nodes: NodesFeature;
   readonly addresses: NodeAddresses;
   readonly controllers: Controllers;
+  readonly tallies: Tallies;
+  readonly metrics: MetricsPart;
   readonly cniSocket: string;
   readonly monitor;
   readonly nameOf: NameOf;
@@ -84,7 +98,7 @@ export class Agent {
   /** Pod CIDRs that were complained of. */
   #tooSmall = '';
 
-  constructor(options: AgentOptions, log: Logger, clock: Clock = systemClock) {
+  constructor(options: AgentOptions, { log, logged, clock = systemClock }: AgentSurroundings) {
     const { values, warnings } = options.config
       ? readValues(options.config)
       : { values: defaultValues(), warnings: [] };
@@ -95,14 +109,17 @@ export class Agent {
     this.startedAt = clock.now();
     this.cniSocket = cniSocketIn(options.runDir);
     this.controllers = new Controllers(clock);
+    this.tallies = new Tallies(logged);
     this.addresses = new NodeAddresses({ ipv4: values.ipv4.enabled, ipv6: values.ipv6.enabled, clock });
     this.#clock = clock;
     this.#log = log;
     this.#netlink = openNetlink();
     this.#ownNode = new OwnNodeFile(join(options.stateDir, 'node.json'), log);
-    this.#lifecycle = lifecycle({ log, clock });
+    this.#lifecycle = lifecycle({ log, clock, onStart: ({ part, ...start }) => this.tallies.started.set(part, start) });
     const configuration = kubeConfiguration({ kubeconfig: options.kubeconfig, servers: serversOf(values) });
-    this.kubernetes = kubernetes({ configuration, nodeName: options.nodeName, log, clock });
+    const onCall = this.tallies.onApiCall;
+    this.kubernetes = kubernetes({ configuration, nodeName: options.nodeName, log, clock, onCall });
+    countServices(this.kubernetes.services, this.tallies);
     this.nodes = this.#startNodes();
     this.apiFacts = new ApiFacts(this.kubernetes.client, this.controllers);
     this.identities = new LocalIdentities({ kubernetes: this.kubernetes, values, controllers: this.controllers });
@@ -118,17 +135,20 @@ export class Agent {
       devices: this.nodes.devices,
       sockets: enabled,
     });
-    this.services = new Services({ ...common, datapath, enabled, kubernetes: this.kubernetes, links: this.links });
+    const { kubernetes: objects, links, tallies } = this;
+    this.services = new Services({ ...common, datapath, enabled, kubernetes: objects, links, tallies });
     this.cni = new CniPart({
       ...common,
       socket: this.cniSocket,
       handler: () => this.#restored(),
       configFile: options.cniConfig,
+      onAnswer: this.tallies.onCniAnswer,
     });
-    this.connections = new Connections({ ...common, maps: () => this.#opened().maps });
+    this.connections = new Connections({ ...common, maps: () => this.#opened().maps, tallies });
     this.kernelDrops = new KernelDropsPart({ ...common, datapath, endpoints, nodes: () => this.nodes });
-    this.reachability = new NodeReachability({ ...common, nodes: this.nodes.nodes });
+    this.reachability = new NodeReachability({ ...common, nodes: this.nodes.nodes, tallies });
     this.addressConflicts = new AddressConflicts({ ...common, nodes: this.nodes, netlink: this.#netlink });
+    this.metrics = new MetricsPart(this, { log, clock });
     this.nameOf = nameAddresses(this);
     this.objectEvents = new ObjectEvents({
       ...common,
@@ -141,12 +161,17 @@ export class Agent {
     });
     this.monitor = createMonitor({
       nameOf: this.nameOf,
-      interfaceOf: (ifindex) => this.#netlink.links.get(ifindex)?.name ?? `if${ifindex}`,
+      interfaceOf: (ifindex) => this.interfaceOf(ifindex),
       kernelReason: (reason, name) =>
         this.kernelDrops.drops?.describe(reason, name) ?? { text: `kernel reason ${reason}`, hint: '' },
       endpointName: nameEndpoints(this),
       othersAt: foreignProgramsAt(() => this.foreignPrograms(), clock),
     });
+  }
+
+  /** Its name now, or `if12` when it is gone. */
+  interfaceOf(ifindex: number): string {
+    return this.#netlink.links.get(ifindex)?.name ?? `if${ifindex}`;
   }
 
   foreignPrograms(): ForeignPrograms {
@@ -159,6 +184,8 @@ export class Agent {
   async start(): Promise<void> {
     const parts = this.#lifecycle;
     parts.add(this.#localApi());
+    // Early: who looks from outside sees what the agent waits for.
+    parts.add(this.metrics);
     parts.add({ name: 'kubernetes', start: () => this.kubernetes.start(), stop: () => this.kubernetes.stop() });
     parts.add(this.apiFacts);
     parts.add(this.identities);
@@ -176,10 +203,9 @@ export class Agent {
     parts.add(this.reachability);
     parts.add(this.addressConflicts);
     await parts.start();
-    this.#log.info(
-      { endpoints: this.endpoints?.table.size, milliseconds: this.#clock.now() - this.startedAt },
-      'agent is ready',
-    );
+    const milliseconds = this.#clock.now() - this.startedAt;
+    this.tallies.started.set('overall', { seconds: milliseconds / 1000, isGood: true });
+    this.#log.info({ endpoints: this.endpoints?.table.size, milliseconds }, 'agent is ready');
   }
 
   /** Traffic goes on: links and maps stay pinned. */
@@ -214,7 +240,9 @@ export class Agent {
 
   #localApi() {
     const common = { path: apiSocketIn(this.options.runDir), log: this.#log, clock: this.#clock };
-    const open = () => startLocalApi({ ...common, answers: agentAnswers(this), streams: agentStreams(this) });
+    const onAnswer = ({ path, method, status, seconds }: ApiAnswer) =>
+      this.tallies.localApi.observe([path, method, String(status)], seconds);
+    const open = () => startLocalApi({ ...common, answers: agentAnswers(this), streams: agentStreams(this), onAnswer });
     const socket = new LastingSocket({ name: 'local-api-socket', open, controllers: this.controllers, log: this.#log });
     return { name: 'local-api', start: () => socket.start(), stop: () => socket.stop() };
   }

@@ -1,5 +1,8 @@
 import type { Agent } from './agent.ts';
 import { listConnections } from './connection-list.ts';
+import { explainConnection } from './explain/explain-connection.ts';
+import { explainQuestion } from './explain/question.ts';
+import { explainSources } from './explain/sources.ts';
 import { identityRows, ipListRows } from './identity-rows.ts';
 import type { Answer, Stream } from './local-api.ts';
 import { mapUsage } from './map-usage.ts';
@@ -22,9 +25,11 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
     ips: (url) => pageOf(ipListRows(agent), url),
     maps: () => mapUsage(agent.datapath),
     connections: (url) => connectionsAnswer(agent, url),
+    explain: (url) => explainConnection(explainQuestion(url.searchParams), explainSources(agent)),
     events: (url) => agent.monitor.recent(monitorQuery(url.searchParams)),
     programs: () => agent.datapath?.programUsage() ?? [],
     config: () => ({ values: agent.values, warnings: agent.warnings }),
+    metrics: () => agent.metrics.gather(),
     version: () => ({ version: agent.version }),
   };
 }

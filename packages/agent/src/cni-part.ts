@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { type CniHandler, startCniServer, writeCniConfiguration } from '@sluice/cni';
+import { type CniAnswer, type CniHandler, startCniServer, writeCniConfiguration } from '@sluice/cni';
 import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controller, Controllers } from '@sluice/state';
 import { LastingSocket } from './lasting-socket.ts';
@@ -11,6 +11,7 @@ export interface CniPartOptions {
   readonly handler: () => CniHandler;
   /** Undefined: somebody else writes it. */
   readonly configFile: string | undefined;
+  readonly onAnswer: (answer: CniAnswer) => void;
   readonly controllers: Controllers;
   readonly clock: Clock;
   readonly log: Logger;
@@ -26,9 +27,9 @@ export class CniPart implements LifecyclePart {
   #configuring: Controller | undefined;
 
   constructor(options: CniPartOptions) {
-    const { socket: path, handler, controllers, clock, log } = options;
+    const { socket: path, handler, onAnswer, controllers, clock, log } = options;
     this.#options = options;
-    const open = () => startCniServer({ path, handler: handler(), log, clock });
+    const open = () => startCniServer({ path, handler: handler(), onAnswer, log, clock });
     this.#socket = new LastingSocket({ name: 'cni-socket', open, controllers, log });
   }
 

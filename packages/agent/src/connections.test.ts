@@ -4,13 +4,15 @@ import { createFakeDatapathMaps, DropReason } from '@sluice/datapath';
 import { fakeClock } from '@sluice/runtime';
 import { Controllers } from '@sluice/state';
 import { Connections } from './connections.ts';
+import { Tallies } from './metrics/tallies.ts';
 
 test('packets that passed untracked are told for one round, not those of an earlier agent, not for ever', async () => {
   const clock = fakeClock();
   const maps = createFakeDatapathMaps();
   const key = { reason: DropReason.CtCreateFailed, direction: 1 };
   maps.counters.update(key, [{ packets: 7n, bytes: 700n }]);
-  const connections = new Connections({ maps: () => maps, controllers: new Controllers(clock), clock });
+  const tallies = new Tallies();
+  const connections = new Connections({ maps: () => maps, controllers: new Controllers(clock), tallies, clock });
   connections.start();
   await clock.advanceAsync(0);
   assert.equal(connections.problem, undefined);

@@ -1,11 +1,13 @@
 import { type CollectionCounts, collectConnections, type DatapathMaps, DropReason } from '@sluice/datapath';
 import type { Clock, LifecyclePart } from '@sluice/runtime';
 import type { Controller, Controllers } from '@sluice/state';
+import type { Tallies } from './metrics/tallies.ts';
 
 export interface ConnectionsOptions {
   /** Asked when it starts. */
   readonly maps: () => DatapathMaps;
   readonly controllers: Controllers;
+  readonly tallies: Pick<Tallies, 'collections'>;
   readonly clock: Clock;
 }
 
@@ -18,7 +20,7 @@ export class Connections implements LifecyclePart {
   readonly #options: ConnectionsOptions;
   #collecting: Controller | undefined;
   /** Of the last collection. */
-  #counts: CollectionCounts | undefined;
+  counts: CollectionCounts | undefined;
   /** Packets that passed without being remembered: ever, and of those the ones since the collection before. */
   #untracked = 0n;
   #untrackedLately = 0n;
@@ -28,7 +30,7 @@ export class Connections implements LifecyclePart {
   }
 
   start(): void {
-    const { controllers, clock } = this.#options;
+    const { controllers } = this.#options;
     const maps = this.#options.maps();
     // What an earlier agent saw is no news.
     this.#untracked = countUntracked(maps);
@@ -36,7 +38,7 @@ export class Connections implements LifecyclePart {
       name: 'conntrack-collection',
       intervalMs,
       run: async (signal) => {
-        this.#counts = await collectConnections(maps, clock, { signal });
+        await this.#collect(maps, signal);
         const untracked = countUntracked(maps);
         this.#untrackedLately = untracked - this.#untracked;
         this.#untracked = untracked;
@@ -48,9 +50,23 @@ export class Connections implements LifecyclePart {
     await this.#collecting?.stop();
   }
 
+  async #collect(maps: DatapathMaps, signal: AbortSignal): Promise<void> {
+    const { clock, tallies } = this.#options;
+    const beganNs = clock.monotonicNs();
+    const tell = (status: 'completed' | 'uncompleted') =>
+      tallies.collections.observe([status], Number(clock.monotonicNs() - beganNs) / 1e9);
+    try {
+      this.counts = await collectConnections(maps, clock, { signal });
+      tell(signal.aborted ? 'uncompleted' : 'completed');
+    } catch (error) {
+      tell('uncompleted');
+      throw error;
+    }
+  }
+
   /** Undefined while there is room. */
   get problem(): string | undefined {
-    const fill = this.#counts?.fill ?? 0;
+    const fill = this.counts?.fill ?? 0;
     const full = `${Math.round(fill * 100)}% of the table are in use`;
     if (this.#untrackedLately > 0n) {
       return `${this.#untrackedLately} packets passed untracked in the last ${intervalMs / 1000} s; ${full}`;

@@ -19,10 +19,14 @@ export function* identityRows({ kubernetes, endpoints }: Sources): Generator<Ide
   for (const id of identities.ids()) yield row(id, identities.labelsOf(id) ?? []);
 }
 
+/** Empty where the number is not known here. */
+export function labelsOfIdentity({ identities }: Sources['kubernetes'], id: IdentityId): readonly string[] {
+  return identities.labelsOf(id) ?? [reservedLabel(id) ?? []].flat();
+}
+
 /** What each address and prefix is known as on this node: its own pods, and what the maps have of all others. */
 export function* ipListRows({ kubernetes, endpoints, nodes, options }: Sources): Generator<IpListRow, void> {
-  const labelsOf = (id: IdentityId): readonly string[] =>
-    kubernetes.identities.labelsOf(id) ?? [reservedLabel(id) ?? []].flat();
+  const labelsOf = (id: IdentityId) => labelsOfIdentity(kubernetes, id);
   for (const { ipv4, ipv6, identity, pod } of endpoints?.table.list() ?? []) {
     for (const address of [ipv4, ipv6]) {
       if (address === undefined) continue;

@@ -8,6 +8,8 @@ export type { Page } from './page.ts';
 export type {
   BothWays,
   ConnectionReport,
+  ExplainReport,
+  ExplainStep,
   IdentityRow,
   IpListRow,
   MapUsage,

@@ -14,7 +14,13 @@ async function watching(t: TestContext, lacking: string) {
     return true;
   };
   const configuration = { servers: [api.url] };
-  const subject = kubernetes({ configuration, nodeName: 'k8s-cp1', log: silentLogger, clock: systemClock });
+  const subject = kubernetes({
+    configuration,
+    nodeName: 'k8s-cp1',
+    log: silentLogger,
+    clock: systemClock,
+    onCall: () => undefined,
+  });
   t.after(async () => {
     await subject.stop();
     await api.stop();

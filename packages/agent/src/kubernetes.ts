@@ -1,5 +1,6 @@
 import { Identities } from '@sluice/identity';
 import {
+  type ApiCall,
   type CiliumEndpointSliceObject,
   createKubeClient,
   type EndpointSliceObject,
@@ -54,10 +55,11 @@ export interface KubernetesOptions {
   readonly nodeName: string;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly onCall: (call: ApiCall) => void;
 }
 
-export function kubernetes({ configuration, nodeName, log, clock }: KubernetesOptions): Kubernetes {
-  const client = createKubeClient({ ...configuration, log, clock, userAgent: 'sluice-agent' });
+export function kubernetes({ configuration, nodeName, log, clock, onCall }: KubernetesOptions): Kubernetes {
+  const client = createKubeClient({ ...configuration, log, clock, userAgent: 'sluice-agent', onCall });
   const services = servicesTable();
   const endpointSlices = endpointSlicesTable();
   const nodes = nodesTable();

@@ -20,6 +20,16 @@ export interface LocalApiOptions {
   readonly streams: Readonly<Record<string, Stream>>;
   readonly log: Logger;
   readonly clock?: Clock;
+  /** Told of each answer; of streams not. */
+  readonly onAnswer?: (answer: ApiAnswer) => void;
+}
+
+export interface ApiAnswer {
+  /** The first part: `/tables` of `/tables/nodes`. */
+  readonly path: string;
+  readonly method: string;
+  readonly status: number;
+  readonly seconds: number;
 }
 
 export interface LocalApi {
@@ -77,8 +87,24 @@ function handle(request: IncomingMessage, response: ServerResponse, options: Loc
   const answer = Object.hasOwn(answers, name) ? answers[name] : undefined;
   if (request.method !== 'GET') reply(response, 405, { error: 'the local API only answers GET' });
   else if (stream) startStream(response, (send) => stream(url, send), { clock, log });
-  else if (answer) void answerWith(response, () => answer(url), log);
-  else reply(response, 404, { error: `there is no ${url.pathname}; there are ${paths(answers, streams)}` });
+  else if (answer) {
+    measure(`/${name}`, { request, response, options });
+    void answerWith(response, () => answer(url), log);
+  } else reply(response, 404, { error: `there is no ${url.pathname}; there are ${paths(answers, streams)}` });
+}
+
+/** Until the last byte is handed over, or the client is gone. */
+function measure(
+  path: string,
+  exchange: { readonly request: IncomingMessage; readonly response: ServerResponse; readonly options: LocalApiOptions },
+): void {
+  const { request, response, options } = exchange;
+  const { onAnswer, clock = systemClock } = options;
+  const [method, beganNs] = [request.method ?? '', clock.monotonicNs()];
+  response.once('close', () => {
+    const seconds = Number(clock.monotonicNs() - beganNs) / 1e9;
+    onAnswer?.({ path, method, status: response.statusCode, seconds });
+  });
 }
 
 async function answerWith(response: ServerResponse, answer: () => unknown, log: Logger): Promise<void> {

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { createLogger } from '@sluice/runtime';
+import { createLogger, Tally } from '@sluice/runtime';
 import { Agent } from './agent.ts';
 import { endOnMistakes } from './mistakes.ts';
 import { parseOptions } from './options.ts';
@@ -7,11 +7,13 @@ import { claimRunDirectory } from './run-directory.ts';
 
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
-  const log = createLogger({ name: 'agent', level: options.logLevel }).child({ node: options.nodeName });
+  const logged = new Tally();
+  const onLine = (level: string) => logged.add([level]);
+  const log = createLogger({ name: 'agent', level: options.logLevel, onLine }).child({ node: options.nodeName });
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
   endOnMistakes(log);
   const claim = await claimRunDirectory(options.runDir);
-  const agent = new Agent(options, log);
+  const agent = new Agent(options, { log, logged });
   let stopping = false;
   const stop = (reason: string) => {
     stopping = true;

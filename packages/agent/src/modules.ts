@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import type { LinkStatus } from '@sluice/datapath';
+import type { Reconciler } from '@sluice/state';
 import type { Agent } from './agent.ts';
 import type { StatusReport } from './report.ts';
 
@@ -21,6 +22,7 @@ export function moduleReports(
     mapsModule(maps),
     conntrackModule(agent),
     kernelDropsModule(agent),
+    metricsModule(agent),
     ...reconcilerModules(agent),
     ...offModules(agent),
   ];
@@ -124,14 +126,25 @@ function kernelDropsModule({ kernelDrops }: Agent): ModuleReport {
   return { name: kernelDrops.name, state: kernelDrops.state, why: kernelDrops.why };
 }
 
-function reconcilerModules({ endpoints, publisher, nodes, loadBalancer }: Agent): ModuleReport[] {
-  const all = [
+function metricsModule({ metrics }: Agent): ModuleReport {
+  if (!metrics.isOn)
+    return off('metrics', 'prometheus.enabled is false; `sluice metrics list` shows them all the same');
+  return judged('metrics', metrics.problem);
+}
+
+type Summarized = Pick<Reconciler<unknown>, 'name' | 'summary'>;
+
+export function allReconcilers({ endpoints, publisher, nodes, loadBalancer }: Agent): readonly Summarized[] {
+  return [
     ...nodes.reconcilers,
     ...(endpoints?.reconcilers ?? []),
     ...(publisher ? [publisher.reconciler] : []),
     ...(loadBalancer ? [loadBalancer.reconciler] : []),
   ];
-  return all.map((each) => {
+}
+
+function reconcilerModules(agent: Agent): ModuleReport[] {
+  return allReconcilers(agent).map((each) => {
     const { name, errors, lastError } = each.summary();
     return judged(`reconcile-${name}`, errors > 0 ? `${errors} rows fail: ${lastError}` : undefined);
   });

@@ -38,8 +38,14 @@ const icmp = { protocol: 1, request: 8, reply: 0, headerBytes: 20 } as const;
 // A raw ICMPv6 socket delivers without the IPv6 header.
 const icmp6 = { protocol: 58, request: 128, reply: 129, headerBytes: 0 } as const;
 
+export interface ProberOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly onAnswer?: (address: Address, roundTripMs: number) => void;
+}
+
 /** ICMP echo (RFC 792, RFC 4443) from the node: two sockets, one packet an address and round, no thread. */
-export function startProber({ clock, log }: { clock: Clock; log: Logger }): Prober {
+export function startProber({ clock, log, onAnswer }: ProberOptions): Prober {
   const probes = new Map<Address, Probe>();
   const identifier = process.pid & 0xffff;
   const open = [
@@ -54,6 +60,7 @@ export function startProber({ clock, log }: { clock: Clock; log: Logger }): Prob
     probe.answered = true;
     probe.failures = 0;
     probe.lastAnswerMs = Math.round(Number(clock.monotonicNs() - probe.sentNs) / 1e4) / 100;
+    onAnswer?.(address, probe.lastAnswerMs);
   }
 
   return {

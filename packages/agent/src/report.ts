@@ -182,6 +182,8 @@ export interface ProgramUsage {
   readonly id: number;
   readonly attachedTo: readonly string[];
   readonly instructions: number;
+  /** Kernel memory. */
+  readonly bytes: number;
   /** Undefined while the kernel's statistics are off (`kernel.bpf_stats_enabled`). */
   readonly runCount: number | undefined;
   readonly averageNs: number | undefined;
@@ -251,6 +253,41 @@ interface SeenTraffic {
   readonly sourceIdentity: string;
   readonly destinationIdentity: string;
   readonly interface: string;
+}
+
+/** `GET /explain?from=…&to=…`: what would become of a connection, asked of the programs; nothing is sent. */
+export interface ExplainReport {
+  /** `namespace/pod`, or `host`. */
+  readonly from: string;
+  readonly to: string;
+  readonly protocol: string;
+  readonly verdict: 'forwarded' | 'dropped';
+  /** What it comes to, in a sentence. */
+  readonly summary: string;
+  /** What to look at where it was dropped. */
+  readonly hint: string | undefined;
+  readonly steps: readonly ExplainStep[];
+}
+
+/** What happened, in the order in which it does. */
+export interface ExplainStep {
+  readonly step:
+    | 'pod'
+    | 'name'
+    | 'service'
+    | 'socket'
+    | 'packet'
+    | 'source'
+    | 'connection'
+    | 'translation'
+    | 'route'
+    | 'masquerade'
+    | 'drop'
+    | 'answer'
+    | 'note';
+  readonly text: string;
+  /** The same for programs. */
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
 }
 
 /** One line of `GET /monitor` (newline-delimited JSON), and an item of `GET /events`. */

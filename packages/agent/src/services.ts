@@ -4,6 +4,8 @@ import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controllers } from '@sluice/state';
 import type { Kubernetes } from './kubernetes.ts';
 import type { Links } from './links.ts';
+import { measureFrontends } from './metrics/service-tallies.ts';
+import type { Tallies } from './metrics/tallies.ts';
 
 export interface ServicesOptions {
   /** `kubeProxyReplacement` */
@@ -12,6 +14,7 @@ export interface ServicesOptions {
   readonly datapath: () => Datapath;
   readonly links: Links;
   readonly controllers: Controllers;
+  readonly tallies: Pick<Tallies, 'serviceDelay'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -21,13 +24,14 @@ export class Services implements LifecyclePart {
   readonly name = 'services';
   loadBalancer: LoadBalancer | undefined;
   readonly #options: ServicesOptions;
+  #measuring: Disposable | undefined;
 
   constructor(options: ServicesOptions) {
     this.#options = options;
   }
 
   start(): void {
-    const { enabled, kubernetes, links, log, clock, controllers } = this.#options;
+    const { enabled, kubernetes, links, log, clock, controllers, tallies } = this.#options;
     const { maps } = this.#options.datapath();
     links.attachSockets();
     if (!enabled) {
@@ -36,9 +40,11 @@ export class Services implements LifecyclePart {
     }
     const { services, endpointSlices } = kubernetes;
     this.loadBalancer = startLoadBalancer({ services, endpointSlices, maps, log, clock, controllers });
+    this.#measuring = measureFrontends(this.loadBalancer.frontends, { tallies, clock });
   }
 
   async stop(): Promise<void> {
+    this.#measuring?.[Symbol.dispose]();
     await this.loadBalancer?.[Symbol.asyncDispose]();
   }
 }

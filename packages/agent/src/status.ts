@@ -1,9 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { join } from 'node:path';
 import { type Counter, DropReason, directionNames, dropReasonText, isDrop } from '@sluice/datapath';
 import { formatPrefix } from '@sluice/net';
-import { installationRoot } from '@sluice/runtime';
 import type { Agent } from './agent.ts';
 import { cniReport } from './cni-report.ts';
 import { foreignRules } from './foreign/foreign-rules.ts';
@@ -65,14 +62,6 @@ export function statusReport(agent: Agent): StatusReport {
   };
 }
 
-/** The version of the installation that runs. */
-export function installedVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(join(installationRoot(), 'package.json'), 'utf8'));
-  const version: unknown =
-    typeof manifest === 'object' && manifest !== null ? Reflect.get(manifest, 'version') : undefined;
-  return typeof version === 'string' ? version : 'unknown';
-}
-
 function whyNotProxied(
   { values, nodes, datapath }: Agent,
   hooks: StatusReport['kubeProxyReplacement']['hooks'],
@@ -92,7 +81,8 @@ function ipamReport({ addresses }: Agent): StatusReport['ipam'] {
   });
 }
 
-function counterReport({ datapath, kernelDrops }: Agent): Pick<StatusReport, 'drops' | 'forwarded'> {
+/** Packets by the programs' counters and the kernel's drops. */
+export function counterReport({ datapath, kernelDrops }: Agent): Pick<StatusReport, 'drops' | 'forwarded'> {
   const rows = [...(datapath?.maps.counters.entries() ?? [])].map(([key, perCpu]) => ({
     reason: dropReasonText[key.reason as DropReason],
     isForwarded: key.reason === DropReason.Forwarded,

@@ -21,6 +21,8 @@ export interface AgentNode extends AsyncDisposable {
   /** Starts another one beside it; its exit status and what it said. */
   startAnother(): { status: number | null; stderr: string };
   get(path: string): Promise<unknown>;
+  /** Asks a TCP port of the node over HTTP; undefined: nobody answers. */
+  ask(url: string, accept?: string): { contentType: string; body: string } | undefined;
   cni(command: string, containerId: string, netns: string): { status: number | null; body: Record<string, unknown> };
   residentMib(): number;
 }
@@ -79,6 +81,13 @@ export function agentNode(): AgentNode {
     kill,
     startAnother: () => spawnSync('nsenter', command, { encoding: 'utf8' }),
     get: (path) => get(join(runDir, 'sluice.sock'), path),
+    ask(url, accept = '*/*') {
+      const code = `const answer = await fetch(process.argv[1], { headers: { accept: process.argv[2] } });
+        console.log(JSON.stringify({ contentType: answer.headers.get('content-type'), body: await answer.text() }));`;
+      const asking = [`--net=${namespace.path}`, process.execPath, '--input-type=module', '-e', code, url, accept];
+      const { status, stdout } = spawnSync('nsenter', asking, { encoding: 'utf8' });
+      return status === 0 ? JSON.parse(stdout) : undefined;
+    },
     cni(cniCommand, containerId, netns) {
       const configuration = {
         cniVersion: '1.1.0',

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { compileBpf } from '@sluice/testing';
+import { compileBpf, holds } from '@sluice/testing';
 import fc from 'fast-check';
 import { BindingError } from './bindings/binding-error.ts';
 import { generateBindings } from './bindings/generate.ts';
@@ -46,12 +46,12 @@ function survives(bytes: Uint8Array): void {
 const object = fc.constantFrom(...objects);
 
 test('an object cut off anywhere is refused by name', () => {
-  fc.assert(
+  holds(
     fc.property(object, fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (bytes, part) => {
       const cut = bytes.slice(0, Math.floor(bytes.length * part));
       assert.throws(() => parseObject(cut, 'damaged.o'), BpfFormatError);
     }),
-    { numRuns: 200 },
+    200,
   );
 });
 
@@ -60,7 +60,7 @@ test('flipped bits anywhere give a spec or a BpfFormatError', () => {
     minLength: 1,
     maxLength: 8,
   });
-  fc.assert(
+  holds(
     fc.property(object, flips, (bytes, places) => {
       const damaged = bytes.slice();
       for (const [part, bit] of places) {
@@ -69,7 +69,7 @@ test('flipped bits anywhere give a spec or a BpfFormatError', () => {
       }
       survives(damaged);
     }),
-    { numRuns: 500 },
+    500,
   );
 });
 
@@ -86,7 +86,7 @@ test('wrong words in headers, types, symbols and relocations give a spec or a Bp
   });
   const word = fc.oneof(fc.constantFrom(0, 1, 0xffffffff, 0x7fffffff, 0x80000000), fc.nat(300), fc.nat(0xffffffff));
   const position = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
-  fc.assert(
+  holds(
     fc.property(fc.constantFrom(...places), position, position, word, ({ bytes, spans }, which, where, value) => {
       const span = spans[Math.floor(which * spans.length)];
       assert.ok(span);
@@ -94,6 +94,6 @@ test('wrong words in headers, types, symbols and relocations give a spec or a Bp
       new DataView(damaged.buffer).setUint32(span.start + Math.floor(where * ((span.length - 4) / 4)) * 4, value, true);
       survives(damaged);
     }),
-    { numRuns: 2000 },
+    2000,
   );
 });

@@ -55,6 +55,7 @@ export { linkProgram } from './link-program.ts';
 export { type LoadedObject, type LoadOptions, loadObject } from './load-object.ts';
 export { type LoadedBtf, loadBtf } from './loaded-btf.ts';
 export { BpfMap, type MapCreateSpec, type MapInfo } from './map.ts';
+export { type CountedOperation, type MapCounts, mapCounts, type OperationCount } from './map-counts.ts';
 export { NotSupportedError } from './not-supported-error.ts';
 export { parseObject } from './object.ts';
 export { perCpu, possibleCpus } from './per-cpu.ts';

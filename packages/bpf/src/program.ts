@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { close } from '@sluice/ffi';
 import { Attributes } from './attributes.ts';
 import { Command } from './kernel-constants.ts';
@@ -44,8 +45,9 @@ export class Program implements Disposable {
     this.type = type;
   }
 
-  static openPinned(path: string): Program {
-    return programOf(openPin(path, 'program'));
+  /** Without a name of the caller's it has the one that the kernel has cut. */
+  static openPinned(path: string, name?: string): Program {
+    return programOf(openPin(path, 'program'), name);
   }
 
   static openById(id: number): Program {
@@ -64,6 +66,12 @@ export class Program implements Disposable {
     const info = new Attributes(INFO_BYTES);
     readObjectInfo(this.fd, info);
     return { runTimeNs: info.getU64(192), runCount: info.getU64(200), recursionMisses: info.getU64(208) };
+  }
+
+  /** Kernel memory that the program is charged for, in bytes. */
+  memoryBytes(): number {
+    const text = readFileSync(`/proc/self/fdinfo/${this.fd}`, 'utf8');
+    return Number(/^memlock:\s*(\d+)/m.exec(text)?.[1] ?? 0);
   }
 
   testRun(options: TestRunOptions = {}): TestRunResult {
@@ -134,10 +142,10 @@ export function enableStatistics(): Disposable {
 
 const INFO_BYTES = 232;
 
-function programOf(fd: number): Program {
+function programOf(fd: number, name?: string): Program {
   const info = new Attributes(INFO_BYTES);
   readObjectInfo(fd, info);
-  return new Program(fd, nameAt(info, 64), info.getU32(0));
+  return new Program(fd, name ?? nameAt(info, 64), info.getU32(0));
 }
 
 function readProgramInfo(fd: number): ProgramInfo {

@@ -4,6 +4,7 @@ import { Command, isPerCpuType, MapType, mapTypeName } from './kernel-constants.
 import { checkMapLayout } from './layout-check.ts';
 import type { BpfMap } from './map.ts';
 import { type Batch, BatchReader, batchCapacity, isBatchUnsupported, readOneByOne } from './map-batch.ts';
+import { type CountedOperation, type MapCounts, mapCounts } from './map-counts.ts';
 import type { MapDescriptor } from './spec.ts';
 
 /** `create`: EEXIST when the key is there; `exist`: ENOENT when it is not. */
@@ -31,11 +32,11 @@ export interface TypedMap<K, V> {
 
 /**
  * Typed access to a kernel map. Throws `LayoutMismatchError` when the map's sizes, or the types in its BTF, are not
- * what the descriptor says. Per-CPU maps take `perCpu(descriptor)`.
+ * what the descriptor says. Per-CPU maps take `perCpu(descriptor)`. Operations are added to `counts`.
  */
-export function openMap<K, V>(map: BpfMap, descriptor: MapDescriptor<K, V>): TypedMap<K, V> {
+export function openMap<K, V>(map: BpfMap, descriptor: MapDescriptor<K, V>, counts = mapCounts()): TypedMap<K, V> {
   checkMapLayout(map, descriptor);
-  return new KernelMap(map, descriptor);
+  return new KernelMap(map, descriptor, counts);
 }
 
 const updateFlags: Record<UpdateMode, bigint> = { any: 0n, create: 1n, exist: 2n };
@@ -48,9 +49,11 @@ class KernelMap<K, V> implements TypedMap<K, V> {
   readonly #valueView: DataView;
   readonly #attributes: Attributes;
   readonly #deleteAttributes: Attributes;
+  readonly #counts: MapCounts;
   #batches = true;
 
-  constructor(map: BpfMap, descriptor: MapDescriptor<K, V>) {
+  constructor(map: BpfMap, descriptor: MapDescriptor<K, V>, counts: MapCounts) {
+    this.#counts = counts;
     // An earlier version may have made it of another size.
     this.descriptor = { ...descriptor, maxEntries: map.info.maxEntries };
     this.#map = map;
@@ -66,6 +69,7 @@ class KernelMap<K, V> implements TypedMap<K, V> {
   lookup(key: K): V | undefined {
     this.descriptor.key.encode(key, this.#keyView, 0);
     const result = this.#attributes.u64(24, 0n).attempt(Command.mapLookupElem);
+    this.#count('lookup', result);
     if (result === -Errno.ENOENT) return undefined;
     if (result < 0) throw this.#error(result, 'look up in');
     return this.descriptor.value.decode(this.#valueView, 0);
@@ -75,12 +79,14 @@ class KernelMap<K, V> implements TypedMap<K, V> {
     this.descriptor.key.encode(key, this.#keyView, 0);
     this.descriptor.value.encode(value, this.#valueView, 0);
     const result = this.#attributes.u64(24, updateFlags[mode]).attempt(Command.mapUpdateElem);
+    this.#count('update', result);
     if (result < 0) throw this.#error(result, 'update');
   }
 
   delete(key: K): boolean {
     this.descriptor.key.encode(key, this.#keyView, 0);
     const result = this.#deleteAttributes.attempt(Command.mapDeleteElem);
+    this.#count('delete', result);
     if (result === -Errno.ENOENT) return false;
     if (result < 0) throw this.#error(result, 'delete from');
     return true;
@@ -122,8 +128,11 @@ class KernelMap<K, V> implements TypedMap<K, V> {
         value.encode(row[1], values, index * value.size);
       }
       const { result, done } = this.#batch(Command.mapUpdateBatch, { keys, values, count: rows.length });
+      this.#counts.update.good += done;
       if (result >= 0) continue;
-      if (done > 0 || !isBatchUnsupported(result)) throw this.#error(result, `update row ${done} of a batch in`);
+      const isRefused = done > 0 || !isBatchUnsupported(result);
+      if (isRefused) this.#counts.update.failed += 1;
+      if (isRefused) throw this.#error(result, `update row ${done} of a batch in`);
       this.#batches = false;
       for (const row of rows) this.update(...row);
     }
@@ -147,8 +156,11 @@ class KernelMap<K, V> implements TypedMap<K, V> {
     for (let next = 0; next < chunk.length; ) {
       const keys = new DataView(bytes, next * key.size);
       const { result, done } = this.#batch(Command.mapDeleteBatch, { keys, count: chunk.length - next });
+      this.#counts.delete.good += done;
       if (result < 0 && result !== -Errno.ENOENT) {
-        if (done > 0 || !isBatchUnsupported(result)) throw this.#error(result, 'delete a batch from');
+        const isRefused = done > 0 || !isBatchUnsupported(result);
+        if (isRefused) this.#counts.delete.failed += 1;
+        if (isRefused) throw this.#error(result, 'delete a batch from');
         this.#batches = false;
         return deleted + this.#deleteSingly(chunk.slice(next));
       }
@@ -184,6 +196,13 @@ class KernelMap<K, V> implements TypedMap<K, V> {
       this.#batches = false;
     }
     yield* readOneByOne(this.#map, sizes);
+  }
+
+  #count(operation: CountedOperation, result: number): void {
+    const count = this.#counts[operation];
+    const isAbsence = result === -Errno.ENOENT && operation !== 'update';
+    if (result >= 0 || isAbsence) count.good += 1;
+    else count.failed += 1;
   }
 
   #error(result: number, action: string): SystemError {

@@ -2,6 +2,7 @@
 import type {
   BothWays,
   ConnectionReport,
+  ExplainReport,
   IdentityRow,
   IpListRow,
   MapUsage,
@@ -130,6 +131,7 @@ export const programsAnswer = list(
     id: number,
     attachedTo: list(text),
     instructions: number,
+    bytes: number,
     runCount: optional(number),
     averageNs: optional(number),
   }),
@@ -254,3 +256,34 @@ export const eventsAnswer = list(monitorEvent);
 export const monitorLine: Shape<MonitorLine> = {
   check: (value, at) => (typeOf(value) === 'lost' ? lostLine : monitorEvent).check(value, at),
 };
+
+const step = record<ExplainReport['steps'][number]>({
+  step: oneOf(
+    'pod',
+    'name',
+    'service',
+    'socket',
+    'packet',
+    'source',
+    'connection',
+    'translation',
+    'route',
+    'masquerade',
+    'drop',
+    'answer',
+    'note',
+  ),
+  text,
+  facts: anything as Shape<ExplainReport['steps'][number]['facts']>,
+});
+
+/** `GET /explain` */
+export const explainAnswer = record<ExplainReport>({
+  from: text,
+  to: text,
+  protocol: text,
+  verdict: oneOf('forwarded', 'dropped'),
+  summary: text,
+  hint: optional(text),
+  steps: list(step),
+});

@@ -90,6 +90,8 @@ async function send({ socket, path, signal, silenceMs }: Question): Promise<Inco
   });
   if (response.statusCode === 200) return response;
   const body = await text(socket, response);
+  // The question was wrong, and the answer says how.
+  if (response.statusCode === 400) throw new CommandError(messageOf(body));
   throw new CommandError(`agent answers ${response.statusCode ?? '?'} to ${path}: ${messageOf(body)}`);
 }
 

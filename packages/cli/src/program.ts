@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { CommandError } from './command-error.ts';
 import { connectionCommands } from './commands/connections.ts';
 import { connectivityCommand } from './commands/connectivity.ts';
+import { explainCommand } from './commands/explain.ts';
 import { identityCommands } from './commands/identities.ts';
 import { monitorCommand } from './commands/monitor.ts';
 import { statusCommand } from './commands/status.ts';
@@ -17,6 +18,7 @@ Begin with:
   sluice service list               where services are served, and by which pods
   sluice ct list --pod shop/web     who talks to whom, and how much
   sluice monitor --type drop        what is dropped, with reason and hint
+  sluice explain connect POD HOST:PORT   what would become of a connection, and why
   sluice lab up --demo              a cluster on this machine to try it all (root)
   sluice lab exec k8s-cp1 -- sluice status
 
@@ -40,6 +42,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     ...connectionCommands(context),
     ...identityCommands(context),
     monitorCommand(context),
+    explainCommand(context),
     versionCommand(context),
   ]) {
     program.addCommand(acceptGlobals(command));

@@ -23,5 +23,5 @@ export {
   type StatusRequest,
 } from './request.ts';
 export { type CniResult, type CniResultInterface, type CniResultIp, formatResult } from './result.ts';
-export { type CniServer, type CniServerOptions, startCniServer } from './server.ts';
+export { type CniAnswer, type CniServer, type CniServerOptions, startCniServer } from './server.ts';
 export { type CniVersion, supportedVersions } from './version.ts';

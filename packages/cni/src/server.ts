@@ -21,6 +21,14 @@ export interface CniServerOptions {
   readonly waitingMax?: number;
   /** Between two messages of the program; default 30 s. */
   readonly messageTimeoutMs?: number;
+  /** Told of each request that was answered; `code` of a refusal. */
+  readonly onAnswer?: (answer: CniAnswer) => void;
+}
+
+export interface CniAnswer {
+  readonly command: string;
+  readonly code: number | undefined;
+  readonly seconds: number;
 }
 
 export interface CniServer {
@@ -60,7 +68,9 @@ function serve(socket: Socket, queue: Queue, options: CniServerOptions): void {
     const startedNs = process.hrtime.bigint();
     const outcome = await converse(peer, withMarkedStatus(options));
     peer.end();
-    const milliseconds = Math.round(Number(process.hrtime.bigint() - startedNs) / 1e4) / 100;
+    const seconds = Number(process.hrtime.bigint() - startedNs) / 1e9;
+    options.onAnswer?.({ command: outcome.command, code: outcome.error?.code, seconds });
+    const milliseconds = Math.round(seconds * 1e5) / 100;
     const facts = { command: outcome.command, attachment: outcome.subject, milliseconds };
     logOutcome(outcome, facts, options.log);
   });

@@ -126,13 +126,19 @@ export const lackedOptions: Readonly<Record<string, string>> = {
 
   // Observability
   hubble: 'no flows are served yet; `sluice monitor` shows drops',
-  prometheus: 'no metrics are served yet',
-  dashboards: 'no metrics are served yet',
+  'prometheus.metrics': 'all metrics are served',
+  'prometheus.controllerGroupMetrics': 'the runs of all controllers are counted',
+  'prometheus.metricsService': 'scrape the port of each node',
+  'prometheus.serviceMonitor': 'no ServiceMonitor is made: scrape the port of each node',
+  'operator.prometheus.metricsService': 'scrape the port of the operator',
+  'operator.prometheus.serviceMonitor': 'no ServiceMonitor is made: scrape the port of the operator',
+  'operator.prometheus.tls': 'metrics are served without TLS',
+  dashboards: 'no dashboards are installed; those of the incumbent find the metrics by the same names',
   pprof: never,
   logSystemLoad: never,
   logOptions: 'one JSON object a line on standard error; debug.enabled for more of them',
   'debug.verbose': 'debug.enabled has every part log more',
-  'debug.metricsSamplingInterval': 'no metrics are sampled',
+  'debug.metricsSamplingInterval': 'metrics are read when somebody asks, none is kept',
 
   // Proxy
   envoy: 'no proxy runs yet',

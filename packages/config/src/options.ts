@@ -35,6 +35,8 @@ function option<T>(type: OptionType<T>, standard: T, sentence: string, more: Par
 
 const vxlanPort = 8472;
 const apiServerPort = 6443;
+const agentMetricsPort = 9962;
+const operatorMetricsPort = 9963;
 const podCidrsOnly = 'each node has one pod CIDR for each family from the cluster pool';
 
 /** Every option, by its path in the values. */
@@ -51,6 +53,26 @@ export const options = {
     duration,
     30 * 60_000,
     'For how long an identity stays that no pod has; then it is deleted.',
+  ),
+  'operator.prometheus.enabled': option(
+    trueOrFalse,
+    true,
+    'Whether the operator serves its metrics to Prometheus, to whoever reaches the port.',
+  ),
+  'operator.prometheus.port': option(
+    port(operatorMetricsPort),
+    operatorMetricsPort,
+    "TCP port of the operator's metrics, on all addresses of its node; 0 for the default.",
+  ),
+  'prometheus.enabled': option(
+    trueOrFalse,
+    false,
+    'Whether agents serve their metrics to Prometheus, to whoever reaches the port; `sluice metrics list` shows them in any case.',
+  ),
+  'prometheus.port': option(
+    port(agentMetricsPort),
+    agentMetricsPort,
+    "TCP port of the agents' metrics, on all addresses of each node; 0 for the default.",
   ),
   labels: option(
     labelPatterns,

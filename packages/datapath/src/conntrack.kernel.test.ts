@@ -91,6 +91,19 @@ test('a SYN on a closed connection begins a new one', () => {
   assert.deepEqual(bench.maps.conntrackNew.lookup(tuple)?.packets, [1n, 0n]);
 });
 
+test('a reset whose sender speaks on was forged, and ends nothing', () => {
+  using bench = createBench();
+  const connection = () => bench.maps.conntrack.lookup(tuple);
+  handshake(bench);
+  segment(bench, 'back', 'R');
+  segment(bench, 'out', 'PA');
+  assert.equal(connection()?.state, CtState.Closed, 'the other side may not know yet');
+  assertNear(secondsLeft(connection()?.expiresNs ?? 0n), 10);
+  segment(bench, 'back', 'PA');
+  assert.equal(connection()?.state, CtState.Established);
+  assertNear(secondsLeft(connection()?.expiresNs ?? 0n), 8000);
+});
+
 test('UDP and ICMP echo move to the safe table with the first reply', () => {
   using bench = createBench();
   const { conntrack, conntrackNew } = bench.maps;

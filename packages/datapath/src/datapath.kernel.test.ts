@@ -19,12 +19,42 @@ function programIds(node: TestNode): Map<string, number> {
   return new Map(node.datapath.links().map(({ name, programId }) => [name, programId]));
 }
 
-test('opening again finds the maps as they were and puts new programs into the same links', () => {
+test('opening again loads nothing when all is as it was', () => {
+  using node = createTestNode(1);
+  node.addPod(10, 1000);
+  const before = programIds(node);
+  using again = node.openDatapath();
+  assert.deepEqual(programIds(node), before);
+  assert.deepEqual(
+    again.programUsage().map(({ name, id }) => [name, id]),
+    node.datapath.programUsage().map(({ name, id }) => [name, id]),
+  );
+});
+
+test('a set of pinned programs that is not whole is loaded anew, and old sets go', () => {
+  using node = createTestNode(1);
+  node.addPod(10, 1000);
+  const before = programIds(node);
+  const sets = join(node.bpffs, 'sluice', 'programs');
+  const [set] = readdirSync(sets);
+  rmSync(join(sets, String(set), 'pod_from_pod'));
+  assert.deepEqual(node.datapath.unpinned(), ['pod_from_pod']);
+  using again = node.openDatapath();
+  assert.deepEqual(again.unpinned(), []);
+  for (const [name, id] of programIds(node)) assert.notEqual(id, before.get(name), name);
+  assert.deepEqual(readdirSync(sets), [set]);
+  again.reconfigure({ ...node.configuration, nodeIdentity: 77 });
+  const [changed, ...others] = readdirSync(sets);
+  assert.notEqual(changed, set);
+  assert.deepEqual(others, []);
+});
+
+test('opening with another configuration finds the maps as they were and puts new programs into the same links', () => {
   using node = createTestNode(1);
   node.addPod(10, 1000);
   const before = programIds(node);
   const attached = node.namespace.run(() => queryTcx(node.netlink.links.get('slc10')?.ifindex ?? 0, 'ingress'));
-  using again = node.openDatapath();
+  using again = node.openDatapath({ ...node.configuration, nodeIdentity: 77 });
   assert.equal(again.maps.endpoints.count(), node.datapath.maps.endpoints.count());
   const after = programIds(node);
   assert.deepEqual([...after.keys()], [...before.keys()]);
@@ -108,7 +138,10 @@ test('programs are replaced under traffic, and every packet meets one', async ()
   }
   for (let replacement = 0; replacement < 5; replacement += 1) {
     const before = received;
-    node.namespace.run(() => node.datapath.reconfigure({ ...node.configuration }));
+    const nodeIdentity = node.configuration.nodeIdentity + 1 + replacement;
+    const programs = programIds(node);
+    node.namespace.run(() => node.datapath.reconfigure({ ...node.configuration, nodeIdentity }));
+    assert.notDeepEqual(programIds(node), programs);
     drain();
     assert.ok(received > before, 'datagrams came during the replacement');
   }

@@ -1,5 +1,7 @@
 import { rmSync } from 'node:fs';
+import type { MapCounts } from '@sluice/bpf';
 import type { Logger } from '@sluice/runtime';
+import { type DryRun, openDryRun } from './dry-run.ts';
 import { type DatapathEvent, type Events, openEvents } from './events.ts';
 import type { Configuration } from './generated/configuration.ts';
 import { type Inspection, openInspection } from './inspection.ts';
@@ -15,10 +17,11 @@ import {
   tcxTarget,
 } from './links.ts';
 import { type DatapathMaps, openMaps, openPinnedMaps, repinMaps, unpinnedMaps } from './maps.ts';
-import { hookObjects, loadPrograms, type Programs, readObject, sockHooks } from './objects.ts';
+import { loadPrograms, type Programs, readObject, sockHooks } from './objects.ts';
 import { findOtherPrograms, type HookedDevice, type OtherProgram } from './other-programs.ts';
 import { pathsOn } from './paths.ts';
-import { type MapUsage, type ProgramUsage, readProgramUsage } from './usage.ts';
+import { openPinnedPrograms } from './pinned-programs.ts';
+import { type MapUsage, type ProgramRuns, type ProgramUsage, readProgramRuns, readProgramUsage } from './usage.ts';
 
 export interface DatapathOptions {
   /** A mounted bpffs, or a directory of one: pins go into `sluice/` below it. */
@@ -57,10 +60,10 @@ export interface Datapath extends Disposable {
   /** Names of the devices that have a pinned link, also of those that are gone. */
   listNetworkDeviceLinks(): string[];
   links(): LinkStatus[];
-  /** Maps and links whose pin somebody has removed. They work, but the next agent would not find them. */
+  /** Maps, links and programs whose pin somebody has removed. They work, but the next agent would not find them. */
   unpinned(): string[];
   repin(): void;
-  /** Loads all programs anew with this configuration and puts them into the links that are there. */
+  /** Loads all programs with this configuration and puts them into the links that are there. */
   reconfigure(configuration: Configuration): void;
   /** Each event from now on. One reader at a time: two would each get a part of the ring. */
   events(onEvent: (event: DatapathEvent) => void): Events;
@@ -68,9 +71,14 @@ export interface Datapath extends Disposable {
   openKernelDrops(): KernelDrops;
   mapUsage(): MapUsage[];
   programUsage(): ProgramUsage[];
+  programRuns(): ProgramRuns[];
+  /** What this process has done to each map, by the map's name. */
+  mapCounts(): ReadonlyMap<string, MapCounts>;
   /** Programs of others at these devices, which are in the calling thread's namespace, and at the node's cgroup. */
   otherPrograms(devices: readonly HookedDevice[]): OtherProgram[];
   inspection(): Inspection;
+  /** The programs, to be asked; the datapath's own until it is configured anew or disposed of. */
+  dryRun(): DryRun;
   /** Removes all links and maps, also those of earlier versions. Traffic of pods stops. */
   uninstall(): void;
 }
@@ -87,36 +95,39 @@ const FROM_NETWORK_PREFIX = 'from_network_';
 const TO_NETWORK_PREFIX = 'to_network_';
 
 /**
- * Opens the pinned maps (or makes them), loads the programs and puts them into the links that are pinned already, each
- * atomically. What is not attached yet is attached by the attach functions.
+ * Opens the pinned maps and programs (or makes and loads them) and puts the programs into the links that are pinned
+ * already, each atomically. What is not attached yet is attached by the attach functions.
  */
 export function openDatapath(options: DatapathOptions): Datapath {
   requireKernel();
   using stack = new DisposableStack();
   const paths = pathsOn(options.bpffs);
   const pinned = openPinnedMaps(readObject(options.objectsDirectory, 'contract'), paths, stack);
-  const maps = openMaps(pinned);
-  const load = (names: readonly string[], configuration: Configuration): Programs =>
-    loadPrograms({
-      directory: options.objectsDirectory,
-      names,
-      maps: pinned,
-      configuration,
-      logDirectory: options.logDirectory,
-    });
+  const counts = new Map<string, MapCounts>();
+  const maps = openMaps(pinned, counts);
+  const loading = (configuration: Configuration) => ({
+    directory: options.objectsDirectory,
+    maps: pinned,
+    configuration,
+    logDirectory: options.logDirectory,
+  });
 
-  let programs = load(hookObjects, options.configuration);
+  let programs = openPinnedPrograms(loading(options.configuration), paths);
   stack.defer(() => programs[Symbol.dispose]());
   const held = stack.use(new HeldLinks(paths, [kernelDropsLink]));
   replacePrograms(held, programs, options.log);
+  programs.retireOthers();
   let kernelDrops: KernelDrops | undefined;
   let inspection: Inspection | undefined;
   stack.defer(() => inspection?.[Symbol.dispose]());
   const inspect = () => {
     if (inspection !== undefined) return inspection;
-    inspection = openInspection(load(['inspect'], options.configuration), pinned, maps);
+    inspection = openInspection(loadPrograms({ ...loading(options.configuration), names: ['inspect'] }), pinned, maps);
     return inspection;
   };
+  let configuration = options.configuration;
+  let dryRun: DryRun | undefined;
+  stack.defer(() => dryRun?.[Symbol.dispose]());
   const report = (name: string, attachment: Attachment) =>
     options.log.debug({ link: name }, `link ${name} ${attachment}`);
   const ensureTcx = (name: string, program: string, ifindex: number, hook: TcxHook['hook'] = 'ingress') =>
@@ -127,6 +138,8 @@ export function openDatapath(options: DatapathOptions): Datapath {
     const ids = new Map(programs.list().map((program) => [program.name, program.info().id]));
     return held.list((name) => ids.get(programOfLink(name) ?? ''));
   };
+
+  const allPrograms = () => [...programs.list(), ...(kernelDrops?.programs() ?? [])];
 
   const owned = stack.move();
   return {
@@ -162,20 +175,26 @@ export function openDatapath(options: DatapathOptions): Datapath {
     unpinned: () => [
       ...unpinnedMaps(pinned, paths),
       ...held.unpinned(),
+      ...programs.unpinned(),
       ...(kernelDrops?.isPinned() === false ? [kernelDropsLink] : []),
     ],
     repin() {
       repinMaps(pinned, paths);
       held.repin();
+      programs.repin();
       kernelDrops?.ensurePinned();
     },
-    reconfigure(configuration) {
-      using loading = new DisposableStack();
-      const next = loading.use(load(hookObjects, configuration));
+    reconfigure(changed) {
+      using stack = new DisposableStack();
+      const next = stack.use(openPinnedPrograms(loading(changed), paths));
       replacePrograms(held, next, options.log);
+      next.retireOthers();
       programs[Symbol.dispose]();
       programs = next;
-      loading.move();
+      stack.move();
+      configuration = changed;
+      dryRun?.[Symbol.dispose]();
+      dryRun = undefined;
     },
     events(onEvent) {
       const ring = pinned.get('events');
@@ -187,12 +206,18 @@ export function openDatapath(options: DatapathOptions): Datapath {
       return kernelDrops;
     },
     mapUsage: () => inspect().mapUsage(),
-    programUsage: () => readProgramUsage([...programs.list(), ...(kernelDrops?.programs() ?? [])], links()),
+    programUsage: () => readProgramUsage(allPrograms(), links()),
+    programRuns: () => readProgramRuns(allPrograms()),
+    mapCounts: () => counts,
     otherPrograms(devices) {
       const own = new Set(programs.list().map((program) => program.info().id));
       return findOtherPrograms({ devices, cgroupPath: options.cgroupPath, isOurs: (id) => own.has(id) });
     },
     inspection: inspect,
+    dryRun() {
+      dryRun ??= openDryRun({ ...options, logDirectory: options.logDirectory, maps: pinned, configuration });
+      return dryRun;
+    },
     uninstall() {
       for (const name of [...held.names(), kernelDropsLink]) held.remove(name);
       rmSync(paths.root, { recursive: true, force: true });

@@ -89,6 +89,10 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
     text: 'no port left for masquerading',
     hint: 'too many connections to one destination: "sluice nat list" shows whose they are',
   },
+  [DropReason.NoMasqueradeAddress]: {
+    text: 'no address of this family on the device to masquerade with',
+    hint: 'give the device one ("ip address add"), route the pods\' packets by another, or switch enableIPv4Masquerade or enableIPv6Masquerade off where the network routes to pods',
+  },
   [DropReason.NotTracked]: {
     text: 'connection not remembered, though it must be translated',
     hint: 'conntrack is full, "sluice map list" shows how many connections there are; or a packet in the middle of a connection that was forgotten',

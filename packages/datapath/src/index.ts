@@ -3,11 +3,19 @@
  * drops as readable events. It decides nothing: what stands in the maps is written by others. Layouts come from the
  * objects (`generated/`). Begin with `datapath.ts`; tests of others use `createFakeDatapathMaps`.
  */
-export { NotSupportedError } from '@sluice/bpf';
+export { enableStatistics, type MapCounts, NotSupportedError } from '@sluice/bpf';
 export { aliasTarget, type CollectionCounts, type CollectionOptions, collectConnections } from './connections.ts';
 export { type Datapath, type DatapathOptions, openDatapath, type PodLink } from './datapath.ts';
 export { decodeDrop, type PacketDrop } from './drop-event.ts';
 export { type DropReasonText, dropReasonText, isDrop } from './drop-reasons.ts';
+export type {
+  AskedProgram,
+  DryRun,
+  PacketAnswer,
+  PacketQuestion,
+  SocketAnswer,
+  SocketCall,
+} from './dry-run.ts';
 export type { EventTime } from './event-time.ts';
 export type { DatapathEvent, Events } from './events.ts';
 export * from './generated/index.ts';
@@ -18,4 +26,4 @@ export type { LinkStatus } from './links.ts';
 export { createFakeDatapathMaps, type DatapathMaps } from './maps.ts';
 export type { HookedDevice, OtherProgram } from './other-programs.ts';
 export type { ConnectionEnd, ConnectionTrace } from './trace-event.ts';
-export type { MapUsage, ProgramUsage } from './usage.ts';
+export type { MapUsage, ProgramRuns, ProgramUsage } from './usage.ts';

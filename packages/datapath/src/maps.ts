@@ -3,6 +3,8 @@ import {
   createFakeMap,
   Link,
   loadBtf,
+  type MapCounts,
+  mapCounts,
   type ObjectSpec,
   openMap,
   Program,
@@ -53,12 +55,17 @@ export function createFakeDatapathMaps(): DatapathMaps {
   return mapsOf(descriptors, (descriptor) => createFakeMap(descriptor));
 }
 
-/** Typed access to the kernel's maps, by their names in C. Throws LayoutMismatchError where one is not ours. */
-export function openMaps(maps: ReadonlyMap<string, BpfMap>): DatapathMaps {
+/**
+ * Typed access to the kernel's maps, by their names in C. Throws LayoutMismatchError where one is not ours. What is done
+ * to each is counted in `counts`, by its name.
+ */
+export function openMaps(maps: ReadonlyMap<string, BpfMap>, counts: Map<string, MapCounts> = new Map()): DatapathMaps {
   return mapsOf(describeMaps(), (descriptor) => {
     const map = maps.get(descriptor.name);
     if (map === undefined) throw new TypeError(`map ${descriptor.name} is not open`);
-    return openMap(map, descriptor);
+    const counted = mapCounts();
+    counts.set(descriptor.name, counted);
+    return openMap(map, descriptor, counted);
   });
 }
 

@@ -27,6 +27,16 @@ export const sockHooks = [
   ['sock_getpeername6', AttachType.cgroupInet6Getpeername],
 ] as const;
 
+/** The programs of `hookObjects`. */
+export const hookPrograms: readonly string[] = [
+  ...sockHooks.map(([name]) => name),
+  'pod_from_pod',
+  'overlay_from_overlay',
+  'host_from_host',
+  'netdev_from_network',
+  'netdev_to_network',
+];
+
 export function readObject(directory: string, name: string): ObjectSpec {
   return parseObject(readFileSync(join(directory, `${name}.o`)), name);
 }

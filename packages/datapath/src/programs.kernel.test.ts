@@ -2,13 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { installationRoot } from '@sluice/runtime';
 import { configuration, createBench } from '../test/programs.ts';
-import { hookObjects, readObject } from './objects.ts';
+import { hookObjects, hookPrograms, readObject } from './objects.ts';
 
 const BUDGET = 100_000;
 
 const names = hookObjects.flatMap((object) =>
   readObject(`${installationRoot()}/bpf/build`, object).programs.map(({ name }) => name),
 );
+
+test('the list of programs that are pinned is what the objects have', () => {
+  assert.deepEqual(hookPrograms.toSorted(), names.toSorted());
+});
 
 const SWITCHES = ['ipv4Enabled', 'ipv6Enabled', 'dryRun', 'masqueradeIpv4', 'masqueradeIpv6', 'hostRouting'] as const;
 

@@ -15,7 +15,7 @@ import { connectNodes, createTestNode, dropsOf, type TestPod } from '../test/nod
 import { udpServer, udpSocket } from '../test/sockets.ts';
 import { type Capture, capture, inject } from '../test/wire.ts';
 import { connectWorld } from '../test/world.ts';
-import { type Connection, CtKind, CtState, type Tuple } from './index.ts';
+import { type Connection, CtKind, CtState, type Device, type Tuple } from './index.ts';
 
 const families = ['ipv4', 'ipv6'] as const;
 type Family = (typeof families)[number];
@@ -191,6 +191,31 @@ test('when every port is taken towards a destination, the next connection is ref
   assert.equal(server.receiveNow(), undefined);
   assert.equal(dropsOf(node).nat_exhausted, before + 1);
   conntrack.deleteBatch(rows.map(([tuple]) => tuple));
+});
+
+test('a device without an address of the family lets no pod out with its own', () => {
+  const { devices } = node.datapath.maps;
+  const found = [...devices.entries()].find(([, { ipv4 }]) => ipv4 === world.nodeAddresses.ipv4);
+  const [ifindex, device] = found as [number, Device];
+  const before = dropsOf(node).no_masquerade_address ?? 0;
+  using server = udpServer(world, world.addresses.ipv4, 5454);
+  const send = () =>
+    inject(
+      other.namespace,
+      2,
+      ip('ipv4', { to: world.addresses.ipv4, from: other })
+        .udp({ sourcePort: 40_001, destinationPort: 5454 })
+        .payload('x'),
+    );
+  devices.update(ifindex, { ...device, ipv4: none.address });
+  send();
+  devices.delete(ifindex);
+  send();
+  assert.equal(dropsOf(node).no_masquerade_address, before + 2);
+  assert.equal(server.receiveNow(), undefined);
+  devices.update(ifindex, device);
+  send();
+  assert.match(server.receiveFrom()?.from ?? '', /^192\.0\.2\.2:40001$/);
 });
 
 test('of a protocol without ports one pod speaks to a destination, the next is refused with the reason', () => {

@@ -19,9 +19,26 @@ export interface ProgramUsage {
   /** As the kernel runs them, after the verifier's rewriting. */
   readonly instructions: number;
   readonly verifiedInstructions: number;
+  /** Kernel memory. */
+  readonly bytes: number;
   /** Undefined while the kernel's statistics are off (`kernel.bpf_stats_enabled`). */
   readonly runCount: number | undefined;
   readonly averageNs: number | undefined;
+}
+
+/** Runs and time of a program, as far as anybody has had them counted. */
+export interface ProgramRuns {
+  readonly name: string;
+  readonly id: number;
+  readonly runCount: bigint;
+  readonly runTimeNs: bigint;
+}
+
+export function readProgramRuns(programs: readonly Program[]): ProgramRuns[] {
+  return programs.map((program) => {
+    const { runCount, runTimeNs } = program.statistics();
+    return { name: program.name, id: program.info().id, runCount, runTimeNs };
+  });
 }
 
 export function readProgramUsage(programs: readonly Program[], links: readonly LinkStatus[]): ProgramUsage[] {
@@ -36,6 +53,7 @@ export function readProgramUsage(programs: readonly Program[], links: readonly L
       attachedTo: links.filter(({ programId, attached }) => attached && programId === info.id).map(({ name }) => name),
       instructions: info.instructions,
       verifiedInstructions: info.verifiedInstructions,
+      bytes: program.memoryBytes(),
       runCount: isCounted ? Number(runCount) : undefined,
       averageNs: isCounted ? Number(runTimeNs / runCount) : undefined,
     };

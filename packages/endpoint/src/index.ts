@@ -6,7 +6,7 @@
  * Begin with `endpoint.ts`, then `endpoints.ts`.
  */
 export { type PodDevices, podDevices } from './device.ts';
-export { type Endpoint, type EndpointTable, endpointKey, hostNameOf } from './endpoint.ts';
+export { type Endpoint, type EndpointTable, endpointKey, hostNameOf, podName } from './endpoint.ts';
 export { type Endpoints, type EndpointsOptions, startEndpoints } from './endpoints.ts';
 export type { EndpointMaps, PodIdentities, PodPrograms } from './ports.ts';
 export { type Publisher, type PublisherOptions, startPublisher } from './slices/publisher.ts';

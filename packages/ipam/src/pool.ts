@@ -28,6 +28,9 @@ export interface PoolUsage {
   readonly capacity: bigint;
   readonly allocated: number;
   readonly coolingDown: number;
+  /** How often an address was given, and how often one came back, since the process began. */
+  readonly given: number;
+  readonly returned: number;
 }
 
 /** No address is to be had. The message says how many there are, who waits, and how to grow. */
@@ -61,6 +64,8 @@ export class AddressPool {
   /** Until when (ms of the monotonic clock) a released address rests; oldest first. */
   readonly #resting = new Map<Address, number>();
   #prefixes: readonly Prefix[] = [];
+  #given = 0;
+  #returned = 0;
   #cursor: { prefix: number; index: bigint } = { prefix: 0, index: routerIndex + 1n };
 
   constructor({ family, prefixes, clock = systemClock, cooldownMs = 30_000 }: PoolOptions) {
@@ -92,6 +97,7 @@ export class AddressPool {
       const address = this.#searchPrefix();
       if (address !== undefined) {
         this.#owners.set(address, owner);
+        this.#given += 1;
         return address;
       }
     }
@@ -115,12 +121,13 @@ export class AddressPool {
   release(address: Address): boolean {
     if (!this.#owners.delete(address)) return false;
     this.#resting.set(address, this.#nowMs() + this.#cooldownMs);
+    this.#returned += 1;
     return true;
   }
 
   /** Gives back what was never used, without a rest. */
   withdraw(address: Address): void {
-    this.#owners.delete(address);
+    if (this.#owners.delete(address)) this.#returned += 1;
   }
 
   owners(): ReadonlyMap<Address, string> {
@@ -135,6 +142,8 @@ export class AddressPool {
       capacity: this.#prefixes.reduce((sum, prefix) => sum + capacityOf(prefix, this.family), 0n),
       allocated: this.#owners.size,
       coolingDown: this.#resting.size,
+      given: this.#given,
+      returned: this.#returned,
     };
   }
 

@@ -7,7 +7,7 @@ import { isRecord } from './field.ts';
 import { defaultLimits, type KubeLimits } from './limits.ts';
 import { type ListOptions, listAll, type ObjectList } from './list.ts';
 import { Pulse } from './pulse.ts';
-import { apiVersionOf, type Resource, resourcePath } from './resource.ts';
+import { apiVersionOf, pathTemplate, type Resource, resourcePath } from './resource.ts';
 import { type ServerStatus, Servers } from './servers.ts';
 import { type WatchEvent, watchEvents } from './watch-stream.ts';
 
@@ -18,6 +18,20 @@ export interface KubeClientOptions extends KubeConfiguration {
   readonly limits?: Partial<KubeLimits>;
   /** Default `sluice`. */
   readonly userAgent?: string;
+  /** Told of each request that was answered, or was not. */
+  readonly onCall?: (call: ApiCall) => void;
+}
+
+export interface ApiCall {
+  readonly method: string;
+  /** Name and port of the server. */
+  readonly host: string;
+  /** With `{namespace}` and `{name}` in the place of names, see `pathTemplate`. */
+  readonly path: string;
+  /** Undefined: no answer came. */
+  readonly status: number | undefined;
+  /** To the head of the answer. */
+  readonly seconds: number;
 }
 
 /** Which object; the namespace only for kinds that have one. */
@@ -248,7 +262,7 @@ export class KubeClient implements Disposable {
     }
     const { connectMs, headerMs } = this.limits;
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
-    return exchange({
+    const answer = exchange({
       method: request.method,
       url,
       headers: this.#headers(request, body),
@@ -261,6 +275,28 @@ export class KubeClient implements Disposable {
       clock: this.#clock,
       signal: request.signal,
     });
+    return this.#told(answer, url, request);
+  }
+
+  // What the caller himself has ended is no call that failed.
+  async #told(answer: Promise<ExchangeResponse>, url: URL, request: RawRequest): Promise<ExchangeResponse> {
+    const beganNs = this.#clock.monotonicNs();
+    const tell = (status: number | undefined) =>
+      this.#options.onCall?.({
+        method: request.method,
+        host: url.host,
+        path: pathTemplate(request.path),
+        status,
+        seconds: Number(this.#clock.monotonicNs() - beganNs) / 1e9,
+      });
+    try {
+      const response = await answer;
+      tell(response.status);
+      return response;
+    } catch (error) {
+      if (!request.signal?.aborted) tell(undefined);
+      throw error;
+    }
   }
 
   #listenerFor(url: string): ExchangeListener {

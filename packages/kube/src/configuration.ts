@@ -104,7 +104,7 @@ export function parseKubeconfig(
 
 function parseYaml(text: string, path: string): unknown {
   try {
-    return parse(text);
+    return parse(text, { logLevel: 'error' });
   } catch (cause) {
     throw new Error(`kubeconfig ${path}: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }

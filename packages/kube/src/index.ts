@@ -4,6 +4,7 @@
  * than those used. Begin with `reflector.ts`; objects become rows in `objects/`.
  */
 export {
+  type ApiCall,
   createKubeClient,
   type DeleteOptions,
   KubeClient,
@@ -61,8 +62,23 @@ export {
   type TrafficPolicy,
 } from './objects/service.ts';
 export { parseServiceCidr, type ServiceCidrObject } from './objects/service-cidr.ts';
-export { type Reflector, type ReflectorOptions, type ReflectorStatus, type RowStore, reflector } from './reflector.ts';
-export { apiVersionOf, type Resource, type ResourcePathParts, resourcePath, resources } from './resource.ts';
+export {
+  type ChangeCount,
+  type Reflector,
+  type ReflectorOptions,
+  type ReflectorStatus,
+  type RowStore,
+  reflector,
+  type WatchAction,
+} from './reflector.ts';
+export {
+  apiVersionOf,
+  pathTemplate,
+  type Resource,
+  type ResourcePathParts,
+  resourcePath,
+  resources,
+} from './resource.ts';
 export type { ServerStatus } from './servers.ts';
 export { type Trouble, type TroublesOptions, tellTroubles } from './troubles.ts';
 export type { WatchEvent } from './watch-stream.ts';

@@ -47,11 +47,23 @@ export interface ReflectorStatus {
   readonly lists: number;
   readonly watches: number;
   readonly events: number;
+  /** Of the events what became of each kind of change. */
+  readonly changes: Readonly<Record<WatchAction, ChangeCount>>;
   readonly failures: number;
   /** Undefined while all is well. */
   readonly lastError: string | undefined;
   /** Objects that could not be used, or not wholly, by their names. */
   readonly problems: ReadonlyMap<string, readonly string[]>;
+}
+
+export type WatchAction = 'create' | 'update' | 'delete';
+
+export interface ChangeCount {
+  readonly good: number;
+  /** Of objects that cannot be used, or not wholly. */
+  readonly bad: number;
+  /** Milliseconds since the epoch; undefined: never yet. */
+  readonly lastAt: number | undefined;
 }
 
 /** Keeps a table equal to what the API server has. Fits `lifecycle().add()`. */
@@ -80,6 +92,9 @@ const problemObjectsMax = 1_000;
 // A server that lacks a kind learns of it by an upgrade.
 const absencePauseMs = 60_000;
 
+const never: ChangeCount = { good: 0, bad: 0, lastAt: undefined };
+const actions = { ADDED: 'create', MODIFIED: 'update', DELETED: 'delete' } as const;
+
 class ListWatch<Row extends object> implements Reflector {
   readonly name: string;
   readonly #options: ReflectorOptions<Row>;
@@ -94,6 +109,7 @@ class ListWatch<Row extends object> implements Reflector {
   readonly #keys = new Map<string, string>();
   readonly #problems = new Map<string, readonly string[]>();
   readonly #counts = { lists: 0, watches: 0, events: 0, failures: 0 };
+  readonly #changes: Record<WatchAction, ChangeCount> = { create: never, update: never, delete: never };
   #running: Promise<void> | undefined;
   #state: ReflectorStatus['state'] = 'stopped';
   #synced = false;
@@ -143,6 +159,7 @@ class ListWatch<Row extends object> implements Reflector {
       absent: this.#absent,
       lastContactAt: this.#lastContactAt,
       ...this.#counts,
+      changes: { ...this.#changes },
       lastError: this.#errorNow(),
       problems: this.#problems,
     };
@@ -225,8 +242,8 @@ class ListWatch<Row extends object> implements Reflector {
   #apply(event: WatchEvent): void {
     if (event.type !== 'BOOKMARK') {
       this.#counts.events++;
-      if (event.type === 'DELETED') this.#remove(this.#deletedName(event.object));
-      else this.#put(event.object);
+      const isGood = event.type === 'DELETED' ? this.#remove(this.#deletedName(event.object)) : this.#put(event.object);
+      this.#count(actions[event.type], isGood);
     }
     if (event.resourceVersion !== '') this.#resourceVersion = event.resourceVersion;
     this.#goesWell();
@@ -239,23 +256,32 @@ class ListWatch<Row extends object> implements Reflector {
     this.#delays.reset();
   }
 
-  #put(object: unknown): void {
-    const { name, row } = this.#read(object);
+  #count(action: WatchAction, isGood: boolean): void {
+    const before = this.#changes[action];
+    const [good, bad] = isGood ? [before.good + 1, before.bad] : [before.good, before.bad + 1];
+    this.#changes[action] = { good, bad, lastAt: this.#clock.now() };
+  }
+
+  /** False: it cannot be used, or not wholly. */
+  #put(object: unknown): boolean {
+    const { name, row, isGood } = this.#read(object);
     // Still there, only unreadable: its last good row serves on.
-    if (row === undefined) return;
+    if (row === undefined) return isGood;
     const { table } = this.#options;
     const key = table.key(row);
     const before = this.#keyOf(name);
     if (before !== undefined && before !== key) table.delete(before);
     this.#remember(name, key);
     table.upsert(row);
+    return isGood;
   }
 
-  #remove(name: string): void {
+  #remove(name: string): true {
     const key = this.#keyOf(name);
     this.#keys.delete(name);
     this.#problems.delete(name);
     if (key !== undefined) this.#options.table.delete(key);
+    return true;
   }
 
   #remember(name: string, key: string): void {
@@ -292,16 +318,17 @@ class ListWatch<Row extends object> implements Reflector {
   }
 
   // In a list, too, an object that cannot be read keeps its last good row.
-  #read(object: unknown): { name: string; row: Row | undefined } {
+  #read(object: unknown): { name: string; row: Row | undefined; isGood: boolean } {
     const name = this.#nameOf(object);
     try {
       const row = this.#options.parse(object);
-      this.#note(name, problemsOf(row));
-      return { name, row };
+      const problems = problemsOf(row);
+      this.#note(name, problems);
+      return { name, row, isGood: problems.length === 0 };
     } catch (error) {
       this.#note(name, [error instanceof Error ? error.message : String(error)]);
       const key = this.#keyOf(name);
-      return { name, row: key === undefined ? undefined : this.#options.table.get(key) };
+      return { name, row: key === undefined ? undefined : this.#options.table.get(key), isGood: false };
     }
   }
 

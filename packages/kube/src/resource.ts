@@ -73,6 +73,19 @@ export function resourcePath(resource: Resource, { namespace, name, subresource 
   return `/${parts.join('/')}`;
 }
 
+/** `/api/v1/namespaces/{namespace}/services/{name}`: as many as there are kinds, however many objects there are. */
+export function pathTemplate(path: string): string {
+  const [, , ...parts] = path.split('/');
+  const root = path.startsWith('/apis/') ? 2 : path.startsWith('/api/') ? 1 : undefined;
+  if (root === undefined) return path;
+  const [version, rest] = [parts.slice(0, root), parts.slice(root)];
+  const isInNamespace = rest[0] === 'namespaces' && rest.length > 2;
+  const place = isInNamespace ? ['namespaces', '{namespace}', ...rest.slice(2)] : rest;
+  const nameAt = isInNamespace ? 3 : 1;
+  const named = place.map((part, index) => (index === nameAt ? '{name}' : part));
+  return `/${[root === 1 ? 'api' : 'apis', ...version, ...named].join('/')}`;
+}
+
 // Kubernetes' own rule for names that become path segments (validation of path segment names).
 function pathSegment(name: string): string {
   if (name === '' || name === '.' || name === '..' || /[/%]/.test(name)) {

@@ -4,7 +4,7 @@ import { defaultValues, readValues, type SluiceValues } from '@sluice/config';
 import { LabelFilter } from '@sluice/identity';
 import { kubeConfiguration, serversOf } from '@sluice/kube';
 import type { AddressFamily } from '@sluice/net';
-import { createLogger, isLogLevel, logLevels } from '@sluice/runtime';
+import { createLogger, isLogLevel, logLevels, Tally } from '@sluice/runtime';
 import { startOperator } from './operator.ts';
 import type { Pool } from './pools.ts';
 
@@ -18,7 +18,8 @@ function main(): void {
   });
   const level = options['log-level'] ?? 'info';
   if (!isLogLevel(level)) throw new Error(`--log-level ${level} is not a level: ${logLevels.join(', ')}`);
-  const log = createLogger({ name: 'operator', level });
+  const logged = new Tally();
+  const log = createLogger({ name: 'operator', level, onLine: (ofLine) => logged.add([ofLine]) });
   const { values, warnings } = options.config ? readValues(options.config) : { values: defaultValues(), warnings: [] };
   for (const warning of warnings) log.info(warning);
   const operator = startOperator({
@@ -31,6 +32,8 @@ function main(): void {
       graceMs: values.operator.identityHeartbeatTimeout,
     },
     services: values.kubeProxyReplacement,
+    metricsPort: values.operator.prometheus.enabled ? values.operator.prometheus.port : undefined,
+    logged,
     namespace: options.namespace ?? process.env.POD_NAMESPACE ?? 'kube-system',
     host: options['node-name'] ?? process.env.K8S_NODE_NAME ?? hostname(),
     log,

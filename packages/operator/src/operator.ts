@@ -3,12 +3,22 @@ import type { LabelRules } from '@sluice/identity';
 import { createKubeClient, eventRecorder, type KubeConfiguration, leaderElection } from '@sluice/kube';
 import { type AddressFamily, familyOf, type Prefix, prefixOf } from '@sluice/net';
 import { openNetlink } from '@sluice/netlink';
-import { type Clock, type Logger, systemClock } from '@sluice/runtime';
+import {
+  type Clock,
+  gather,
+  installedVersion,
+  type Logger,
+  MetricsServer,
+  systemClock,
+  type Tally,
+} from '@sluice/runtime';
 import { Controllers } from '@sluice/state';
 import { watchCluster } from './cluster.ts';
 import { definitions } from './custom-resources/definitions.ts';
 import { installDefinitions } from './custom-resources/install.ts';
 import { startIdentityJobs } from './identities/identity-jobs.ts';
+import { operatorMetrics } from './metrics/operator-metrics.ts';
+import { OperatorTallies } from './metrics/operator-tallies.ts';
 import { assignPodCidrs } from './pod-cidrs.ts';
 import type { Pool, PoolPlan } from './pools.ts';
 import { startServiceEvents } from './service-events.ts';
@@ -30,6 +40,10 @@ export interface OperatorOptions {
   readonly clock?: Clock;
   /** Whether to tell what of Services is not served: not where somebody else serves them. */
   readonly services: boolean;
+  /** TCP port of the metrics; undefined: none. */
+  readonly metricsPort?: number | undefined;
+  /** Where the lines of the log are counted. */
+  readonly logged?: Tally;
   /** Default: those that netlink shows. */
   readonly lan?: () => readonly Prefix[];
 }
@@ -50,7 +64,9 @@ export interface Operator {
 /** Without the API server it waits and tries again: nothing that runs depends on it. */
 export function startOperator(options: OperatorOptions): Operator {
   const { log, clock = systemClock } = options;
-  const client = createKubeClient({ ...options.kube, log, userAgent: 'sluice-operator' });
+  const tallies = new OperatorTallies(options.logged);
+  const onCall = tallies.onApiCall;
+  const client = createKubeClient({ ...options.kube, log, userAgent: 'sluice-operator', onCall });
   const controllers = new Controllers(clock);
   const events = eventRecorder({ client, component: 'sluice-operator', host: options.host, log, clock });
   const cluster = watchCluster({ client, rules: options.labels, log, clock });
@@ -80,7 +96,9 @@ export function startOperator(options: OperatorOptions): Operator {
     const sliceGarbage = new SliceGarbage({ client, slices, nodes, log });
     job('slice-garbage', 10_000, (signal) => sliceGarbage.round(signal));
     const { intervalMs: garbageIntervalMs, graceMs: garbageGraceMs } = options.identityGarbage;
-    const identityOptions = { client, cluster, rules: options.labels, garbageIntervalMs, garbageGraceMs };
+    const onGarbageRound = tallies.onGarbageRound;
+    const garbage = { garbageIntervalMs, garbageGraceMs, onGarbageRound };
+    const identityOptions = { client, cluster, rules: options.labels, ...garbage };
     jobs.use(startIdentityJobs({ ...identityOptions, controllers, clock, log }));
     if (options.services) jobs.use(startServiceEvents({ client, events, controllers, log, clock }));
     leading.addEventListener('abort', () => void jobs.disposeAsync());
@@ -95,17 +113,24 @@ export function startOperator(options: OperatorOptions): Operator {
     log,
     clock,
   });
+  const status = (): OperatorStatus => ({
+    leading: election.isLeader,
+    leader: election.leader,
+    plan,
+    identities: cluster.identities.size,
+    controllers: controllers.list(),
+  });
+  const { metricsPort: port } = options;
+  const version = installedVersion();
+  const gatherAll = () => gather(operatorMetrics, { version, status: status(), cluster, controllers, tallies });
+  const metrics = port === undefined ? undefined : new MetricsServer({ port, gather: gatherAll, log, clock });
   cluster.start();
   election.start();
+  void metrics?.start();
   return {
-    status: () => ({
-      leading: election.isLeader,
-      leader: election.leader,
-      plan,
-      identities: cluster.identities.size,
-      controllers: controllers.list(),
-    }),
+    status,
     async stop() {
+      await metrics?.stop();
       await election.stop();
       await cluster.stop();
       await events.stop();

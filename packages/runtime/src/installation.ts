@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -22,4 +22,12 @@ export function installationRoot(from = fileURLToPath(import.meta.url), environm
 
 function isRoot(folder: string): boolean {
   return existsSync(join(folder, 'bpf')) && existsSync(join(folder, 'package.json'));
+}
+
+/** The version of the installation that runs. */
+export function installedVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(installationRoot(), 'package.json'), 'utf8'));
+  const version: unknown =
+    typeof manifest === 'object' && manifest !== null ? Reflect.get(manifest, 'version') : undefined;
+  return typeof version === 'string' ? version : 'unknown';
 }

@@ -13,6 +13,8 @@ export interface LifecycleOptions {
   readonly clock?: Clock;
   /** How long one part may take to stop before the next one is stopped; default 10 s. */
   readonly stopTimeoutMs?: number;
+  /** Told of each part that has started, or could not. */
+  readonly onStart?: (start: { readonly part: string; readonly seconds: number; readonly isGood: boolean }) => void;
 }
 
 /** Parts in the order in which they start; they stop in reverse. */
@@ -25,7 +27,8 @@ export interface Lifecycle {
   readonly running: readonly string[];
 }
 
-export function lifecycle({ log, clock = systemClock, stopTimeoutMs = 10_000 }: LifecycleOptions): Lifecycle {
+export function lifecycle(options: LifecycleOptions): Lifecycle {
+  const { log, clock = systemClock, stopTimeoutMs = 10_000, onStart } = options;
   const parts: LifecyclePart[] = [];
   const running: LifecyclePart[] = [];
   let stopping: Promise<void> | undefined;
@@ -33,9 +36,14 @@ export function lifecycle({ log, clock = systemClock, stopTimeoutMs = 10_000 }: 
   async function start(): Promise<void> {
     for (const part of parts) {
       if (stopping) break;
+      const beganNs = clock.monotonicNs();
+      const tell = (isGood: boolean) =>
+        onStart?.({ part: part.name, seconds: Number(clock.monotonicNs() - beganNs) / 1e9, isGood });
       try {
         await part.start();
+        tell(true);
       } catch (cause) {
+        tell(false);
         await stop();
         throw new Error(`start ${part.name}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
       }

@@ -47,3 +47,10 @@ test('a recording logger keeps what children said', () => {
   log.debug('below the level');
   assert.deepEqual(log.lines, [{ level: 'info', message: 'hello', fields: { part: 'x', a: 1 } }]);
 });
+
+test('who asks is told of every line that is written, and of no other', () => {
+  const told = logged("json: true, onLine: (level) => console.log('told ' + level)")
+    .split('\n')
+    .filter((line) => line.startsWith('told'));
+  assert.deepEqual(told, ['told warn']);
+});

@@ -29,6 +29,8 @@ export interface LoggerOptions {
   readonly json?: boolean;
   /** Default 2, standard error: standard output belongs to the command's answer. */
   readonly fd?: number;
+  /** Told of each line that is written, also by children. */
+  readonly onLine?: (level: LogLevel) => void;
 }
 
 export function isLogLevel(text: string): text is LogLevel {
@@ -36,9 +38,9 @@ export function isLogLevel(text: string): text is LogLevel {
 }
 
 /** The process's logger. Writes are synchronous: the last line before a crash is the one that matters. */
-export function createLogger({ name, level = 'info', json, fd = 2 }: LoggerOptions): Logger {
+export function createLogger({ name, level = 'info', json, fd = 2, onLine }: LoggerOptions): Logger {
   const output = destination({ dest: fd, sync: true });
-  return pinoTo((json ?? !process.stderr.isTTY) ? output : textLines(output), name, level);
+  return pinoTo((json ?? !process.stderr.isTTY) ? output : textLines(output), { name, level, onLine });
 }
 
 export const silentLogger: Logger = pino({ level: 'silent' });
@@ -56,14 +58,28 @@ export function recordingLogger(level: LogLevel = 'trace'): Logger & { readonly 
     const { level, message, fields } = decodeLine(line);
     lines.push({ level, message, fields });
   };
-  const logger: Logger = pinoTo({ write: record }, 'test', level);
+  const logger: Logger = pinoTo({ write: record }, { name: 'test', level, onLine: undefined });
   return Object.assign(logger, { lines });
 }
 
-function pinoTo(stream: DestinationStream, name: string, level: LogLevel): Logger {
+interface PinoOptions {
+  readonly name: string;
+  readonly level: LogLevel;
+  readonly onLine: LoggerOptions['onLine'];
+}
+
+function pinoTo(stream: DestinationStream, { name, level, onLine }: PinoOptions): Logger {
   return pino(
     {
       level,
+      ...(onLine && {
+        hooks: {
+          logMethod(args, method, number) {
+            onLine(levelOf(number));
+            method.apply(this, args);
+          },
+        },
+      }),
       base: { name },
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
@@ -72,6 +88,11 @@ function pinoTo(stream: DestinationStream, name: string, level: LogLevel): Logge
     },
     stream,
   );
+}
+
+function levelOf(number: number): LogLevel {
+  const label = pino.levels.labels[number] ?? '';
+  return isLogLevel(label) ? label : 'info';
 }
 
 interface DecodedLine extends RecordedLine {

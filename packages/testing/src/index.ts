@@ -8,6 +8,7 @@ export { type TemporaryBpffs, temporaryBpffs } from './bpffs.ts';
 export { type TemporaryCgroup, temporaryCgroup } from './cgroup.ts';
 export { compileBpf } from './compile-bpf.ts';
 export { type TemporaryDirectory, temporaryDirectory } from './directory.ts';
+export { damagedBytes, damagedJson, damagedText, holds } from './fuzz.ts';
 export { leakCheck } from './leak-check.ts';
 export { type TemporaryNetworkNamespace, temporaryNetworkNamespace } from './network-namespace.ts';
 export { parseScenario, runScenario, type ScenarioStep, type ScenarioVerb } from './scenario.ts';

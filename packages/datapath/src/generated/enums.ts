@@ -46,6 +46,24 @@ export const ctStateNames: Readonly<Record<CtState, string>> = {
   3: 'closed',
 };
 
+/** enum ct_status */
+export const CtStatus = {
+  New: 0,
+  Established: 1,
+  Reply: 2,
+  Related: 3,
+  Unknown: 4,
+} as const;
+export type CtStatus = (typeof CtStatus)[keyof typeof CtStatus];
+
+export const ctStatusNames: Readonly<Record<CtStatus, string>> = {
+  0: 'new',
+  1: 'established',
+  2: 'reply',
+  3: 'related',
+  4: 'unknown',
+};
+
 /** enum direction */
 export const Direction = {
   Ingress: 0,
@@ -86,6 +104,7 @@ export const DropReason = {
   NatUnsupported: 23,
   NoRoute: 24,
   NotTracked: 25,
+  NoMasqueradeAddress: 26,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -116,6 +135,7 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
   23: 'nat_unsupported',
   24: 'no_route',
   25: 'not_tracked',
+  26: 'no_masquerade_address',
 };
 
 /** enum endpoint_flag */
@@ -186,6 +206,20 @@ export const kernelDeviceFlagNames: Readonly<Record<KernelDeviceFlag, string>> =
   1: 'shared',
 };
 
+/** enum socket_result */
+export const SocketResult = {
+  Unchanged: 0,
+  Translated: 1,
+  NoBackend: 2,
+} as const;
+export type SocketResult = (typeof SocketResult)[keyof typeof SocketResult];
+
+export const socketResultNames: Readonly<Record<SocketResult, string>> = {
+  0: 'unchanged',
+  1: 'translated',
+  2: 'no_backend',
+};
+
 /** enum trace_point */
 export const TracePoint = {
   FromPod: 0,
@@ -210,4 +244,22 @@ export const tracePointNames: Readonly<Record<TracePoint, string>> = {
   6: 'socket',
   7: 'from_network',
   8: 'to_network',
+};
+
+/** enum way */
+export const Way = {
+  None: 0,
+  Pod: 1,
+  Host: 2,
+  Tunnel: 3,
+  Device: 4,
+} as const;
+export type Way = (typeof Way)[keyof typeof Way];
+
+export const wayNames: Readonly<Record<Way, string>> = {
+  0: 'none',
+  1: 'pod',
+  2: 'host',
+  3: 'tunnel',
+  4: 'device',
 };

@@ -1,7 +1,7 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type NetnsEndpoint, type Packet, type Slot, type SlotKey, type SocketTranslations, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, netnsEndpointCodec, packetCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type NetnsEndpoint, type Packet, type Slot, type SlotKey, type SocketTranslations, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, netnsEndpointCodec, packetCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
@@ -260,6 +260,47 @@ export const eventsMap: MapDescriptor<undefined, undefined> = {
   value: nothingCodec,
   keyLayout: '',
   valueLayout: '',
+};
+
+export const explanationsMap: MapDescriptor<number, Explanation> = {
+  name: 'explanations',
+  type: 2,
+  keySize: 4,
+  valueSize: 116,
+  maxEntries: 1,
+  flags: 0,
+  key: u32Codec,
+  value: explanationCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct explanation, 116 bytes
+   0   40 tuple: struct tuple
+   0   16   source: struct address
+   0   16     words: __be32[4]
+  16   16   destination: struct address
+  16   16     words: __be32[4]
+  32    2   source_port: __be16
+  34    2   destination_port: __be16
+  36    1   protocol: __u8
+  37    3   reserved: __u8[3]
+  40   20 frontend: struct tuple_end
+  40   16   address: struct address
+  40   16     words: __be32[4]
+  56    2   port: __be16
+  58    2   reserved: __u8[2]
+  60   16 next_hop: struct address
+  60   16   words: __be32[4]
+  76    4 source_identity: __u32
+  80    4 destination_identity: __u32
+  84    4 endpoint_id: __u32
+  88    4 ifindex: __u32
+  92    4 reason: __u32
+  96    4 line: __u32
+ 100    4 mtu: __u32
+ 104    4 backend_id: __u32
+ 108    1 is_told: __u8
+ 109    1 way: __u8
+ 110    1 ct_status: __u8
+ 111    5 reserved: __u8[5]`,
 };
 
 export const fragmentsMap: MapDescriptor<FragmentKey, FragmentPorts> = {
@@ -620,6 +661,7 @@ export const mapDescriptors = {
   event_budgets: eventBudgetsMap,
   event_losses: eventLossesMap,
   events: eventsMap,
+  explanations: explanationsMap,
   fragments: fragmentsMap,
   frontends: frontendsMap,
   held_count: heldCountMap,

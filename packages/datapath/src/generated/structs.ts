@@ -242,6 +242,63 @@ export const packetCodec: Codec<Packet> = {
   },
 };
 
+/** struct explanation */
+export interface Explanation {
+  readonly tuple: Tuple;
+  readonly frontend: TupleEnd;
+  readonly nextHop: Address | undefined;
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly endpointId: number;
+  readonly ifindex: number;
+  readonly reason: number;
+  readonly line: number;
+  readonly mtu: number;
+  readonly backendId: number;
+  readonly isTold: number;
+  readonly way: number;
+  readonly ctStatus: number;
+}
+
+export const explanationCodec: Codec<Explanation> = {
+  size: 116,
+  encode(value, view, offset) {
+    tupleCodec.encode(value.tuple, view, offset);
+    tupleEndCodec.encode(value.frontend, view, offset + 40);
+    addressCodec.encode(value.nextHop, view, offset + 60);
+    view.setUint32(offset + 76, value.sourceIdentity, true);
+    view.setUint32(offset + 80, value.destinationIdentity, true);
+    view.setUint32(offset + 84, value.endpointId, true);
+    view.setUint32(offset + 88, value.ifindex, true);
+    view.setUint32(offset + 92, value.reason, true);
+    view.setUint32(offset + 96, value.line, true);
+    view.setUint32(offset + 100, value.mtu, true);
+    view.setUint32(offset + 104, value.backendId, true);
+    view.setUint8(offset + 108, value.isTold);
+    view.setUint8(offset + 109, value.way);
+    view.setUint8(offset + 110, value.ctStatus);
+    zeroBytes(view, offset + 111, 5);
+  },
+  decode(view, offset) {
+    return {
+      tuple: tupleCodec.decode(view, offset),
+      frontend: tupleEndCodec.decode(view, offset + 40),
+      nextHop: addressCodec.decode(view, offset + 60),
+      sourceIdentity: view.getUint32(offset + 76, true),
+      destinationIdentity: view.getUint32(offset + 80, true),
+      endpointId: view.getUint32(offset + 84, true),
+      ifindex: view.getUint32(offset + 88, true),
+      reason: view.getUint32(offset + 92, true),
+      line: view.getUint32(offset + 96, true),
+      mtu: view.getUint32(offset + 100, true),
+      backendId: view.getUint32(offset + 104, true),
+      isTold: view.getUint8(offset + 108),
+      way: view.getUint8(offset + 109),
+      ctStatus: view.getUint8(offset + 110),
+    };
+  },
+};
+
 /** struct counter_key */
 export interface CounterKey {
   readonly reason: number;
@@ -1029,6 +1086,66 @@ export const inspectedMapCodec: Codec<InspectedMap> = {
     return {
       entries: view.getBigInt64(offset, true),
       id: view.getUint32(offset + 8, true),
+    };
+  },
+};
+
+/** struct socket_question */
+export interface SocketQuestion {
+  readonly netnsCookie: bigint;
+  readonly address: Address | undefined;
+  readonly client: Address | undefined;
+  readonly backend: Address | undefined;
+  readonly port: number;
+  readonly backendPort: number;
+  readonly protocol: number;
+  readonly result: number;
+  readonly isByAffinity: number;
+  readonly serviceId: number;
+  readonly generation: number;
+  readonly backendCount: number;
+  readonly affinitySeconds: number;
+  readonly backendId: number;
+  readonly unused: number;
+}
+
+export const socketQuestionCodec: Codec<SocketQuestion> = {
+  size: 88,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.netnsCookie, true);
+    addressCodec.encode(value.address, view, offset + 8);
+    addressCodec.encode(value.client, view, offset + 24);
+    addressCodec.encode(value.backend, view, offset + 40);
+    view.setUint16(offset + 56, value.port);
+    view.setUint16(offset + 58, value.backendPort);
+    view.setUint8(offset + 60, value.protocol);
+    view.setUint8(offset + 61, value.result);
+    view.setUint8(offset + 62, value.isByAffinity);
+    zeroBytes(view, offset + 63, 1);
+    view.setUint32(offset + 64, value.serviceId, true);
+    view.setUint32(offset + 68, value.generation, true);
+    view.setUint32(offset + 72, value.backendCount, true);
+    view.setUint32(offset + 76, value.affinitySeconds, true);
+    view.setUint32(offset + 80, value.backendId, true);
+    view.setUint32(offset + 84, value.unused, true);
+  },
+  decode(view, offset) {
+    return {
+      netnsCookie: view.getBigUint64(offset, true),
+      address: addressCodec.decode(view, offset + 8),
+      client: addressCodec.decode(view, offset + 24),
+      backend: addressCodec.decode(view, offset + 40),
+      port: view.getUint16(offset + 56),
+      backendPort: view.getUint16(offset + 58),
+      protocol: view.getUint8(offset + 60),
+      result: view.getUint8(offset + 61),
+      isByAffinity: view.getUint8(offset + 62),
+      serviceId: view.getUint32(offset + 64, true),
+      generation: view.getUint32(offset + 68, true),
+      backendCount: view.getUint32(offset + 72, true),
+      affinitySeconds: view.getUint32(offset + 76, true),
+      backendId: view.getUint32(offset + 80, true),
+      unused: view.getUint32(offset + 84, true),
     };
   },
 };

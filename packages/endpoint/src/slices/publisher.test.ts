@@ -57,6 +57,7 @@ async function laboratory() {
     clock,
     endpoints,
     publisher,
+    slices,
     state,
     async sync() {
       watch.start();
@@ -178,6 +179,25 @@ test("a hand in our slices is undone, and a node's new address and uid are told"
   lab.publisher.trigger();
   await lab.settle();
   assert.match(JSON.stringify(lab.api.store.list(plural)), /"uid":"anew".*"node":"10\.10\.30\.7"/);
+});
+
+test('a slice that turns up while it is created is patched', async () => {
+  await using lab = await laboratory();
+  await lab.sync();
+  lab.api.fault = async ({ method }) => {
+    if (method !== 'POST') return false;
+    const ownerReferences = [{ kind: 'Node', name: 'k8s-cp2', uid: 'n' }];
+    const metadata = { name: 'k8s-cp2.shop.0', ownerReferences };
+    lab.api.store.put(plural, { metadata, namespace: 'shop', endpoints: [] });
+    // The watch tells of it before the refusal is here.
+    await until(() => lab.slices.size === 1);
+    return false;
+  };
+  lab.pod(1);
+  await lab.publisher.reconciler.flush();
+  assert.deepEqual(lab.writes(), ['POST', 'PATCH']);
+  assert.equal(lab.publisher.reconciler.status('k8s-cp2.shop.0')?.error, undefined);
+  assert.deepEqual(lab.stored(), ['k8s-cp2.shop.0: p1 4711']);
 });
 
 test('a server that refuses is asked again with growing delays, and a burst of changes is one write', async () => {

@@ -91,10 +91,11 @@ export function startPublisher(options: PublisherOptions): Publisher {
 function sliceOperations({ client, slices }: Pick<PublisherOptions, 'client' | 'slices'>): Operations<Slice> {
   return {
     async update(slice, name) {
-      const written = slices.has(name) ? await patched(client, slice) : await created(client, slice);
+      const isKnown = slices.has(name);
+      const written = isKnown ? await patched(client, slice) : await created(client, slice);
       if (written) return;
-      // The watch is behind: it is there after all, or it is not any more.
-      if (slices.has(name)) await client.create(resource, sliceObject(slice));
+      // The watch was behind: it is there after all, or it is not any more.
+      if (isKnown) await client.create(resource, sliceObject(slice));
       else await client.patch(resource, { name, patch: sliceObject(slice) });
     },
     async delete(name) {

@@ -17,6 +17,12 @@ export interface IdentityGarbageOptions {
   readonly log: Logger;
 }
 
+export interface GarbageCounts {
+  /** Identities that are left. */
+  readonly alive: number;
+  readonly deleted: number;
+}
+
 /** Requests of one round: a cluster that let go of half of its identities is clean after a few. */
 const actionsMax = 10_000;
 
@@ -34,7 +40,7 @@ export class IdentityGarbage {
     this.#options = options;
   }
 
-  async round(signal: AbortSignal): Promise<void> {
+  async round(signal: AbortSignal): Promise<GarbageCounts> {
     const { identities } = this.#options;
     const unused = new Set([...identities.ids()].filter((id) => !this.#isUsed(id)));
     const before = this.#unusedBefore;
@@ -49,6 +55,7 @@ export class IdentityGarbage {
       else await this.#mark(id, step === 'mark', signal);
     }
     if (deleted > 0) this.#options.log.info({ deleted, left: identities.size }, 'deleted identities that nobody uses');
+    return { alive: identities.size, deleted };
   }
 
   #stepOf(id: IdentityId, isUnused: boolean, wasUnused: boolean): 'none' | 'mark' | 'unmark' | 'delete' {

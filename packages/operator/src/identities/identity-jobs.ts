@@ -4,7 +4,7 @@ import type { Clock, Logger } from '@sluice/runtime';
 import type { Controllers } from '@sluice/state';
 import type { Cluster } from '../cluster.ts';
 import { IdentityAllocation } from './allocation.ts';
-import { IdentityGarbage } from './garbage.ts';
+import { type GarbageCounts, IdentityGarbage } from './garbage.ts';
 import { IdentityObjects } from './identity-objects.ts';
 import { WantedIdentities } from './wanted-identities.ts';
 
@@ -15,6 +15,8 @@ export interface IdentityJobsOptions {
   /** 0: nothing is ever collected. */
   readonly garbageIntervalMs: number;
   readonly garbageGraceMs: number;
+  /** Told of each round; without counts: it failed. */
+  readonly onGarbageRound?: (round: { readonly seconds: number; readonly counts: GarbageCounts | undefined }) => void;
   readonly controllers: Controllers;
   readonly clock: Clock;
   readonly log: Logger;
@@ -62,7 +64,7 @@ export function startIdentityJobs(options: IdentityJobsOptions): AsyncDisposable
   if (garbageIntervalMs > 0) {
     const garbage = new IdentityGarbage({ ...shared, graceMs: options.garbageGraceMs });
     const run = async (signal: AbortSignal): Promise<void> => {
-      if (isKnown(cluster) && cluster.slices.initialized) await garbage.round(signal);
+      if (isKnown(cluster) && cluster.slices.initialized) await collect(garbage, options, signal);
     };
     jobs.use(controllers.start({ name: 'identity-garbage', intervalMs: garbageIntervalMs, run }));
   }
@@ -74,6 +76,19 @@ export function startIdentityJobs(options: IdentityJobsOptions): AsyncDisposable
   const sweep = () => labelSets.sweep(living());
   jobs.use(controllers.start({ name: 'label-sweep', intervalMs: sweepIntervalMs, run: sweep }));
   return jobs;
+}
+
+async function collect(garbage: IdentityGarbage, options: IdentityJobsOptions, signal: AbortSignal): Promise<void> {
+  const { clock, onGarbageRound } = options;
+  const beganNs = clock.monotonicNs();
+  const tell = (counts: GarbageCounts | undefined) =>
+    onGarbageRound?.({ seconds: Number(clock.monotonicNs() - beganNs) / 1e9, counts });
+  try {
+    tell(await garbage.round(signal));
+  } catch (error) {
+    tell(undefined);
+    throw error;
+  }
 }
 
 function isKnown({ pods, namespaces, identities }: Cluster): boolean {

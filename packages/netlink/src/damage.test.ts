@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAddress, parseMac, parsePrefix } from '@sluice/net';
+import { damagedBytes, holds } from '@sluice/testing';
 import fc from 'fast-check';
 import { decodeInterfaceAddress, encodeAddressSpec } from './address.ts';
 import { decodeAttributes } from './attributes.ts';
@@ -36,17 +37,17 @@ const bodies: Record<string, { decode: (body: Uint8Array) => unknown; valid: Uin
 for (const [name, { decode, valid }] of Object.entries(bodies)) {
   test(`${name} message with any bytes changed or cut off is read or refused, nothing else`, () => {
     assert.notEqual(decode(valid), undefined);
-    fc.assert(
-      fc.property(damage(valid), (body) => onlyNetlinkErrors(() => decode(body))),
-      { numRuns: 3000 },
+    holds(
+      fc.property(damagedBytes(valid), (body) => onlyNetlinkErrors(() => decode(body))),
+      3000,
     );
   });
 }
 
 test('any bytes as a datagram are messages or refused', () => {
-  fc.assert(
+  holds(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => onlyNetlinkErrors(() => decodeMessages(bytes))),
-    { numRuns: 3000 },
+    3000,
   );
 });
 
@@ -87,15 +88,6 @@ test('IPv4-mapped IPv6 address has no row: it would alias the IPv4 one', () => {
   body.set(mapped, 12);
   assert.equal(decodeInterfaceAddress(body), undefined);
 });
-
-function damage(valid: Uint8Array): fc.Arbitrary<Uint8Array> {
-  const overwrite = fc.tuple(fc.nat(valid.length - 1), fc.integer({ min: 0, max: 255 }));
-  return fc.tuple(fc.array(overwrite, { maxLength: 4 }), fc.nat(valid.length)).map(([overwrites, length]) => {
-    const body = valid.slice();
-    for (const [at, byte] of overwrites) body[at] = byte;
-    return body.slice(0, length);
-  });
-}
 
 function onlyNetlinkErrors(read: () => unknown): void {
   try {

@@ -1,0 +1,105 @@
+import type { SocketAnswer } from '@sluice/datapath';
+import { objectKey } from '@sluice/kube';
+import { type Address, formatAddressPort } from '@sluice/net';
+import type { ExplainStep } from '../report.ts';
+import type { Client } from './client.ts';
+import { numberOf, type Question } from './question.ts';
+import type { ExplainSources } from './sources.ts';
+
+export interface ServiceQuestion {
+  readonly address: Address;
+  readonly port: number;
+  readonly client: Client;
+  readonly question: Question;
+  readonly sources: ExplainSources;
+}
+
+export interface ServiceAnswer {
+  readonly steps: readonly ExplainStep[];
+  /** Where packets are sent to. */
+  readonly to: { readonly address: Address; readonly port: number };
+  /** The call fails: no packet is sent. */
+  readonly isRefused: boolean;
+}
+
+/** Which service is asked, and what the socket hooks make of the call. */
+export function serviceSteps(asked: ServiceQuestion): ServiceAnswer {
+  const { address, port, question, sources } = asked;
+  const service = serviceStep(asked);
+  const unchanged = { steps: service, to: { address, port }, isRefused: false };
+  if (sources.frontends === undefined || question.isPastHooks) return unchanged;
+  const call = { netnsCookie: asked.client.netnsCookie, address, port, protocol: numberOf(question.protocol) };
+  const answer = sources.dryRun.socketCall(call);
+  if (answer.result === 'none') return unchanged;
+  const isRefused = answer.result === 'no backend' && question.protocol === 'TCP';
+  const steps = [...service, socketStep(answer, asked)];
+  return { steps, to: answer.backend ?? { address, port }, isRefused };
+}
+
+function serviceStep({ address, port, question, sources }: ServiceQuestion): ExplainStep[] {
+  const row = sources.frontends?.get(`${formatAddressPort(address, port)}/${question.protocol}`);
+  if (row === undefined) return ownerStep({ address, port, question, sources });
+  const object = sources.services.get(row.service);
+  const name = `${row.service}${row.portName === '' ? '' : `:${row.portName}`}`;
+  const affinity = object?.affinityTimeoutSeconds;
+  const states = [...new Set(row.backends.map(({ state }) => state))].filter((state) => state !== 'active');
+  const text = [
+    `${row.type} of service ${name}`,
+    `${backendsText(row.backends.length, row.service, sources)}${states.length > 0 ? `, some ${states.join(' and ')}` : ''}`,
+    affinity === undefined ? 'no affinity' : `a client keeps its backend for ${affinity} s`,
+    ...(row.reason === undefined ? [] : [`${row.state}: ${row.reason}`]),
+  ];
+  const facts = { service: row.service, type: row.type, port: row.portName, backends: row.backends.length };
+  return [{ step: 'service', text: text.join('; '), facts: { ...facts, state: row.state } }];
+}
+
+function backendsText(count: number, service: string, { endpointSlices }: ExplainSources): string {
+  if (count > 0) return count === 1 ? '1 backend' : `${count} backends`;
+  const own = endpointSlices.list().filter((slice) => `${slice.namespace}/${slice.serviceName}` === service);
+  const unready = new Set(
+    own.flatMap(({ endpoints }) => endpoints.map(({ pod, addresses }) => pod?.name ?? addresses[0])),
+  );
+  if (unready.size === 0) return 'no backend, as no pod has the labels that it selects';
+  return `no backend, as none is ready (${[...unready].slice(0, 3).join(', ')}${unready.size > 3 ? ', …' : ''})`;
+}
+
+/** The address of a service, asked for a port that it does not have. */
+function ownerStep({ address, port, question, sources }: Omit<ServiceQuestion, 'client'>): ExplainStep[] {
+  const owner = sources.services.list().find(({ clusterIps }) => clusterIps.includes(address));
+  if (owner === undefined) return [];
+  const service = objectKey(owner);
+  const has = owner.ports.map((each) => `${each.port}/${each.protocol}`).join(', ');
+  const why = sources.frontends
+    ? `has no port ${port}/${question.protocol}, only ${has}`
+    : 'is served by another load balancer';
+  return [{ step: 'service', text: `${address} is service ${service}, which ${why}`, facts: { service } }];
+}
+
+function socketStep(answer: SocketAnswer, { question, sources }: ServiceQuestion): ExplainStep {
+  const call = question.protocol === 'TCP' ? 'connect()' : 'connect() or sendmsg()';
+  const { backend } = answer;
+  if (backend === undefined) {
+    const what = question.protocol === 'TCP' ? 'is refused' : 'goes on, for a datagram is answered on its way';
+    return { step: 'socket', text: `${call} finds no backend and ${what}`, facts: { result: answer.result } };
+  }
+  const name = sources.nameOf(backend.address);
+  return {
+    step: 'socket',
+    text: `${call} is given ${formatAddressPort(backend.address, backend.port)}${name && ` (${name})`}, ${choiceText(answer)}`,
+    facts: {
+      result: answer.result,
+      backend: backend.address,
+      backendPort: backend.port,
+      pod: name,
+      backends: answer.backendCount,
+      byAffinity: answer.isByAffinity,
+    },
+  };
+}
+
+function choiceText({ backendCount, isByAffinity, affinitySeconds }: SocketAnswer): string {
+  if (isByAffinity) return 'which this client had before (affinity)';
+  if (backendCount === 1) return 'the only backend';
+  const random = `one of ${backendCount} at random: the next call may get another`;
+  return affinitySeconds > 0 ? `one of ${backendCount} at random, to which this client then keeps` : random;
+}
