@@ -29,7 +29,6 @@ export interface BenchAgentOptions {
   readonly stateDirectory: string;
   readonly runDirectory: string;
   readonly server: string;
-  readonly nodeFlags: readonly string[];
 }
 
 const values = { kubeProxyReplacement: true, devices: 'eno1', ipv6: { enabled: true } };
@@ -41,7 +40,7 @@ export function benchAgent(options: BenchAgentOptions): BenchAgent {
   writeFileSync(kubeconfig, JSON.stringify(kubeconfigFor(options.server)));
   writeFileSync(config, JSON.stringify(values));
   const command = [
-    ...[process.execPath, ...recommendedNodeFlags, ...options.nodeFlags, join(installationRoot(), 'dist/agent.js')],
+    ...[process.execPath, ...recommendedNodeFlags, join(installationRoot(), 'dist/agent.js')],
     ...['--node-name', options.name, '--kubeconfig', kubeconfig, '--config', config, '--log-level', 'error'],
     ...['--state-dir', options.stateDirectory, '--run-dir', runDirectory],
     ...['--bpffs', options.bpffs, '--cgroup-root', options.cgroup],
