@@ -2,8 +2,12 @@
  * The benchmark: `npm run bench [-- ROW... [--quick | --long] [-o json] [--write]]`. Each row is a file in rows/: it makes
  * what it measures, measures it beside its peers, and says whether its goal is met. README.md tells how to read it.
  */
+import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { nearest } from '@sluice/config';
+import { installationRoot } from '@sluice/runtime';
+import { removeLeftovers } from '../tools/leftovers.ts';
+import { interrupted, listenForInterruption } from './interruption.ts';
 import { type Measured, machineOf, printLine, writeResults } from './results.ts';
 import { type Row, rowVerdict } from './row.ts';
 import { rows } from './rows.ts';
@@ -38,17 +42,31 @@ async function main(args: readonly string[]): Promise<number> {
   }
   if (values.write && values.quick) throw new UsageError('--write with --quick: such figures are not worth keeping');
   const chosen = positionals.length > 0 ? positionals.map(rowNamed) : rows.filter(({ onRequest }) => !onRequest);
+  listenForInterruption();
+  warnIfBusy();
+  for (const leftover of removeLeftovers(installationRoot()))
+    process.stderr.write(`removed from an earlier run: ${leftover}\n`);
   const isJson = values.output === 'json';
   const measured: Measured[] = [];
   for (const row of chosen) {
+    if (interrupted.aborted) break;
     const one = await measure(row, values);
     measured.push(one);
     if (!isJson) process.stdout.write(printLine(one));
+    // At once: the rows after it may be interrupted.
+    if (values.write && !interrupted.aborted) writeResults([one], rows);
   }
   if (isJson) say(`${JSON.stringify(measured, undefined, 2)}\n`);
-  if (values.write) writeResults(measured, rows);
-  const isMissed = measured.some(({ outcome }) => outcome === undefined || rowVerdict(outcome) === 'missed');
+  const isMissed =
+    interrupted.aborted || measured.some(({ outcome }) => outcome === undefined || rowVerdict(outcome) === 'missed');
   return isMissed ? statuses.missed : statuses.allMet;
+}
+
+function warnIfBusy(): void {
+  const [load = 0] = loadavg();
+  if (load > cpus().length / 2) {
+    process.stderr.write(`bench: the load average is ${load.toFixed(1)}: other work makes the intervals wide\n`);
+  }
 }
 
 /** A row that cannot be measured is told, and the others run all the same. */

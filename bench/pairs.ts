@@ -1,3 +1,5 @@
+import { interrupted } from './interruption.ts';
+
 /**
  * Contenders measured in turn: what drifts on a machine (heat, other work) then reaches all alike. Every other round goes
  * backwards (ABBA), so that nobody is always the second.
@@ -8,6 +10,7 @@ export async function inTurn<Result>(
 ): Promise<Result[][]> {
   const results: Result[][] = contenders.map(() => []);
   for (let round = 0; round < rounds; round += 1) {
+    interrupted.throwIfAborted();
     const order = [...contenders.keys()];
     for (const index of round % 2 === 0 ? order : order.reverse()) {
       const contender = contenders[index];

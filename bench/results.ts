@@ -8,10 +8,12 @@ import { type Figure, type Goal, type Outcome, type Row, rowVerdict, verdictOf }
 export interface Measured {
   readonly row: string;
   readonly machine: string;
+  /** ISO 8601; of the oldest the day alone. */
   readonly date: string;
   readonly quick: boolean;
   readonly long: boolean;
-  readonly seconds: number;
+  /** How long the row took. */
+  readonly seconds?: number;
   /** Absent: it could not be measured, see `error`. */
   readonly outcome?: Outcome;
   readonly error?: string;
@@ -28,7 +30,7 @@ export function machineOf(): string {
 }
 
 export function printLine({ row, outcome, error, seconds, quick }: Measured): string {
-  const time = `${seconds.toFixed(0)} s${quick ? ', quick: not to be believed' : ''}`;
+  const time = `${seconds?.toFixed(0)} s${quick ? ', quick: not to be believed' : ''}`;
   if (!outcome) return `${row}: FAILED: ${error} (${time})\n`;
   const figures = outcome.figures.map((figure) => `  ${figureText(figure)}\n`).join('');
   const notes = (outcome.notes ?? []).map((note) => `  note: ${note}\n`).join('');
@@ -117,8 +119,12 @@ ${sentence}.
 
 ${outcome ? table : `Could not be measured: ${error}`}
 
-${notes}- ${machine}; ${date.slice(0, 16).replace('T', ' ')} UTC; ${seconds.toFixed(0)} s. Again: \`${command}\`
+${notes}- ${machine}; ${dateText(date)}${seconds === undefined ? '' : `; ${seconds.toFixed(0)} s`}. Again: \`${command}\`
 `;
+}
+
+function dateText(date: string): string {
+  return date.includes('T') ? `${date.slice(0, 16).replace('T', ' ')} UTC` : date;
 }
 
 function tableLine(figure: Figure): string {

@@ -3,8 +3,10 @@ import { agentLoad } from './rows/agent-load.ts';
 import { agentStart } from './rows/agent-start.ts';
 import { cni } from './rows/cni.ts';
 import { cniKills } from './rows/cni-kills.ts';
+import { dependencies } from './rows/dependencies.ts';
 import { endpointChange } from './rows/endpoint-change.ts';
 import { fullSync } from './rows/full-sync.ts';
+import { identities } from './rows/identities.ts';
 import { kubeProxy } from './rows/kube-proxy.ts';
 import { overlay } from './rows/overlay.ts';
 import { serviceConnect } from './rows/service-connect.ts';
@@ -24,4 +26,6 @@ export const rows: readonly Row[] = [
   fullSync,
   agentLoad,
   agentStart,
+  identities,
+  dependencies,
 ];

@@ -8,6 +8,7 @@ import { type Standing, startInside } from './inside.ts';
 
 /** The agent of a node; it ends with the node. */
 export interface BenchAgent extends AsyncDisposable {
+  readonly kubeconfig: string;
   pid(): number;
   /** By itself, which is never right. */
   hasEnded(): boolean;
@@ -28,10 +29,9 @@ export interface BenchAgentOptions {
   readonly stateDirectory: string;
   readonly runDirectory: string;
   readonly server: string;
-  readonly nodeFlags: readonly string[];
 }
 
-const values = { kubeProxyReplacement: true, devices: 'eno1', ipv6: { enabled: false } };
+const values = { kubeProxyReplacement: true, devices: 'eno1', ipv6: { enabled: true } };
 const readyTimeoutMs = 60_000;
 
 export function benchAgent(options: BenchAgentOptions): BenchAgent {
@@ -40,7 +40,7 @@ export function benchAgent(options: BenchAgentOptions): BenchAgent {
   writeFileSync(kubeconfig, JSON.stringify(kubeconfigFor(options.server)));
   writeFileSync(config, JSON.stringify(values));
   const command = [
-    ...[process.execPath, ...recommendedNodeFlags, ...options.nodeFlags, join(installationRoot(), 'dist/agent.js')],
+    ...[process.execPath, ...recommendedNodeFlags, join(installationRoot(), 'dist/agent.js')],
     ...['--node-name', options.name, '--kubeconfig', kubeconfig, '--config', config, '--log-level', 'error'],
     ...['--state-dir', options.stateDirectory, '--run-dir', runDirectory],
     ...['--bpffs', options.bpffs, '--cgroup-root', options.cgroup],
@@ -62,6 +62,7 @@ export function benchAgent(options: BenchAgentOptions): BenchAgent {
   }
 
   return {
+    kubeconfig,
     pid: () => running?.child.pid ?? 0,
     hasEnded: () => running?.hasEnded() ?? false,
     async start() {

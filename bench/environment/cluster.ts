@@ -45,8 +45,6 @@ export interface ClusterOptions {
   readonly endpointsPerService?: number;
   /** Default: true. */
   readonly startAgents?: boolean;
-  /** Of the agents' Node, after the recommended ones. */
-  readonly nodeFlags?: readonly string[];
 }
 
 /** Where the measured service is, and who answers there: address and object are the last of all. */
@@ -75,7 +73,7 @@ export async function benchCluster(options: ClusterOptions = {}): Promise<BenchC
 }
 
 async function fillStack(stack: AsyncDisposableStack, options: ClusterOptions): Promise<BenchCluster> {
-  const { nodes: nodeCount = 1, services = 0, endpointsPerService = 2, startAgents = true, nodeFlags = [] } = options;
+  const { nodes: nodeCount = 1, services = 0, endpointsPerService = 2, startAgents = true } = options;
   const directory = stack.use(temporaryDirectory());
   const network = stack.use(benchNetwork());
   const lan = network.namespace();
@@ -85,7 +83,7 @@ async function fillStack(stack: AsyncDisposableStack, options: ClusterOptions): 
   await putMeasuredService(api);
   const nodes: BenchNode[] = [];
   for (let index = 0; index < nodeCount; index += 1) {
-    nodes.push(await makeNode(index, { stack, directory, network, lan, api, nodeFlags }));
+    nodes.push(await makeNode(index, { stack, directory, network, lan, api }));
   }
   if (startAgents) await Promise.all(nodes.map(({ agent }) => agent.start()));
   for (const { agent } of startAgents ? nodes : []) await agent.untilFrontends(frontendRows(services), agentsTimeoutMs);
@@ -110,32 +108,31 @@ interface Making {
   readonly network: BenchNetwork;
   readonly lan: string;
   readonly api: ApiServer;
-  readonly nodeFlags: readonly string[];
 }
 
-async function makeNode(index: number, { stack, directory, network, lan, api, nodeFlags }: Making): Promise<BenchNode> {
+async function makeNode(index: number, { stack, directory, network, lan, api }: Making): Promise<BenchNode> {
   const name = nodeName(index);
   const folder = join(directory.path, name);
   const [stateDirectory, runDirectory] = [join(folder, 'state'), join(folder, 'run')];
   mkdirSync(stateDirectory, { recursive: true });
   mkdirSync(runDirectory, { recursive: true });
   const netns = network.namespace(forwarding);
-  const address = `10.10.30.${101 + index}`;
+  const [address, address6] = [`10.10.30.${101 + index}`, `fd00:10:10:30::${101 + index}`];
   cable(
     { netns, device: 'eno1', address: `${address}/24`, mac: `02:00:0a:0a:1e:${(101 + index).toString(16)}` },
     { netns: lan, device: `port${index}` },
   );
   ip(lan, `link set port${index} master switch`);
-  ip(netns, `route add default via ${apiAddress}`);
+  ip(netns, `address add ${address6}/64 dev eno1 nodad`, `route add default via ${apiAddress}`);
   const bpffs = stack.use(temporaryBpffs()).path;
   const cgroup = stack.use(temporaryCgroup()).path;
   await api.put('nodes', name, {
     metadata: { name },
-    spec: { podCIDRs: [`10.244.${index}.0/24`] },
-    status: { addresses: [{ type: 'InternalIP', address }] },
+    spec: { podCIDRs: [`10.244.${index}.0/24`, `fd00:10:244:${index}::/64`] },
+    status: { addresses: [address, address6].map((one) => ({ type: 'InternalIP', address: one })) },
   });
   const paths = { folder, stateDirectory, runDirectory, bpffs, cgroup };
-  const agent = stack.use(benchAgent({ ...paths, name, netns, server: `http://${apiAddress}:${apiPort}`, nodeFlags }));
+  const agent = stack.use(benchAgent({ ...paths, name, netns, server: `http://${apiAddress}:${apiPort}` }));
   const cniConfig = join(folder, 'cni.json');
   const configuration = { cniVersion: '1.1.0', name: 'sluice', type: 'sluice-cni' };
   writeFileSync(cniConfig, JSON.stringify({ ...configuration, agentSocket: join(runDirectory, 'cni.sock') }));

@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_proces
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { installationRoot } from '@sluice/runtime';
+import { interrupted } from '../interruption.ts';
 
 /** Where a program runs. */
 export interface Place {
@@ -22,7 +23,12 @@ function wordsFor({ netns, cgroup }: Place, command: readonly string[]): string[
 /** Runs a program to its end; fails with what it said where it fails. Gives its output. */
 export function runInside(place: Place, command: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { maxBuffer: outputBytesMax, timeout: timeoutMs, killSignal: 'SIGKILL' } as const;
+    const options = {
+      maxBuffer: outputBytesMax,
+      timeout: timeoutMs,
+      killSignal: 'SIGKILL',
+      signal: interrupted,
+    } as const;
     execFile(labRun, wordsFor(place, command), options, (error, stdout, stderr) => {
       if (!error) resolve(stdout);
       else reject(new Error(`${command.slice(0, 6).join(' ')}: ${stderr.trim() || error.message}`, { cause: error }));

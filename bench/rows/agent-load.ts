@@ -4,6 +4,7 @@ import { untilReady } from '../../lab/test/agents.ts';
 import { cpuSecondsOf, memoryOf } from '../../lab/test/process-cost.ts';
 import type { TestLab } from '../../lab/test/test-lab.ts';
 import { homelab, sluice } from '../environment/homelab.ts';
+import { interrupted } from '../interruption.ts';
 import type { Row } from '../row.ts';
 
 const settleMs = 10_000;
@@ -17,10 +18,10 @@ export const agentLoad: Row = {
     const { lab, nodes } = home;
     const agents = await Promise.all(nodes.map((node) => untilReady(node)));
     progress('the lab is up, the agents are left alone');
-    await delay(quick ? 1_000 : settleMs);
+    await delay(quick ? 1_000 : settleMs, undefined, { signal: interrupted });
     const idleMs = quick ? 5_000 : 60_000;
     const before = agents.map(cpuSecondsOf);
-    await delay(idleMs);
+    await delay(idleMs, undefined, { signal: interrupted });
     const milliCores = agents.map((pid, index) => ((cpuSecondsOf(pid) - (before[index] ?? 0)) * 1e6) / idleMs);
     const memory = agents.map(memoryOf);
     for (const { name } of nodes) await lab.must('exec', name, '--', sluice, 'status');

@@ -5,6 +5,7 @@ import { untilReady } from '../../lab/test/agents.ts';
 import { settledRows } from '../../lab/test/configuration-maps.ts';
 import { cpuSecondsOf, startedAtMs } from '../../lab/test/process-cost.ts';
 import { homelab } from '../environment/homelab.ts';
+import { interrupted } from '../interruption.ts';
 import type { Row } from '../row.ts';
 import { median } from '../statistics.ts';
 
@@ -59,7 +60,7 @@ async function measureStarts(nodes: readonly NodeLayout[], count: number): Promi
     process.kill(killed, 'SIGKILL');
     const pid = await untilReady(node, killed);
     measured.push({ readyMs: Date.now() - startedAtMs(pid), cpuMs: 1000 * cpuSecondsOf(pid) });
-    await delay(1_000);
+    await delay(1_000, undefined, { signal: interrupted });
   }
   return measured;
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type BenchNode, benchCluster, sluiceCni } from '../environment/cluster.ts';
 import { callCni } from '../environment/cni.ts';
 import { type NodeInventory, nodeInventory } from '../environment/node-inventory.ts';
+import { interrupted } from '../interruption.ts';
 import type { Row } from '../row.ts';
 import { seededRandom } from '../statistics.ts';
 
@@ -24,6 +25,7 @@ export const cniKills: Row = {
     const random = seededRandom(1);
     const killed = { plugins: 0, agents: 0 };
     for (let cycle = 0; cycle < cycles; cycle += 1) {
+      interrupted.throwIfAborted();
       const netns = cluster.network.namespace();
       const call = { node, plugin: sluiceCni, config: node.cniConfig, prefix: `cycle${cycle}-`, netns: [netns] };
       const shot = () => ({ ...call, killAfterUs: 1 + Math.floor(random() * killedAfterUsMax) });

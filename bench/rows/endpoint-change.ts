@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { benchCluster, measuredService } from '../environment/cluster.ts';
 import { type Change, untilAnswered, watch } from '../environment/load.ts';
+import { interrupted } from '../interruption.ts';
 import type { Row } from '../row.ts';
 import { quantile, seededRandom } from '../statistics.ts';
 
@@ -33,6 +34,7 @@ export const endpointChange: Row = {
     const random = seededRandom(1);
     const tookMs: number[] = [];
     for (let round = 0; round < (quick ? 20 : 400); round += 1) {
+      interrupted.throwIfAborted();
       const token = round % 2 === 0 ? 'b' : 'a';
       const { writtenNs } = await cluster.expose(servers[token]);
       const change = await seen(changes, token);

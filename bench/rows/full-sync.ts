@@ -27,11 +27,7 @@ export const fullSync: Row = {
     const syncs: Sync[] = [];
     for (let round = 0; round < (quick ? 1 : 3); round += 1) {
       progress('making the cluster');
-      await using cluster = await benchCluster({
-        ...size,
-        startAgents: false,
-        nodeFlags: ['--max-old-space-size=400'],
-      });
+      await using cluster = await benchCluster({ ...size, startAgents: false });
       const [node] = cluster.nodes;
       if (!node) throw new Error('the cluster has no node');
       progress('the agent starts');

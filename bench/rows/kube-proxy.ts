@@ -46,7 +46,7 @@ async function compare(services: number, { quick, progress }: RowContext): Promi
     peers.push({ ...path, peer: `kube-proxy ${mode.name}` });
   }
   progress(`${services} services: measuring`);
-  const count = quick ? 1_000 : 4_000;
+  const count = quick ? 1_000 : 2_500;
   const [ourService = [], ourDirect = [], ...theirs] = await inTurn(quick ? 3 : rounds, [
     () => shortConnections(client, measuredService, count),
     () => shortConnections(client, direct, count),

@@ -30,7 +30,7 @@ export class OptionsError extends Error {
 export const recommendedNodeFlags = [
   '--max-semi-space-size=1',
   '--optimize-for-size',
-  '--max-old-space-size=96',
+  '--max-old-space-size=400',
   '--disable-wasm-trap-handler',
 ] as const;
 

@@ -1,18 +1,48 @@
-/**
- * What each dependency costs a process that loads it, bundled as the agent is and with the agent's flags:
- * `npm run bench:dependencies`. Each in a process of its own, the median of seven, less what the process takes without it:
- * one with nothing else, and one with TLS, as every process of ours has; streams, which most need, then count once.
- */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { recommendedEnvironment, recommendedNodeFlags } from '@sluice/agent';
 import { installationRoot } from '@sluice/runtime';
 import { build } from 'esbuild';
-import { frugalBuiltins } from '../tools/build/frugal-builtins.ts';
+import { frugalBuiltins } from '../../tools/build/frugal-builtins.ts';
+import type { Figure, Row } from '../row.ts';
+import { median } from '../statistics.ts';
+
+export const dependencies: Row = {
+  name: 'dependencies',
+  sentence:
+    'What each dependency costs a process that loads it, bundled as the agent is and with its flags: beside TLS, as every process of ours has it, and alone',
+  goal: 'only told; docs/dependencies.md says what for',
+  onRequest: true,
+  async run({ quick, progress }) {
+    const runs = quick ? 1 : 7;
+    // Below the root, so that koffi is found.
+    const folder = join(root, 'dist', `dependency-cost-${process.pid}`);
+    mkdirSync(folder, { recursive: true });
+    try {
+      const alone = await costOf('', folder, runs);
+      const withTls = await costOf(tls, folder, runs);
+      const figures = [...costFigures('Node alone', alone), ...costFigures('Node with TLS', withTls)];
+      for (const [name, code] of Object.entries(loads)) {
+        progress(name);
+        figures.push(
+          ...costFigures(`${name} beside TLS`, difference(await costOf(tls + code, folder, runs), withTls)),
+          ...costFigures(`${name} alone`, difference(await costOf(code, folder, runs), alone)),
+        );
+      }
+      return {
+        figures,
+        notes: [
+          `Each in a process of its own, the median of ${runs}, less what the process takes without it. Alone, a package also pays for the parts of Node that it is the first to load, mostly streams.`,
+        ],
+      };
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+};
 
 const root = installationRoot();
-const runs = 7;
 
 /** Code that loads it and makes what we make of it. */
 const loads: Readonly<Record<string, string>> = {
@@ -40,7 +70,7 @@ interface Cost {
   readonly anonymousMiB: number;
 }
 
-async function costOf(code: string, folder: string): Promise<Cost> {
+async function costOf(code: string, folder: string, runs: number): Promise<Cost> {
   const outfile = join(folder, 'loads.mjs');
   await build({
     stdin: { contents: code + report, resolveDir: root, loader: 'js' },
@@ -60,32 +90,19 @@ async function costOf(code: string, folder: string): Promise<Cost> {
     const [rssMiB = Number.NaN, anonymousMiB = Number.NaN] = answer.toString().trim().split(' ').map(Number);
     return { rssMiB, anonymousMiB };
   });
-  const median = (of: (cost: Cost) => number) => costs.map(of).toSorted((a, b) => a - b)[runs >> 1] ?? Number.NaN;
-  return { rssMiB: median(({ rssMiB }) => rssMiB), anonymousMiB: median(({ anonymousMiB }) => anonymousMiB) };
+  return {
+    rssMiB: median(costs.map(({ rssMiB }) => rssMiB)),
+    anonymousMiB: median(costs.map(({ anonymousMiB }) => anonymousMiB)),
+  };
 }
 
 function difference(cost: Cost, base: Cost): Cost {
   return { rssMiB: cost.rssMiB - base.rssMiB, anonymousMiB: cost.anonymousMiB - base.anonymousMiB };
 }
 
-function print(name: string, ...costs: readonly Cost[]): void {
-  const texts = costs.map(
-    ({ rssMiB, anonymousMiB }) => `${rssMiB.toFixed(1).padStart(5)} MiB resident, ${anonymousMiB.toFixed(1)} anonymous`,
-  );
-  process.stdout.write(`${name.padEnd(14)} ${texts.join('; beside TLS ')}\n`);
-}
-
-// Below the root, so that koffi is found.
-const folder = join(root, 'dist', `dependency-cost-${process.pid}`);
-mkdirSync(folder, { recursive: true });
-try {
-  const alone = await costOf('', folder);
-  const withTls = await costOf(tls, folder);
-  print('Node alone', alone);
-  print('Node with TLS', withTls);
-  for (const [name, code] of Object.entries(loads)) {
-    print(name, difference(await costOf(code, folder), alone), difference(await costOf(tls + code, folder), withTls));
-  }
-} finally {
-  rmSync(folder, { recursive: true });
+function costFigures(what: string, { rssMiB, anonymousMiB }: Cost): Figure[] {
+  return [
+    { what: `${what}, resident`, value: rssMiB, unit: 'MiB' },
+    { what: `${what}, anonymous`, value: anonymousMiB, unit: 'MiB' },
+  ];
 }
