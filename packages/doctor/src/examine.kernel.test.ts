@@ -72,7 +72,7 @@ test('a strict rp_filter, forwarding that is off and a small MTU are seen in the
     setting('ipv4/ip_forward', 0);
   });
   assert.deepEqual(examined.found(), [
-    'mtu error the MTU of eno1 is 1300, needed is at least 1350',
+    'mtu error the MTU of eno1 is 1300, needed is at least 1330',
     'rp-filter note rp_filter is strict on eno1 (net.ipv4.conf.all.rp_filter is 1)',
     'forwarding note the node does not forward (net.ipv4.ip_forward is 0)',
   ]);

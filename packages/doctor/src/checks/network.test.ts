@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseAddress } from '@sluice/net';
 import { eth0, network } from '../../test/facts.ts';
 import { countIpvs, type NetworkFacts, socketInodes } from '../facts/network-facts.ts';
 import { diagnose } from '../finding.ts';
@@ -28,9 +29,11 @@ test('a node without a device to the network is told', () => {
 test('an MTU that the tunnel does not fit into is an error, and so is one that the device does not have', () => {
   assert.match(
     found({ devices: [{ ...eth0, mtu: 1300 }] }).join(),
-    /mtu error the MTU of eth0 is 1300, needed is at least 1350/,
+    /mtu error the MTU of eth0 is 1300, needed is at least 1330/,
   );
-  assert.deepEqual(found({ devices: [{ ...eth0, mtu: 1350 }] }), []);
+  assert.deepEqual(found({ devices: [{ ...eth0, mtu: 1330 }] }), []);
+  const onlyIpv6 = { ...eth0, mtu: 1330, addresses: [parseAddress('fd00::1')] };
+  assert.match(found({ devices: [onlyIpv6] }).join(), /needed is at least 1350/);
   const settings = { ...network.settings, mtu: 9000 };
   assert.match(found({ settings }).join(), /mtu error the values say MTU 9000, but eth0 carries 1500/);
 });

@@ -1,3 +1,4 @@
+import { familyOf } from '@sluice/net';
 import type { NetworkFacts } from '../facts/network-facts.ts';
 import type { Check, Complaint } from '../finding.ts';
 
@@ -28,18 +29,23 @@ function deviceCheck({ devices, settings }: NetworkFacts): Complaint[] {
 
 /** What the smallest IPv6 link must carry (RFC 8200 section 5); pods never get less. */
 const podMtuMin = 1280;
-/** Outer Ethernet, IPv6, UDP and VXLAN; over IPv4 it is 50. */
-const overheadBytes = 70;
+/** Outer Ethernet, IP, UDP and VXLAN headers, by the family of the network between the nodes. */
+const overheadBytes = { 4: 50, 6: 70 } as const;
+
+function overheadOf({ addresses }: NetworkFacts['devices'][number]): number {
+  return overheadBytes[addresses.some((address) => familyOf(address) === 4) ? 4 : 6];
+}
 
 function mtuCheck({ devices, settings }: NetworkFacts): Complaint[] {
   const facing = devices.filter((device) => device.selected);
-  const small = facing.filter(({ mtu }) => mtu < podMtuMin + overheadBytes);
-  const tooSmall = small.map(({ name, mtu }): Complaint => {
-    const needed = podMtuMin + overheadBytes;
+  const small = facing.filter((device) => device.mtu < podMtuMin + overheadOf(device));
+  const tooSmall = small.map((device): Complaint => {
+    const { name, mtu } = device;
+    const needed = podMtuMin + overheadOf(device);
     return {
       severity: 'error',
       what: `the MTU of ${name} is ${mtu}, needed is at least ${needed}`,
-      meaning: `a pod's packets of ${podMtuMin} bytes, the least that IPv6 allows, do not fit through the tunnel (${overheadBytes} bytes more)`,
+      meaning: `a pod's packets of ${podMtuMin} bytes, the least that IPv6 allows, do not fit through the tunnel (${overheadOf(device)} bytes more)`,
       remedy: `ip link set ${name} mtu 1500, and the same in the network's configuration`,
     };
   });
