@@ -17,7 +17,13 @@ export function configReport({ values, given, options, warnings }: Agent): Confi
       warning: warnings.find((warning) => warning.startsWith(`${name}:`)),
     };
   });
-  return { file: options.config, options: [...fromFile, ...commandLine(options)], lacked: lackedOptions, warnings };
+  return {
+    values,
+    file: options.config,
+    options: [...fromFile, ...commandLine(options)],
+    lacked: lackedOptions,
+    warnings,
+  };
 }
 
 interface Formatting {

@@ -54,7 +54,8 @@ test('programs are counted for as long as it is asked, and no longer', options, 
 test('the configuration says of every option where it was set', options, async () => {
   await using node = agentNode();
   await node.start('MTU: 0\ntunnelPort: 8473\nencryption: { enabled: true }\n');
-  const { options: all, lacked, warnings } = (await node.get('/config')) as ConfigReport;
+  const { values, options: all, lacked, warnings } = (await node.get('/config')) as ConfigReport;
+  assert.deepEqual([values.ipv4.enabled, values.tunnelPort], [true, 8473]);
   const option = (name: string) => all.find((each) => each.name === name);
   assert.match(option('tunnelPort')?.source ?? '', /values\.yaml:2$/);
   assert.deepEqual([option('tunnelPort')?.value, option('tunnelPort')?.standard], ['8473', '8472']);

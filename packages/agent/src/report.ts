@@ -2,6 +2,7 @@
  * What the agent's local API answers: the contract between agent and command line. Times are milliseconds since the
  * epoch. Everything in it was looked at when it was asked for (kernel, tables), never copied from the configuration.
  */
+import type { SluiceValues } from '@sluice/config';
 
 export type State = 'ok' | 'off' | 'degraded';
 
@@ -175,6 +176,8 @@ export interface MapRow {
 
 /** `GET /config` */
 export interface ConfigReport {
+  /** The same as data; `options` has it as text. */
+  readonly values: SluiceValues;
   /** Of the values; undefined: all options have their defaults. */
   readonly file: string | undefined;
   readonly options: readonly {

@@ -183,7 +183,7 @@ const configOption = record<ConfigReport['options'][number]>({
 });
 
 /** `GET /config` */
-export const configAnswer = record<ConfigReport>({
+export const configAnswer = record<Omit<ConfigReport, 'values'>>({
   file: optional(text),
   options: list(configOption),
   lacked: anything as Shape<ConfigReport['lacked']>,

@@ -58,18 +58,20 @@ async function examine({ machine, config, proc, sys }: Options, client: AgentCli
   const { examineMachine, examineNode, nodeSettingsDefault } = await import('@sluice/doctor');
   const paths = { ...(proc && { proc }), ...(sys && { sys }) };
   if (machine) return examineMachine(paths);
-  const agent = await askAgent(client);
+  const answer = await askAgent(client);
+  const agent = answer instanceof CommandError ? undefined : answer;
   const values = agent?.values ?? (config === undefined ? undefined : readValues(config).values);
   const settings = { ...nodeSettingsDefault, ...(values && settingsOf(values)), ...(agent && placesOf(agent.status)) };
   const diagnosis = examineNode({ ...paths, settings, agent: agent?.status });
-  return agent ? diagnosis : { ...diagnosis, findings: [...diagnosis.findings, noAgent(client.socket)] };
+  if (!(answer instanceof CommandError)) return diagnosis;
+  return { ...diagnosis, findings: [...diagnosis.findings, noAgent(answer)] };
 }
 
-function noAgent(socket: string): Diagnosis['findings'][number] {
+function noAgent({ message }: CommandError): Diagnosis['findings'][number] {
   return {
     check: 'agent',
     severity: 'note',
-    what: `no agent answers at ${socket}`,
+    what: `no agent could be asked: ${message}`,
     meaning: 'only the machine and its network could be looked at, as before an installation',
     remedy: 'if one should run, see its log; in a lab: sluice lab exec NODE -- sluice doctor',
   };
@@ -80,14 +82,14 @@ interface Agent {
   readonly values: ConfiguredNode['values'];
 }
 
-/** Undefined: none runs. */
-async function askAgent(client: AgentClient): Promise<Agent | undefined> {
+/** An error says why there is none to ask. */
+async function askAgent(client: AgentClient): Promise<Agent | CommandError> {
   try {
     const status = await client.get('/status', statusAnswer);
     const { values } = await client.get('/config', configuredNodeAnswer);
     return { status, values };
   } catch (error) {
-    if (error instanceof CommandError) return undefined;
+    if (error instanceof CommandError) return error;
     throw error;
   }
 }
