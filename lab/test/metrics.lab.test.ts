@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { agentMetrics } from '@sluice/agent/metrics';
 import { temporaryDirectory } from '@sluice/testing';
 import { untilReady } from './agents.ts';
 import { type TestLab, testLab } from './test-lab.ts';
@@ -11,6 +12,14 @@ interface Status {
   readonly drops: readonly { readonly reason: string; readonly direction: string; readonly packets: number }[];
   readonly forwarded: readonly { readonly direction: string; readonly packets: number }[];
 }
+
+/** Counted only while somebody has the kernel count, or when something has gone wrong. */
+const absentWhenAllIsWell = [
+  'sluice_bpf_program_runs_total',
+  'sluice_bpf_program_run_seconds_total',
+  'sluice_untracked_packets_total',
+  'cilium_errors_warnings_total',
+];
 
 const values = 'devices: eno1\nprometheus: { enabled: true }\n';
 
@@ -54,6 +63,14 @@ test('under traffic the metrics count what the status counts; the operator has i
   assert.ok((after.get('cilium_kubernetes_events_total{scope="Service",action="create",status="success"}') ?? 0) >= 2);
   const listed = JSON.parse(await sluice(lab, 'metrics', 'list', '--match', 'cilium_drop_count_total', '-o', 'json'));
   assert.deepEqual(Object.keys(listed[0].labels), ['reason', 'direction']);
+
+  const names = new Set([...after.keys()].map((key) => key.replace(/(_bucket|_sum|_count)?({.*)?$/, '')));
+  const missing = agentMetrics.map(({ name }) => name).filter((name) => !names.has(name.replace(/_count$/, '')));
+  assert.deepEqual(
+    missing.filter((name) => !absentWhenAllIsWell.includes(name)),
+    [],
+    'what docs/metrics.md promises has a value once there is traffic',
+  );
 
   const operator = await scrape(lab, 9963);
   assert.equal(operator.get('sluice_operator_leading'), 1);
