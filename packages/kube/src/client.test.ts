@@ -277,3 +277,17 @@ test('TLS with a client certificate works, and a stranger is refused', async () 
   using named = createKubeClient({ servers: [api.url], ca, cert: clientCert, key: clientKey, serverName: 'other' });
   await rejectsWith(named.get(nodes, { name: 'n' }), 'unreachable', /other/);
 });
+
+test("each answer tells how far the server's clock is from ours", async () => {
+  await using api = await FakeApi.start();
+  using client = createKubeClient({ servers: [api.url] });
+  assert.equal(client.clockAheadMs, undefined);
+  api.fault = (_request, response) => {
+    response.setHeader('date', new Date(Date.now() - 60_000).toUTCString());
+    return false;
+  };
+  await client.list(services);
+  // The server's time comes in whole seconds.
+  const ahead = client.clockAheadMs ?? 0;
+  assert.ok(ahead >= 59_000 && ahead < 65_000, `${ahead} ms`);
+});
