@@ -17,6 +17,8 @@ export interface StatusReport {
     /** The server in use, and the others that may be used. */
     readonly server: string;
     readonly version: string | undefined;
+    /** How far this node's clock is ahead of the server's; undefined: it has not told its time. */
+    readonly clockAheadMs: number | undefined;
     readonly lastError: string | undefined;
     /** Kinds watched, and whether each has delivered its list. */
     readonly watches: readonly {

@@ -50,6 +50,7 @@ export const statusAnswer = record<StatusReport>({
     state,
     server: text,
     version: optional(text),
+    clockAheadMs: optional(number),
     lastError: optional(text),
     watches: list(
       record({ kind: text, synced: flag, objects: number, off: optional(text), lastError: optional(text) }),

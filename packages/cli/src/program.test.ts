@@ -17,6 +17,7 @@ const status: StatusReport = {
     state: 'ok',
     server: 'https://10.10.30.10:6443',
     version: 'v1.35.0',
+    clockAheadMs: 0,
     lastError: undefined,
     watches: [{ kind: 'v1/Service', synced: true, objects: 40, off: undefined, lastError: undefined }],
   },

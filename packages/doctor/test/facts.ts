@@ -72,7 +72,7 @@ export const network: NetworkFacts = {
 };
 
 export const agent: AgentFacts = {
-  kubernetes: { state: 'ok', server: 'https://10.10.30.10:6443', lastError: undefined },
+  kubernetes: { state: 'ok', server: 'https://10.10.30.10:6443', lastError: undefined, clockAheadMs: 400 },
   cni: { state: 'ok', why: undefined },
   modules: [
     { name: 'datapath', state: 'ok', why: undefined },

@@ -308,3 +308,17 @@ test('every call is told with what became of it, by the template of its path; on
   );
   for (const { seconds } of calls) assert.ok(seconds > 0 && seconds < 5, `${seconds} s`);
 });
+
+test("each answer tells how far the server's clock is from ours", async () => {
+  await using api = await FakeApi.start();
+  using client = createKubeClient({ servers: [api.url] });
+  assert.equal(client.clockAheadMs, undefined);
+  api.fault = (_request, response) => {
+    response.setHeader('date', new Date(Date.now() - 60_000).toUTCString());
+    return false;
+  };
+  await client.list(services);
+  // The server's time comes in whole seconds.
+  const ahead = client.clockAheadMs ?? 0;
+  assert.ok(ahead >= 59_000 && ahead < 65_000, `${ahead} ms`);
+});

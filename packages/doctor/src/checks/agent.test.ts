@@ -35,3 +35,10 @@ test('what an agent knows to be wrong is told with its reason', () => {
   const nodes = [{ name: 'k8s-cp2', state: 'unreachable', why: '10.10.30.102 (the node) does not answer' }];
   assert.match(found({ nodes }).join(), /agent-nodes warning node k8s-cp2 does not answer/);
 });
+
+test("a clock that is apart from the API server's is told, a second or two are not", () => {
+  const skewed = (clockAheadMs: number) => found({ kubernetes: { ...agent.kubernetes, clockAheadMs } }).join();
+  assert.match(skewed(61_000), /clock-skew warning the clock is 61 s ahead of that of the API server/);
+  assert.match(skewed(-7_000), /clock-skew warning the clock is 7 s behind/);
+  assert.equal(skewed(-4_000), '');
+});

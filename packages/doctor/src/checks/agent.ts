@@ -4,6 +4,7 @@ import type { Check, Complaint } from '../finding.ts';
 /** What a running agent knows of itself. */
 export const agentChecks: readonly Check<AgentFacts>[] = [
   { name: 'agent-kubernetes', look: kubernetesCheck },
+  { name: 'clock-skew', look: clockCheck },
   { name: 'agent-cni', look: cniCheck },
   { name: 'agent-modules', look: moduleCheck },
   { name: 'agent-controllers', look: controllerCheck },
@@ -19,6 +20,23 @@ function kubernetesCheck({ kubernetes }: AgentFacts): Complaint[] {
       meaning: 'traffic goes on as it was; no change of a service, pod or node arrives here',
       remedy:
         'does it run, and does this node reach its address? curl -k https://SERVER/healthz; "sluice status --verbose" lists the watches',
+    },
+  ];
+}
+
+/** The server tells whole seconds, and an answer takes its time. */
+const clockApartMaxMs = 5_000;
+
+function clockCheck({ kubernetes: { clockAheadMs = 0, server } }: AgentFacts): Complaint[] {
+  if (Math.abs(clockAheadMs) < clockApartMaxMs) return [];
+  const seconds = Math.round(Math.abs(clockAheadMs) / 1000);
+  return [
+    {
+      severity: 'warning',
+      what: `the clock is ${seconds} s ${clockAheadMs > 0 ? 'ahead of' : 'behind'} that of the API server ${server}`,
+      meaning:
+        'leases and certificates are judged by the wrong time, and events and logs of the nodes do not fit together',
+      remedy: 'timedatectl; chronyc tracking: which of the two is right?',
     },
   ];
 }
