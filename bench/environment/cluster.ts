@@ -126,9 +126,10 @@ async function makeNode(index: number, { stack, directory, network, lan, api }: 
   ip(netns, `address add ${address6}/64 dev eno1 nodad`, `route add default via ${apiAddress}`);
   const bpffs = stack.use(temporaryBpffs()).path;
   const cgroup = stack.use(temporaryCgroup()).path;
+  // Larger than a /24: addresses rest after their release, and rows make pods by the hundred.
   await api.put('nodes', name, {
     metadata: { name },
-    spec: { podCIDRs: [`10.244.${index}.0/24`, `fd00:10:244:${index}::/64`] },
+    spec: { podCIDRs: [`10.244.${16 * index}.0/20`, `fd00:10:244:${index}::/64`] },
     status: { addresses: [address, address6].map((one) => ({ type: 'InternalIP', address: one })) },
   });
   const paths = { folder, stateDirectory, runDirectory, bpffs, cgroup };
