@@ -28,6 +28,8 @@ export interface Step {
 
 const KERNEL_TESTS = ['packages/*/{src,test}/**/*.kernel.test.ts'];
 const LAB_TESTS = ['lab/test/**/*.lab.test.ts'];
+/** They need no kernel of ours, but each starts the real kubectl many times. */
+const KUBECTL_TESTS = ['lab/src/apiserver/kubectl*.test.ts'];
 
 export const checks: readonly Step[] = [
   command('types', 'node_modules/.bin/tsc', ['--noEmit']),
@@ -45,14 +47,15 @@ export const checks: readonly Step[] = [
       'bench/**/*.test.ts',
     ],
     {
-      without: [...KERNEL_TESTS, ...LAB_TESTS],
+      without: [...KERNEL_TESTS, ...LAB_TESTS, ...KUBECTL_TESTS],
       concurrency: availableParallelism(),
       seconds: 120,
     },
   ),
 ];
 
-export const kernelSteps: readonly Step[] = [
+export const slowSteps: readonly Step[] = [
+  tests('kubectl tests', KUBECTL_TESTS, { without: [], concurrency: availableParallelism(), seconds: 120 }),
   { name: 'machine', run: examine },
   tests('kernel tests', KERNEL_TESTS, { without: [], concurrency: 1, seconds: 240 }),
   tests('lab tests', LAB_TESTS, { without: [], concurrency: 2, seconds: 600 }),
