@@ -2,9 +2,6 @@ import type { Agent } from './agent.ts';
 import { backendRows } from './backend-list.ts';
 import { configReport } from './config-report.ts';
 import { listConnections } from './connection-list.ts';
-import { explainConnection } from './explain/explain-connection.ts';
-import { explainQuestion } from './explain/question.ts';
-import { explainSources } from './explain/sources.ts';
 import { identityRows, ipListRows } from './identity-rows.ts';
 import type { Answer, Stream } from './local-api.ts';
 import { dumpMap } from './map-dump.ts';
@@ -30,7 +27,8 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
     backends: () => paced(backendRows(agent)),
     maps: (url) => mapsAnswer(agent, url),
     connections: (url) => connectionsAnswer(agent, url),
-    explain: (url) => explainConnection(explainQuestion(url.searchParams), explainSources(agent)),
+    // Loaded when it is first asked, as the programs are: most agents never are.
+    explain: async (url) => (await import('./explain/answer.ts')).explainAnswer(agent, url),
     events: (url) => agent.monitor.recent(monitorQuery(url.searchParams)),
     programs: (url) => (agent.datapath ? measuredPrograms(agent.datapath, url.searchParams) : []),
     config: () => configReport(agent),

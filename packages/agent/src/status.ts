@@ -1,6 +1,6 @@
 import { release } from 'node:os';
 import { type Counter, DropReason, directionNames, dropReasonText, isDrop } from '@sluice/datapath';
-import { foreignRules } from '@sluice/doctor';
+import { foreignRules } from '@sluice/doctor/foreign';
 import { formatPrefix } from '@sluice/net';
 import type { Agent } from './agent.ts';
 import { cniReport } from './cni-report.ts';

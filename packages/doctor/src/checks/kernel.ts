@@ -67,7 +67,9 @@ const needed: Readonly<Record<string, readonly [severity: Severity, without: str
   'syscall programs': ['warning', '"sluice explain" cannot ask what the socket hooks would choose'],
 };
 
-export const neededFeatures: readonly string[] = Object.keys(needed);
+export function neededFeatures(): string[] {
+  return Object.keys(needed);
+}
 
 function featureCheck({ features = [] }: MachineFacts): Complaint[] {
   return features.flatMap(({ name, supported, since, why }): Complaint[] => {
