@@ -2,7 +2,7 @@
 // point it waits for the step under way to end and removes what that left.
 import { join } from 'node:path';
 import { removeLeftovers } from './leftovers.ts';
-import { checks, slowSteps, runSteps } from './steps.ts';
+import { checks, runSteps, slowSteps } from './steps.ts';
 
 const root = join(import.meta.dirname, '..');
 const totals = { passed: 0, failed: 0, skipped: 0 };
