@@ -11,7 +11,8 @@ import { collectModules } from './modules.ts';
 const MODULES = ['veth', 'vxlan', 'geneve', 'dummy', 'bridge', 'sch_ingress', 'inet_diag', 'tcp_diag', 'udp_diag'];
 export const GUEST_REPOSITORY = '/sluice';
 const BUSYBOX = '/bin/busybox';
-const PATH = '/bin:/usr/bin';
+/** Before busybox, whose `ip` knows less. */
+const PATH = '/usr/sbin:/bin:/usr/bin';
 
 export interface RootOptions {
   /** The repository. */
@@ -38,6 +39,7 @@ export function writeRoot(file: string, options: RootOptions): void {
     ),
     0o755,
   );
+  addProgram(archive, '/usr/sbin/ip', realpathSync(firstOf('/usr/sbin/ip', '/sbin/ip')));
   addProgram(archive, '/usr/bin/node', realpathSync(join(options.root, 'node_modules/.bin/node')));
   addRepository(archive, options.root);
   addFixtures(archive, options.root);
