@@ -1,8 +1,10 @@
-// Writes packages/datapath/src/generated from the compiled objects; `--check` only compares and fails on a difference.
+// Writes packages/datapath/src/generated from the compiled objects, and docs/commands from the help of the commands;
+// `--check` only compares and fails on a difference.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type BindingOptions, generateBindings, parseObject } from '../packages/bpf/src/index.ts';
 import { compileObjects } from './bpf-build.ts';
+import { COMMAND_PAGES, commandPages } from './command-pages.ts';
 
 const OUTPUT = 'packages/datapath/src/generated';
 
@@ -17,12 +19,31 @@ const options: BindingOptions = {
   },
 };
 
+interface Mode {
+  readonly write: boolean;
+}
+
 /** Files that differ from what the objects say, by their path in the repository; `write` makes them agree. */
-export async function generate(root: string, mode: { readonly write: boolean }): Promise<string[]> {
+export async function generate(root: string, mode: Mode): Promise<string[]> {
   const paths = await compileObjects({ root, log: (line) => process.stdout.write(`${line}\n`) });
   const objects = paths.map((path) => parseObject(readFileSync(path), basename(path)));
-  const files = generateBindings(objects, options);
-  const folder = join(root, OUTPUT);
+  return compareFolder({ root, folder: OUTPUT, files: generateBindings(objects, options) }, mode);
+}
+
+/** The same of what the commands say. */
+export function generateCommandPages(root: string, mode: Mode): string[] {
+  return compareFolder({ root, folder: COMMAND_PAGES, files: commandPages() }, mode);
+}
+
+interface GeneratedFolder {
+  readonly root: string;
+  readonly folder: string;
+  /** Text by name: nothing else is in the folder. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+function compareFolder({ root, folder: path, files }: GeneratedFolder, mode: Mode): string[] {
+  const folder = join(root, path);
   mkdirSync(folder, { recursive: true });
   const stale = readdirSync(folder).filter((name) => !files.has(name));
   const different = [...files].filter(([name, text]) => {
@@ -33,14 +54,16 @@ export async function generate(root: string, mode: { readonly write: boolean }):
     for (const name of stale) rmSync(join(folder, name));
     for (const [name, text] of different) writeFileSync(join(folder, name), text);
   }
-  return [...stale, ...different.map(([name]) => name)].sort().map((name) => join(OUTPUT, name));
+  return [...stale, ...different.map(([name]) => name)].sort().map((name) => join(path, name));
 }
 
 if (import.meta.main) {
   const check = process.argv.includes('--check');
   try {
-    const different = await generate(resolve(import.meta.dirname, '..'), { write: !check });
-    for (const path of different) process.stdout.write(`${check ? 'differs from bpf/' : 'wrote'}: ${path}\n`);
+    const root = resolve(import.meta.dirname, '..');
+    const mode = { write: !check };
+    const different = [...(await generate(root, mode)), ...generateCommandPages(root, mode)];
+    for (const path of different) process.stdout.write(`${check ? 'differs from its sources' : 'wrote'}: ${path}\n`);
     if (check && different.length > 0) {
       process.stdout.write('run "npm run generate" and commit what it writes\n');
       process.exitCode = 1;

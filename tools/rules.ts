@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['state', 'config'],
   ['kube', 'datapath', 'ipam', 'cni', 'identity'],
   ['loadbalancer', 'endpoint', 'nodes'],
+  ['doctor'],
   ['agent', 'operator'],
   ['cli', 'lab'],
 ];

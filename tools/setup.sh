@@ -83,6 +83,8 @@ check_tools() {
 	command -v npm >/dev/null || problem "npm is missing" "install it with Node.js, or: apt-get install npm"
 }
 
+# What would make all that follows vain. Whether the kernel and the machine have the rest is told by "sluice doctor", which
+# the lab and the tests run first.
 check_kernel() {
 	[ "$(uname -s)" = Linux ] || return 0
 	[ "$(id -u)" -eq 0 ] || problem "you are not root" "run it as root (sudo npm run lab): BPF programs and network namespaces need it"
@@ -90,10 +92,6 @@ check_kernel() {
 		problem "the kernel is $(uname -r), needed is >= 6.6 (TCX links)" \
 			"boot a newer one; Debian 12: apt-get install -t bookworm-backports linux-image-amd64"
 	fi
-	[ -r /sys/kernel/btf/vmlinux ] ||
-		problem "/sys/kernel/btf/vmlinux is missing" "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as those of Debian and Ubuntu are"
-	grep -q ' - cgroup2 ' /proc/self/mountinfo ||
-		problem "cgroup v2 is not mounted" "mount -t cgroup2 none /sys/fs/cgroup (or /sys/fs/cgroup/unified beside cgroup v1)"
 	if [ "$(id -u)" -eq 0 ] && ! unshare --net true 2>/dev/null; then
 		problem "root may not make network namespaces here" "leave the container, or give it all privileges (CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_BPF)"
 	fi

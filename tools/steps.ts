@@ -5,6 +5,7 @@ import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
+import { diagnosisLines, examineMachine, hasErrors } from '../packages/doctor/src/index.ts';
 import { complaints } from './rules.ts';
 
 export interface Totals {
@@ -27,6 +28,8 @@ export interface Step {
 
 const KERNEL_TESTS = ['packages/*/{src,test}/**/*.kernel.test.ts'];
 const LAB_TESTS = ['lab/test/**/*.lab.test.ts'];
+/** They need no kernel of ours, but each starts the real kubectl many times. */
+const KUBECTL_TESTS = ['lab/src/apiserver/kubectl*.test.ts'];
 
 export const checks: readonly Step[] = [
   command('types', 'node_modules/.bin/tsc', ['--noEmit']),
@@ -44,16 +47,18 @@ export const checks: readonly Step[] = [
       'bench/**/*.test.ts',
     ],
     {
-      without: [...KERNEL_TESTS, ...LAB_TESTS],
+      without: [...KERNEL_TESTS, ...LAB_TESTS, ...KUBECTL_TESTS],
       concurrency: availableParallelism(),
       seconds: 120,
     },
   ),
 ];
 
-export const kernelSteps: readonly Step[] = [
+export const slowSteps: readonly Step[] = [
+  tests('kubectl tests', KUBECTL_TESTS, { without: [], concurrency: availableParallelism(), seconds: 120 }),
+  { name: 'machine', run: examine },
   tests('kernel tests', KERNEL_TESTS, { without: [], concurrency: 1, seconds: 240 }),
-  tests('lab tests', LAB_TESTS, { without: [], concurrency: 1, seconds: 600 }),
+  tests('lab tests', LAB_TESTS, { without: [], concurrency: 2, seconds: 600 }),
 ];
 
 /** Runs the steps in order, all of them even when one fails; false if any failed. */
@@ -95,6 +100,13 @@ function formatOfC(run: Run): Promise<boolean> {
     '--Werror',
     ...files.filter((f) => !/\/(build|include)\//.test(f)),
   ]);
+}
+
+/** What the tests below need of this machine, as an operator is told it. */
+async function examine(): Promise<boolean> {
+  const machine = examineMachine();
+  report(diagnosisLines(machine));
+  return !hasErrors(machine);
 }
 
 function report(lines: readonly string[]): boolean {

@@ -2,14 +2,14 @@
 // point it waits for the step under way to end and removes what that left.
 import { join } from 'node:path';
 import { removeLeftovers } from './leftovers.ts';
-import { checks, kernelSteps, runSteps } from './steps.ts';
+import { checks, runSteps, slowSteps } from './steps.ts';
 
 const root = join(import.meta.dirname, '..');
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupted.abort(signal));
 
-const good = await runSteps([...checks, ...kernelSteps], { root, totals, signal: interrupted.signal });
+const good = await runSteps([...checks, ...slowSteps], { root, totals, signal: interrupted.signal });
 const removed = removeLeftovers(root);
 if (removed.length > 0) process.stdout.write(`removed what tests left: ${removed.join(', ')}\n`);
 if (interrupted.signal.aborted) process.stdout.write(`interrupted by ${String(interrupted.signal.reason)}\n`);

@@ -138,3 +138,14 @@ test('questions are not counted and leave no connection behind', async () => {
     (JSON.parse(text) as { destination: { address: string } }[]).map((row) => row.destination.address);
   assert.deepEqual(names(after), names(before));
 });
+
+test('doctor finds nothing on a good node, and on a bad one what was done to it', async () => {
+  const doctor = async () => {
+    const { stdout, status } = await lab.run('exec', 'k8s-cp2', '--', sluice, 'doctor', '-o', 'json');
+    const { findings } = JSON.parse(stdout) as { findings: { check: string; severity: string }[] };
+    return { status, errors: findings.filter(({ severity }) => severity === 'error').map(({ check }) => check) };
+  };
+  assert.deepEqual(await doctor(), { status: 0, errors: [] });
+  await lab.must('exec', 'k8s-cp2', '--', 'ip', 'link', 'set', 'eno1', 'mtu', '1290');
+  assert.deepEqual(await doctor(), { status: 1, errors: ['mtu'] });
+});

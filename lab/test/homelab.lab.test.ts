@@ -56,6 +56,22 @@ test('no kube-proxy runs, and no node has a rule of iptables or nftables', async
   }
 });
 
+test('everything that can be looked at answers as data, on a node that lacks nothing', async () => {
+  const lists = ['service', 'backend', 'endpoint', 'identity', 'node', 'ip', 'ct', 'nat', 'map', 'program', 'metrics'];
+  for (const command of [...lists.map((noun) => `${noun} list`), 'map dump frontends', 'config', 'table', 'version']) {
+    const answer: unknown = JSON.parse(await onNode('k8s-cp1', sluice, ...command.split(' '), '-o', 'json'));
+    assert.ok(Object.keys(answer as object).length > 0, command);
+  }
+  const { findings } = JSON.parse(await onNode('k8s-cp1', sluice, 'doctor', '-o', 'json')) as {
+    findings: { check: string; severity: string }[];
+  };
+  // The machine's clock and cgroup hierarchy are its own; an agent that could not be asked would be a finding.
+  assert.deepEqual(
+    findings.filter(({ check, severity }) => check === 'agent' || severity === 'error'),
+    [],
+  );
+});
+
 test('rules that somebody else makes are counted and named', async () => {
   await onNode('k8s-cp2', 'nft', 'add table ip somebody; add chain ip somebody c; add rule ip somebody c accept');
   const report = JSON.parse(await onNode('k8s-cp2', sluice, 'status', '-o', 'json')) as StatusReport;

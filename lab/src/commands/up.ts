@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { formatMachineReport, machineReport } from '@sluice/runtime';
+import { diagnosisLines, examineMachine, hasErrors } from '@sluice/doctor';
 import { askDaemon, type LabReport } from '../daemon/control.ts';
 import { LabError } from '../error.ts';
 import { readFaults } from '../faults.ts';
@@ -27,8 +27,10 @@ const daemonGraceMs = 5_000;
 /** Makes the lab, or what of it is missing. Leaves it running in the background. */
 export async function up(options: UpOptions, context: LabContext): Promise<ExistingReport> {
   const layout = labLayout(options.name);
-  const machine = machineReport();
-  if (!machine.suitable) throw new LabError(`this machine cannot run the lab:\n${formatMachineReport(machine)}`);
+  const machine = examineMachine();
+  if (hasErrors(machine))
+    throw new LabError(['this machine cannot run the lab:', ...diagnosisLines(machine)].join('\n  '));
+  for (const line of diagnosisLines(machine)) context.print(`  doctor: ${line}`);
   return withLock(layout, async () => {
     const began = performance.now();
     const progress = (text: string) =>

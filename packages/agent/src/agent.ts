@@ -64,6 +64,8 @@ export class Agent {
   readonly options: AgentOptions;
   readonly values: SluiceValues;
   readonly warnings: readonly string[];
+  /** Options that the file sets, with their lines. */
+  readonly given: ReadonlyMap<string, number>;
   readonly version = installedVersion();
   readonly startedAt: number;
   readonly kubernetes: Kubernetes;
@@ -99,13 +101,14 @@ export class Agent {
   #tooSmall = '';
 
   constructor(options: AgentOptions, { log, logged, clock = systemClock }: AgentSurroundings) {
-    const { values, warnings } = options.config
+    const { values, warnings, given } = options.config
       ? readValues(options.config)
-      : { values: defaultValues(), warnings: [] };
+      : { values: defaultValues(), warnings: [], given: new Map<string, number>() };
     for (const warning of warnings) log.info(warning);
     this.options = options;
     this.values = values;
     this.warnings = warnings;
+    this.given = given;
     this.startedAt = clock.now();
     this.cniSocket = cniSocketIn(options.runDir);
     this.controllers = new Controllers(clock);

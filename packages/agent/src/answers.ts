@@ -1,14 +1,15 @@
 import type { Agent } from './agent.ts';
+import { backendRows } from './backend-list.ts';
+import { configReport } from './config-report.ts';
 import { listConnections } from './connection-list.ts';
-import { explainConnection } from './explain/explain-connection.ts';
-import { explainQuestion } from './explain/question.ts';
-import { explainSources } from './explain/sources.ts';
 import { identityRows, ipListRows } from './identity-rows.ts';
 import type { Answer, Stream } from './local-api.ts';
+import { dumpMap } from './map-dump.ts';
 import { mapUsage } from './map-usage.ts';
 import { monitorQuery } from './monitor.ts';
-import { pageOf } from './page.ts';
-import { knownParameters } from './query.ts';
+import { paced } from './paced.ts';
+import { measuredPrograms } from './program-measure.ts';
+import { knownParameters, wholeParameter } from './query.ts';
 import { statusReport } from './status.ts';
 import { trafficFilter, trafficParameters } from './traffic.ts';
 
@@ -21,14 +22,16 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
       return statusReport(agent);
     },
     tables: (url) => tableAnswer(agent, url),
-    identities: (url) => pageOf(identityRows(agent), url),
-    ips: (url) => pageOf(ipListRows(agent), url),
-    maps: () => mapUsage(agent.datapath),
+    identities: () => paced(identityRows(agent)),
+    ips: () => paced(ipListRows(agent)),
+    backends: () => paced(backendRows(agent)),
+    maps: (url) => mapsAnswer(agent, url),
     connections: (url) => connectionsAnswer(agent, url),
-    explain: (url) => explainConnection(explainQuestion(url.searchParams), explainSources(agent)),
+    // Loaded when it is first asked, as the programs are: most agents never are.
+    explain: async (url) => (await import('./explain/answer.ts')).explainAnswer(agent, url),
     events: (url) => agent.monitor.recent(monitorQuery(url.searchParams)),
-    programs: () => agent.datapath?.programUsage() ?? [],
-    config: () => ({ values: agent.values, warnings: agent.warnings }),
+    programs: (url) => (agent.datapath ? measuredPrograms(agent.datapath, url.searchParams) : []),
+    config: () => configReport(agent),
     metrics: () => agent.metrics.gather(),
     version: () => ({ version: agent.version }),
   };
@@ -52,9 +55,20 @@ function connectionsAnswer(agent: Agent, url: URL): unknown {
   });
 }
 
+/** `/maps`, or the entries of one: `/maps/conntrack?limit=100&per-cpu=true`. */
+function mapsAnswer({ datapath, nodes }: Agent, url: URL): unknown {
+  const name = decodeURIComponent(url.pathname.split('/')[2] ?? '');
+  if (name === '') return mapUsage(datapath);
+  if (!datapath) throw new Error(nodes.problem ?? 'the datapath is not open yet');
+  const query = knownParameters(url.searchParams, ['limit', 'per-cpu']);
+  const limit = wholeParameter(query, 'limit') ?? Infinity;
+  return dumpMap({ datapath, name, limit, isPerCpu: query.get('per-cpu') === 'true' });
+}
+
 function tableAnswer(agent: Agent, url: URL): unknown {
   const name = decodeURIComponent(url.pathname.split('/')[2] ?? '');
   const tables = agent.tables();
   if (name === '') return tables.map((table) => ({ name: table.name, rows: table.size }));
-  return tables.find((table) => table.name === name)?.report();
+  const found = tables.find((table) => table.name === name);
+  return found && paced(found.lines());
 }

@@ -13,7 +13,7 @@ import { installationRoot } from '@sluice/runtime';
 import { temporaryNetworkNamespace } from '@sluice/testing';
 import { type AgentNode, agentNode, ownNode } from '../test/agent-process.ts';
 import { attachForeignXdp, foreignClassifier, foreignConnect, Verdict } from '../test/foreign-program.ts';
-import type { MonitorEvent, StatusReport, TableReport } from './report.ts';
+import type { MonitorEvent, StatusReport, TableLine } from './report.ts';
 
 const needed = ['dist/bin/sluice-cni', 'bpf/build/pod.o'].filter((path) => !existsSync(join(installationRoot(), path)));
 const options = { skip: needed.length > 0 && `not built: ${needed.join(', ')}; npm run build makes it` };
@@ -314,7 +314,7 @@ suite('faults of a node', { concurrency: 4 }, () => {
 /** A pod that the reconcilers have looked at, too. */
 async function addPod(node: AgentNode, netns: string): Promise<void> {
   assert.equal(node.cni('ADD', 'c1', netns).status, 0);
-  const status = async () => ((await node.get('/tables/endpoints')) as TableReport).cells[0]?.at(-1);
+  const status = async () => (await endpointLines(node))[0]?.cells.at(-1);
   await until(async () => (await status()) === 'done', 2_000);
 }
 
@@ -363,7 +363,11 @@ async function cni(node: AgentNode): Promise<StatusReport['cni']> {
 }
 
 async function endpointCount(node: AgentNode): Promise<number> {
-  return ((await node.get('/tables/endpoints')) as TableReport).rows.length;
+  return (await endpointLines(node)).length;
+}
+
+async function endpointLines(node: AgentNode): Promise<TableLine[]> {
+  return (await node.rows('/tables/endpoints')).slice(1) as TableLine[];
 }
 
 function linkNames(node: AgentNode): string[] {

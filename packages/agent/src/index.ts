@@ -4,14 +4,16 @@
  */
 
 export { recommendedEnvironment, recommendedNodeFlags } from './options.ts';
-export type { Page } from './page.ts';
 export type {
+  BackendReport,
   BothWays,
+  ConfigReport,
   ConnectionReport,
   ExplainReport,
   ExplainStep,
   IdentityRow,
   IpListRow,
+  MapRow,
   MapUsage,
   MonitorDrop,
   MonitorEvent,
@@ -20,5 +22,6 @@ export type {
   ProgramUsage,
   State,
   StatusReport,
-  TableReport,
+  TableHead,
+  TableLine,
 } from './report.ts';

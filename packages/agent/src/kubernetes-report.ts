@@ -13,6 +13,7 @@ export function kubernetesReport(kubernetes: Kubernetes, version: string | undef
     state: failing || watches.some((watch) => !watch.synced && !watch.absent) ? 'degraded' : 'ok',
     server: servers.find((server) => server.current)?.url ?? servers[0]?.url ?? '',
     version,
+    clockAheadMs: kubernetes.client.clockAheadMs,
     lastError: failing?.lastError,
     watches: watches.map(({ kind, synced, absent, objects, lastError }) => ({
       kind,

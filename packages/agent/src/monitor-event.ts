@@ -59,7 +59,8 @@ function programEvent(drop: PacketDrop, { nameOf, interfaceOf }: NamingOptions):
     protocol: drop.protocol === 0 ? '' : protocolName(drop.protocol),
     sourceIdentity: identityName(drop.sourceIdentity),
     destinationIdentity: identityName(drop.destinationIdentity),
-    interface: interfaceOf(drop.ifindex),
+    // A call was refused before there was a packet at any device.
+    interface: drop.ifindex === 0 ? '' : interfaceOf(drop.ifindex),
     packet: drop.tracePoint === TracePoint.Socket ? callText(drop) : packetText(drop),
     length: drop.packetLength,
   };

@@ -92,6 +92,7 @@ test('a dropped packet is shown with names, the reason, a hint and what tcpdump 
 test('a connect() that was refused at the socket had no packet, and says what was asked for', () => {
   const event = shown(drop({ tracePoint: TracePoint.Socket, packet: new Uint8Array(), packetLength: 0, ifindex: 0 }));
   assert.equal(event?.packet, 'TCP 10.244.0.5 > 10.96.0.9:80 connect() refused');
+  assert.equal(event.interface, '', 'nobody asks for device 0, which no kernel knows');
 });
 
 test('a packet that the kernel dropped is shown with names from its headers, the device and the function', () => {

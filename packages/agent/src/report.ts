@@ -2,6 +2,7 @@
  * What the agent's local API answers: the contract between agent and command line. Times are milliseconds since the
  * epoch. Everything in it was looked at when it was asked for (kernel, tables), never copied from the configuration.
  */
+import type { SluiceValues } from '@sluice/config';
 
 export type State = 'ok' | 'off' | 'degraded';
 
@@ -16,6 +17,8 @@ export interface StatusReport {
     /** The server in use, and the others that may be used. */
     readonly server: string;
     readonly version: string | undefined;
+    /** How far this node's clock is ahead of the server's; undefined: it has not told its time. */
+    readonly clockAheadMs: number | undefined;
     readonly lastError: string | undefined;
     /** Kinds watched, and whether each has delivered its list. */
     readonly watches: readonly {
@@ -151,7 +154,51 @@ export interface MapUsage {
   readonly bytes: number | undefined;
 }
 
-/** A row of `GET /identities`, which comes in pages. */
+/** A line of `GET /backends` (newline-delimited JSON). */
+export interface BackendReport {
+  /** In the kernel; undefined: it is not there. */
+  readonly id: number | undefined;
+  /** `10.244.1.7:8080/TCP` */
+  readonly backend: string;
+  readonly state: string;
+  /** Empty: not known. */
+  readonly node: string;
+  /** `namespace/name:port` of those that use it. */
+  readonly services: readonly string[];
+  /** How many frontends lead to it. */
+  readonly instances: number;
+  readonly problem: string | undefined;
+}
+
+/** A line of `GET /maps/NAME` (newline-delimited JSON): fields as `packages/datapath/src/generated` has them, addresses as text. */
+export interface MapRow {
+  readonly key: unknown;
+  readonly value: unknown;
+}
+
+/** `GET /config` */
+export interface ConfigReport {
+  /** The same as data; `options` has it as text. */
+  readonly values: SluiceValues;
+  /** Of the values; undefined: all options have their defaults. */
+  readonly file: string | undefined;
+  readonly options: readonly {
+    readonly name: string;
+    readonly value: string;
+    /** Undefined: the command line, which has none here. */
+    readonly standard: string | undefined;
+    /** `default`, the file with the line, or `command line`. */
+    readonly source: string;
+    readonly sentence: string;
+    /** Set where it was asked for and something else happens. */
+    readonly warning: string | undefined;
+  }[];
+  /** Options of the incumbent that we lack, and what happens instead. */
+  readonly lacked: Readonly<Record<string, string>>;
+  readonly warnings: readonly string[];
+}
+
+/** A line of `GET /identities` (newline-delimited JSON). */
 export interface IdentityRow {
   readonly identity: number;
   readonly labels: readonly string[];
@@ -161,7 +208,7 @@ export interface IdentityRow {
   readonly unusedSince: number | undefined;
 }
 
-/** A row of `GET /ips`, which comes in pages. */
+/** A line of `GET /ips` (newline-delimited JSON). */
 export interface IpListRow {
   readonly prefix: string;
   readonly identity: number;
@@ -189,16 +236,21 @@ export interface ProgramUsage {
   readonly averageNs: number | undefined;
 }
 
-/** `GET /tables/NAME`; `GET /tables` lists their names with the number of rows. */
-export interface TableReport {
+/** The first line of `GET /tables/NAME`; `GET /tables` lists their names with the number of rows. */
+export interface TableHead {
   readonly name: string;
   readonly revision: number;
   readonly initialized: boolean;
-  /** Headers in the order in which people read them, and a row of texts for each object. */
+  /** In the order in which people read them. */
   readonly columns: readonly string[];
-  readonly cells: readonly (readonly string[])[];
-  /** The same objects whole. */
-  readonly rows: readonly unknown[];
+}
+
+/** A further line: an object. */
+export interface TableLine {
+  /** As people read it, a text for each column. */
+  readonly cells: readonly string[];
+  /** The whole of it. */
+  readonly row: unknown;
 }
 
 /** One end of a connection. */
@@ -252,6 +304,7 @@ interface SeenTraffic {
   readonly protocol: string;
   readonly sourceIdentity: string;
   readonly destinationIdentity: string;
+  /** Empty where there was no packet yet: a call was refused. */
   readonly interface: string;
 }
 

@@ -1,9 +1,9 @@
 import { release } from 'node:os';
 import { type Counter, DropReason, directionNames, dropReasonText, isDrop } from '@sluice/datapath';
+import { foreignRules } from '@sluice/doctor/foreign';
 import { formatPrefix } from '@sluice/net';
 import type { Agent } from './agent.ts';
 import { cniReport } from './cni-report.ts';
-import { foreignRules } from './foreign/foreign-rules.ts';
 import { kubernetesReport } from './kubernetes-report.ts';
 import { sockHooks } from './links.ts';
 import { mapUsage } from './map-usage.ts';

@@ -1,11 +1,11 @@
 import type { Table } from '@sluice/state';
-import type { TableReport } from './report.ts';
+import type { TableHead, TableLine } from './report.ts';
 
 /** A table of any rows: reports only show them. */
 export interface ShownTable {
   readonly name: string;
   readonly size: number;
-  report(): TableReport;
+  lines(): Generator<TableHead | TableLine>;
 }
 
 export function shownTable<Row extends object>(table: Table<Row>): ShownTable {
@@ -14,28 +14,25 @@ export function shownTable<Row extends object>(table: Table<Row>): ShownTable {
     get size() {
       return table.size;
     },
-    report: () => tableReport(table),
+    lines: () => tableLines(table),
   };
 }
 
-export function tableReport<Row extends object>(table: Table<Row>): TableReport {
+/** A line after the other: 10,000 services with their backends are 60 MB of text, which nobody needs at once. */
+export function* tableLines<Row extends object>(table: Table<Row>): Generator<TableHead | TableLine> {
+  const { name, revision, initialized } = table;
   const columns = Object.keys(table.columns);
-  const first = table.columns[columns[0] ?? ''];
-  const rows = table
-    .list()
-    .map((row) => ({ key: `${first?.(row) ?? ''} ${table.key(row)}`, row }))
-    .sort((left, right) => compareNaturally(left.key, right.key))
-    .map(({ row }) => row);
-  return {
-    name: table.name,
-    revision: table.revision,
-    initialized: table.initialized,
-    columns,
-    cells: rows.map((row) => columns.map((column) => table.columns[column]?.(row) ?? '')),
-    rows,
-  };
+  yield { name, revision, initialized, columns };
+  for (const row of inOrder(table)) {
+    yield { cells: columns.map((column) => table.columns[column]?.(row) ?? ''), row };
+  }
 }
 
-function compareNaturally(left: string, right: string): number {
-  return left.localeCompare(right, 'en', { numeric: true });
+const collator = new Intl.Collator('en', { numeric: true });
+
+/** By the first column, as people count. */
+function inOrder<Row extends object>(table: Table<Row>): Row[] {
+  const first = table.columns[Object.keys(table.columns)[0] ?? ''];
+  const keyed = table.list().map((row) => ({ key: `${first?.(row) ?? ''} ${table.key(row)}`, row }));
+  return keyed.sort((left, right) => collator.compare(left.key, right.key)).map(({ row }) => row);
 }

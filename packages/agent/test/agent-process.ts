@@ -21,6 +21,8 @@ export interface AgentNode extends AsyncDisposable {
   /** Starts another one beside it; its exit status and what it said. */
   startAnother(): { status: number | null; stderr: string };
   get(path: string): Promise<unknown>;
+  /** The same of an answer with a value a line. */
+  rows(path: string): Promise<unknown[]>;
   /** Asks a TCP port of the node over HTTP; undefined: nobody answers. */
   ask(url: string, accept?: string): { contentType: string; body: string } | undefined;
   cni(command: string, containerId: string, netns: string): { status: number | null; body: Record<string, unknown> };
@@ -80,7 +82,11 @@ export function agentNode(): AgentNode {
     start,
     kill,
     startAnother: () => spawnSync('nsenter', command, { encoding: 'utf8' }),
-    get: (path) => get(join(runDir, 'sluice.sock'), path),
+    get: async (path) => JSON.parse(await textOf(join(runDir, 'sluice.sock'), path)),
+    rows: async (path) => {
+      const text = await textOf(join(runDir, 'sluice.sock'), path);
+      return text.split('\n').flatMap((line): unknown[] => (line === '' ? [] : [JSON.parse(line)]));
+    },
     ask(url, accept = '*/*') {
       const code = `const answer = await fetch(process.argv[1], { headers: { accept: process.argv[2] } });
         console.log(JSON.stringify({ contentType: answer.headers.get('content-type'), body: await answer.text() }));`;
@@ -143,14 +149,14 @@ contexts: [{ name: lab, context: { cluster: lab, user: lab } }]
 
 async function untilReady(socketPath: string, child: ChildProcess): Promise<void> {
   while (child.exitCode === null && child.signalCode === null) {
-    const health = await get(socketPath, '/healthz').catch(() => undefined);
-    if (JSON.stringify(health)?.includes('"ready":true')) return;
+    const health = await textOf(socketPath, '/healthz').catch(() => '');
+    if (health.includes('"ready":true')) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error(`the agent ended: ${child.exitCode ?? child.signalCode}`);
 }
 
-function get(socketPath: string, path: string): Promise<unknown> {
+function textOf(socketPath: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     // No connection is kept: while a test blocks, the agent may close it.
     const asked = request({ socketPath, path, agent: false }, (response) => {
@@ -159,7 +165,7 @@ function get(socketPath: string, path: string): Promise<unknown> {
       response.on('data', (chunk: string) => {
         text += chunk;
       });
-      response.on('end', () => resolve(JSON.parse(text)));
+      response.on('end', () => resolve(text));
     });
     asked.once('error', reject);
     asked.end();

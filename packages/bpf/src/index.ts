@@ -29,11 +29,12 @@ export type {
 export { relocateCore } from './core.ts';
 export { type ElfFile, type ElfRelocation, type ElfSection, type ElfSymbol, parseElf } from './elf.ts';
 export { createFakeMap, type FakeMapOptions, type MapOperation } from './fake-map.ts';
+export { features } from './feature-table.ts';
 export { type Feature, isVersionAtLeast, kernelVersion, probeFeatures, requireFeatures } from './features.ts';
 export { BpfFormatError } from './format-error.ts';
 export { readIterator } from './iterator.ts';
 export { readKernelBtf } from './kernel-btf.ts';
-export { LinkType, MapFlag, MapType, mapTypeName, programTypeName } from './kernel-constants.ts';
+export { isPerCpuType, LinkType, MapFlag, MapType, mapTypeName, programTypeName } from './kernel-constants.ts';
 export { layoutText } from './layout.ts';
 export { checkMapLayout, checkObjectLayout } from './layout-check.ts';
 export { LayoutMismatchError } from './layout-mismatch-error.ts';

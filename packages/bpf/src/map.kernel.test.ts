@@ -5,6 +5,7 @@ import { leakCheck, temporaryBpffs } from '@sluice/testing';
 import { mapCompliance } from '../test/map-compliance.ts';
 import { MapFlag, MapType } from './kernel-constants.ts';
 import { BpfMap } from './map.ts';
+import { mapCounts } from './map-counts.ts';
 import { countCpus, perCpu } from './per-cpu.ts';
 import { isPinned, unpin } from './pin.ts';
 import type { Codec, MapDescriptor } from './spec.ts';
@@ -118,4 +119,22 @@ test('CPU lists are counted as the kernel prints them', () => {
   assert.equal(countCpus('0\n'), 1);
   assert.equal(countCpus('0-3,8,10-11'), 7);
   assert.throws(() => countCpus('none'), TypeError);
+});
+
+test('what is done to a map is counted by rows, single ones and batches alike, and what the kernel refuses apart', () => {
+  using map = BpfMap.create(rows);
+  const counts = mapCounts();
+  const typed = openMap(map, rows, counts);
+  typed.update(1, 1);
+  typed.updateBatch([2, 3, 4].map((key) => [key, key]));
+  assert.throws(() => typed.update(1, 2, 'create'), /EEXIST/);
+  assert.throws(() => typed.update(9, 2, 'exist'), /ENOENT/);
+  assert.throws(() => typed.updateBatch(Array.from({ length: 40 }, (_, key) => [key, key])), /which is full/);
+  assert.equal(typed.lookup(1), 1);
+  assert.equal(typed.lookup(99), undefined);
+  typed.delete(1);
+  assert.equal(typed.deleteBatch([2, 3, 98]), 2);
+  assert.deepEqual(counts.lookup, { good: 2, failed: 0 });
+  assert.deepEqual(counts.delete, { good: 3, failed: 0 });
+  assert.deepEqual(counts.update, { good: 4 + rows.maxEntries, failed: 3 });
 });

@@ -1,20 +1,23 @@
 /** The agent's answers as its package states them (report.ts), to hold what comes over the socket against. */
 import type {
+  BackendReport,
   BothWays,
+  ConfigReport,
   ConnectionReport,
   ExplainReport,
   IdentityRow,
   IpListRow,
+  MapRow,
   MapUsage,
   MonitorDrop,
   MonitorEvent,
   MonitorTrace,
   NamedEnd,
-  Page,
   ProgramUsage,
   State,
   StatusReport,
-  TableReport,
+  TableHead,
+  TableLine,
 } from '@sluice/agent';
 import { anything, flag, list, number, oneOf, optional, record, type Shape, text } from './shape.ts';
 
@@ -47,6 +50,7 @@ export const statusAnswer = record<StatusReport>({
     state,
     server: text,
     version: optional(text),
+    clockAheadMs: optional(number),
     lastError: optional(text),
     watches: list(
       record({ kind: text, synced: flag, objects: number, off: optional(text), lastError: optional(text) }),
@@ -137,28 +141,83 @@ export const programsAnswer = list(
   }),
 );
 
-/** `GET /identities?offset=N` */
-export const identitiesAnswer = record<Page<IdentityRow>>({
-  rows: list(
-    record<IdentityRow>({ identity: number, labels: list(text), endpoints: number, unusedSince: optional(number) }),
-  ),
-  next: optional(number),
+/** A line of `GET /identities`. */
+export const identityLine = record<IdentityRow>({
+  identity: number,
+  labels: list(text),
+  endpoints: number,
+  unusedSince: optional(number),
 });
 
-/** `GET /ips?offset=N` */
-export const ipsAnswer = record<Page<IpListRow>>({
-  rows: list(
-    record<IpListRow>({
-      prefix: text,
-      identity: number,
-      labels: list(text),
-      node: text,
-      tunnelEndpoint: optional(text),
-      source: oneOf('endpoint', 'host', 'node', 'slice', 'pod CIDR', 'service CIDR'),
-      pod: optional(text),
-    }),
-  ),
-  next: optional(number),
+/** A line of `GET /ips`. */
+export const ipLine = record<IpListRow>({
+  prefix: text,
+  identity: number,
+  labels: list(text),
+  node: text,
+  tunnelEndpoint: optional(text),
+  source: oneOf('endpoint', 'host', 'node', 'slice', 'pod CIDR', 'service CIDR'),
+  pod: optional(text),
+});
+
+/** A line of `GET /backends`. */
+export const backendLine = record<BackendReport>({
+  id: optional(number),
+  backend: text,
+  state: text,
+  node: text,
+  services: list(text),
+  instances: number,
+  problem: optional(text),
+});
+
+/** A line of `GET /maps/NAME`. */
+export const mapLine = record<MapRow>({ key: anything, value: anything });
+
+const configOption = record<ConfigReport['options'][number]>({
+  name: text,
+  value: text,
+  standard: optional(text),
+  source: text,
+  sentence: text,
+  warning: optional(text),
+});
+
+/** `GET /config` */
+export const configAnswer = record<Omit<ConfigReport, 'values'>>({
+  file: optional(text),
+  options: list(configOption),
+  lacked: anything as Shape<ConfigReport['lacked']>,
+  warnings: list(text),
+});
+
+/** A metric of `GET /metrics`; its samples are looked into where they are shown. */
+export interface ListedMetric {
+  readonly name: string;
+  readonly type: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly samples: readonly ListedSample[];
+}
+
+/** Of a histogram there are buckets, sum and count, of others a value. */
+export interface ListedSample {
+  readonly labels: readonly string[];
+  /** As text where it is beyond 2^53, and null where it is no number. */
+  readonly value?: unknown;
+  readonly sum?: unknown;
+  readonly count?: unknown;
+}
+
+const sample = record<ListedSample>({ labels: list(text), value: anything, sum: anything, count: anything });
+
+/** `GET /metrics` */
+export const metricsAnswer = record<{
+  readonly values: readonly ListedMetric[];
+  readonly failures: readonly { readonly name: string; readonly error: string }[];
+}>({
+  values: list(record<ListedMetric>({ name: text, type: text, help: text, labels: list(text), samples: list(sample) })),
+  failures: list(record({ name: text, error: text })),
 });
 
 /** The part of a frontend's row that we look into. */
@@ -166,16 +225,21 @@ export interface FrontendRow {
   readonly backends: readonly { readonly key: string; readonly state: string }[];
 }
 
-const table = { name: text, revision: number, initialized: flag, columns: list(text), cells: list(list(text)) };
+const tableHead = record<TableHead>({ name: text, revision: number, initialized: flag, columns: list(text) });
+const frontendRow = record<FrontendRow>({ backends: list(record({ key: text, state: text })) });
 
-/** `GET /tables/NAME` */
-export const tableAnswer = record<TableReport>({ ...table, rows: list(anything) });
+const isHead = (value: unknown): boolean => typeof value === 'object' && value !== null && 'columns' in value;
 
-/** `GET /tables/frontends` */
-export const frontendsAnswer = record<TableReport>({
-  ...table,
-  rows: list(record<FrontendRow>({ backends: list(record({ key: text, state: text })) })),
-});
+function tableLines(row: Shape<unknown>): Shape<TableHead | TableLine> {
+  const line = record<TableLine>({ cells: list(text), row });
+  return { check: (value, at) => (isHead(value) ? tableHead : line).check(value, at) };
+}
+
+/** A line of `GET /tables/NAME`; the first one is the head. */
+export const tableLine = tableLines(anything);
+
+/** A line of `GET /tables/frontends` */
+export const frontendLine = tableLines(frontendRow);
 
 /** `GET /tables` */
 export const tablesAnswer = list(
@@ -286,4 +350,29 @@ export const explainAnswer = record<ExplainReport>({
   summary: text,
   hint: optional(text),
   steps: list(step),
+});
+
+/** Of `GET /config`, what the machine must fit to. */
+export interface ConfiguredNode {
+  readonly values: {
+    readonly tunnelPort: number;
+    readonly MTU: number;
+    readonly devices: readonly string[];
+    readonly ipv4: { readonly enabled: boolean };
+    readonly ipv6: { readonly enabled: boolean };
+    readonly prometheus: { readonly enabled: boolean; readonly port: number };
+  };
+}
+
+const family = record<{ readonly enabled: boolean }>({ enabled: flag });
+
+export const configuredNodeAnswer = record<ConfiguredNode>({
+  values: record({
+    tunnelPort: number,
+    MTU: number,
+    devices: list(text),
+    ipv4: family,
+    ipv6: family,
+    prometheus: record({ enabled: flag, port: number }),
+  }),
 });

@@ -11,11 +11,16 @@ const SILENCE_MS = 7_000;
 export interface AgentClient {
   readonly socket: string;
   /** JSON of an endpoint such as `/status`; throws CommandError that says what to do. */
-  get<Value>(path: string, shape: Shape<Value>): Promise<Value>;
+  get<Value>(path: string, shape: Shape<Value>, options?: GetOptions): Promise<Value>;
   /** One parsed value a line, to the end of the answer; throws when it is cut off. */
   rows<Value>(path: string, shape: Shape<Value>): Promise<Value[]>;
   /** One parsed value a line, until the reader has enough, or the signal ends it; throws when the agent ends or stands still. */
   stream<Value>(path: string, shape: Shape<Value>): AsyncIterable<Value>;
+}
+
+export interface GetOptions {
+  /** How long the answer may take; default 5 s. */
+  readonly timeoutMs?: number;
 }
 
 export interface AgentClientOptions {
@@ -30,8 +35,8 @@ export function agentClient(
 ): AgentClient {
   return {
     socket,
-    get: async (path, shape) => {
-      const response = await send({ socket, path, signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) });
+    get: async (path, shape, { timeoutMs = TIMEOUT_MS } = {}) => {
+      const response = await send({ socket, path, signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) });
       return parse(await text(socket, response), path, shape);
     },
     rows: async (path, shape) => {
@@ -60,6 +65,7 @@ async function* lines<Value>(question: Question, shape: Shape<Value>): AsyncIter
     rest = parts.pop() ?? '';
     for (const part of parts) if (part !== '') yield parse(part, path, shape);
   }
+  if (rest !== '') yield parse(rest, path, shape);
 }
 
 async function* endless<Value>(question: Question, shape: Shape<Value>): AsyncIterable<Value> {

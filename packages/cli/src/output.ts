@@ -39,9 +39,15 @@ export function alignPairs(pairs: readonly (readonly [label: string, value: stri
     .join('\n');
 }
 
-/** `1 packet`, `3 packets`. */
+/** `1 packet`, `3 packets`, `2 entries`. */
 export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+  if (count === 1) return `1 ${noun}`;
+  return `${count} ${noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
+}
+
+/** `12.0 KiB`, `3.4 MiB`. */
+export function formatBytes(bytes: number): string {
+  return bytes < 1_048_576 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1_048_576).toFixed(1)} MiB`;
 }
 
 /** `3m12s` of seconds, the two largest units. */

@@ -17,6 +17,7 @@ const status: StatusReport = {
     state: 'ok',
     server: 'https://10.10.30.10:6443',
     version: 'v1.35.0',
+    clockAheadMs: 0,
     lastError: undefined,
     watches: [{ kind: 'v1/Service', synced: true, objects: 40, off: undefined, lastError: undefined }],
   },
@@ -172,8 +173,15 @@ test('programs of others are told with their place, and that nobody could look',
   assert.match((await sluice(['status', '--socket', blind.socket])).out, /^Other BPF programs: +unknown: EPERM$/m);
 });
 
+const jsonLines = (...rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+
+/** As an agent tells it: the head, and a line a row. */
+function tableText({ cells, rows, ...head }: Pick<typeof frontends, 'cells'> & { readonly rows: readonly object[] }) {
+  return jsonLines(head, ...rows.map((row, index) => ({ cells: cells[index] ?? [], row })));
+}
+
 test('a table is aligned for people and whole for programs', async () => {
-  using server = await agent({ '/tables/frontends': frontends });
+  using server = await agent({ '/tables/frontends': tableText(frontends) });
   const socket = ['--socket', server.socket];
   const { out } = await sluice(['service', 'list', ...socket]);
   assert.equal(out, 'ID   FRONTEND\n1    10.96.0.1:443/TCP\n12   10.96.0.10:53/UDP\n');
@@ -195,7 +203,7 @@ const manyBackends = {
 };
 
 test('service list shows two backends and how many more there are, with -o wide all of them', async () => {
-  using server = await agent({ '/tables/frontends': manyBackends });
+  using server = await agent({ '/tables/frontends': tableText(manyBackends) });
   const list = ['service', 'list', '--socket', server.socket];
   assert.match((await sluice(list)).out, /TCP {3}a \(active\), b \(active\) \+2 more {3}done\n$/);
   assert.match(
@@ -210,7 +218,7 @@ test('prefixes in data are text', async () => {
     { address: 'fd00:10:244::', length: 64 },
   ];
   const nodes = { ...frontends, rows: [{ name: 'k8s-cp1', podCidrs, status: { state: 'done' } }] };
-  using server = await agent({ '/tables/nodes': nodes });
+  using server = await agent({ '/tables/nodes': tableText(nodes) });
   const { out } = await sluice(['node', 'list', '-o', 'json', '--socket', server.socket]);
   assert.deepEqual(JSON.parse(out), [
     { name: 'k8s-cp1', podCidrs: ['10.244.0.0/24', 'fd00:10:244::/64'], status: { state: 'done' } },
@@ -219,7 +227,7 @@ test('prefixes in data are text', async () => {
 
 test('a table that is none is refused with the names of those there are', async () => {
   const tables = ['nodes', 'frontends'].map((name) => ({ name, rows: 1 }));
-  using server = await agent({ '/tables': tables, '/tables/frontends': frontends });
+  using server = await agent({ '/tables': tables, '/tables/frontends': tableText(frontends) });
   const { err, exitCode } = await sluice(['table', 'nope', '--socket', server.socket]);
   assert.deepEqual([err, exitCode], ['sluice: no table nope; there are nodes, frontends\n', 2]);
   assert.match((await sluice(['table', 'frontends', '--socket', server.socket])).out, /10\.96\.0\.10:53\/UDP/);
@@ -275,8 +283,9 @@ test('an answer of another shape is one line that names the place, and no stack'
     [['program', 'list'], '/programs', [{ name: 'pod' }], '[0].type is missing'],
     [['table'], '/tables', [{ name: 'nodes', rows: '1' }], '[0].rows is no number'],
     [['node', 'list'], '/tables/nodes', [], 'it is no object'],
-    [['node', 'list'], '/tables/nodes', { ...frontends, cells: ['a'] }, 'cells[0] is no list'],
-    [['service', 'list'], '/tables/frontends', { ...frontends, rows: [{}] }, 'rows[0].backends is no list'],
+    [['node', 'list'], '/tables/nodes', { columns: [] }, 'name is missing'],
+    [['node', 'list'], '/tables/nodes', { cells: 'a' }, 'cells is no list'],
+    [['service', 'list'], '/tables/frontends', { cells: [], row: {} }, 'row.backends is no list'],
     [['monitor', '--count', '1'], '/monitor?type=drop', '{"type":"drop","at":"now"}\n', 'at is no number'],
   ] as const) {
     using server = await agent({ [path]: answer === null ? 'null' : answer });
@@ -289,7 +298,7 @@ test('an answer of another shape is one line that names the place, and no stack'
 });
 
 test('an unknown output format or command is refused with status 2, and help', async () => {
-  using server = await agent({ '/tables/nodes': frontends });
+  using server = await agent({ '/tables/nodes': tableText(frontends) });
   const format = await sluice(['node', 'list', '-o', 'xml', '--socket', server.socket]);
   assert.deepEqual([format.exitCode, /--output xml: one of table, wide, json, yaml/.test(format.err)], [2, true]);
   const unknown = await sluice(['statsu']);
@@ -379,13 +388,11 @@ test('an API server that does not answer is one line and status 1', async () => 
   assert.match(err, /^sluice: connect to 127\.0\.0\.1:1: .*ECONNREFUSED.*\n$/);
 });
 
-test('identities come in pages and are shown by their numbers', async () => {
+test('identities are shown by their numbers', async () => {
   const row = (identity: number, ...labels: string[]) => ({ identity, labels, endpoints: 0 });
   const unused = { ...row(300, 'k8s:app=old'), unusedSince: Date.now() - 60_000 };
-  using server = await agent({
-    '/identities?offset=0': { rows: [row(1, 'reserved:host'), row(4711, 'k8s:app=cart', 'k8s:b=1')], next: 2 },
-    '/identities?offset=2': { rows: [unused] },
-  });
+  const rows = [row(1, 'reserved:host'), row(4711, 'k8s:app=cart', 'k8s:b=1'), unused];
+  using server = await agent({ '/identities': jsonLines(...rows) });
   const { out } = await sluice(['identity', 'list', '--socket', server.socket]);
   assert.equal(
     out,
@@ -413,7 +420,7 @@ test('addresses are shown with what they are known by, and say when that is not 
     { prefix: '10.244.1.5/32', identity: 4800, labels: [], node: 'k8s-cp2', source: 'slice', pod: 'shop/new' },
     { prefix: '10.10.30.102/32', identity: 6, labels: ['reserved:remote-node'], node: 'k8s-cp2', source: 'node' },
   ];
-  using server = await agent({ '/ips?offset=0': { rows: [remote, ...others] } });
+  using server = await agent({ '/ips': jsonLines(remote, ...others) });
   const { out } = await sluice(['ip', 'list', '--socket', server.socket]);
   assert.deepEqual(
     out.split('\n').map((line) => line.replace(/ {3,}/g, ' | ')),

@@ -1,11 +1,17 @@
 import { KubeError } from '@sluice/kube';
 import { Command, CommanderError } from 'commander';
 import { CommandError } from './command-error.ts';
+import { backendCommand } from './commands/backends.ts';
+import { configCommand } from './commands/config.ts';
 import { connectionCommands } from './commands/connections.ts';
 import { connectivityCommand } from './commands/connectivity.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { explainCommand } from './commands/explain.ts';
 import { identityCommands } from './commands/identities.ts';
+import { mapCommand } from './commands/maps.ts';
+import { metricsCommand } from './commands/metrics.ts';
 import { monitorCommand } from './commands/monitor.ts';
+import { programCommand } from './commands/programs.ts';
 import { statusCommand } from './commands/status.ts';
 import { tableCommands } from './commands/tables.ts';
 import { versionCommand } from './commands/version.ts';
@@ -15,7 +21,9 @@ import { VERSION } from './version.ts';
 const BEGIN = `
 Begin with:
   sluice status                     what this node does, and what does not work
+  sluice doctor                     what on this node would hurt, with or without a running agent
   sluice service list               where services are served, and by which pods
+  sluice config                     every option, its value, and where it was set
   sluice ct list --pod shop/web     who talks to whom, and how much
   sluice monitor --type drop        what is dropped, with reason and hint
   sluice explain connect POD HOST:PORT   what would become of a connection, and why
@@ -39,10 +47,16 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     statusCommand(context),
     connectivityCommand(context),
     ...tableCommands(context),
+    backendCommand(context),
+    mapCommand(context),
+    programCommand(context),
     ...connectionCommands(context),
     ...identityCommands(context),
     monitorCommand(context),
     explainCommand(context),
+    metricsCommand(context),
+    configCommand(context),
+    doctorCommand(context),
     versionCommand(context),
   ]) {
     program.addCommand(acceptGlobals(command));
@@ -51,15 +65,12 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
   return program;
 }
 
-/** `sluice status -o json` as well as `sluice -o json status`: people type both. */
+/** `sluice status -o json` as well as `sluice -o json status`, and `sluice map -o json list`: people type all of them. */
 function acceptGlobals(command: Command): Command {
   for (const child of command.commands) acceptGlobals(child);
-  if (command.commands.length === 0) {
-    command
-      .option('-o, --output <format>', 'table, wide, json or yaml')
-      .option('--socket <path>', 'unix socket of the agent');
-  }
-  return command;
+  return command
+    .option('-o, --output <format>', 'table, wide, json or yaml')
+    .option('--socket <path>', 'unix socket of the agent');
 }
 
 /**

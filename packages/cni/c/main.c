@@ -11,6 +11,7 @@
 #include "pod.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,10 +172,32 @@ static bool inspect(struct conversation *conversation, struct message *message, 
 	return inspected && message_end(conversation);
 }
 
+/*
+ * The runtime has its answer; what is left to do is done by a child, which holds none of the runtime's pipes: it would
+ * wait for their end. Without a child it waits for us.
+ */
+static void answer_now(void)
+{
+	int null;
+
+	if (fork() > 0)
+		_exit(0);
+	setsid();
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+}
+
+/*
+ * The agent has withdrawn the pod: nobody finds it, and it can send nothing. The kernel takes some 40 ms to let go of
+ * the pair, three grace periods of RCU, for which no pod's end should wait. Should the child be killed, the agent
+ * removes the pair.
+ */
 static bool remove_device(struct conversation *conversation, struct message *message, struct failure *failure)
 {
 	struct attachment attachment = {.host_name = message_value(message, "host_name")};
 
+	answer_now();
 	/* What is gone already is removed as well; the agent looks itself. */
 	if (attachment.host_name)
 		pod_remove(&attachment);

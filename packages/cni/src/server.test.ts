@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { parseMac } from '@sluice/net';
 import { fakeClock, silentLogger } from '@sluice/runtime';
 import { temporaryDirectory } from '@sluice/testing';
-import { type AddRequest, type CniHandler, startCniServer } from './index.ts';
+import { type AddRequest, type CniAnswer, type CniHandler, startCniServer } from './index.ts';
 import { encodeMessage } from './message.ts';
 
 const configuration = JSON.stringify({ cniVersion: '1.1.0', name: 'sluice', type: 'sluice-cni' });
@@ -61,10 +61,19 @@ test('an exception of the handler is an answer, and the next request is served',
       if (calls === 1) throw new Error('the disk is on fire');
     },
   });
-  const server = await startCniServer({ path, handler: failing, log: silentLogger });
+  const answers: CniAnswer[] = [];
+  const onAnswer = (answer: CniAnswer) => void answers.push(answer);
+  const server = await startCniServer({ path, handler: failing, log: silentLogger, onAnswer });
   assert.match(await ask(path, status), /"code":5,"msg":"the disk is on fire"/);
   assert.match(await ask(path, status), /kind 6\nresult/);
   await server.close();
+  assert.deepEqual(
+    answers.map(({ command, code }) => [command, code]),
+    [
+      ['STATUS', 5],
+      ['STATUS', undefined],
+    ],
+  );
 });
 
 test('a program that goes away in the middle of ADD has its addition given up', { skip }, async () => {

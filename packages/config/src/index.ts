@@ -8,4 +8,4 @@ export { ConfigError, type ConfigProblem } from './error.ts';
 export { lackedOptions } from './lacked.ts';
 export { nearest } from './nearest.ts';
 export { type Option, type OptionType, options } from './options.ts';
-export { defaultValues, parseValues, type ReadValues, readValues, type SluiceValues } from './values.ts';
+export { defaultValues, optionValue, parseValues, type ReadValues, readValues, type SluiceValues } from './values.ts';

@@ -27,6 +27,8 @@ export interface ReadValues {
   readonly values: SluiceValues;
   /** What was accepted but does something else than asked, each with its path. */
   readonly warnings: readonly string[];
+  /** Options that the text sets, with their lines. */
+  readonly given: ReadonlyMap<string, number>;
 }
 
 // Far beyond any chart's values; a limit so that a wrong file is told from values.
@@ -52,7 +54,8 @@ export function parseValues(text: string, source = 'values'): ReadValues {
   reading.readMap(document.contents, '');
   if (reading.problems.length === 0) checkTogether(reading.given, (path) => reading.value(path), reading.problem);
   if (reading.problems.length > 0) throw new ConfigError(source, reading.problems);
-  return { values: nest((path) => reading.value(path)), warnings: reading.warnings };
+  const given = new Map([...reading.given].map(([path, { line }]) => [path as string, line]));
+  return { values: nest((path) => reading.value(path)), warnings: reading.warnings, given };
 }
 
 /** What an empty file gives. */
@@ -202,6 +205,11 @@ function nest(value: (path: OptionPath) => unknown): SluiceValues {
   }
   // Filled from the very table that the type is derived from.
   return root as SluiceValues;
+}
+
+/** Of an option by its path, such as `ipam.mode`; undefined where there is none. */
+export function optionValue(values: SluiceValues, path: string): unknown {
+  return path.split('.').reduce<unknown>((value, name) => (value as Record<string, unknown>)[name], values);
 }
 
 function childOf(parent: Record<string, unknown>, name: string): Record<string, unknown> {

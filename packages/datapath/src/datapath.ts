@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
-import type { MapCounts } from '@sluice/bpf';
+import type { MapCounts, TypedMap } from '@sluice/bpf';
 import type { Logger } from '@sluice/runtime';
+import { openAnyMap } from './any-map.ts';
 import { type DryRun, openDryRun } from './dry-run.ts';
 import { type DatapathEvent, type Events, openEvents } from './events.ts';
 import type { Configuration } from './generated/configuration.ts';
@@ -72,6 +73,8 @@ export interface Datapath extends Disposable {
   mapUsage(): MapUsage[];
   programUsage(): ProgramUsage[];
   programRuns(): ProgramRuns[];
+  /** For who only shows it; undefined: there is none of that name. */
+  anyMap(name: string): TypedMap<unknown, unknown> | undefined;
   /** What this process has done to each map, by the map's name. */
   mapCounts(): ReadonlyMap<string, MapCounts>;
   /** Programs of others at these devices, which are in the calling thread's namespace, and at the node's cgroup. */
@@ -209,6 +212,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
     programUsage: () => readProgramUsage(allPrograms(), links()),
     programRuns: () => readProgramRuns(allPrograms()),
     mapCounts: () => counts,
+    anyMap: (name) => openAnyMap(name, pinned),
     otherPrograms(devices) {
       const own = new Set(programs.list().map((program) => program.info().id));
       return findOtherPrograms({ devices, cgroupPath: options.cgroupPath, isOurs: (id) => own.has(id) });

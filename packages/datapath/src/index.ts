@@ -3,6 +3,8 @@
  * drops as readable events. It decides nothing: what stands in the maps is written by others. Layouts come from the
  * objects (`generated/`). Begin with `datapath.ts`; tests of others use `createFakeDatapathMaps`.
  */
+
+export type { TypedMap } from '@sluice/bpf';
 export { enableStatistics, type MapCounts, NotSupportedError } from '@sluice/bpf';
 export { aliasTarget, type CollectionCounts, type CollectionOptions, collectConnections } from './connections.ts';
 export { type Datapath, type DatapathOptions, openDatapath, type PodLink } from './datapath.ts';
@@ -24,6 +26,6 @@ export type { KernelDrop } from './kernel-drop-event.ts';
 export { type KernelDropCount, type KernelDrops, kernelDropsLink } from './kernel-drops.ts';
 export type { LinkStatus } from './links.ts';
 export { createFakeDatapathMaps, type DatapathMaps } from './maps.ts';
-export type { HookedDevice, OtherProgram } from './other-programs.ts';
+export { findOtherPrograms, type HookedDevice, type OtherProgram } from './other-programs.ts';
 export type { ConnectionEnd, ConnectionTrace } from './trace-event.ts';
 export type { MapUsage, ProgramRuns, ProgramUsage } from './usage.ts';

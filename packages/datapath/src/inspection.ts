@@ -36,15 +36,16 @@ export function openInspection(
         if (map.info.type === MapType.array || map.info.type === MapType.percpuArray) return map.info.maxEntries;
         return map.info.type === MapType.ringbuf ? undefined : counts.get(map.info.id);
       };
-      return [...pinned.values()].map((map) => usageOf(map, count(map)));
+      return [...pinned].map(([name, map]) => ({ ...usageOf(map, count(map)), name }));
     },
     [Symbol.dispose]: () => owned.dispose(),
   };
 }
 
-function usageOf(map: BpfMap, entries: number | undefined): MapUsage {
-  const { name, type, maxEntries } = map.info;
-  return { name, type: mapTypeName(type), entries, maxEntries, bytes: map.memoryBytes() };
+/** Without its name, which the kernel cuts. */
+function usageOf(map: BpfMap, entries: number | undefined): Omit<MapUsage, 'name'> {
+  const { type, maxEntries } = map.info;
+  return { type: mapTypeName(type), entries, maxEntries, bytes: map.memoryBytes() };
 }
 
 function readRecords<Row>(link: Link, codec: Codec<Row>): Row[] {

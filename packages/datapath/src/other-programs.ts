@@ -24,7 +24,8 @@ export interface HookedDevice {
 export interface OtherProgramsOptions {
   /** In the calling thread's network namespace. */
   readonly devices: readonly HookedDevice[];
-  readonly cgroupPath: string;
+  /** Undefined: there is none to look at. */
+  readonly cgroupPath: string | undefined;
   readonly isOurs: (programId: number) => boolean;
 }
 
@@ -44,7 +45,7 @@ export function findOtherPrograms({ devices, cgroupPath, isOurs }: OtherPrograms
     }));
   });
   const atSockets = sockHooks.flatMap(([name, attachType]) =>
-    others(queryCgroup(cgroupPath, attachType), isOurs).map((found) => ({
+    others(cgroupPath === undefined ? [] : queryCgroup(cgroupPath, attachType), isOurs).map((found) => ({
       ...found,
       hook: `${name.replace('sock_', '')} of the node's cgroup`,
       device: undefined,

@@ -6,6 +6,7 @@
  * `SystemError` with errno as data. Begin with `socket.ts` or `bpf.ts`.
  */
 export { bpf } from './bpf.ts';
+export { type ClockState, clockState } from './clock-state.ts';
 export { type PeerCredentials, peerCredentials } from './credentials.ts';
 export { close, duplicate, ioctl, openFd, read, write } from './descriptor.ts';
 export { Errno, errnoName, isSystemError, SystemError } from './errors.ts';

@@ -94,3 +94,14 @@ test('a node without any CIDR is not ready, one with a single family gives that 
   assert.equal(addresses.ready, true);
   assert.deepEqual(addresses.allocate('a'), { ipv4: '10.0.0.2' });
 });
+
+test('what was given and what came back is counted, also what nobody has seen', () => {
+  const addresses = pool(['10.0.0.0/28']);
+  const [first, second] = ['first', 'second', 'third'].map((owner) => addresses.allocate(owner));
+  assert.ok(first && second);
+  addresses.release(first);
+  addresses.release(first);
+  addresses.withdraw(second);
+  const { given, returned, allocated } = addresses.usage();
+  assert.deepEqual([given, returned, allocated], [3, 2, 1]);
+});

@@ -421,7 +421,9 @@ for (const seed of [1, 2, 3]) {
         api.fault = undefined;
       },
     ];
-    for (let step = 0; step < 400; step++) {
+    // On a busy machine fewer faults fall into the same number of steps.
+    const isStorm = () => reflector.status().failures >= 10 && reflector.status().lists >= 3;
+    for (let step = 0; step < 400 || (step < 10_000 && !isStorm()); step++) {
       deeds[upTo(deeds.length)]?.();
       await sleep(systemClock, 3);
     }
@@ -441,8 +443,7 @@ for (const seed of [1, 2, 3]) {
       await until(() => table.get(`default/${metadata.name}`)?.ports[0]?.port === spec.ports[0]?.port);
     }
     assert.deepEqual(vanished, []);
-    const { failures, lists } = reflector.status();
-    assert.ok(failures >= 10 && lists >= 3, `${failures} failures and ${lists} lists are no storm`);
+    assert.ok(isStorm());
   });
 }
 

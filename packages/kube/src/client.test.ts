@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
-import { createKubeClient, isAlreadyExists, isConflict, isExpired, isNotFound, KubeError, resources } from './index.ts';
+import {
+  type ApiCall,
+  createKubeClient,
+  isAlreadyExists,
+  isConflict,
+  isExpired,
+  isNotFound,
+  KubeError,
+  resources,
+} from './index.ts';
 import { FakeApi, FakeStore, sendStatus, testCertificates } from './testing/index.ts';
 
 const { services, nodes } = resources;
@@ -276,4 +285,40 @@ test('TLS with a client certificate works, and a stranger is refused', async () 
   await rejectsWith(stranger.get(nodes, { name: 'n' }), 'unreachable', /unable to verify|self.signed|certificate/);
   using named = createKubeClient({ servers: [api.url], ca, cert: clientCert, key: clientKey, serverName: 'other' });
   await rejectsWith(named.get(nodes, { name: 'n' }), 'unreachable', /other/);
+});
+
+test('every call is told with what became of it, by the template of its path; one that the caller ends is not', async () => {
+  const calls: ApiCall[] = [];
+  const api = await FakeApi.start();
+  const { host } = new URL(api.url);
+  using client = createKubeClient({ servers: [api.url], onCall: (call) => calls.push(call) });
+  api.store.put('services', service('web'));
+  await client.get(services, { namespace: 'default', name: 'web' });
+  await assert.rejects(client.get(nodes, { name: 'gone' }), isNotFound);
+  await assert.rejects(client.get(nodes, { name: 'late', signal: AbortSignal.abort() }));
+  await api.stop();
+  await assert.rejects(client.get(nodes, { name: 'k8s-cp1' }));
+  assert.deepEqual(
+    calls.map(({ seconds, ...call }) => call),
+    [
+      { method: 'GET', host, path: '/api/v1/namespaces/{namespace}/services/{name}', status: 200 },
+      { method: 'GET', host, path: '/api/v1/nodes/{name}', status: 404 },
+      { method: 'GET', host, path: '/api/v1/nodes/{name}', status: undefined },
+    ],
+  );
+  for (const { seconds } of calls) assert.ok(seconds > 0 && seconds < 5, `${seconds} s`);
+});
+
+test("each answer tells how far the server's clock is from ours", async () => {
+  await using api = await FakeApi.start();
+  using client = createKubeClient({ servers: [api.url] });
+  assert.equal(client.clockAheadMs, undefined);
+  api.fault = (_request, response) => {
+    response.setHeader('date', new Date(Date.now() - 60_000).toUTCString());
+    return false;
+  };
+  await client.list(services);
+  // The server's time comes in whole seconds.
+  const ahead = client.clockAheadMs ?? 0;
+  assert.ok(ahead >= 59_000 && ahead < 65_000, `${ahead} ms`);
 });

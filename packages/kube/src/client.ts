@@ -105,6 +105,7 @@ export class KubeClient implements Disposable {
   readonly #credentials: Credentials;
   readonly #servers: Servers;
   readonly #pulse: Pulse;
+  #clockAheadMs: number | undefined;
 
   constructor(options: KubeClientOptions) {
     this.#options = options;
@@ -205,6 +206,11 @@ export class KubeClient implements Disposable {
     return this.#servers.status();
   }
 
+  /** How far our clock is ahead of the server's, by its last answer that told the time, to a second. */
+  get clockAheadMs(): number | undefined {
+    return this.#clockAheadMs;
+  }
+
   close(): void {
     this.#servers.close();
     this.#pulse.close();
@@ -292,11 +298,18 @@ export class KubeClient implements Disposable {
     try {
       const response = await answer;
       tell(response.status);
+      this.#compareClocks(response.header('date'));
       return response;
     } catch (error) {
       if (!request.signal?.aborted) tell(undefined);
       throw error;
     }
+  }
+
+  // RFC 9110, 6.6.1: when the answer was made, in whole seconds.
+  #compareClocks(date: string | undefined): void {
+    const told = date === undefined ? Number.NaN : Date.parse(date);
+    if (!Number.isNaN(told)) this.#clockAheadMs = this.#clock.now() - told;
   }
 
   #listenerFor(url: string): ExchangeListener {

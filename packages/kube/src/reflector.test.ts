@@ -317,3 +317,21 @@ test('stopping before the first list rejects who waits for it, and leaves no tim
   await waiting;
   assert.equal(subject.status().state, 'stopped');
 });
+
+test('changes are counted by what they were, and apart those of objects that cannot be used', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a', 'b'] });
+  await reflector.synced();
+  await api.watchesOpen();
+  api.store.put('services', service('c'));
+  api.store.put('services', service('a', 81));
+  api.store.put('services', service('odd', 70_000));
+  api.store.remove('services', 'default/b');
+  await until(() => !names(table).includes('b'));
+  const counts = Object.entries(reflector.status().changes).map(([action, { good, bad }]) => [action, good, bad]);
+  assert.deepEqual(counts, [
+    ['create', 1, 1],
+    ['update', 1, 0],
+    ['delete', 1, 0],
+  ]);
+  assert.ok((reflector.status().changes.delete.lastAt ?? 0) > Date.now() - 60_000);
+});

@@ -1,7 +1,6 @@
 /**
  * What every Sluice process needs before it does anything of its own: a clock that tests can turn, a logger, parts that
- * start in order and stop in reverse, files that are written whole or not at all, metrics for Prometheus, and a report on
- * the machine.
+ * start in order and stop in reverse, files that are written whole or not at all, and metrics for Prometheus.
  * It knows nothing of networks or Kubernetes. Begin with `clock.ts` and `lifecycle.ts`.
  */
 export { type Backoff, type BackoffOptions, backoff } from './backoff.ts';
@@ -20,13 +19,6 @@ export {
   recordingLogger,
   silentLogger,
 } from './logger.ts';
-export {
-  formatMachineReport,
-  type MachineCheck,
-  type MachineReport,
-  type MachineReportOptions,
-  machineReport,
-} from './machine.ts';
 export { describeMetrics } from './metrics/describe.ts';
 export { type Exposition, expositionFor, labelText, openMetricsText, prometheusText } from './metrics/exposition.ts';
 export { type Gathered, gather, type MetricFailure } from './metrics/gather.ts';

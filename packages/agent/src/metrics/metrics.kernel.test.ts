@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Gathered, installationRoot } from '@sluice/runtime';
@@ -108,4 +108,25 @@ async function listener(netns: string, port: number): Promise<AsyncDisposable> {
       await once(child, 'exit');
     },
   };
+}
+
+test('while an agent waits for its pod CIDRs its metrics tell of it already', options, async () => {
+  await using node = agentNode();
+  rmSync(join(node.stateDir, 'node.json'));
+  const starting = node.start('prometheus: { enabled: true }').catch(() => 'ended');
+  const gathered = await untilAnswered(() => node.get('/metrics') as Promise<Gathered>);
+  assert.deepEqual(gathered.failures, []);
+  const scraped = samplesOf(node.ask('http://127.0.0.1:9962/metrics')?.body ?? '');
+  assert.equal(scraped.get('sluice_module_state{module="datapath",state="degraded"}'), 1);
+  assert.ok(!scraped.has('cilium_agent_bootstrap_seconds{scope="overall",outcome="success"}'));
+  await node.kill();
+  assert.equal(await starting, 'ended');
+});
+
+async function untilAnswered<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  for (;;) {
+    const answer = await ask().catch(() => undefined);
+    if (answer !== undefined) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }

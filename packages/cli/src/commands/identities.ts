@@ -1,8 +1,8 @@
-import type { IdentityRow, IpListRow, Page } from '@sluice/agent';
+import type { IdentityRow, IpListRow } from '@sluice/agent';
 import { ownLabels } from '@sluice/identity';
 import { identityName } from '@sluice/model';
 import { Command } from 'commander';
-import { identitiesAnswer, ipsAnswer } from '../agent-answers.ts';
+import { identityLine, ipLine } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { alignTable, formatAge, show } from '../output.ts';
 import type { Shape } from '../shape.ts';
@@ -14,7 +14,7 @@ export function identityCommands(context: Context): Command[] {
       noun: 'identity',
       text: 'identities of the cluster with their labels',
       path: '/identities',
-      shape: identitiesAnswer,
+      shape: identityLine,
       compare: (left, right) => left.identity - right.identity,
       columns: ['Identity', 'Labels', 'Endpoints here', 'Unused'],
       cells: (row) => [String(row.identity), row.labels.join(','), String(row.endpoints), unusedFor(row)],
@@ -23,7 +23,7 @@ export function identityCommands(context: Context): Command[] {
       noun: 'ip',
       text: 'addresses with the identity that this node knows them by',
       path: '/ips',
-      shape: ipsAnswer,
+      shape: ipLine,
       compare: (left, right) => left.prefix.localeCompare(right.prefix, 'en', { numeric: true }),
       columns: ['Prefix', 'Identity', 'Labels', 'Node', 'Source', 'Pod'],
       cells: (row, format) => [
@@ -37,7 +37,7 @@ interface List<Row> {
   readonly noun: string;
   readonly text: string;
   readonly path: string;
-  readonly shape: Shape<Page<Row>>;
+  readonly shape: Shape<Row>;
   readonly compare: (left: Row, right: Row) => number;
   readonly columns: readonly string[];
   readonly cells: (row: Row, format: OutputFormat) => string[];
@@ -54,24 +54,13 @@ function listCommand<Row>(context: Context, list: List<Row>): Command {
 }
 
 async function showList<Row>(command: Command, context: Context, list: List<Row>): Promise<void> {
-  const rows = (await allRows(command, context, list)).sort(list.compare);
+  const rows = (await agentOf(command, context).rows(list.path, list.shape)).sort(list.compare);
   const columns = list.columns.map((column) => column.toUpperCase());
   const { output } = globalOptions(command, context);
   show(context, output, {
     data: rows,
     text: () => alignTable({ columns, rows: rows.map((row) => list.cells(row, output)) }),
   });
-}
-
-async function allRows<Row>(command: Command, context: Context, { path, shape }: List<Row>): Promise<Row[]> {
-  const agent = agentOf(command, context);
-  const rows: Row[] = [];
-  for (let offset: number | undefined = 0; offset !== undefined; ) {
-    const page: Page<Row> = await agent.get(`${path}?offset=${offset}`, shape);
-    for (const row of page.rows) rows.push(row);
-    offset = page.next;
-  }
-  return rows;
 }
 
 function unusedFor({ unusedSince }: IdentityRow): string {

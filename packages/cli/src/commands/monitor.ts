@@ -123,7 +123,8 @@ function dropText(event: MonitorDrop): string {
   const names = [event.source, event.destination].map((name) => (name === '' ? 'unknown' : name)).join(' -> ');
   const where =
     event.direction === 'kernel' ? `kernel function ${event.tracePoint}` : `${event.direction}, ${identities(event)}`;
-  return `${timeOf(event)} xx drop (${event.reason}) ${names}, ${event.interface} ${where}: ${event.packet}\n             ${event.hint}`;
+  const device = event.interface === '' ? '' : `${event.interface} `;
+  return `${timeOf(event)} xx drop (${event.reason}) ${names}, ${device}${where}: ${event.packet}\n             ${event.hint}`;
 }
 
 /** `12:01:02.345 -> trace (established) TCP gitlab/web-0:40000 -> shop/db-0:5432 for service shop/db:5432, …`. */

@@ -1,7 +1,7 @@
 /** The status in the shape that users of the incumbent know, with the reason beside everything that is not plainly on. */
 import type { State, StatusReport } from '@sluice/agent';
 import { alignPairs, alignTable, counted, formatAge } from '../output.ts';
-import { mapTable } from './tables.ts';
+import { mapTable } from './maps.ts';
 
 const MAX_FILL = 0.9;
 

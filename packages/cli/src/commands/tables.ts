@@ -1,17 +1,10 @@
-import type { MapUsage, ProgramUsage, TableReport } from '@sluice/agent';
+import type { TableHead, TableLine } from '@sluice/agent';
 import { formatPrefix, type Prefix } from '@sluice/net';
 import { Command } from 'commander';
-import {
-  type FrontendRow,
-  frontendsAnswer,
-  mapsAnswer,
-  programsAnswer,
-  tableAnswer,
-  tablesAnswer,
-} from '../agent-answers.ts';
-import { CommandError } from '../command-error.ts';
+import { type FrontendRow, frontendLine, tableLine, tablesAnswer } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { alignTable, show, type TextTable } from '../output.ts';
+import { wrongName } from '../wrong-name.ts';
 
 /** Commands that print one of the agent's tables: noun, table, sentence. */
 const LISTS: readonly { readonly noun: string; readonly table: string; readonly text: string }[] = [
@@ -25,12 +18,7 @@ const LISTS: readonly { readonly noun: string; readonly table: string; readonly 
 ];
 
 export function tableCommands(context: Context): Command[] {
-  return [
-    ...LISTS.map((list) => listCommand(list, context)),
-    mapCommand(context),
-    programCommand(context),
-    anyTable(context),
-  ];
+  return [...LISTS.map((list) => listCommand(list, context)), anyTable(context)];
 }
 
 function listCommand(list: (typeof LISTS)[number], context: Context): Command {
@@ -55,28 +43,37 @@ function anyTable(context: Context): Command {
 
 async function showNamedTable(command: Command, context: Context, name: string): Promise<void> {
   const names = (await tableSizes(command, context)).map((table) => table.name);
-  if (!names.includes(name)) throw new CommandError(`no table ${name}; there are ${names.join(', ')}`, { exitCode: 2 });
+  if (!names.includes(name)) throw wrongName('table', name, names);
   await showTable(command, context, name);
 }
 
 async function showTable(command: Command, context: Context, name: string): Promise<void> {
-  const shape = name === 'frontends' ? frontendsAnswer : tableAnswer;
-  const report = await agentOf(command, context).get(`/tables/${encodeURIComponent(name)}`, shape);
+  const shape = name === 'frontends' ? frontendLine : tableLine;
+  const lines = await agentOf(command, context).rows(`/tables/${encodeURIComponent(name)}`, shape);
+  const table = { head: lines.find(isHead), lines: lines.filter(isLine) };
   const { output } = globalOptions(command, context);
-  show(context, output, { data: withPrefixesAsText(report.rows), text: () => alignTable(textTable(report, output)) });
-  if (!report.initialized)
+  const data = table.lines.map(({ row }) => withPrefixesAsText(row));
+  show(context, output, { data, text: () => alignTable(textTable(table, output)) });
+  if (table.head?.initialized === false)
     context.err.write(`table ${name} is not complete yet: a source has not delivered its first list\n`);
 }
 
+const isHead = (line: TableHead | TableLine): line is TableHead => 'columns' in line;
+const isLine = (line: TableHead | TableLine): line is TableLine => 'cells' in line;
+
 const BACKENDS_SHOWN = 2;
 
-function textTable(report: TableReport, format: OutputFormat): TextTable {
-  const column = report.name === 'frontends' && format === 'table' ? report.columns.indexOf('Backends') : -1;
+interface ShownTable {
+  readonly head: TableHead | undefined;
+  readonly lines: readonly TableLine[];
+}
+
+function textTable({ head, lines }: ShownTable, format: OutputFormat): TextTable {
+  const columns = head?.columns ?? [];
+  const column = head?.name === 'frontends' && format === 'table' ? columns.indexOf('Backends') : -1;
   return {
-    columns: report.columns.map((name) => name.toUpperCase()),
-    rows: report.cells.map((cells, row) =>
-      cells.map((cell, index) => (index === column ? firstBackends(report.rows[row]) : cell)),
-    ),
+    columns: columns.map((name) => name.toUpperCase()),
+    rows: lines.map(({ cells, row }) => cells.map((cell, index) => (index === column ? firstBackends(row) : cell))),
   };
 }
 
@@ -111,65 +108,4 @@ async function showTableNames(command: Command, context: Context): Promise<void>
     text: () =>
       alignTable({ columns: ['NAME', 'ROWS'], rows: tables.map((table) => [table.name, String(table.rows)]) }),
   });
-}
-
-function mapCommand(context: Context): Command {
-  return new Command('map').description('Show the BPF maps of this node').addCommand(
-    new Command('list')
-      .alias('ls')
-      .description('List the BPF maps with their fill, as the kernel has them')
-      .addHelpText('after', '\nExamples:\n  sluice map list\n  sluice map list -o json')
-      .action(async (_options: unknown, command: Command) => {
-        const maps = await agentOf(command, context).get('/maps', mapsAnswer);
-        show(context, globalOptions(command, context).output, { data: maps, text: () => alignTable(mapTable(maps)) });
-      }),
-  );
-}
-
-export function mapTable(maps: readonly MapUsage[]): TextTable {
-  return {
-    columns: ['NAME', 'TYPE', 'ENTRIES', 'MAX', 'FILL', 'MEMORY'],
-    rows: maps.map((map) => [
-      map.name,
-      map.type,
-      map.entries === undefined ? '-' : String(map.entries),
-      String(map.maxEntries),
-      map.entries === undefined || map.maxEntries === 0 ? '-' : `${((100 * map.entries) / map.maxEntries).toFixed(1)}%`,
-      map.bytes === undefined ? '-' : `${(map.bytes / 1_048_576).toFixed(1)} MiB`,
-    ]),
-  };
-}
-
-function programCommand(context: Context): Command {
-  return new Command('program').description('Show the BPF programs of this node').addCommand(
-    new Command('list')
-      .alias('ls')
-      .description('List the BPF programs with where they are attached and what they cost')
-      .addHelpText(
-        'after',
-        '\nExamples:\n  sluice program list\n  sysctl kernel.bpf_stats_enabled=1   # then RUNS and AVERAGE count',
-      )
-      .action(async (_options: unknown, command: Command) => {
-        const programs = await agentOf(command, context).get('/programs', programsAnswer);
-        show(context, globalOptions(command, context).output, {
-          data: programs,
-          text: () => alignTable(programTable(programs)),
-        });
-      }),
-  );
-}
-
-function programTable(programs: readonly ProgramUsage[]): TextTable {
-  return {
-    columns: ['NAME', 'TYPE', 'ID', 'INSTRUCTIONS', 'RUNS', 'AVERAGE', 'ATTACHED TO'],
-    rows: programs.map((program) => [
-      program.name,
-      program.type,
-      String(program.id),
-      String(program.instructions),
-      program.runCount === undefined ? '-' : String(program.runCount),
-      program.averageNs === undefined ? '-' : `${program.averageNs.toFixed(0)} ns`,
-      program.attachedTo.length === 0 ? '-' : program.attachedTo.join(', '),
-    ]),
-  };
 }

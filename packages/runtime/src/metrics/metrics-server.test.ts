@@ -63,6 +63,16 @@ test('a port that another process has is told, and taken as soon as it is free',
   }
 });
 
+test('one that is stopped while it begins leaves no port open', async () => {
+  const { port, leave } = await occupiedPort();
+  await leave();
+  const server = new MetricsServer({ port, gather: one, log: silentLogger });
+  const starting = server.start();
+  await server.stop();
+  await starting;
+  await assert.rejects(fetch(`http://127.0.0.1:${port}/metrics`));
+});
+
 test('scrapes at the same time share one answer, and what fails is logged once', async () => {
   const { port, leave } = await occupiedPort();
   await leave();

@@ -69,10 +69,12 @@ export class MetricsServer implements LifecyclePart {
         resolve();
       });
       server.listen(port, () => {
+        resolve();
+        // Stopped while it began.
+        if (this.#stopped) return void server.close();
         this.#server = server;
         this.problem = undefined;
         log.info({ port }, 'metrics are served');
-        resolve();
       });
     });
   }

@@ -22,3 +22,21 @@ test("the kubelet's chains are not called kube-proxy's, and the unknown bear the
     ],
   );
 });
+
+test("tables of nftables are their owner's whatever their family is", () => {
+  const table = (name: string) => ({ kind: 'nftables', table: name, chain: 'services' }) as const;
+  const found = countByOwner([
+    table('ip kube-proxy'),
+    table('ip6 kube-proxy'),
+    table('inet firewalld'),
+    table('inet mine'),
+  ]);
+  assert.deepEqual(
+    found.map(({ owner, count }) => [owner, count]),
+    [
+      ['kube-proxy', 2],
+      ['firewalld', 1],
+      ['table inet mine', 1],
+    ],
+  );
+});

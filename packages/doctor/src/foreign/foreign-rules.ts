@@ -1,4 +1,3 @@
-import type { StatusReport } from '../report.ts';
 import { legacyRules } from './iptables.ts';
 import { nftablesRules } from './nftables.ts';
 
@@ -9,7 +8,16 @@ export interface FoundRule {
   readonly chain: string;
 }
 
-export type ForeignRules = Pick<StatusReport, 'foreignRules' | 'foreignRulesUnknown'>;
+export interface ForeignRules {
+  /** Most first. */
+  readonly foreignRules: readonly {
+    readonly kind: 'iptables' | 'nftables';
+    readonly owner: string;
+    readonly count: number;
+  }[];
+  /** Why the rules could not be counted, if so: then nothing is claimed about them. */
+  readonly foreignRulesUnknown: string | undefined;
+}
 
 /** Counts the rules in the caller's network namespace by reading the kernel. Where it cannot be read, nothing is claimed. */
 export function foreignRules({ procPath }: { procPath: string }): ForeignRules {
@@ -50,6 +58,8 @@ const owners: readonly (readonly [RegExp, string])[] = [
 
 /** By the names that well-known owners give to their chains and tables; otherwise the table speaks for itself. */
 function ownerOf({ table, chain }: FoundRule): string {
-  const known = owners.find(([pattern]) => pattern.test(chain) || pattern.test(table));
+  // Those of nftables bear their family: `ip kube-proxy`, `inet firewalld`.
+  const name = table.replace(/^(inet|ip6?|arp|bridge|netdev) /, '');
+  const known = owners.find(([pattern]) => pattern.test(chain) || pattern.test(name));
   return known?.[1] ?? `table ${table}`;
 }

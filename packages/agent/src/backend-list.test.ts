@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BackendState, createFakeDatapathMaps } from '@sluice/datapath';
+import type { FrontendRow } from '@sluice/loadbalancer';
+import { parseAddress } from '@sluice/net';
+import { backendRows } from './backend-list.ts';
+
+type Sources = Parameters<typeof backendRows>[0];
+
+function frontend(service: string, backends: readonly string[], reason?: string): FrontendRow {
+  return {
+    key: `10.96.0.1:80/TCP ${service}`,
+    id: 1,
+    type: 'ClusterIP',
+    service,
+    portName: '',
+    backends: backends.map((key) => ({ key, state: 'active', nodeName: 'k8s-cp2' })),
+    state: reason === undefined ? 'done' : 'error',
+    reason,
+  };
+}
+
+test('a backend is shown as the kernel has it, with all that use it; what is missing or in excess says so', () => {
+  const maps = createFakeDatapathMaps();
+  const address = parseAddress('10.244.1.7');
+  maps.backends.update(1, { address, port: 8080, protocol: 6, state: BackendState.Terminating });
+  maps.backends.update(2, { address, port: 9090, protocol: 17, state: BackendState.Active });
+  const shared = '10.244.1.7:8080/TCP';
+  const frontends = [
+    frontend('shop/web', [shared]),
+    frontend('shop/api', [shared, '10.244.1.8:80/TCP'], 'map slots, which is full'),
+  ];
+  const rows = [
+    ...backendRows({
+      datapath: { maps },
+      loadBalancer: { frontends: { list: () => frontends } },
+    } as unknown as Sources),
+  ];
+  assert.deepEqual(
+    rows.map(({ id, backend, state, node, services, instances }) => [id, backend, state, node, services, instances]),
+    [
+      [1, shared, 'terminating', 'k8s-cp2', ['shop/web', 'shop/api'], 2],
+      [2, '10.244.1.7:9090/UDP', 'active', '', [], 0],
+      [undefined, '10.244.1.8:80/TCP', 'active', 'k8s-cp2', ['shop/api'], 1],
+    ],
+  );
+  assert.equal(rows[0]?.problem, undefined);
+  assert.match(rows[1]?.problem ?? '', /no frontend uses it/);
+  assert.match(rows[2]?.problem ?? '', /map slots, which is full/);
+});

@@ -1,0 +1,322 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CtStatus, DropReason, type DryRun, type PacketAnswer, type SocketAnswer, Way } from '@sluice/datapath';
+import type { Endpoint } from '@sluice/endpoint';
+import { parseEndpointSlice, parseService } from '@sluice/kube';
+import type { FrontendRow } from '@sluice/loadbalancer';
+import { type Address, type Packet, packet, parseAddress, parseMac, parsePacket, parsePrefix } from '@sluice/net';
+import type { IpRow, NodeRow } from '@sluice/nodes';
+import { Table } from '@sluice/state';
+import type { StatusReport } from '../report.ts';
+import { explainConnection } from './explain-connection.ts';
+import { explainQuestion } from './question.ts';
+import type { ExplainSources } from './sources.ts';
+
+const mac = parseMac('02:00:00:00:00:01');
+const client: Endpoint = {
+  containerId: 'c1',
+  ifname: 'eth0',
+  id: 1,
+  netns: '',
+  netnsCookie: 77n,
+  netnsInode: 0n,
+  hostName: 'slc0123456789',
+  hostIfindex: 10,
+  hostMac: mac,
+  podIfindex: 2,
+  podMac: parseMac('02:00:00:00:00:0a'),
+  mtu: 1450,
+  routeMtu: 1450,
+  ipv4: parseAddress('10.244.0.4'),
+  ipv6: undefined,
+  gatewayIpv4: parseAddress('10.244.0.1'),
+  gatewayIpv6: undefined,
+  pod: { namespace: 'shop', name: 'client', uid: '1' },
+  hostPorts: [],
+  labels: ['k8s:app=client'],
+  identity: 4711,
+  identityPendingSince: undefined,
+  createdAt: 0,
+};
+const node: NodeRow = {
+  name: 'k8s-cp2',
+  local: false,
+  addresses: [parseAddress('10.10.30.102')],
+  podCidrs: [parsePrefix('10.244.1.0/24')],
+  routerAddresses: [],
+  tunnelEndpoint: parseAddress('10.10.30.102'),
+  podMtu: 1450,
+  labels: {},
+  annotations: {},
+  problems: [],
+  status: { state: 'done', at: 0 },
+};
+
+interface Asked {
+  readonly calls: { address: Address; netnsCookie: bigint }[];
+  readonly packets: { program: string; ifindex: number; packet: Packet }[];
+}
+
+interface Told {
+  readonly socket?: Partial<SocketAnswer>;
+  readonly explanation?: Partial<NonNullable<PacketAnswer['explanation']>>;
+  readonly action?: PacketAnswer['action'];
+  /** What the programs made of the packet; default: nothing. */
+  readonly bytes?: Uint8Array;
+  readonly programs?: StatusReport['foreignPrograms'];
+  readonly nodeState?: 'reachable' | 'unreachable' | 'unknown';
+}
+
+/** The programs answer what they are told to; what they were asked is kept. */
+function sourcesOf(told: Told): { sources: ExplainSources; asked: Asked } {
+  const asked: Asked = { calls: [], packets: [] };
+  const end = { address: undefined, port: 0 };
+  const dryRun: DryRun = {
+    socketCall(call) {
+      asked.calls.push(call);
+      return {
+        result: 'none',
+        backend: undefined,
+        backendCount: 0,
+        affinitySeconds: 0,
+        isByAffinity: false,
+        ...told.socket,
+      };
+    },
+    packet({ program, ifindex, bytes }) {
+      const parsed = parsePacket(bytes);
+      asked.packets.push({ program, ifindex, packet: parsed });
+      const destination = parseAddress((parsed.ipv4 ?? parsed.ipv6)?.destination ?? '::');
+      return {
+        action: told.action ?? 'redirected',
+        bytes: told.bytes ?? bytes,
+        explanation: {
+          tuple: { source: client.ipv4, destination, sourcePort: 0, destinationPort: 80, protocol: 6 },
+          frontend: end,
+          nextHop: undefined,
+          sourceIdentity: 4711,
+          destinationIdentity: 2,
+          endpointId: 1,
+          ifindex: 0,
+          reason: 0,
+          line: 0,
+          mtu: 0,
+          backendId: 0,
+          isTold: 1,
+          way: Way.Device,
+          ctStatus: CtStatus.New,
+          ...told.explanation,
+        },
+      };
+    },
+    [Symbol.dispose]: () => undefined,
+  };
+  const endpoints = new Table<Endpoint>({
+    name: 'endpoints',
+    key: (row) => row.containerId,
+    columns: {},
+    indexes: { pod: (row) => (row.pod ? [`${row.pod.namespace}/${row.pod.name}`] : []) },
+  });
+  endpoints.upsert(client);
+  const nodes = new Table<NodeRow>({ name: 'nodes', key: (row) => row.name, columns: {} });
+  nodes.upsert(node);
+  const remote: IpRow = {
+    prefix: '10.244.1.7/32',
+    identity: 9,
+    node: 'k8s-cp2',
+    tunnelEndpoint: undefined,
+    source: 'slice',
+    pod: 'shop/far',
+  };
+  const { nodeState: state = 'reachable' } = told;
+  const sources: ExplainSources = {
+    services,
+    endpointSlices,
+    nodeName: 'k8s-cp1',
+    endpoints,
+    nodes: { nodes, ips: () => [remote] },
+    facts: {
+      hostIfindex: 3,
+      netIfindex: 4,
+      overlayIfindex: 5,
+      hostMac: mac,
+      gatewayIpv4: parseAddress('10.244.0.1'),
+      gatewayIpv6: undefined,
+      mtu: 1450,
+      nodeIpv4: undefined,
+      nodeIpv6: undefined,
+    },
+    frontends,
+    dryRun,
+    nameOf: (address) => (address === '10.244.1.7' ? 'shop/far' : ''),
+    interfaceOf: (ifindex) => `dev${ifindex}`,
+    labelsOf: () => [],
+    reachability: () => [{ name: 'k8s-cp2', local: false, addresses: [], state, why: 'it is silent' }],
+    foreignPrograms: () => told.programs ?? [],
+    anyPort: () => 40_000,
+  };
+  return { sources, asked };
+}
+
+const services = new Table<ReturnType<typeof parseService>>({
+  name: 's',
+  key: (row) => `${row.namespace}/${row.name}`,
+  columns: {},
+});
+const metadata = { name: 'web', namespace: 'shop', uid: 'web' };
+services.upsert(
+  parseService({
+    kind: 'Service',
+    metadata,
+    spec: { clusterIP: '10.96.4.7', ports: [{ name: 'http', port: 80, protocol: 'TCP' }] },
+  }),
+);
+const endpointSlices = new Table<ReturnType<typeof parseEndpointSlice>>({
+  name: 'e',
+  key: (row) => row.name,
+  columns: {},
+});
+endpointSlices.upsert(
+  parseEndpointSlice({
+    kind: 'EndpointSlice',
+    metadata: { name: 'web-1', namespace: 'shop', uid: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [],
+    endpoints: [
+      {
+        addresses: ['10.244.1.7'],
+        conditions: { ready: false },
+        targetRef: { kind: 'Pod', name: 'far', namespace: 'shop', uid: 'f' },
+      },
+    ],
+  }),
+);
+const frontends = new Table<FrontendRow>({ name: 'frontends', key: (row) => row.key, columns: {} });
+frontends.upsert({
+  key: '10.96.4.7:80/TCP',
+  id: 1,
+  type: 'ClusterIP',
+  service: 'shop/web',
+  portName: 'http',
+  backends: [],
+  state: 'done',
+  reason: undefined,
+});
+
+function explain(to: string, told: Told = {}, more: Record<string, string> = {}) {
+  const { sources, asked } = sourcesOf(told);
+  const report = explainConnection(explainQuestion(new URLSearchParams({ from: 'shop/client', to, ...more })), sources);
+  const texts = Object.fromEntries(report.steps.map(({ step, text }) => [step, text]));
+  return { report, texts, asked };
+}
+
+test("the call is asked for the pod's namespace, and the packet is sent by its interface to the backend", () => {
+  const backend = { address: parseAddress('10.244.1.7'), port: 8080, id: 3 };
+  const { asked, texts } = explain('web:80', { socket: { result: 'translated', backend, backendCount: 3 } });
+  assert.deepEqual(asked.calls, [{ netnsCookie: 77n, address: '10.96.4.7', port: 80, protocol: 6 }]);
+  assert.equal(asked.packets[0]?.ifindex, client.hostIfindex);
+  assert.equal(asked.packets[0]?.packet.ethernet?.source, client.podMac);
+  assert.equal(asked.packets[0]?.packet.ipv4?.destination, '10.244.1.7');
+  assert.equal(asked.packets[0]?.packet.tcp?.sourcePort, 40_000);
+  assert.match(
+    texts.socket ?? '',
+    /is given 10\.244\.1\.7:8080 \(shop\/far\), one of 3 at random: the next call may get another/,
+  );
+});
+
+test('no backend refuses TCP before a packet is sent, and says which pods are not ready', () => {
+  const { report, texts, asked } = explain('web:http', { socket: { result: 'no backend' } });
+  assert.equal(report.verdict, 'dropped');
+  assert.match(report.summary, /ECONNREFUSED/);
+  assert.match(texts.service ?? '', /no backend, as none is ready \(far\)/);
+  assert.deepEqual(asked.packets, []);
+});
+
+test('past the socket hooks nobody is asked for the call', () => {
+  const { asked } = explain('web:80', {}, { 'past-hooks': 'true' });
+  assert.deepEqual(asked.calls, []);
+  assert.equal(asked.packets[0]?.packet.ipv4?.destination, '10.96.4.7');
+});
+
+test('the tunnel is told with the node, and whether it answers', () => {
+  const explanation = { way: Way.Tunnel, nextHop: parseAddress('10.10.30.102'), ifindex: 5 };
+  const { texts, report } = explain('10.244.1.7:80', { explanation, nodeState: 'unreachable' });
+  assert.match(texts.route ?? '', /through the tunnel dev5 to k8s-cp2 .* the node does not answer: it is silent/);
+  assert.match(report.summary, /it leaves for shop\/far on node k8s-cp2/);
+});
+
+test('the world is told with what the device makes of the source', () => {
+  const bytes = packet()
+    .ethernet()
+    .ipv4({ source: '10.10.30.101', destination: '192.0.2.1' })
+    .tcp({ sourcePort: 40_000 })
+    .payload();
+  const explanation = { ifindex: 2, nextHop: parseAddress('10.10.30.1') };
+  const { texts, asked } = explain('192.0.2.1:80', { explanation, bytes });
+  assert.deepEqual(
+    asked.packets.map(({ program, ifindex }) => [program, ifindex]),
+    [
+      ['pod_from_pod', 10],
+      ['netdev_to_network', 2],
+    ],
+  );
+  assert.match(texts.masquerade ?? '', /it leaves as 10\.10\.30\.101:40000/);
+});
+
+test('a drop is told with its reason, its hint and what the sender hears', () => {
+  const silent = explain('10.244.0.250:80', {
+    action: 'dropped',
+    explanation: { reason: DropReason.StaleOrUnroutable },
+  });
+  assert.equal(silent.report.verdict, 'dropped');
+  assert.match(silent.report.hint ?? '', /nobody has this address/);
+  assert.equal(silent.texts.answer, 'the sender hears nothing, and waits');
+  const bytes = packet()
+    .ethernet()
+    .ipv4({ source: '10.96.4.7', destination: '10.244.0.4' })
+    .tcp({ flags: 'RA' })
+    .payload();
+  const told = explain('10.96.4.7:81', { bytes, explanation: { reason: DropReason.NoBackend } });
+  assert.match(told.texts.answer ?? '', /^the sender is told: IP 10\.96\.4\.7.* Flags \[R\.\]/);
+  assert.match(told.texts.service ?? '', /which has no port 81\/TCP, only 80\/TCP/);
+});
+
+test('what never leaves the pod, or cannot, is told without asking', () => {
+  const own = explain('10.244.0.4:80');
+  assert.equal(own.report.summary, 'it stays in the pod');
+  assert.deepEqual(own.asked, { calls: [], packets: [] });
+  const without = explain('[2001:db8::1]:80');
+  assert.equal(without.report.verdict, 'dropped');
+  assert.match(without.report.summary, /shop\/client has no IPv6 address/);
+});
+
+test('the node itself is asked at its own device, for pods and services only', () => {
+  const pods = explain('10.244.1.7:80', { explanation: { way: Way.Tunnel } }, { from: 'host' });
+  assert.deepEqual(
+    pods.asked.packets.map(({ program, ifindex }) => [program, ifindex]),
+    [['host_from_host', 4]],
+  );
+  assert.equal(pods.asked.calls[0]?.netnsCookie, 0n);
+  assert.deepEqual(explain('192.0.2.1:80', {}, { from: 'host' }).asked.packets, []);
+});
+
+test('programs of others on the way are named: nobody asked them', () => {
+  const program = {
+    hook: 'ingress of slc0123456789',
+    device: 'slc0123456789',
+    id: 7,
+    name: 'fw',
+    place: 'before ours',
+  } as const;
+  const { texts } = explain('192.0.2.1:80', { programs: [program] });
+  assert.match(texts.note ?? '', /program fw \(id 7\) of somebody else is at ingress of slc0123456789, before ours/);
+});
+
+test('a pod that is not here is sent to its node, and one that is nowhere is said so', () => {
+  assert.throws(
+    () => explain('web:80', {}, { from: 'shop/far' }),
+    /pod shop\/far is on node k8s-cp2: ask the agent there/,
+  );
+  assert.throws(() => explain('web:80', {}, { from: 'shop/none' }), /no pod shop\/none on k8s-cp1/);
+  assert.equal(explain('web:80', {}, { from: 'client' }).report.from, 'shop/client');
+});

@@ -1,0 +1,95 @@
+/** The part of `sluice doctor` that is loaded only when it runs. */
+import { basename, dirname } from 'node:path';
+import type { StatusReport } from '@sluice/agent';
+import { readValues } from '@sluice/config';
+import {
+  type Diagnosis,
+  diagnosisLines,
+  diagnosisText,
+  examineMachine,
+  examineNode,
+  hasErrors,
+  type NodeSettings,
+  nodeSettingsDefault,
+} from '@sluice/doctor';
+import { tryParseAddress } from '@sluice/net';
+import { type ConfiguredNode, configuredNodeAnswer, statusAnswer } from './agent-answers.ts';
+import type { AgentClient } from './agent-client.ts';
+import { CommandError } from './command-error.ts';
+
+export { hasErrors };
+
+export function textOf(diagnosis: Diagnosis, { brief }: { readonly brief: boolean }): string {
+  if (!brief) return diagnosisText(diagnosis);
+  return diagnosisLines(diagnosis)
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+export interface ExaminationOptions {
+  /** A file of Helm values. */
+  readonly config?: string;
+  readonly machine?: boolean;
+  readonly proc?: string;
+  readonly sys?: string;
+}
+
+export async function examine(options: ExaminationOptions, client: AgentClient): Promise<Diagnosis> {
+  const { machine, config, proc, sys } = options;
+  const paths = { ...(proc && { proc }), ...(sys && { sys }) };
+  if (machine) return examineMachine(paths);
+  const answer = await askAgent(client);
+  const agent = answer instanceof CommandError ? undefined : answer;
+  const values = agent?.values ?? (config === undefined ? undefined : readValues(config).values);
+  const settings = { ...nodeSettingsDefault, ...(values && settingsOf(values)), ...(agent && placesOf(agent.status)) };
+  const diagnosis = examineNode({ ...paths, settings, agent: agent?.status });
+  if (!(answer instanceof CommandError)) return diagnosis;
+  return { ...diagnosis, findings: [...diagnosis.findings, noAgent(answer)] };
+}
+
+function noAgent({ message }: CommandError): Diagnosis['findings'][number] {
+  return {
+    check: 'agent',
+    severity: 'note',
+    what: `no agent could be asked: ${message}`,
+    meaning: 'only the machine and its network could be looked at, as before an installation',
+    remedy: 'if one should run, see its log; in a lab: sluice lab exec NODE -- sluice doctor',
+  };
+}
+
+interface Agent {
+  readonly status: StatusReport;
+  readonly values: ConfiguredNode['values'];
+}
+
+/** An error says why there is none to ask. */
+async function askAgent(client: AgentClient): Promise<Agent | CommandError> {
+  try {
+    const status = await client.get('/status', statusAnswer);
+    const { values } = await client.get('/config', configuredNodeAnswer);
+    return { status, values };
+  } catch (error) {
+    if (error instanceof CommandError) return error;
+    throw error;
+  }
+}
+
+function settingsOf(values: ConfiguredNode['values']): Partial<NodeSettings> {
+  return {
+    tunnelPort: values.tunnelPort,
+    mtu: values.MTU,
+    devices: values.devices,
+    ipv4: values.ipv4.enabled,
+    ipv6: values.ipv6.enabled,
+    agentPorts: values.prometheus.enabled ? [values.prometheus.port] : [],
+  };
+}
+
+function placesOf({ node, nodes, cni }: StatusReport): Partial<NodeSettings> {
+  const addresses = nodes.find(({ name }) => name === node)?.addresses ?? [];
+  return {
+    agentPorts: [],
+    nodeAddresses: addresses.flatMap((text) => tryParseAddress(text) ?? []),
+    ...(cni.configFile && { cniDirectory: dirname(cni.configFile), cniFile: basename(cni.configFile) }),
+  };
+}
