@@ -26,7 +26,10 @@ export interface ShortConnections {
 }
 
 export interface UdpConnects {
+  /** Of a fresh socket. */
   readonly connectNs: number;
+  /** Of the same socket once more. */
+  readonly connectAgainNs: number;
   readonly socketConnectCloseNs: number;
 }
 

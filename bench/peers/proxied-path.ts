@@ -51,8 +51,6 @@ export interface ProxiedPath {
   readonly client: Place;
   /** By the service, the last in the rules. */
   readonly service: Target;
-  /** The same way without translation. */
-  readonly direct: Target;
   readonly loadMs: number;
   /** Sends what kube-proxy sends when the endpoints of one service change; gives the time. */
   change(): number;
@@ -85,7 +83,6 @@ export async function proxiedPath(
   return {
     client: { netns: client },
     service: { address: measured.address, port: measured.port, token: 'k' },
-    direct: { address: '10.244.1.2', port: serverPort, token: 'k' },
     loadMs,
     change() {
       const started = performance.now();

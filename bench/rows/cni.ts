@@ -63,6 +63,7 @@ export const cni: Row = {
         return [...figures, burstFigure(atOnce, peer)];
       }),
       notes: [
+        'Of ADD most is the kernel’s wait for all CPUs when a program is attached to a device (TCX, `synchronize_rcu` under the lock of all devices); of DEL the deletion of the device, which waits as well. The reference plugins attach nothing.',
         `ADD and DEL of ${rounds * pods} pods each, ${bursts} times ${podsAtOnce} at once; each answer has addresses.`,
       ],
     };

@@ -92,6 +92,9 @@ const deviceControllerName = 'node-devices';
 const deviceIntervalMs = 60_000;
 /** Changes come in bursts: a device, its addresses, its routes. */
 const settleMs = 20;
+/** A look at a node of many pods, while more of them come, takes long: looking takes at most a tenth of the time. */
+const restPerLook = 9;
+const settleMsMax = 1_000;
 /** A new node waits so long to learn where services are, lest it begin with pods among them. */
 const servicesPatienceMs = 5_000;
 
@@ -116,6 +119,7 @@ class Nodes implements NodesFeature {
   #routerAddresses: RouteTarget['routerAddresses'] = [];
   #problem: string | undefined = 'not started';
   #unmatched: readonly string[] = [];
+  #settleMs = settleMs;
   #settling: Timer | undefined;
   #servicesAwaited = true;
 
@@ -251,11 +255,12 @@ class Nodes implements NodesFeature {
     this.#settling ??= this.#clock.setTimeout(() => {
       this.#settling = undefined;
       this.#controller.trigger();
-    }, settleMs);
+    }, this.#settleMs);
   }
 
   /** Looks at everything, makes what is missing; what it throws is counted, and it is tried again. */
   #refresh(): void {
+    const beganNs = this.#clock.monotonicNs();
     try {
       const observed = this.#observe();
       this.#deriveNodes(observed);
@@ -267,6 +272,8 @@ class Nodes implements NodesFeature {
       // A route that somebody took away is put back by comparing, not by remembering.
       for (const each of this.reconcilers) each.trigger();
       this.reconcilers[0]?.triggerFull();
+      const tookMs = Number(this.#clock.monotonicNs() - beganNs) / 1e6;
+      this.#settleMs = Math.min(settleMsMax, Math.max(settleMs, restPerLook * tookMs));
     }
   }
 
