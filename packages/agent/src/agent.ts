@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { defaultValues, readValues, type SluiceValues } from '@sluice/config';
-import { type Configuration, type Datapath, type Events, openDatapath } from '@sluice/datapath';
+import { type Configuration, type Datapath, type Events, expeditedGracePeriods, openDatapath } from '@sluice/datapath';
 import { type Endpoints, type Publisher, podDevices, startEndpoints, startPublisher } from '@sluice/endpoint';
 import { NodeAddresses } from '@sluice/ipam';
 import { kubeConfiguration, serversOf } from '@sluice/kube';
@@ -303,6 +303,11 @@ export class Agent {
       configuration: this.#configuration(facts),
       log: this.#log,
       logDirectory: join(options.stateDir, 'verifier'),
+      expedite: expeditedGracePeriods({
+        sysPath: options.sys,
+        markerPath: join(options.runDir, 'expedited'),
+        log: this.#log,
+      }),
     });
     this.datapath = datapath;
     this.links.attach();

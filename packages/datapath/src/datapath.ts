@@ -5,6 +5,7 @@ import { openAnyMap } from './any-map.ts';
 import { type DryRun, openDryRun } from './dry-run.ts';
 import { type DatapathEvent, type Events, openEvents } from './events.ts';
 import type { Configuration } from './generated/configuration.ts';
+import type { Expedite } from './grace-periods.ts';
 import { type Inspection, openInspection } from './inspection.ts';
 import { type KernelDrops, kernelDropsLink, openKernelDrops } from './kernel-drops.ts';
 import { requireKernel } from './kernel-floor.ts';
@@ -35,6 +36,8 @@ export interface DatapathOptions {
   readonly log: Logger;
   /** Where the verifier's logs are kept. Default: a new temporary directory. */
   readonly logDirectory?: string;
+  /** Around the attaching to a device, see `expeditedGracePeriods`. Default: the kernel takes its time. */
+  readonly expedite?: Expedite;
 }
 
 /** The kernel side of one node. Disposing closes descriptors: pinned maps and links go on, and so does the traffic. */
@@ -131,10 +134,11 @@ export function openDatapath(options: DatapathOptions): Datapath {
   let configuration = options.configuration;
   let dryRun: DryRun | undefined;
   stack.defer(() => dryRun?.[Symbol.dispose]());
+  const expedite = options.expedite ?? ((run) => run());
   const report = (name: string, attachment: Attachment) =>
     options.log.debug({ link: name }, `link ${name} ${attachment}`);
   const ensureTcx = (name: string, program: string, ifindex: number, hook: TcxHook['hook'] = 'ingress') =>
-    report(name, held.ensure(tcxTarget(name, programs.get(program), { ifindex, hook })));
+    report(name, held.ensure(tcxTarget(name, programs.get(program), { ifindex, hook }, expedite)));
   const devicesOf = (prefix: string) =>
     held.names().flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : []));
   const links = () => {

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { attachCgroup, attachTcx, Link, type LinkInfo, LinkType, type Program, unpin } from '@sluice/bpf';
 import { SystemError } from '@sluice/ffi';
+import type { Expedite } from './grace-periods.ts';
 import type { Paths } from './paths.ts';
 
 /** What happened to a link; `replaced` is without a gap in which a packet sees no program. */
@@ -29,12 +30,12 @@ export interface TcxHook {
   readonly hook: 'ingress' | 'egress';
 }
 
-export function tcxTarget(name: string, program: Program, { ifindex, hook }: TcxHook): Target {
+export function tcxTarget(name: string, program: Program, { ifindex, hook }: TcxHook, expedite: Expedite): Target {
   return {
     name,
     program,
     matches: (info) => info.ifindex === ifindex,
-    attach: () => attachTcx({ program, ifindex, hook }),
+    attach: () => expedite(() => attachTcx({ program, ifindex, hook })),
   };
 }
 
