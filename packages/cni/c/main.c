@@ -191,9 +191,10 @@ static void answer_now(void)
 /*
  * The agent has withdrawn the pod: nobody finds it, and it can send nothing. The kernel takes some 40 ms to let go of
  * the pair, three grace periods of RCU, for which no pod's end should wait. Should the child be killed, the agent
- * removes the pair.
+ * removes the pair. Should the agent be, the next one finds the pair gone: asked again, it could be about a pod that
+ * was added since.
  */
-static bool remove_device(struct conversation *conversation, struct message *message, struct failure *failure)
+static void remove_device(struct conversation *conversation, struct message *message)
 {
 	struct attachment attachment = {.host_name = message_value(message, "host_name")};
 
@@ -201,8 +202,9 @@ static bool remove_device(struct conversation *conversation, struct message *mes
 	/* What is gone already is removed as well; the agent looks itself. */
 	if (attachment.host_name)
 		pod_remove(&attachment);
-	return (field_send(conversation, "kind", "removed", strlen("removed")) && message_end(conversation)) ||
-	       agent_gone(failure, "DEL", "connection closed");
+	if (field_send(conversation, "kind", "removed", strlen("removed")))
+		message_end(conversation);
+	_exit(0);
 }
 
 /* The exit status, or -1 when the agent is not there or went away. */
@@ -232,8 +234,7 @@ static int converse(struct conversation *conversation, const char *command, stru
 			if (!configure(conversation, &message, failure, &created, &attachment))
 				break;
 		} else if (kind && !strcmp(kind, "remove")) {
-			if (!remove_device(conversation, &message, failure))
-				break;
+			remove_device(conversation, &message);
 		} else if (kind && !strcmp(kind, "inspect")) {
 			if (!inspect(conversation, &message, failure))
 				break;
