@@ -207,6 +207,15 @@ static void remove_device(struct conversation *conversation, struct message *mes
 	_exit(0);
 }
 
+/* An ADD whose answer nobody can have has failed: the runtime removes what it made. */
+static bool answer_written(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return true;
+	fprintf(stderr, "sluice-cni: write the answer to standard output: %s\n", strerror(errno));
+	return false;
+}
+
 /* The exit status, or -1 when the agent is not there or went away. */
 static int converse(struct conversation *conversation, const char *command, struct failure *failure)
 {
@@ -246,7 +255,7 @@ static int converse(struct conversation *conversation, const char *command, stru
 				pod_remove(&attachment);
 			if (body)
 				fputs(body, stdout);
-			return succeeded ? 0 : 1;
+			return answer_written() && succeeded ? 0 : 1;
 		}
 	}
 	if (created)
@@ -298,12 +307,25 @@ static int converse_patiently(const char *command, struct failure *failure)
 	}
 }
 
+/* Where one is closed, the agent's socket would become it, and the answer would go there. */
+static void open_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(void)
 {
 	const char *command = getenv("CNI_COMMAND");
 	struct failure failure = {0};
 	int status = -1;
 
+	open_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
 	if (!command || !*command)
 		fail(&failure, CNI_INVALID_ENVIRONMENT,

@@ -104,6 +104,23 @@ test('an ADD right after the answer to DEL waits for the end of the removal', op
   assert.doesNotMatch(node.run('ip', '-o', 'link'), /slc/);
 });
 
+for (const [what, redirection] of [
+  ['closed', '>&-'],
+  ['full', '>/dev/full'],
+]) {
+  test(`an ADD whose standard output is ${what} fails, and DEL after it removes everything`, options, async () => {
+    await using node = await startNode();
+    using netns = temporaryNetworkNamespace();
+    const pod = { containerId: 'mute', netns: netns.path };
+    const { status, stderr } = node.cniThrough(`exec "$0" ${redirection}`, { command: 'ADD', ...pod });
+    assert.equal(status, 1);
+    assert.match(stderr, /write the answer to standard output: /);
+    assert.equal(node.cniThrough(`exec "$0" ${redirection}`, { command: 'DEL', ...pod }).status, 0);
+    await untilNoneIsKept(node);
+    assert.deepEqual(await node.endpoints(), []);
+  });
+}
+
 test('CHECK passes right after ADD and names what is missing later', options, async () => {
   await using node = await startNode();
   using netns = temporaryNetworkNamespace();
