@@ -191,9 +191,10 @@ static void answer_now(void)
 /*
  * The agent has withdrawn the pod: nobody finds it, and it can send nothing. The kernel takes some 40 ms to let go of
  * the pair, three grace periods of RCU, for which no pod's end should wait. Should the child be killed, the agent
- * removes the pair.
+ * removes the pair. Should the agent be, the next one finds the pair gone: asked again, it could be about a pod that
+ * was added since.
  */
-static bool remove_device(struct conversation *conversation, struct message *message, struct failure *failure)
+static void remove_device(struct conversation *conversation, struct message *message)
 {
 	struct attachment attachment = {.host_name = message_value(message, "host_name")};
 
@@ -201,8 +202,18 @@ static bool remove_device(struct conversation *conversation, struct message *mes
 	/* What is gone already is removed as well; the agent looks itself. */
 	if (attachment.host_name)
 		pod_remove(&attachment);
-	return (field_send(conversation, "kind", "removed", strlen("removed")) && message_end(conversation)) ||
-	       agent_gone(failure, "DEL", "connection closed");
+	if (field_send(conversation, "kind", "removed", strlen("removed")))
+		message_end(conversation);
+	_exit(0);
+}
+
+/* An ADD whose answer nobody can have has failed: the runtime removes what it made. */
+static bool answer_written(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return true;
+	fprintf(stderr, "sluice-cni: write the answer to standard output: %s\n", strerror(errno));
+	return false;
 }
 
 /* The exit status, or -1 when the agent is not there or went away. */
@@ -232,8 +243,7 @@ static int converse(struct conversation *conversation, const char *command, stru
 			if (!configure(conversation, &message, failure, &created, &attachment))
 				break;
 		} else if (kind && !strcmp(kind, "remove")) {
-			if (!remove_device(conversation, &message, failure))
-				break;
+			remove_device(conversation, &message);
 		} else if (kind && !strcmp(kind, "inspect")) {
 			if (!inspect(conversation, &message, failure))
 				break;
@@ -245,7 +255,7 @@ static int converse(struct conversation *conversation, const char *command, stru
 				pod_remove(&attachment);
 			if (body)
 				fputs(body, stdout);
-			return succeeded ? 0 : 1;
+			return answer_written() && succeeded ? 0 : 1;
 		}
 	}
 	if (created)
@@ -297,12 +307,25 @@ static int converse_patiently(const char *command, struct failure *failure)
 	}
 }
 
+/* Where one is closed, the agent's socket would become it, and the answer would go there. */
+static void open_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(void)
 {
 	const char *command = getenv("CNI_COMMAND");
 	struct failure failure = {0};
 	int status = -1;
 
+	open_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
 	if (!command || !*command)
 		fail(&failure, CNI_INVALID_ENVIRONMENT,

@@ -46,7 +46,7 @@ export async function converse(peer: Peer, handler: CniHandler): Promise<Outcome
 async function answer(request: CniRequest, peer: Peer, handler: CniHandler): Promise<string | undefined> {
   switch (request.command) {
     case 'ADD': {
-      const addition = handler.add(request);
+      const addition = await handler.add(request);
       const result = addition.kind === 'new' ? await configure(addition, peer) : await inspect(addition, peer);
       return formatResult(result, request.cniVersion, request.previousResult);
     }

@@ -69,7 +69,8 @@ export interface Removal {
 
 /** What the endpoint package does for a container runtime. Everything throws `CniError` to refuse. */
 export interface CniHandler {
-  add(request: AddRequest): Addition | Check;
+  /** A promise where it has to wait for the end of a removal. */
+  add(request: AddRequest): Addition | Check | Promise<Addition | Check>;
   check(request: CheckRequest): Check;
   /** Succeeds when there is nothing to remove. */
   remove(request: DelRequest): Removal;

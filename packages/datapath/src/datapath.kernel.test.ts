@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, linkSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { BpfMap, LayoutMismatchError, MapType, queryTcx } from '@sluice/bpf';
+import { BpfMap, LayoutMismatchError, MapType, Program, queryTcx } from '@sluice/bpf';
 import { SocketLevel, setsockopt } from '@sluice/ffi';
 import { parseAddress } from '@sluice/net';
 import { installationRoot, silentLogger } from '@sluice/runtime';
@@ -48,6 +48,36 @@ test('a set of pinned programs that is not whole is loaded anew, and old sets go
   assert.notEqual(changed, set);
   assert.deepEqual(others, []);
 });
+
+const impostors: readonly [string, (path: string, node: TestNode) => void][] = [
+  ['a directory', (path) => mkdirSync(join(path, 'deeper'), { recursive: true })],
+  ['a map', (path) => pinForeignMap(path)],
+  ['a link', (path, node) => linkSync(join(node.bpffs, 'sluice', 'links', 'pod_slc10'), path)],
+  ['another program', (path) => linkSync(join(dirname(path), 'netdev_to_network'), path)],
+];
+for (const [what, put] of impostors) {
+  test(`where ${what} stands in place of a pinned program, the set is loaded anew`, () => {
+    using node = createTestNode(1);
+    node.addPod(10, 1000);
+    const sets = join(node.bpffs, 'sluice', 'programs');
+    const path = join(sets, String(readdirSync(sets)[0]), 'pod_from_pod');
+    rmSync(path);
+    put(path, node);
+    const before = programIds(node);
+    using again = node.openDatapath();
+    assert.deepEqual(again.unpinned(), []);
+    assert.equal(readdirSync(sets).length, 1);
+    for (const [name, id] of programIds(node)) assert.notEqual(id, before.get(name), name);
+    const { programs } = node.namespace.run(() => queryTcx(node.netlink.links.get('slc10')?.ifindex ?? 0, 'ingress'));
+    using attached = Program.openById(programs[0]?.programId ?? 0);
+    assert.equal(attached.info().name, 'pod_from_pod');
+  });
+}
+
+function pinForeignMap(path: string): void {
+  using foreign = BpfMap.create({ name: 'foreign', type: MapType.hash, keySize: 4, valueSize: 8, maxEntries: 16 });
+  foreign.pin(path);
+}
 
 test('opening with another configuration finds the maps as they were and puts new programs into the same links', () => {
   using node = createTestNode(1);

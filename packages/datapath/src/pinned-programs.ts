@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Program } from '@sluice/bpf';
+import { isPinned, Program } from '@sluice/bpf';
 import { encodeConfiguration } from './generated/configuration.ts';
 import { hookObjects, hookPrograms, type LoadObjectsOptions, loadPrograms, type Programs } from './objects.ts';
 import type { Paths } from './paths.ts';
@@ -38,12 +38,15 @@ export function openPinnedPrograms(options: Omit<LoadObjectsOptions, 'names'>, p
   };
 }
 
-/** Undefined unless it is complete. */
+/** Undefined unless it is complete, and each pin holds what its name says: the next step loads it anew. */
 function openSet(paths: Paths, set: string): Programs | undefined {
-  if (!hookPrograms.every((name) => paths.isPinned(paths.program(set, name)))) return undefined;
   using stack = new DisposableStack();
-  const open = (name: string) => stack.use(Program.openPinned(paths.program(set, name), name));
-  const programs = new Map(hookPrograms.map((name) => [name, open(name)]));
+  const programs = new Map<string, Program>();
+  for (const name of hookPrograms) {
+    const program = openProgram(paths.program(set, name), name);
+    if (program === undefined) return undefined;
+    programs.set(name, stack.use(program));
+  }
   const owned = stack.move();
   return {
     get(name) {
@@ -55,6 +58,23 @@ function openSet(paths: Paths, set: string): Programs | undefined {
     list: () => [...programs.values()],
     [Symbol.dispose]: () => owned.dispose(),
   };
+}
+
+/** The kernel cuts names. */
+const nameLengthMax = 15;
+
+/** Whatever stands there instead, a start must not end by it. */
+function openProgram(path: string, name: string): Program | undefined {
+  if (!isPinned(path)) return undefined;
+  try {
+    using stack = new DisposableStack();
+    const program = stack.use(Program.openPinned(path, name));
+    if (program.info().name !== name.slice(0, nameLengthMax)) return undefined;
+    stack.move();
+    return program;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Pinned under another name until it is whole: killed in between, the next one loads anew. */

@@ -91,6 +91,36 @@ test('DEL removes everything, a second time and with the namespace gone it succe
   assert.deepEqual(await node.endpoints(), []);
 });
 
+test('an ADD right after the answer to DEL waits for the end of the removal', options, async () => {
+  await using node = await startNode();
+  using netns = temporaryNetworkNamespace();
+  for (let round = 0; round < 10; round += 1) {
+    const added = node.cni({ command: 'ADD', containerId: 'again', netns: netns.path });
+    assert.equal(added.status, 0, JSON.stringify(added.body));
+    assert.match(inside(netns.path, 'ip', '-o', 'link', 'show', 'eth0'), /state UP/);
+    assert.equal(node.cni({ command: 'DEL', containerId: 'again', netns: netns.path }).status, 0);
+  }
+  await untilNoneIsKept(node);
+  assert.doesNotMatch(node.run('ip', '-o', 'link'), /slc/);
+});
+
+for (const [what, redirection] of [
+  ['closed', '>&-'],
+  ['full', '>/dev/full'],
+]) {
+  test(`an ADD whose standard output is ${what} fails, and DEL after it removes everything`, options, async () => {
+    await using node = await startNode();
+    using netns = temporaryNetworkNamespace();
+    const pod = { containerId: 'mute', netns: netns.path };
+    const { status, stderr } = node.cniThrough(`exec "$0" ${redirection}`, { command: 'ADD', ...pod });
+    assert.equal(status, 1);
+    assert.match(stderr, /write the answer to standard output: /);
+    assert.equal(node.cniThrough(`exec "$0" ${redirection}`, { command: 'DEL', ...pod }).status, 0);
+    await untilNoneIsKept(node);
+    assert.deepEqual(await node.endpoints(), []);
+  });
+}
+
 test('CHECK passes right after ADD and names what is missing later', options, async () => {
   await using node = await startNode();
   using netns = temporaryNetworkNamespace();

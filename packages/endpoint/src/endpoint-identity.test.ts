@@ -53,7 +53,7 @@ function laboratory() {
         },
       });
       devices.links.set(hostNameOf(key), vethLink(hostNameOf(key), 11));
-      assert.ok(addition.kind === 'new');
+      assert.ok('kind' in addition && addition.kind === 'new');
       addition.complete({ hostIfindex: 11, podIfindex: 2, netnsCookie: 7n, netnsInode: 8n });
     },
     async restart() {

@@ -81,6 +81,9 @@ export function startEndpoints(options: EndpointsOptions): Endpoints {
 
 const notReady = 'the node has no pod CIDR yet: the API server has not answered, or the operator gives none';
 
+/** A removal takes some 40 ms; a runtime waits longer for us than that. */
+const removalWaitMs = 1_000;
+
 class LocalEndpoints implements Endpoints {
   readonly table: EndpointTable;
   readonly restored: RestoreReport;
@@ -91,6 +94,8 @@ class LocalEndpoints implements Endpoints {
   readonly #devices: PodDevices;
   /** Attachments being made or removed, from the request to its result, with their devices. */
   readonly #inProgress = new Map<string, string>();
+  /** Those being removed, with what tells of the end. */
+  readonly #removals = new Map<string, PromiseWithResolvers<void>>();
   readonly #statuses = new Map<string, RowStatus>();
   readonly #kernel: KernelSide;
   readonly #garbage: GarbageSearch;
@@ -143,7 +148,19 @@ class LocalEndpoints implements Endpoints {
     return this.#statuses.get(key);
   }
 
-  add(request: AddRequest): Addition | Check {
+  /** DEL has its answer before the pair is gone: an ADD that comes next is not told to come again. */
+  add(request: AddRequest): Addition | Check | Promise<Addition | Check> {
+    const removal = this.#removals.get(endpointKey(request));
+    return removal === undefined ? this.#add(request) : this.#addAfter(removal, request);
+  }
+
+  async #addAfter(removal: PromiseWithResolvers<void>, request: AddRequest): Promise<Addition | Check> {
+    using _limit = this.#clock.setTimeout(removal.resolve, removalWaitMs);
+    await removal.promise;
+    return this.#add(request);
+  }
+
+  #add(request: AddRequest): Addition | Check {
     const key = endpointKey(request);
     const existing = this.table.get(key);
     if (existing) return this.#addAgain(existing, request);
@@ -192,10 +209,14 @@ class LocalEndpoints implements Endpoints {
     if (this.#inProgress.has(key)) return { hostName: undefined, complete: () => undefined };
     this.#inProgress.set(key, hostName);
     if (endpoint) this.#withdraw(endpoint);
+    const removal = Promise.withResolvers<void>();
+    this.#removals.set(key, removal);
     return {
       hostName: this.#devices.find(hostName) && hostName,
       complete: () => {
         this.#inProgress.delete(key);
+        this.#removals.delete(key);
+        removal.resolve();
         if (endpoint) this.#discard(endpoint);
         else this.#kernel.removeDevice(hostName);
       },

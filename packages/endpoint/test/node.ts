@@ -32,6 +32,8 @@ export interface TestNode extends AsyncDisposable {
   readonly netns: string;
   readonly pid: number;
   cni(options: CniOptions): CniAnswer;
+  /** By a shell, to which the executable is `$0`. */
+  cniThrough(script: string, options: CniOptions): { readonly status: number | null; readonly stderr: string };
   /** Started, not awaited: for what happens meanwhile. */
   cniLater(options: CniOptions): Promise<CniAnswer>;
   endpoints(): Promise<Record<string, unknown>[]>;
@@ -106,6 +108,17 @@ export async function startNode(options: { prefixes?: string[] } = {}): Promise<
     return { status, body: stdout === '' ? {} : JSON.parse(stdout) };
   }
 
+  function cniThrough(script: string, options: CniOptions): { status: number | null; stderr: string } {
+    const shell = [`--net=${namespace.path}`, 'sh', '-c', script, executable];
+    const { env, ...given } = invocation(options);
+    const { status, stderr } = spawnSync('nsenter', shell, {
+      ...given,
+      env: { ...env, PATH: process.env.PATH },
+      encoding: 'utf8',
+    });
+    return { status, stderr };
+  }
+
   async function cniLater(options: CniOptions): Promise<CniAnswer> {
     const { input, env } = invocation(options);
     const program = spawn('nsenter', onNode, { env, stdio: ['pipe', 'pipe', 'inherit'] });
@@ -124,6 +137,7 @@ export async function startNode(options: { prefixes?: string[] } = {}): Promise<
       return child?.pid ?? 0;
     },
     cni,
+    cniThrough,
     cniLater,
     start,
     kill,
