@@ -55,6 +55,8 @@ export interface Datapath extends Disposable {
   attachPod(device: string, ifindex: number): void;
   /** A missing link is success. */
   detachPod(device: string): void;
+  /** Lets go of the link of a device that is gone, without asking the kernel. A missing link is success. */
+  forgetPod(device: string): void;
   /** Devices that have a pinned link, also those that are gone. */
   listPodLinks(): PodLink[];
   /** A device that faces the network, in both directions. */
@@ -164,6 +166,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
     attachHost: (netIfindex) => ensureTcx('host', 'host_from_host', netIfindex),
     attachPod: (device, ifindex) => ensureTcx(`${POD_PREFIX}${device}`, 'pod_from_pod', ifindex),
     detachPod: (device) => held.remove(`${POD_PREFIX}${device}`),
+    forgetPod: (device) => held.forget(`${POD_PREFIX}${device}`),
     listPodLinks: () =>
       links().flatMap(({ name, attached, ifindex }) =>
         name.startsWith(POD_PREFIX)

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { attachCgroup, attachTcx, Link, type LinkInfo, LinkType, type Program, unpin } from '@sluice/bpf';
+import { attachCgroup, attachTcx, Link, type LinkInfo, type Program, unpin } from '@sluice/bpf';
 import { SystemError } from '@sluice/ffi';
 import type { Expedite } from './grace-periods.ts';
 import type { Paths } from './paths.ts';
@@ -111,7 +111,7 @@ export class HeldLinks implements Disposable {
     const link = this.get(name);
     if (!link) return;
     // A tracepoint's link cannot be detached: it ends when nobody holds it.
-    if (link.info().type !== LinkType.rawTracepoint) link.detach();
+    if (!this.#others.includes(name)) link.detach();
     this.forget(name);
   }
 

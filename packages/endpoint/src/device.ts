@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Change, Link, Netlink } from '@sluice/netlink';
 import { type Endpoint, isHostName } from './endpoint.ts';
@@ -46,6 +46,8 @@ export function podDevices({ netlink, procPath }: { netlink: Netlink; procPath: 
     },
     isThere: (ifindex) => netlink.links.get(ifindex) !== undefined,
     remove(name) {
+      // Without the lock of all devices, which is held while the kernel lets go of another.
+      if (!existsSync(join(procPath, 'sys/net/ipv4/conf', name))) return;
       const link = netlink.links.get(name);
       if (link) netlink.links.delete(link.ifindex);
     },

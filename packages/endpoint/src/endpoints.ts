@@ -127,6 +127,7 @@ class LocalEndpoints implements Endpoints {
       devices: this.#devices,
       clock: this.#clock,
       controllers: options.controllers,
+      inProgress: () => this.#inProgress.values(),
       onLinkStatus: (key, status) => this.#statuses.set(key, status),
     });
     for (const each of this.reconcilers) each.start();
@@ -212,7 +213,7 @@ class LocalEndpoints implements Endpoints {
     const removal = Promise.withResolvers<void>();
     this.#removals.set(key, removal);
     return {
-      hostName: this.#devices.find(hostName) && hostName,
+      hostName,
       complete: () => {
         this.#inProgress.delete(key);
         this.#removals.delete(key);

@@ -57,7 +57,7 @@ export class KernelSide {
   /** The device takes its link with it: the other way round the kernel would wait twice. What is missing is success. */
   removeDevice(hostName: string): void {
     this.#options.devices.remove(hostName);
-    this.#options.programs.detachPod(hostName);
+    this.#options.programs.forgetPod(hostName);
   }
 
   /** Throws where the kernel is not as ADD made it. */

@@ -23,6 +23,8 @@ export interface PodPrograms {
   attachPod(name: string, ifindex: number): void;
   /** A missing link is success. */
   detachPod(name: string): void;
+  /** Lets go of the link of a device that is gone, without asking the kernel. A missing link is success. */
+  forgetPod(name: string): void;
   /** Devices that have a link; without an index nothing runs there any more. */
   listPodLinks(): Iterable<{ readonly device: string; readonly ifindex: number | undefined }>;
 }

@@ -13,6 +13,8 @@ export interface EndpointReconcilerOptions {
   readonly programs: PodPrograms;
   readonly devices: PodDevices;
   readonly nodeMac: Mac;
+  /** Devices that are being made or removed just now. */
+  readonly inProgress: () => Iterable<string>;
   readonly log: Logger;
   readonly clock: Clock;
   readonly controllers: Controllers | undefined;
@@ -68,7 +70,7 @@ export function endpointReconcilers(options: EndpointReconcilerOptions): AnyReco
         devices.bringUp({ hostName: name, hostIfindex: row.ifindex });
       },
       delete: (name) => programs.detachPod(name),
-      list: () => linkRows(programs, devices, table),
+      list: () => linkRows(options),
     },
     onStatus: (name, status) => {
       const [endpoint] = table.by('device', name);
@@ -86,13 +88,17 @@ function* podRows(maps: EndpointMaps): Generator<readonly [string, EndpointValue
 }
 
 /** What has a link and a device that is up; a link without effect counts as there, so that it is made anew or removed. */
-function* linkRows(
-  programs: PodPrograms,
-  devices: PodDevices,
-  table: EndpointTable,
-): Generator<readonly [string, { key: string; ifindex: number }]> {
+function* linkRows({
+  programs,
+  devices,
+  table,
+  inProgress,
+}: EndpointReconcilerOptions): Generator<readonly [string, { key: string; ifindex: number }]> {
   const up = new Map(devices.list().map((link) => [link.name, link.up ? link.ifindex : 0]));
+  const busy = new Set(inProgress());
   for (const { device, ifindex } of programs.listPodLinks()) {
+    // To detach from a device that goes anyway would wait for the kernel a second time.
+    if (busy.has(device)) continue;
     const [endpoint] = table.by('device', device);
     const present = ifindex === up.get(device) ? ifindex : undefined;
     yield [device, { key: endpoint ? endpointKey(endpoint) : '', ifindex: present ?? 0 }];

@@ -22,6 +22,7 @@ export function fakePrograms(): PodPrograms & { readonly attached: Map<string, n
     attached,
     attachPod: (name, ifindex) => void attached.set(name, ifindex),
     detachPod: (name) => void attached.delete(name),
+    forgetPod: (name) => void attached.delete(name),
     listPodLinks: () => [...attached].map(([device, ifindex]) => ({ device, ifindex })),
   };
 }
