@@ -17,7 +17,6 @@ interface Status {
 const absentWhenAllIsWell = [
   'sluice_bpf_program_runs_total',
   'sluice_bpf_program_run_seconds_total',
-  'sluice_untracked_packets_total',
   'cilium_errors_warnings_total',
 ];
 

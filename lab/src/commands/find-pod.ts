@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { LabError } from '../error.ts';
 import { isRunning } from '../host/process-id.ts';
 import type { ContainerRecord, Sandbox } from '../kubelet/sandbox.ts';
+import { nameOption } from '../layout.ts';
 import type { ExistingLab } from './context.ts';
 
 /** By name, or namespace and name; the beginning of the name is enough where it is the only one. */
@@ -19,7 +20,9 @@ export function findPod({ layout, topology }: ExistingLab, where: string): { san
   if (other) throw new LabError(`${where} may be one of ${found.length} pods: ${names.join(', ')} ...`);
   if (sandbox) throw new LabError(`pod ${sandbox.namespace}/${sandbox.name} has no running process`);
   const hosts = [...topology.nodes, ...topology.surroundings].map((host) => host.name).join(', ');
-  throw new LabError(`no host (${hosts}) and no pod is called ${where}`, { hint: 'sluice lab kubectl get pods -A' });
+  throw new LabError(`no host (${hosts}) and no pod is called ${where}`, {
+    hint: `sluice lab kubectl${nameOption(layout.name)} get pods -A`,
+  });
 }
 
 function sandboxesIn(pods: string): Sandbox[] {

@@ -40,20 +40,34 @@ export async function examine(options: ExaminationOptions, client: AgentClient):
   if (machine) return examineMachine(paths);
   const answer = await askAgent(client);
   const agent = answer instanceof CommandError ? undefined : answer;
-  const values = agent?.values ?? (config === undefined ? undefined : readValues(config).values);
+  // Read even where the agent's count: a file that is not there, or wrong, is told.
+  const given = config === undefined ? undefined : readValues(config).values;
+  const values = agent?.values ?? given;
   const settings = { ...nodeSettingsDefault, ...(values && settingsOf(values)), ...(agent && placesOf(agent.status)) };
   const diagnosis = examineNode({ ...paths, settings, agent: agent?.status });
   if (!(answer instanceof CommandError)) return diagnosis;
   return { ...diagnosis, findings: [...diagnosis.findings, noAgent(answer)] };
 }
 
-function noAgent({ message }: CommandError): Diagnosis['findings'][number] {
+/** Before the installation there is none; one that has left its socket and does not answer is a fault. */
+function noAgent({ message, cause }: CommandError): Diagnosis['findings'][number] {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code;
+  if (code === 'ENOENT' || code === 'EACCES') {
+    return {
+      check: 'agent',
+      severity: 'note',
+      what: `no agent could be asked: ${message}`,
+      meaning: 'only the machine and its network could be looked at, as before an installation',
+      remedy: 'if one should run, see its log; in a lab: sluice lab exec NODE -- sluice doctor',
+    };
+  }
   return {
     check: 'agent',
-    severity: 'note',
-    what: `no agent could be asked: ${message}`,
-    meaning: 'only the machine and its network could be looked at, as before an installation',
-    remedy: 'if one should run, see its log; in a lab: sluice lab exec NODE -- sluice doctor',
+    severity: 'error',
+    what: `the agent does not answer as it should: ${message}`,
+    meaning:
+      'packets go on as they did, no change of pods and services is followed; the agent itself could not be looked at',
+    remedy: "see the end of the agent's log; one that stands still must be ended (kill -9) and started again",
   };
 }
 

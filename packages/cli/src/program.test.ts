@@ -397,10 +397,10 @@ test('identities are shown by their numbers', async () => {
   assert.equal(
     out,
     [
-      'IDENTITY   LABELS                 ENDPOINTS HERE   UNUSED',
-      '1          reserved:host          0',
-      '300        k8s:app=old            0                for 1m',
-      '4711       k8s:app=cart,k8s:b=1   0',
+      'IDENTITY   ENDPOINTS HERE   UNUSED   LABELS',
+      '1          0                         reserved:host',
+      '300        0                for 1m   k8s:app=old',
+      '4711       0                         k8s:app=cart,k8s:b=1',
       '',
     ].join('\n'),
   );

@@ -81,19 +81,25 @@ function hostClient({ nodeName, facts, interfaceOf }: ExplainSources): Client {
   };
 }
 
+/** By name, or namespace and name; the beginning of the name is enough where it is the only one. */
 function findEndpoint(from: string, { endpoints, nodes, nodeName }: ExplainSources): Endpoint {
-  const found = from.includes('/')
-    ? endpoints.by('pod', from)
-    : endpoints.list().filter(({ pod }) => pod?.name === from);
-  if (found.length > 1 && !from.includes('/')) {
-    throw new QueryError(`pod ${from}: ${found.map(podName).join(', ')} have this name; say which`);
-  }
+  const found = named(endpoints.list(), podName, from);
+  if (found.length > 1) throw new QueryError(`pod ${from}: may be ${found.map(podName).join(', ')}; say which`);
   const [endpoint] = found;
   if (endpoint) return endpoint;
-  for (const { pod, node } of nodes.ips()) {
-    if (pod !== undefined && node !== '' && (pod === from || pod.endsWith(`/${from}`))) {
-      throw new QueryError(`pod ${pod} is on node ${node}: ask the agent there, this is ${nodeName}`);
-    }
+  const away = [...nodes.ips()].filter(({ pod, node }) => pod !== undefined && node !== '');
+  const [elsewhere] = named(away, ({ pod }) => pod ?? '', from);
+  if (elsewhere) {
+    throw new QueryError(`pod ${elsewhere.pod} is on node ${elsewhere.node}: ask the agent there, this is ${nodeName}`);
   }
-  throw new QueryError(`no pod ${from} on ${nodeName}; "sluice endpoint list" shows those that are here`);
+  throw new QueryError(
+    `no pod ${from} on ${nodeName}; "sluice endpoint list" shows those that are here, and one of the host's network is "host"`,
+  );
+}
+
+function named<Row>(rows: readonly Row[], nameOf: (row: Row) => string, from: string): Row[] {
+  const wanted = from.includes('/') ? from : `/${from}`;
+  const part = (row: Row) => nameOf(row).slice(from.includes('/') ? 0 : nameOf(row).indexOf('/'));
+  const exact = rows.filter((row) => part(row) === wanted);
+  return exact.length > 0 ? exact : rows.filter((row) => part(row).startsWith(wanted));
 }

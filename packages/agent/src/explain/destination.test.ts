@@ -52,7 +52,8 @@ function find(to: string, options: { asker?: Asker; protocol?: string; family?: 
 
 test('addresses of both families are taken as they are', () => {
   assert.equal(find('10.0.0.1:80'), '10.0.0.1 80');
-  assert.equal(find('[2001:db8::1]:443'), '2001:db8::1 443');
+  assert.equal(find('[2001:db8::1]:443', { family: '6' }), '2001:db8::1 443');
+  assert.throws(() => find('10.0.0.1:80', { family: '6' }), /^QueryError: 10\.0\.0\.1 is no IPv6 address$/);
 });
 
 test('a service is found by each name that a pod may call it', () => {

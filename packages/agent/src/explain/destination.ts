@@ -26,7 +26,7 @@ export interface Asker {
 /** As the cluster's DNS would answer, from what this node knows of Services. Throws QueryError for what it does not. */
 export function findDestination(question: Question, asker: Asker, sources: NameSources): Destination {
   const literal = tryParseAddress(question.host);
-  if (literal !== undefined) return { address: literal, port: numericPort(question), resolved: undefined };
+  if (literal !== undefined) return literalDestination(literal, question);
   const service = findService(question.host, asker, sources.services);
   if (service === undefined) {
     throw new QueryError(
@@ -39,6 +39,12 @@ export function findDestination(question: Question, asker: Asker, sources: NameS
   return service.headless
     ? headlessDestination(service, question, asker, sources.endpointSlices)
     : serviceDestination(service, question, asker);
+}
+
+function literalDestination(address: Address, question: Question): Destination {
+  const { family, host } = question;
+  if (family !== undefined && family !== familyOf(address)) throw new QueryError(`${host} is no IPv${family} address`);
+  return { address, port: numericPort(question), resolved: undefined };
 }
 
 /** `shop/web`, `web.shop`, `web.shop.svc`, `web.shop.svc.cluster.local`, or `web` in the asker's own namespace. */

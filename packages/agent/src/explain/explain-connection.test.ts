@@ -320,3 +320,19 @@ test('a pod that is not here is sent to its node, and one that is nowhere is sai
   assert.throws(() => explain('web:80', {}, { from: 'shop/none' }), /no pod shop\/none on k8s-cp1/);
   assert.equal(explain('web:80', {}, { from: 'client' }).report.from, 'shop/client');
 });
+
+test('the beginning of a name is enough, as in other commands', () => {
+  for (const from of ['cl', 'shop/cl']) assert.equal(explain('web:80', {}, { from }).report.from, 'shop/client');
+  assert.throws(() => explain('web:80', {}, { from: 'fa' }), /pod shop\/far is on node k8s-cp2/);
+  for (const from of ['lient', 'sho', 'hop/client', 'other/cl']) {
+    assert.throws(() => explain('web:80', {}, { from }), /no pod .* one of the host's network is "host"/);
+  }
+});
+
+test('no address at all is the loopback for connect()', () => {
+  for (const to of ['127.0.0.1:80', '0.0.0.0:80', '[::]:80', '[::1]:80']) {
+    const { report, asked } = explain(to);
+    assert.equal(report.summary, 'it stays in the pod');
+    assert.deepEqual(asked.packets, []);
+  }
+});

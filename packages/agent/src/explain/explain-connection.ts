@@ -4,6 +4,7 @@ import {
   familyOf,
   formatAddressPort,
   formatPacket,
+  parseAddress,
   parsePacket,
   parsePrefix,
   prefixContains,
@@ -82,10 +83,15 @@ function refusal({ protocol }: Question): Pick<Told, 'summary' | 'hint'> {
   return { summary: `${text}: connect() over ${protocol} fails at once with ECONNREFUSED, no packet is sent`, hint };
 }
 
-/** What a pod's own kernel keeps for itself. */
+/** What a pod's own kernel keeps for itself; connect() to no address at all is one to the loopback. */
 function isOwn({ ipv4, ipv6 }: Client, address: Address): boolean {
-  return address === ipv4 || address === ipv6 || address.startsWith('127.') || address === '::1';
+  const own: readonly (Address | undefined)[] = [ipv4, ipv6, loopback6, unspecified4, unspecified6];
+  return own.includes(address) || address.startsWith('127.');
 }
+
+const loopback6 = parseAddress('::1');
+const unspecified4 = parseAddress('0.0.0.0');
+const unspecified6 = parseAddress('::');
 
 /** The host's stack has routes to sluice_host for pods and services only. */
 function comesByUs(address: Address, { nodes }: ExplainSources): boolean {

@@ -63,11 +63,12 @@ export const packetMetrics = [
   ),
 ];
 
+/** From 0 on: of a counter that begins with its first value Prometheus sees no increase, and an alert would miss it. */
 function untracked({ datapath }: Source['agent']): [string, bigint][] {
-  return ([0, 1] as const).flatMap((direction): [string, bigint][] => {
-    const perCpu = datapath?.maps.counters.lookup({ reason: DropReason.CtCreateFailed, direction });
-    if (perCpu === undefined) return [];
-    return [[direction === 0 ? 'INGRESS' : 'EGRESS', perCpu.reduce((sum, { packets }) => sum + packets, 0n)]];
+  if (!datapath) return [];
+  return ([0, 1] as const).map((direction): [string, bigint] => {
+    const perCpu = datapath.maps.counters.lookup({ reason: DropReason.CtCreateFailed, direction }) ?? [];
+    return [direction === 0 ? 'INGRESS' : 'EGRESS', perCpu.reduce((sum, { packets }) => sum + packets, 0n)];
   });
 }
 

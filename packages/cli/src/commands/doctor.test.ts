@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sluice } from '../test-agent.ts';
+import { agent, sluice } from '../test-agent.ts';
 
 test('the machine is looked at without an agent, as data as well', async () => {
   const { out } = await sluice(['doctor', '--machine', '-o', 'json', '--socket', '/nowhere/sluice.sock']);
@@ -16,3 +16,23 @@ test('an error ends with status 1 and says what to do, also in brief', async () 
   assert.match(out, /^error: cgroup v2 is not mounted: mount -t cgroup2/m);
   assert.equal(exitCode, 1);
 });
+
+test('no agent is as before an installation, one that answers badly is a fault', async () => {
+  const none = await sluice(['doctor', '-o', 'json', '--socket', '/nowhere/sluice.sock']);
+  assert.match(agentFinding(none.out), /^note: no agent could be asked/);
+  using bad = await agent({});
+  const { out, exitCode } = await sluice(['doctor', '-o', 'json', '--socket', bad.socket]);
+  assert.match(agentFinding(out), /^error: the agent does not answer as it should: /);
+  assert.equal(exitCode, 1);
+});
+
+test('values that are not there are told, whoever is asked', async () => {
+  const { err, exitCode } = await sluice(['doctor', '--config', '/nowhere/values.yaml', '--socket', '/nowhere/s.sock']);
+  assert.match(err, /\/nowhere\/values\.yaml/);
+  assert.notEqual(exitCode, 0);
+});
+
+function agentFinding(out: string): string {
+  const { findings } = JSON.parse(out) as { findings: { check: string; severity: string; what: string }[] };
+  return findings.filter(({ check }) => check === 'agent').map(({ severity, what }) => `${severity}: ${what}`)[0] ?? '';
+}

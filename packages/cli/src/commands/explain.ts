@@ -7,8 +7,9 @@ import { alignPairs, show } from '../output.ts';
 import { pathWithQuery } from '../traffic-options.ts';
 
 const TEXT = `
-POD is namespace/name, or a name that only one pod of this node has; host stands for the node's own processes. HOST is an
-address (IPv6 in brackets), or a Service as the pod would name it: web, web.shop, web.shop.svc.cluster.local, shop/web.
+POD is namespace/name or a name, or as much of its beginning as only one pod of this node has; host stands for the node's
+own processes, and for pods in the host's network. HOST is an address (IPv6 in brackets), or a Service as the pod would name
+it: web, web.shop, web.shop.svc.cluster.local, shop/web.
 PORT is a number, or the name of a port of the Service.
 
 Nothing is sent, counted or changed: the programs of this node are asked what they would do. The exit status is 1 when

@@ -16,8 +16,8 @@ export function identityCommands(context: Context): Command[] {
       path: '/identities',
       shape: identityLine,
       compare: (left, right) => left.identity - right.identity,
-      columns: ['Identity', 'Labels', 'Endpoints here', 'Unused'],
-      cells: (row) => [String(row.identity), row.labels.join(','), String(row.endpoints), unusedFor(row)],
+      columns: ['Identity', 'Endpoints here', 'Unused', 'Labels'],
+      cells: (row) => [String(row.identity), String(row.endpoints), unusedFor(row), row.labels.join(',')],
     }),
     listCommand(context, {
       noun: 'ip',
