@@ -82,9 +82,10 @@ function refusal({ protocol }: Question): Pick<Told, 'summary' | 'hint'> {
   return { summary: `${text}: connect() over ${protocol} fails at once with ECONNREFUSED, no packet is sent`, hint };
 }
 
-/** What a pod's own kernel keeps for itself. */
+/** What a pod's own kernel keeps for itself: connect() to no address is one to the loopback device. */
 function isOwn({ ipv4, ipv6 }: Client, address: Address): boolean {
-  return address === ipv4 || address === ipv6 || address.startsWith('127.') || address === '::1';
+  const own: readonly (string | undefined)[] = [ipv4, ipv6, '::1', '::', '0.0.0.0'];
+  return own.includes(address) || address.startsWith('127.');
 }
 
 /** The host's stack has routes to sluice_host for pods and services only. */
