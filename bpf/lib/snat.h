@@ -26,11 +26,19 @@ static __always_inline struct tuple snat_connection_tuple(const struct tuple *re
 	return tuple;
 }
 
+/* Of a connection that is alive and has another source by now, or none yet, it is a former one's. */
 static __always_inline bool snat_alias_is_alive(const struct tuple *reply, const struct connection *alias)
 {
 	struct tuple tuple = snat_connection_tuple(reply, &alias->snat);
+	struct tuple_end source = tuple_destination(reply);
+	__u64 now = bpf_ktime_get_ns();
+	struct connection *connection;
 
-	return alias->created_ns + SNAT_GRACE_NS > bpf_ktime_get_ns() || ct_is_alive(&tuple);
+	if (alias->created_ns + SNAT_GRACE_NS > now)
+		return true;
+	connection = ct_entry(&tuple);
+	return connection && connection->kind == CT_KIND_CONNECTION && connection->expires_ns > now &&
+	       tuple_end_equal(&connection->snat, &source);
 }
 
 static __always_inline bool snat_socket_exists(struct __sk_buff *skb, const struct tuple *reply)
@@ -84,7 +92,10 @@ static __always_inline bool snat_take_over(struct connection *alias, __u64 creat
 	return true;
 }
 
-/* 1: the alias is ours now. */
+/*
+ * 1: the alias is ours now. One that this client had for a former connection is claimed like that of any other which is
+ * over: the node may have taken the port since.
+ */
 __noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, const struct tuple_end *client)
 {
 	struct connection *present, *alias;
@@ -96,10 +107,10 @@ __noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, cons
 	present = ct_entry(reply);
 	if (present) {
 		created_ns = present->created_ns;
-		if (present->kind == CT_KIND_SNAT_ALIAS && tuple_end_equal(&present->snat, client))
-			return 1;
-		if (present->kind != CT_KIND_SNAT_ALIAS || snat_alias_is_alive(reply, present))
+		if (present->kind != CT_KIND_SNAT_ALIAS)
 			return 0;
+		if (snat_alias_is_alive(reply, present))
+			return tuple_end_equal(&present->snat, client);
 	}
 	own = tuple_reverse(reply);
 	if (ct_is_alive(&own) || snat_frontend_exists(reply) || snat_socket_exists(skb, reply))

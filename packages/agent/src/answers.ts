@@ -9,7 +9,7 @@ import { mapUsage } from './map-usage.ts';
 import { monitorQuery } from './monitor.ts';
 import { paced } from './paced.ts';
 import { measuredPrograms } from './program-measure.ts';
-import { knownParameters, wholeParameter } from './query.ts';
+import { knownParameters, secondPart, wholeParameter } from './query.ts';
 import { statusReport } from './status.ts';
 import { trafficFilter, trafficParameters } from './traffic.ts';
 
@@ -57,7 +57,7 @@ function connectionsAnswer(agent: Agent, url: URL): unknown {
 
 /** `/maps`, or the entries of one: `/maps/conntrack?limit=100&per-cpu=true`. */
 function mapsAnswer({ datapath, nodes }: Agent, url: URL): unknown {
-  const name = decodeURIComponent(url.pathname.split('/')[2] ?? '');
+  const name = secondPart(url);
   if (name === '') return mapUsage(datapath);
   if (!datapath) throw new Error(nodes.problem ?? 'the datapath is not open yet');
   const query = knownParameters(url.searchParams, ['limit', 'per-cpu']);
@@ -66,7 +66,7 @@ function mapsAnswer({ datapath, nodes }: Agent, url: URL): unknown {
 }
 
 function tableAnswer(agent: Agent, url: URL): unknown {
-  const name = decodeURIComponent(url.pathname.split('/')[2] ?? '');
+  const name = secondPart(url);
   const tables = agent.tables();
   if (name === '') return tables.map((table) => ({ name: table.name, rows: table.size }));
   const found = tables.find((table) => table.name === name);

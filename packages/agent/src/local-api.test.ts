@@ -111,6 +111,17 @@ test('a question that is wrong is told so, and is no fault of ours', async (t) =
   );
 });
 
+test('when all places are taken the next client is told so, and has its answer when one has left', async (t) => {
+  const { ask, read } = await start(t);
+  const readers = await Promise.all(Array.from({ length: 64 }, () => read('/monitor')));
+  const refused = await ask('/version');
+  assert.equal(refused.status, 503);
+  assert.match(refused.body, /64 clients ask already/);
+  await readers[0]?.leave();
+  while ((await ask('/version')).status !== 200) await new Promise((resolve) => setImmediate(resolve));
+  for (const reader of readers.slice(1)) await reader.leave();
+});
+
 test('rows come a line each, all of them, as fast as they are read', async (t) => {
   const { read } = await start(t);
   const reader = await read('/rows');

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createConnection } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { peerCredentials } from '@sluice/ffi';
 import { type Clock, type Logger, listenPrivately, type PrivateSocket, systemClock } from '@sluice/runtime';
 import { QueryError } from './query.ts';
@@ -38,6 +38,8 @@ export interface LocalApi {
 }
 
 const connectionsMax = 64;
+/** Who comes when all places are taken is told so; of those, too, there is an end. */
+const refusalsMax = 64;
 /** What a client that does not read may cost us before its lines are dropped. */
 const streamBytesMax = 1 << 20;
 /** Rows are sent in pieces of this size: a system call for each row would cost more than the row. */
@@ -47,10 +49,16 @@ const streamPulseMs = 2_000;
 
 /** HTTP on a unix socket that only root can open: what the command line asks. Read-only. */
 export async function startLocalApi(options: LocalApiOptions): Promise<LocalApi> {
-  const server = createServer({ keepAlive: false }, (request, response) => handle(request, response, options));
-  server.maxConnections = connectionsMax;
+  const places = new Set<Socket>();
+  const server = createServer({ keepAlive: false }, (request, response) => {
+    if (places.has(request.socket)) handle(request, response, options);
+    else refuseForNow(response);
+  });
+  server.maxConnections = connectionsMax + refusalsMax;
   server.on('connection', (socket) => {
     if (peerCredentials(socket).uid !== 0) socket.destroy();
+    else if (places.size < connectionsMax) places.add(socket);
+    socket.once('close', () => places.delete(socket));
   });
   const socket = await listenPrivately(server, options.path);
   return {
@@ -124,6 +132,13 @@ function refuse(response: ServerResponse, error: unknown, log: Logger): void {
   // In the middle of an answer only a broken connection tells that it is not whole.
   if (response.headersSent) response.destroy();
   else reply(response, isTheirs ? 400 : 500, { error: error instanceof Error ? error.message : String(error) });
+}
+
+function refuseForNow(response: ServerResponse): void {
+  response.shouldKeepAlive = false;
+  reply(response, 503, {
+    error: `${connectionsMax} clients ask already, who do not leave or do not read; "ss -xp" shows them`,
+  });
 }
 
 function isRows(body: unknown): body is AsyncIterable<unknown> {

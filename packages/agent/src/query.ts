@@ -18,3 +18,13 @@ export function wholeParameter(query: URLSearchParams, name: string): number | u
   if (!/^\d{1,15}$/.test(text)) throw new QueryError(`${name} ${text}: a whole number`);
   return Number(text);
 }
+
+/** What comes after the first part of the path, or nothing: `nodes` of `/tables/nodes`. */
+export function secondPart({ pathname }: URL): string {
+  const part = pathname.split('/')[2] ?? '';
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new QueryError(`${part}: a % begins two hexadecimal digits, and they are UTF-8`);
+  }
+}

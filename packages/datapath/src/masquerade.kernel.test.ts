@@ -155,6 +155,36 @@ for (const [version, family] of families) {
     assert.equal(own.receive(), 'answer');
   });
 
+  test(`a pod that comes again does not get the port that a node's connection has taken since (${family})`, () => {
+    const port = newPort();
+    const pod = newPod();
+    using server = udpServer(world, world.addresses[family], 55);
+    using client = bound(udpSocket(pod, version), pod.addresses[family], port);
+    client.connect(world.addresses[family], 55);
+    client.send('from the pod');
+    const before = server.receiveFrom();
+    before?.reply('to the pod');
+    assert.equal(client.receive(), 'to the pod');
+    const to = { sourcePort: port, destination: world.addresses[family], destinationPort: 55, protocol: 17 };
+    const { conntrack } = node.datapath.maps;
+    conntrack.delete({ ...to, source: pod.addresses[family] });
+    for (const [tuple, alias] of conntrack.entries()) {
+      if (tuple.destinationPort === port) conntrack.update(tuple, { ...alias, createdNs: 1n });
+    }
+    using own = bound(udpSocket(node, version), world.nodeAddresses[family], port);
+    own.connect(world.addresses[family], 55);
+    own.send('from the node');
+    const fromNode = server.receiveFrom();
+    assert.equal(fromNode?.from, before?.from);
+    client.send('again from the pod');
+    const again = server.receiveFrom();
+    assert.notEqual(again?.from, before?.from);
+    fromNode?.reply('to the node');
+    again?.reply('again to the pod');
+    assert.equal(own.receive(), 'to the node');
+    assert.equal(client.receive(), 'again to the pod');
+  });
+
   test(`port unreachable from the world is the pod's ECONNREFUSED (${family})`, () => {
     const pod = newPod();
     using client = udpSocket(pod, version);

@@ -282,9 +282,11 @@ test('a drop is told with its reason, its hint and what the sender hears', () =>
 });
 
 test('what never leaves the pod, or cannot, is told without asking', () => {
-  const own = explain('10.244.0.4:80');
-  assert.equal(own.report.summary, 'it stays in the pod');
-  assert.deepEqual(own.asked, { calls: [], packets: [] });
+  for (const to of ['10.244.0.4:80', '127.0.0.2:80', '0.0.0.0:80', '[::1]:80', '[::]:80']) {
+    const own = explain(to);
+    assert.equal(own.report.summary, 'it stays in the pod', to);
+    assert.deepEqual(own.asked, { calls: [], packets: [] }, to);
+  }
   const without = explain('[2001:db8::1]:80');
   assert.equal(without.report.verdict, 'dropped');
   assert.match(without.report.summary, /shop\/client has no IPv6 address/);

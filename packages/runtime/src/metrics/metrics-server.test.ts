@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { test } from 'node:test';
 import { fakeClock } from '../fake-clock.ts';
 import { recordingLogger, silentLogger } from '../logger.ts';
@@ -94,6 +94,63 @@ test('scrapes at the same time share one answer, and what fails is logged once',
     await server.stop();
   }
 });
+
+test('who asks a thousand times at once on a connection is answered once', async () => {
+  const { port, leave } = await occupiedPort();
+  await leave();
+  let gathered = 0;
+  const counted = () => {
+    gathered += 1;
+    return one();
+  };
+  const server = new MetricsServer({ port, gather: counted, log: silentLogger, silenceMs: 200 });
+  await server.start();
+  try {
+    const answer = await talk(port, 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1_000));
+    assert.equal(answer.split('HTTP/1.1 200').length - 1, 1);
+    assert.equal(gathered, 1);
+  } finally {
+    await server.stop();
+  }
+});
+
+test('who asks nothing, or reads nothing of the answer, is cut off', async () => {
+  const { port, leave } = await occupiedPort();
+  await leave();
+  const text = 'x'.repeat(20 << 20);
+  const long = () => gather([gauge('x_up', text, [], () => [[1]])], undefined);
+  const server = new MetricsServer({ port, gather: long, log: silentLogger, silenceMs: 100 });
+  await server.start();
+  try {
+    await talk(port, '');
+    const reader = createConnection(port, '127.0.0.1', () => reader.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'));
+    reader.on('error', () => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const closed = new Promise((resolve) => reader.once('close', resolve));
+    let received = 0;
+    reader.on('data', (chunk) => {
+      received += chunk.length;
+    });
+    await closed;
+    assert.ok(received < text.length, 'the answer ended before its end');
+  } finally {
+    await server.stop();
+  }
+});
+
+/** All that is answered until the connection is closed. */
+function talk(port: number, request: string): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    const socket = createConnection(port, '127.0.0.1', () => socket.write(request));
+    socket.setEncoding('utf8').on('data', (chunk) => {
+      text += chunk;
+    });
+    // A connection that is closed with requests unread is reset.
+    socket.on('error', () => undefined);
+    socket.once('close', () => resolve(text));
+  });
+}
 
 test("a process's own metrics say what its kernel says", async () => {
   const { values, failures } = await gather(processMetrics('x_'), undefined);

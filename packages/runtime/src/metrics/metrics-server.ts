@@ -11,12 +11,13 @@ export interface MetricsServerOptions {
   readonly gather: () => Promise<Gathered>;
   readonly log: Logger;
   readonly clock?: Clock;
+  /** Who takes longer to ask, or reads nothing of the answer for so long, is cut off. Default 5 s. */
+  readonly silenceMs?: number;
 }
 
 const retryMs = 10_000;
 const connectionsMax = 32;
-/** For the head of a request; who connects and says nothing is cut off. */
-const headersTimeoutMs = 5_000;
+const silenceMsDefault = 5_000;
 
 /**
  * `GET /metrics` for Prometheus. A port that cannot be had is no reason not to start: `problem` says why, and it is tried
@@ -56,12 +57,16 @@ export class MetricsServer implements LifecyclePart {
   }
 
   #listen(): Promise<void> {
-    const { port, log } = this.#options;
+    const { port, log, silenceMs = silenceMsDefault } = this.#options;
     const server = createServer(
-      { headersTimeout: headersTimeoutMs, requestTimeout: headersTimeoutMs },
+      // Node looks at the two only so often: by default each half a minute.
+      { headersTimeout: silenceMs, requestTimeout: silenceMs, connectionsCheckingInterval: silenceMs },
       (...exchange) => void this.#handle(...exchange),
     );
+    server.timeout = silenceMs;
     server.maxConnections = connectionsMax;
+    // Each answer lies in our memory until it is read: who sends a thousand requests and reads nothing gets one.
+    server.maxRequestsPerSocket = 1;
     return new Promise((resolve) => {
       server.on('error', (error) => {
         server.close();
