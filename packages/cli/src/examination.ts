@@ -1,7 +1,7 @@
 /** The part of `sluice doctor` that is loaded only when it runs. */
 import { basename, dirname } from 'node:path';
 import type { StatusReport } from '@sluice/agent';
-import { readValues } from '@sluice/config';
+import { ConfigError, readValues } from '@sluice/config';
 import {
   type Diagnosis,
   diagnosisLines,
@@ -41,12 +41,21 @@ export async function examine(options: ExaminationOptions, client: AgentClient):
   const answer = await askAgent(client);
   const agent = answer instanceof CommandError ? undefined : answer;
   // Read even where the agent's count: a file that is not there, or wrong, is told.
-  const given = config === undefined ? undefined : readValues(config).values;
+  const given = config === undefined ? undefined : valuesIn(config);
   const values = agent?.values ?? given;
   const settings = { ...nodeSettingsDefault, ...(values && settingsOf(values)), ...(agent && placesOf(agent.status)) };
   const diagnosis = examineNode({ ...paths, settings, agent: agent?.status });
   if (!(answer instanceof CommandError)) return diagnosis;
   return { ...diagnosis, findings: [...diagnosis.findings, noAgent(answer)] };
+}
+
+function valuesIn(file: string): ConfiguredNode['values'] {
+  try {
+    return readValues(file).values;
+  } catch (error) {
+    if (error instanceof ConfigError) throw new CommandError(error.message, { cause: error, exitCode: 2 });
+    throw error;
+  }
 }
 
 /** Before the installation there is none; one that has left its socket and does not answer is a fault. */
