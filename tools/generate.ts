@@ -1,10 +1,13 @@
-// Writes packages/datapath/src/generated from the compiled objects, and docs/commands from the help of the commands;
+// Writes packages/datapath/src/generated from the compiled objects, docs/commands from the help of the commands, and the
+// pages of metrics and drop reasons from the code that has them;
 // `--check` only compares and fails on a difference.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type BindingOptions, generateBindings, parseObject } from '../packages/bpf/src/index.ts';
 import { compileObjects } from './bpf-build.ts';
 import { COMMAND_PAGES, commandPages } from './command-pages.ts';
+import { DROP_REASONS_PAGE, dropReasonsPage } from './drop-reasons-page.ts';
+import { METRICS_PAGE, metricsPage } from './metrics-page.ts';
 
 const OUTPUT = 'packages/datapath/src/generated';
 
@@ -35,6 +38,20 @@ export function generateCommandPages(root: string, mode: Mode): string[] {
   return compareFolder({ root, folder: COMMAND_PAGES, files: commandPages() }, mode);
 }
 
+/** Single pages. */
+export function generatePages(root: string, { write }: Mode): string[] {
+  const pages = [
+    [DROP_REASONS_PAGE, dropReasonsPage()],
+    [METRICS_PAGE, metricsPage()],
+  ] as const;
+  const different = pages.filter(([path, text]) => {
+    const file = join(root, path);
+    return !existsSync(file) || readFileSync(file, 'utf8') !== text;
+  });
+  if (write) for (const [path, text] of different) writeFileSync(join(root, path), text);
+  return different.map(([path]) => path);
+}
+
 interface GeneratedFolder {
   readonly root: string;
   readonly folder: string;
@@ -62,7 +79,11 @@ if (import.meta.main) {
   try {
     const root = resolve(import.meta.dirname, '..');
     const mode = { write: !check };
-    const different = [...(await generate(root, mode)), ...generateCommandPages(root, mode)];
+    const different = [
+      ...(await generate(root, mode)),
+      ...generateCommandPages(root, mode),
+      ...generatePages(root, mode),
+    ];
     for (const path of different) process.stdout.write(`${check ? 'differs from its sources' : 'wrote'}: ${path}\n`);
     if (check && different.length > 0) {
       process.stdout.write('run "npm run generate" and commit what it writes\n');

@@ -45,7 +45,7 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   },
   [DropReason.StaleOrUnroutable]: {
     text: 'stale or unroutable address',
-    hint: 'nobody has this address here: the pod is gone and a peer still sends, or a route points to this node wrongly',
+    hint: 'nobody has this address here: the pod is gone and a peer still sends, no Service has this ClusterIP, or a route points to this node wrongly',
   },
   [DropReason.NoTunnelKey]: {
     text: 'no tunnel key',

@@ -1,15 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { agentMetrics } from '../packages/agent/src/metrics/agent-metrics.ts';
 import { operatorMetrics } from '../packages/operator/src/metrics/operator-metrics.ts';
-import { metricsDocument, metricsText } from './metrics-doc.ts';
-
-test('docs/metrics.md is what the agent and the operator export', () => {
-  const path = join(resolve(import.meta.dirname, '..'), metricsDocument);
-  assert.equal(readFileSync(path, 'utf8'), metricsText(), 'node tools/metrics-doc.ts writes it anew');
-});
 
 test('names and labels are such as Prometheus takes, and each is there once', () => {
   for (const metrics of [agentMetrics, operatorMetrics]) {

@@ -1,16 +1,14 @@
-// docs/metrics.md, from what the agent and the operator export: `node tools/metrics-doc.ts` writes it; a test compares.
-import { writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+// docs/metrics.md, from what the agent and the operator export.
 import { agentMetrics } from '../packages/agent/src/metrics/agent-metrics.ts';
 import { operatorMetrics } from '../packages/operator/src/metrics/operator-metrics.ts';
 import { describeMetrics } from '../packages/runtime/src/index.ts';
 
-export const metricsDocument = 'docs/metrics.md';
+export const METRICS_PAGE = 'docs/metrics.md';
 
-export function metricsText(): string {
-  return `# Metrics
+export function metricsPage(): string {
+  return `<!-- Generated from packages/agent and packages/operator by "npm run generate": do not edit. -->
 
-Generated from packages/agent and packages/operator by \`tools/metrics-doc.ts\`; do not edit.
+# Metrics
 
 Agents and the operator serve metrics to Prometheus over plain HTTP, on all addresses of their nodes:
 
@@ -49,5 +47,3 @@ ${describeMetrics(agentMetrics)}
 
 ${describeMetrics(operatorMetrics)}`;
 }
-
-if (import.meta.main) writeFileSync(join(resolve(import.meta.dirname, '..'), metricsDocument), metricsText());
