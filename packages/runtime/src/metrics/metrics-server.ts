@@ -64,6 +64,7 @@ export class MetricsServer implements LifecyclePart {
       (...exchange) => void this.#handle(...exchange),
     );
     server.timeout = silenceMs;
+    server.keepAliveTimeout = silenceMs;
     server.maxConnections = connectionsMax;
     // Each answer lies in our memory until it is read: who sends a thousand requests and reads nothing gets one.
     server.maxRequestsPerSocket = 1;
