@@ -281,6 +281,17 @@ test('a drop is told with its reason, its hint and what the sender hears', () =>
   assert.match(told.texts.service ?? '', /which has no port 81\/TCP, only 80\/TCP/);
 });
 
+test('a node port that nothing serves yet is named, on the address of a node and nowhere else', () => {
+  const [clusterIp] = frontends.list();
+  assert.ok(clusterIp);
+  const reason = 'NodePort frontends are not served yet';
+  frontends.upsert({ ...clusterIp, key: '*:30080/TCP', type: 'NodePort', backends: [], state: 'off', reason });
+  const { texts } = explain('10.10.30.102:30080', { explanation: { way: Way.Host } });
+  assert.equal(texts.service, `NodePort of service shop/web:http; off: ${reason}`);
+  assert.equal(explain('192.0.2.1:30080', {}).texts.service, undefined);
+  frontends.delete('*:30080/TCP');
+});
+
 test('what never leaves the pod, or cannot, is told without asking', () => {
   for (const to of ['10.244.0.4:80', '127.0.0.2:80', '0.0.0.0:80', '[::1]:80', '[::]:80']) {
     const own = explain(to);

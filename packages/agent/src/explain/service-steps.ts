@@ -1,5 +1,6 @@
 import type { SocketAnswer } from '@sluice/datapath';
 import { objectKey } from '@sluice/kube';
+import type { FrontendRow } from '@sluice/loadbalancer';
 import { type Address, formatAddressPort } from '@sluice/net';
 import type { ExplainStep } from '../report.ts';
 import type { Client } from './client.ts';
@@ -36,21 +37,31 @@ export function serviceSteps(asked: ServiceQuestion): ServiceAnswer {
   return { steps, to: answer.backend ?? { address, port }, isRefused };
 }
 
-function serviceStep({ address, port, question, sources }: ServiceQuestion): ExplainStep[] {
-  const row = sources.frontends?.get(`${formatAddressPort(address, port)}/${question.protocol}`);
+function serviceStep(asked: ServiceQuestion): ExplainStep[] {
+  const { address, port, question, sources } = asked;
+  const row = sources.frontends?.get(`${formatAddressPort(address, port)}/${question.protocol}`) ?? nodePort(asked);
   if (row === undefined) return ownerStep({ address, port, question, sources });
   const object = sources.services.get(row.service);
   const name = `${row.service}${row.portName === '' ? '' : `:${row.portName}`}`;
   const affinity = object?.affinityTimeoutSeconds;
   const states = [...new Set(row.backends.map(({ state }) => state))].filter((state) => state !== 'active');
-  const text = [
-    `${row.type} of service ${name}`,
+  const backends = [
     `${backendsText(row.backends.length, row.service, sources)}${states.length > 0 ? `, some ${states.join(' and ')}` : ''}`,
     affinity === undefined ? 'no affinity' : `a client keeps its backend for ${affinity} s`,
+  ];
+  const text = [
+    `${row.type} of service ${name}`,
+    ...(row.state === 'off' ? [] : backends),
     ...(row.reason === undefined ? [] : [`${row.state}: ${row.reason}`]),
   ];
   const facts = { service: row.service, type: row.type, port: row.portName, backends: row.backends.length };
   return [{ step: 'service', text: text.join('; '), facts: { ...facts, state: row.state } }];
+}
+
+/** On whatever address of a node it is asked. */
+function nodePort({ address, port, question, sources }: ServiceQuestion): FrontendRow | undefined {
+  const isNode = sources.nodes.nodes.list().some(({ addresses }) => addresses.includes(address));
+  return isNode ? sources.frontends?.get(`*:${port}/${question.protocol}`) : undefined;
 }
 
 function backendsText(count: number, service: string, { endpointSlices }: ExplainSources): string {
