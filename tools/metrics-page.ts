@@ -19,7 +19,8 @@ Agents and the operator serve metrics to Prometheus over plain HTTP, on all addr
 
 \`sluice metrics list\` shows those of a node's agent without any port, \`--match\` narrows them down. Who asks for OpenMetrics in the
 header \`Accept\` gets that, all others Prometheus' text format. What is read is read when somebody asks, from the kernel and the
-tables: a scrape takes some milliseconds and keeps nothing.
+tables: a scrape takes some milliseconds and keeps nothing. A connection has one answer, and five seconds to ask for it and to read on; there is
+room for 32 at a time.
 
 A name that begins with \`cilium_\` means what the incumbent's metric of that name means, so that its dashboards and alerts find it; where a label
 of the incumbent is not here, we do not distinguish what it does. Reasons of drops are ours, as \`sluice monitor\` names them. What only Sluice has

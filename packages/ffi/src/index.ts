@@ -8,7 +8,7 @@
 export { bpf } from './bpf.ts';
 export { type ClockState, clockState } from './clock-state.ts';
 export { type PeerCredentials, peerCredentials } from './credentials.ts';
-export { close, duplicate, ioctl, openFd, read, write } from './descriptor.ts';
+export { close, duplicate, ioctl, lock, openFd, read, write } from './descriptor.ts';
 export { Errno, errnoName, isSystemError, SystemError } from './errors.ts';
 export { addressOf } from './libc.ts';
 export { type MappedMemory, mapMemory, pageBytes } from './memory.ts';
