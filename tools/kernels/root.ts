@@ -11,7 +11,7 @@ import { collectModules } from './modules.ts';
 const MODULES = ['veth', 'vxlan', 'geneve', 'dummy', 'bridge', 'sch_ingress', 'inet_diag', 'tcp_diag', 'udp_diag'];
 export const GUEST_REPOSITORY = '/sluice';
 const BUSYBOX = '/bin/busybox';
-/** Before busybox, whose `ip` knows less, and whose `nsenter` takes that one. */
+/** Before busybox, whose `ip` knows less, and whose `nsenter` takes that one; a test speaks to a service from bash. */
 const PATH = '/usr/sbin:/bin:/usr/bin';
 
 export interface RootOptions {
@@ -39,7 +39,7 @@ export function writeRoot(file: string, options: RootOptions): void {
     ),
     0o755,
   );
-  for (const name of ['ip', 'nsenter'])
+  for (const name of ['ip', 'nsenter', 'bash'])
     addProgram(archive, `/usr/sbin/${name}`, realpathSync(firstOf(`/usr/sbin/${name}`, `/usr/bin/${name}`)));
   addProgram(archive, '/usr/bin/node', realpathSync(join(options.root, 'node_modules/.bin/node')));
   addRepository(archive, options.root);
