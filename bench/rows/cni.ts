@@ -63,7 +63,7 @@ export const cni: Row = {
         return [...figures, burstFigure(atOnce, peer)];
       }),
       notes: [
-        'Of ADD most is the kernel’s wait for all CPUs when a program is attached to a device (TCX, `synchronize_rcu` under the lock of all devices); of DEL the deletion of the device, which waits as well. The reference plugins attach nothing.',
+        'While our program is attached the kernel is made to hurry (`packages/datapath/src/grace-periods.ts`); the reference plugins attach nothing. DEL answers once nobody finds the pod, and a child waits for the deletion of its pair: the slowest calls are those that met the lock of all devices in such a deletion.',
         `ADD and DEL of ${rounds * pods} pods each, ${bursts} times ${podsAtOnce} at once; each answer has addresses.`,
       ],
     };
