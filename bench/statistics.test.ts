@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { seededRandom } from '@sluice/testing';
 import { inTurn, ratios } from './pairs.ts';
 import { rowVerdict, verdictOf } from './row.ts';
-import { estimate, median, quantile, seededRandom } from './statistics.ts';
+import { estimate, median, quantile } from './statistics.ts';
 
 test('median and quantiles are those of the sorted values', () => {
   assert.equal(median([10, 1, 3]), 3);

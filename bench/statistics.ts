@@ -1,4 +1,5 @@
 /** What several measurements say: quantiles, and how sure a median is. */
+import { seededRandom } from '@sluice/testing';
 
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((left, right) => left - right);
@@ -27,15 +28,4 @@ export function estimate(values: readonly number[], seed = 1): Estimate {
     median(values.map(() => values[Math.floor(random() * values.length)] ?? Number.NaN)),
   );
   return { value: median(values), interval: [quantile(medians, 0.025), quantile(medians, 0.975)] };
-}
-
-/** Numbers from 0 to 1 (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
+import { seededRandom } from '@sluice/testing';
 import { type BenchNode, benchCluster, sluiceCni } from '../environment/cluster.ts';
 import { callCni } from '../environment/cni.ts';
 import { type NodeInventory, nodeInventory } from '../environment/node-inventory.ts';
 import { interrupted } from '../interruption.ts';
 import type { Row } from '../row.ts';
-import { seededRandom } from '../statistics.ts';
 
 /** Every so many cycles the agent is killed as well. */
 const agentKilledEvery = 25;

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { seededRandom } from '@sluice/testing';
 import { benchCluster, measuredService } from '../environment/cluster.ts';
 import { type Change, untilAnswered, watch } from '../environment/load.ts';
 import { interrupted } from '../interruption.ts';
 import type { Row } from '../row.ts';
-import { quantile, seededRandom } from '../statistics.ts';
+import { quantile } from '../statistics.ts';
 
 const services = 10_000;
 /** A client asks so often; half of it is what the figure is too high in the middle. */

@@ -1,5 +1,5 @@
 // What comes and goes beside that which is asked. Each takes away what it made when the soak has ended.
-import { generator } from './options.ts';
+import { seededRandom } from '@sluice/testing';
 import { pause, type SoakRun, say } from './run.ts';
 
 const podsMs = 3_000;
@@ -10,7 +10,7 @@ const powerMs = 15_000;
 
 /** The plugin is called, addresses and identities are given and come back. */
 export async function churnPods({ lab, options, ended }: SoakRun): Promise<void> {
-  const random = generator(options.seed + 1);
+  const random = seededRandom(options.seed + 1);
   const scale = (replicas: number) => lab.must('kubectl', 'scale', 'deployment/churn', `--replicas=${replicas}`);
   await lab.must('kubectl', 'create', 'deployment', 'churn', '--image=sluice-lab/echo');
   while (!ended.aborted) {
@@ -25,7 +25,7 @@ export async function churnPods({ lab, options, ended }: SoakRun): Promise<void>
 
 /** Services are made, changed and taken away again, with the pods that churn and those that stay behind them. */
 export async function churnServices({ lab, options, ended }: SoakRun): Promise<void> {
-  const random = generator(options.seed + 2);
+  const random = seededRandom(options.seed + 2);
   const present = new Set<string>();
   while (!ended.aborted) {
     const name = `churn-${Math.floor(random() * serviceCount)}`;
@@ -47,7 +47,7 @@ export async function churnServices({ lab, options, ended }: SoakRun): Promise<v
 
 /** A node loses its power or its cable, or is switched off in order, and comes back. */
 export async function churnNode({ lab, options, shaken, ended }: SoakRun): Promise<void> {
-  const random = generator(options.seed + 3);
+  const random = seededRandom(options.seed + 3);
   const ways = [
     [
       ['node', 'kill'],

@@ -1,14 +1,14 @@
 import { join } from 'node:path';
+import { seededRandom } from '@sluice/testing';
 import { labCgroup, processesIn } from '../../src/host/cgroup.ts';
 import { untilReady } from '../agents.ts';
-import { generator } from './options.ts';
 import { pause, type SoakRun, say } from './run.ts';
 
 const soonMs = 8_000;
 
 /** Half of the instants fall anywhere; the other half soon after the one before, into the start that it caused. */
 export async function killAgents({ lab, options, nodes, ended }: SoakRun): Promise<void> {
-  const random = generator(options.seed);
+  const random = seededRandom(options.seed);
   const first = Array.from({ length: Math.ceil(options.kills / 2) }, () => random() * options.seconds * 1000);
   const again = first.slice(0, Math.floor(options.kills / 2)).map((at) => at + random() * soonMs);
   const kills = first.flatMap((at, index) => {

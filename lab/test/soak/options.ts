@@ -57,14 +57,3 @@ function disturbance(name: string): Disturbance {
   assert.ok(found, `--only ${name}: there are ${disturbances.join(', ')}`);
   return found;
 }
-
-/** mulberry32: the same seed, the same instants. */
-export function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

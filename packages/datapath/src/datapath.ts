@@ -118,6 +118,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
     maps: pinned,
     configuration,
     logDirectory: options.logDirectory,
+    log: options.log,
   });
 
   let programs = openPinnedPrograms(loading(options.configuration), paths);

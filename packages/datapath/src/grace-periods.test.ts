@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { silentLogger } from '@sluice/runtime';
@@ -61,4 +61,17 @@ test('a kernel without the setting is told once, and the call is made all the sa
   const expedite = m.expedite();
   assert.deepEqual([expedite(() => 7), expedite(() => 8)], [7, 8]);
   assert.equal(m.told.length, 1);
+});
+
+test('a setting that cannot be written leaves no mark for the next agent', () => {
+  using m = machine('0');
+  rmSync(m.setting);
+  // Readable as 0, and nothing to write to.
+  symlinkSync('/sys/class/net/lo/carrier_changes', m.setting);
+  const expedite = m.expedite();
+  assert.equal(
+    expedite(() => 7),
+    7,
+  );
+  assert.equal(existsSync(m.markerPath), false);
 });

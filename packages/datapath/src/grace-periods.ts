@@ -49,9 +49,19 @@ class ExpeditedSetting {
     return this.#attempt(() => {
       if (readFileSync(this.#path, 'utf8').trim() !== '0') return undefined;
       writeFileSync(this.#markerPath, '');
-      writeFileSync(this.#path, '1');
+      this.#hurry();
       return { [Symbol.dispose]: () => void this.#attempt(() => this.#end()) };
     });
+  }
+
+  #hurry(): void {
+    try {
+      writeFileSync(this.#path, '1');
+    } catch (error) {
+      // What the next one would put back is not ours.
+      rmSync(this.#markerPath, { force: true });
+      throw error;
+    }
   }
 
   #end(): void {

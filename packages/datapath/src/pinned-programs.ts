@@ -2,9 +2,14 @@ import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isPinned, Program } from '@sluice/bpf';
+import type { Logger } from '@sluice/runtime';
 import { encodeConfiguration } from './generated/configuration.ts';
 import { hookObjects, hookPrograms, type LoadObjectsOptions, loadPrograms, type Programs } from './objects.ts';
 import type { Paths } from './paths.ts';
+
+export interface PinnedProgramsOptions extends Omit<LoadObjectsOptions, 'names'> {
+  readonly log: Logger;
+}
 
 export interface PinnedPrograms extends Programs {
   /** Those whose pin somebody has removed. */
@@ -18,10 +23,10 @@ export interface PinnedPrograms extends Programs {
  * The programs of all hooks. To verify them takes half a second, so a set stays pinned, under a digest of all that
  * makes it what it is: a restart with the same objects, configuration and maps loads nothing and changes nothing.
  */
-export function openPinnedPrograms(options: Omit<LoadObjectsOptions, 'names'>, paths: Paths): PinnedPrograms {
+export function openPinnedPrograms(options: PinnedProgramsOptions, paths: Paths): PinnedPrograms {
   const set = digestOf(options);
   using stack = new DisposableStack();
-  const programs = stack.use(openSet(paths, set) ?? loadSet(options, paths, set));
+  const programs = stack.use(openSet(options.log, paths, set) ?? loadSet(options, paths, set));
   const unpinned = () => hookPrograms.filter((name) => !paths.isPinned(paths.program(set, name)));
   const owned = stack.move();
   return {
@@ -39,12 +44,17 @@ export function openPinnedPrograms(options: Omit<LoadObjectsOptions, 'names'>, p
 }
 
 /** Undefined unless it is complete, and each pin holds what its name says: the next step loads it anew. */
-function openSet(paths: Paths, set: string): Programs | undefined {
+function openSet(log: Logger, paths: Paths, set: string): Programs | undefined {
   using stack = new DisposableStack();
   const programs = new Map<string, Program>();
   for (const name of hookPrograms) {
     const program = openProgram(paths.program(set, name), name);
-    if (program === undefined) return undefined;
+    if (program === undefined) {
+      // None at all is the first start, or another configuration.
+      if (isPinned(paths.programSet(set)))
+        log.warn({ program: name }, 'its pin is gone or holds another: loading all anew');
+      return undefined;
+    }
     programs.set(name, stack.use(program));
   }
   const owned = stack.move();
@@ -78,7 +88,7 @@ function openProgram(path: string, name: string): Program | undefined {
 }
 
 /** Pinned under another name until it is whole: killed in between, the next one loads anew. */
-function loadSet(options: Omit<LoadObjectsOptions, 'names'>, paths: Paths, set: string): Programs {
+function loadSet(options: PinnedProgramsOptions, paths: Paths, set: string): Programs {
   const unfinished = `${set}_unfinished`;
   for (const left of [set, unfinished]) removeSet(paths, left);
   using stack = new DisposableStack();
@@ -94,7 +104,7 @@ function removeSet(paths: Paths, set: string): void {
 }
 
 /** A bpffs does not outlive its kernel, so that is the same, too. */
-function digestOf({ directory, maps, configuration }: Omit<LoadObjectsOptions, 'names'>): string {
+function digestOf({ directory, maps, configuration }: PinnedProgramsOptions): string {
   const hash = createHash('sha256');
   for (const name of hookObjects) hash.update(readFileSync(join(directory, `${name}.o`)));
   for (const [name, value] of Object.entries(encodeConfiguration(configuration))) hash.update(`${name}=${value};`);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { type Clock, sleep, systemClock } from '@sluice/runtime';
+import { seededRandom } from '@sluice/testing';
 import { FakeApi, FakeStore, type Fault, sendStatus } from './testing/index.ts';
 import { hurriedClock, impatientClock, names, reflectServices, service } from './testing/reflected-services.ts';
 
@@ -68,7 +69,7 @@ test('500 after 500: the pauses grow to half a minute, and no two nodes have the
     const { reflector, until } = await reflectServices(t, {
       apis: [api],
       clock,
-      random: randomFrom(seed),
+      random: seededRandom(seed),
       limits: longLimits,
     });
     await until(() => reflector.status().failures >= 9);
@@ -393,7 +394,7 @@ const hours: readonly Fault[] = [
 
 for (const seed of [1, 2, 3]) {
   test(`a storm of faults while objects come and go ends with the truth, and what stays is never gone (${seed})`, async (t) => {
-    const random = randomFrom(seed);
+    const random = seededRandom(seed);
     const upTo = (count: number) => Math.floor(random() * count);
     const staying = ['stay0', 'stay1'];
     const { api, table, reflector, until } = await reflectServices(t, { names: staying, random });
@@ -455,17 +456,6 @@ function recording(clock: Clock, delays: number[]): Clock {
       delays.push(delayMs);
       return clock.setTimeout(callback, delayMs);
     },
-  };
-}
-
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
 

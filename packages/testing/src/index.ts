@@ -11,4 +11,5 @@ export { type TemporaryDirectory, temporaryDirectory } from './directory.ts';
 export { damagedBytes, damagedJson, damagedText, holds } from './fuzz.ts';
 export { leakCheck } from './leak-check.ts';
 export { type TemporaryNetworkNamespace, temporaryNetworkNamespace } from './network-namespace.ts';
+export { seededRandom } from './random.ts';
 export { parseScenario, runScenario, type ScenarioStep, type ScenarioVerb } from './scenario.ts';
