@@ -13,6 +13,8 @@ let sent = 0;
 while (Atomics.load(stop, 0) === 0 && sent < COUNT_MAX) {
   for (let burst = 0; burst < BURST; burst += 1) sendto(fd, payload);
   sent += BURST;
+  // Read by whoever finds that nothing arrives.
+  Atomics.store(stop, 1, sent);
   Atomics.wait(stop, 0, 0, PAUSE_MS);
 }
 parentPort?.postMessage(sent);
