@@ -211,6 +211,12 @@ export class Agent {
     this.#log.info({ endpoints: this.endpoints?.table.size, milliseconds }, 'agent is ready');
   }
 
+  /** Resolves when the services that the API server listed first are in the kernel; rejects when stopped before. */
+  async caughtUp(): Promise<void> {
+    await this.kubernetes.listed('Service', 'EndpointSlice');
+    await this.loadBalancer?.reconciler.flush();
+  }
+
   /** Traffic goes on: links and maps stay pinned. */
   async stop(): Promise<void> {
     this.#stopping.abort();
