@@ -139,7 +139,8 @@ export class Agent {
       sockets: enabled,
     });
     const { kubernetes: objects, links, tallies } = this;
-    this.services = new Services({ ...common, datapath, enabled, kubernetes: objects, links, tallies });
+    const viewpoint = { nodeName: options.nodeName, externalIps: this.values.externalIPs.enabled };
+    this.services = new Services({ ...common, viewpoint, datapath, enabled, kubernetes: objects, links, tallies });
     this.cni = new CniPart({
       ...common,
       socket: this.cniSocket,
@@ -344,7 +345,10 @@ export class Agent {
       ipv6Enabled: this.values.ipv6.enabled ? 1 : 0,
       // What other nodes see our own traffic as.
       nodeIdentity: reservedIdentities['remote-node'],
+      nodePortMin: this.values.nodePort.range.first,
+      nodePortMax: this.values.nodePort.range.last,
       overlayIfindex: facts.overlayIfindex,
+      tunnelPort: this.values.tunnelPort,
     };
   }
 

@@ -41,6 +41,23 @@ export function port(standard: number): OptionType<number> {
   });
 }
 
+export interface PortRange {
+  readonly first: number;
+  /** Included. */
+  readonly last: number;
+}
+
+/** As the incumbent writes it, with a comma, or as the API server, with a dash. */
+export const portRange = optionType<PortRange>(
+  'a range of ports, such as "30000,32767"',
+  (value) => {
+    const [, first, last] = typeof value === 'string' ? (/^(\d{1,5})[,-](\d{1,5})$/.exec(value) ?? []).map(Number) : [];
+    const isRange = isWholeNumber(first, 1, 65535) && isWholeNumber(last, 1, 65535) && first <= last;
+    return isRange ? { first, last } : undefined;
+  },
+  ({ first, last }) => `${first},${last}`,
+);
+
 export function wholeNumber(min: number, max: number): OptionType<number> {
   return optionType(`a whole number from ${min} to ${max}`, (value) =>
     isWholeNumber(value, min, max) ? value : undefined,

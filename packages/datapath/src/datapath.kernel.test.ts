@@ -151,7 +151,7 @@ test('programs are replaced under traffic, and every packet meets one', async ()
   const [client, server] = [node.addPod(10, 1000), node.addPod(11, 1001)];
   using receiver = udpServer(server, server.addresses.ipv4, 8080);
   const SO_RCVBUFFORCE = 33;
-  setsockopt(receiver.fd, SocketLevel.SOCKET, SO_RCVBUFFORCE, 64 * 1024 * 1024);
+  setsockopt(receiver.fd, SocketLevel.SOCKET, SO_RCVBUFFORCE, 256 * 1024 * 1024);
   using sender = udpSocket(client, 4);
   sender.connect(server.addresses.ipv4, 8080);
   const stop = new Int32Array(new SharedArrayBuffer(8));

@@ -4,7 +4,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { sendto } from '@sluice/ffi';
 
 const BURST = 20;
-const PAUSE_MS = 1;
+const PAUSE_MS = 10;
+// A thousand seconds of them: emulated, a replacement takes a minute.
 const COUNT_MAX = 2_000_000;
 
 const { fd, stop } = workerData as { fd: number; stop: Int32Array };

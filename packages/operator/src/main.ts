@@ -32,6 +32,7 @@ function main(): void {
       graceMs: values.operator.identityHeartbeatTimeout,
     },
     services: values.kubeProxyReplacement,
+    externalIps: values.externalIPs.enabled,
     metricsPort: values.operator.prometheus.enabled ? values.operator.prometheus.port : undefined,
     logged,
     namespace: options.namespace ?? process.env.POD_NAMESPACE ?? 'kube-system',
