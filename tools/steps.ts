@@ -101,7 +101,7 @@ function formatOfC(run: Run): Promise<boolean> {
   return succeeds(run, 'clang-format-19', [
     '--dry-run',
     '--Werror',
-    ...files.filter((f) => !/\/(build|include)\//.test(f)),
+    ...files.filter((f) => !/\/(build|include|generated)\//.test(f)),
   ]);
 }
 

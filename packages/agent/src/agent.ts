@@ -10,12 +10,12 @@ import { type Netlink, openNetlink } from '@sluice/netlink';
 import { type NodeFacts, type NodesFeature, startNodes } from '@sluice/nodes';
 import {
   type Clock,
+  HealthServer,
   installationRoot,
   installedVersion,
   type Lifecycle,
   type Logger,
   lifecycle,
-  readMounts,
   systemClock,
   type Tally,
 } from '@sluice/runtime';
@@ -23,6 +23,7 @@ import { Controllers } from '@sluice/state';
 import { AddressConflicts } from './address-conflicts.ts';
 import { agentAnswers, agentStreams } from './answers.ts';
 import { ApiFacts } from './api-facts.ts';
+import { cgroupRoot } from './cgroup-root.ts';
 import { CniPart } from './cni-part.ts';
 import { Connections } from './connections.ts';
 import { type ForeignPrograms, foreignPrograms, foreignProgramsAt } from './foreign/foreign-programs.ts';
@@ -99,6 +100,7 @@ export class Agent {
   readonly #stopping = new AbortController();
   /** Pod CIDRs that were complained of. */
   #tooSmall = '';
+  #isReady = false;
 
   constructor(options: AgentOptions, { log, logged, clock = systemClock }: AgentSurroundings) {
     const { values, warnings, given } = options.config
@@ -186,6 +188,7 @@ export class Agent {
   /** Resolves when everything runs; rejects when it cannot. */
   async start(): Promise<void> {
     const parts = this.#lifecycle;
+    if (this.options.healthPort !== undefined) parts.add(this.#health(this.options.healthPort));
     parts.add(this.#localApi());
     // Early: who looks from outside sees what the agent waits for.
     parts.add(this.metrics);
@@ -206,6 +209,7 @@ export class Agent {
     parts.add(this.reachability);
     parts.add(this.addressConflicts);
     await parts.start();
+    this.#isReady = true;
     const milliseconds = this.#clock.now() - this.startedAt;
     this.tallies.started.set('overall', { seconds: milliseconds / 1000, isGood: true });
     this.#log.info({ endpoints: this.endpoints?.table.size, milliseconds }, 'agent is ready');
@@ -213,6 +217,7 @@ export class Agent {
 
   /** Traffic goes on: links and maps stay pinned. */
   async stop(): Promise<void> {
+    this.#isReady = false;
     this.#stopping.abort();
     await this.#lifecycle.stop();
     this.#netlink[Symbol.dispose]();
@@ -239,6 +244,11 @@ export class Agent {
       shownTable(namespaces),
       shownTable(slices),
     ];
+  }
+
+  #health(port: number): HealthServer {
+    const unready = () => (this.#isReady ? undefined : (this.nodes.problem ?? 'starting'));
+    return new HealthServer({ port, unready, log: this.#log, clock: this.#clock });
   }
 
   #localApi() {
@@ -298,7 +308,7 @@ export class Agent {
     const facts = this.#facts();
     const datapath = openDatapath({
       bpffs: options.bpffs,
-      cgroupPath: options.cgroupRoot ?? cgroupMount(),
+      cgroupPath: cgroupRoot(options.cgroupRoot),
       objectsDirectory: join(installationRoot(), 'bpf/build'),
       configuration: this.#configuration(facts),
       log: this.#log,
@@ -442,11 +452,4 @@ export class Agent {
     if (this.datapath) return this.datapath;
     throw new Error('the datapath is not open');
   }
-}
-
-/** Where cgroup v2 is mounted: /sys/fs/cgroup, or elsewhere on machines that have v1 as well. */
-function cgroupMount(): string {
-  const mount = readMounts().find((candidate) => candidate.type === 'cgroup2');
-  if (mount) return mount.path;
-  throw new Error('cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup, or give --cgroup-root');
 }
