@@ -4,6 +4,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type BindingOptions, generateBindings, parseObject } from '../packages/bpf/src/index.ts';
+import { valuesFile, valuesSchema } from '../packages/config/src/index.ts';
 import { launcherHeader } from '../packages/launcher/src/index.ts';
 import { compileObjects } from './bpf-build.ts';
 import { COMMAND_PAGES, commandPages } from './command-pages.ts';
@@ -46,6 +47,8 @@ export function generateFiles(root: string, { write }: Mode): string[] {
     [DROP_REASONS_PAGE, dropReasonsPage()],
     [METRICS_PAGE, metricsPage()],
     [LAUNCHER_HEADER, launcherHeader()],
+    ['charts/sluice/values.yaml', valuesFile()],
+    ['charts/sluice/values.schema.json', valuesSchema()],
   ] as const;
   const different = pages.filter(([path, text]) => {
     const file = join(root, path);

@@ -15,11 +15,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- /* What the processes read: the values without what only shapes the pods. */ -}}
 {{- define "sluice.options" -}}
 {{- $options := deepCopy .Values -}}
-{{- range list "image" "imagePullSecrets" "cni" "cgroup" "resources" "nodeSelector" "tolerations" "updateStrategy" "global" -}}
-{{- $_ := unset $options . -}}
+{{- range list "image.repository" "image.tag" "image.pullPolicy" "cni.exclusive" "cni.binPath" "cni.confPath" "cgroup.hostRoot" "operator.resources" "operator.nodeSelector" "operator.tolerations" -}}
+{{- $names := splitList "." . -}}
+{{- $parent := get $options (first $names) -}}
+{{- if $parent -}}
+{{- $_ := unset $parent (last $names) -}}
+{{- if not $parent -}}
+{{- $_ := unset $options (first $names) -}}
 {{- end -}}
-{{- range list "resources" "nodeSelector" "tolerations" -}}
-{{- $_ := unset $options.operator . -}}
+{{- end -}}
+{{- end -}}
+{{- range list "imagePullSecrets" "resources" "nodeSelector" "tolerations" "updateStrategy" "global" -}}
+{{- $_ := unset $options . -}}
 {{- end -}}
 {{- toYaml $options -}}
 {{- end -}}

@@ -28,6 +28,7 @@ import { CniPart } from './cni-part.ts';
 import { Connections } from './connections.ts';
 import { type ForeignPrograms, foreignPrograms, foreignProgramsAt } from './foreign/foreign-programs.ts';
 import { hookedDevices } from './hooked-devices.ts';
+import { Installation } from './installation.ts';
 import { KernelDropsPart } from './kernel-drops.ts';
 import { type Kubernetes, kubernetes } from './kubernetes.ts';
 import { LastingSocket } from './lasting-socket.ts';
@@ -92,6 +93,8 @@ export class Agent {
   readonly reachability: NodeReachability;
   readonly objectEvents: ObjectEvents;
   readonly addressConflicts: AddressConflicts;
+  /** Undefined: nobody has installed us on the node. */
+  readonly installation: Installation | undefined;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #netlink: Netlink;
@@ -147,6 +150,7 @@ export class Agent {
       socket: this.cniSocket,
       handler: () => this.#restored(),
       configFile: options.cniConfig,
+      isExclusive: options.cniExclusive,
       onAnswer: this.tallies.onCniAnswer,
     });
     this.connections = new Connections({ ...common, maps: () => this.#opened().maps, tallies });
@@ -155,6 +159,9 @@ export class Agent {
     this.addressConflicts = new AddressConflicts({ ...common, nodes: this.nodes, netlink: this.#netlink });
     this.metrics = new MetricsPart(this, { log, clock });
     this.nameOf = nameAddresses(this);
+    const { daemonSet, cniConfig: configFile, cniPlugin: pluginFile } = options;
+    const { client } = this.kubernetes;
+    this.installation = daemonSet && new Installation({ daemonSet, configFile, pluginFile, client, clock, log });
     this.objectEvents = new ObjectEvents({
       ...common,
       nodeName: options.nodeName,

@@ -3,8 +3,6 @@ export const capabilityNumbers = {
   NET_ADMIN: 12,
   NET_RAW: 13,
   SYS_ADMIN: 21,
-  PERFMON: 38,
-  BPF: 39,
 } as const;
 
 /** As Kubernetes names it, without `CAP_`. */

@@ -9,13 +9,12 @@ export interface Role {
   readonly acceptsFewer: boolean;
 }
 
+/** Measured: without any one of them the agent does not start. BPF and PERFMON are not among them: SYS_ADMIN implies both. */
 const agentCapabilities = {
-  BPF: 'load programs and make maps',
-  PERFMON: 'load programs that read kernel memory (tracing of drops, packet pointers)',
-  NET_ADMIN:
-    'attach programs to devices and cgroups; devices, addresses, routes and neighbours by rtnetlink; settings below /proc/sys/net',
-  NET_RAW: 'packet sockets: echo requests to other nodes, probes for address conflicts',
-  SYS_ADMIN: 'open maps, programs and links by their ids, our own of the run before and those of others at our hooks',
+  NET_ADMIN: 'attach programs to devices and cgroups, and make devices, addresses, routes and settings of the network',
+  NET_RAW: 'send echo requests to other nodes and probes for address conflicts',
+  SYS_ADMIN:
+    'load BPF programs, and open maps, programs and links by their ids: its own of the run before, and others at its hooks',
 } as const;
 
 /** Every process of ours that runs in a cluster, by the name that its command has after `sluice-`. */

@@ -24,17 +24,15 @@ struct variable {
 };
 
 static const struct capability capabilities[] = {
-	{39, "BPF", "load programs and make maps"},
-	{38, "PERFMON", "load programs that read kernel memory (tracing of drops, packet pointers)"},
-	{12, "NET_ADMIN", "attach programs to devices and cgroups; devices, addresses, routes and neighbours by rtnetlink; settings below /proc/sys/net"},
-	{13, "NET_RAW", "packet sockets: echo requests to other nodes, probes for address conflicts"},
-	{21, "SYS_ADMIN", "open maps, programs and links by their ids, our own of the run before and those of others at our hooks"},
+	{12, "NET_ADMIN", "attach programs to devices and cgroups, and make devices, addresses, routes and settings of the network"},
+	{13, "NET_RAW", "send echo requests to other nodes and probes for address conflicts"},
+	{21, "SYS_ADMIN", "load BPF programs, and open maps, programs and links by their ids: its own of the run before, and others at its hooks"},
 };
 
 static const struct role roles[] = {
-	{"agent", "agent.js", CAPABILITY(39) | CAPABILITY(38) | CAPABILITY(12) | CAPABILITY(13) | CAPABILITY(21), false},
+	{"agent", "agent.js", CAPABILITY(12) | CAPABILITY(13) | CAPABILITY(21), false},
 	{"operator", "operator.js", 0, false},
-	{"cli", "sluice.js", CAPABILITY(39) | CAPABILITY(38) | CAPABILITY(12) | CAPABILITY(13) | CAPABILITY(21), true},
+	{"cli", "sluice.js", CAPABILITY(12) | CAPABILITY(13) | CAPABILITY(21), true},
 };
 
 static const char *const node_flags[] = {
