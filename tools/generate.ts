@@ -4,11 +4,14 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type BindingOptions, generateBindings, parseObject } from '../packages/bpf/src/index.ts';
+import { valuesFile, valuesSchema } from '../packages/config/src/index.ts';
+import { launcherHeader } from '../packages/launcher/src/index.ts';
 import { compileObjects } from './bpf-build.ts';
 import { COMMAND_PAGES, commandPages } from './command-pages.ts';
 import { DROP_REASONS_PAGE, dropReasonsPage } from './drop-reasons-page.ts';
 import { METRICS_PAGE, metricsPage } from './metrics-page.ts';
 
+const LAUNCHER_HEADER = 'packages/launcher/c/generated/roles.h';
 const OUTPUT = 'packages/datapath/src/generated';
 
 const options: BindingOptions = {
@@ -38,11 +41,14 @@ export function generateCommandPages(root: string, mode: Mode): string[] {
   return compareFolder({ root, folder: COMMAND_PAGES, files: commandPages() }, mode);
 }
 
-/** Single pages. */
-export function generatePages(root: string, { write }: Mode): string[] {
+/** Single files. */
+export function generateFiles(root: string, { write }: Mode): string[] {
   const pages = [
     [DROP_REASONS_PAGE, dropReasonsPage()],
     [METRICS_PAGE, metricsPage()],
+    [LAUNCHER_HEADER, launcherHeader()],
+    ['charts/sluice/values.yaml', valuesFile()],
+    ['charts/sluice/values.schema.json', valuesSchema()],
   ] as const;
   const different = pages.filter(([path, text]) => {
     const file = join(root, path);
@@ -82,7 +88,7 @@ if (import.meta.main) {
     const different = [
       ...(await generate(root, mode)),
       ...generateCommandPages(root, mode),
-      ...generatePages(root, mode),
+      ...generateFiles(root, mode),
     ];
     for (const path of different) process.stdout.write(`${check ? 'differs from its sources' : 'wrote'}: ${path}\n`);
     if (check && different.length > 0) {

@@ -14,7 +14,7 @@ type Rule = (sources: readonly Source[]) => string[];
 
 /** Lowest first: a package imports only from layers before its own. Features do not import each other. */
 const LAYERS: readonly (readonly string[])[] = [
-  ['ffi', 'net'],
+  ['ffi', 'net', 'launcher'],
   ['bpf', 'netlink', 'runtime', 'model'],
   ['state', 'config'],
   ['kube', 'datapath', 'ipam', 'cni', 'identity'],

@@ -28,6 +28,8 @@ export interface Step {
 
 const KERNEL_TESTS = ['packages/*/{src,test}/**/*.kernel.test.ts'];
 const LAB_TESTS = ['lab/test/**/*.lab.test.ts'];
+/** `npm run test:kubernetes` runs them, in the cluster that it brings up. */
+const CLUSTER_TESTS = ['kubernetes/test/**/*.cluster.test.ts'];
 /** They need no kernel of ours, but each starts the real kubectl many times. */
 const KUBECTL_TESTS = ['lab/src/apiserver/kubectl*.test.ts'];
 
@@ -45,9 +47,10 @@ export const checks: readonly Step[] = [
       'lab/src/**/*.test.ts',
       'tools/**/*.test.ts',
       'bench/**/*.test.ts',
+      'kubernetes/**/*.test.ts',
     ],
     {
-      without: [...KERNEL_TESTS, ...LAB_TESTS, ...KUBECTL_TESTS],
+      without: [...KERNEL_TESTS, ...LAB_TESTS, ...KUBECTL_TESTS, ...CLUSTER_TESTS],
       concurrency: availableParallelism(),
       seconds: 120,
     },
@@ -98,7 +101,7 @@ function formatOfC(run: Run): Promise<boolean> {
   return succeeds(run, 'clang-format-19', [
     '--dry-run',
     '--Werror',
-    ...files.filter((f) => !/\/(build|include)\//.test(f)),
+    ...files.filter((f) => !/\/(build|include|generated)\//.test(f)),
   ]);
 }
 

@@ -19,10 +19,21 @@ export async function buildBundles(freshness: Freshness): Promise<void> {
   const recipeOfAll = [recipe, ...outputs].join(' ');
   if (outputs.every((output) => freshness.isFresh(output, recipeOfAll))) return;
   console.log(`build: ${outputs.join(' ')}`);
+  const result = await bundle(entryPoints, 'dist');
+  // Chunks first, so that an entry never names a chunk that is not there yet.
+  const files = result.outputFiles.toSorted((a, b) => depth(b.path) - depth(a.path));
+  for (const file of files) writeReplacing(file.path, file.contents);
+  removeOldChunks(files.map((file) => basename(file.path)));
+  const inputs = Object.keys(result.metafile.inputs).filter((input) => existsSync(input));
+  for (const output of outputs) freshness.record(output, recipeOfAll, inputs);
+}
+
+/** As every process of ours is bundled; nothing is written. */
+export async function bundle(entryPoints: Readonly<Record<string, string>>, outdir: string) {
   const { build } = await import('esbuild');
-  const result = await build({
-    entryPoints,
-    outdir: 'dist',
+  return build({
+    entryPoints: { ...entryPoints },
+    outdir,
     bundle: true,
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
@@ -41,12 +52,6 @@ export async function buildBundles(freshness: Freshness): Promise<void> {
     write: false,
     logLevel: 'error',
   });
-  // Chunks first, so that an entry never names a chunk that is not there yet.
-  const files = result.outputFiles.toSorted((a, b) => depth(b.path) - depth(a.path));
-  for (const file of files) writeReplacing(file.path, file.contents);
-  removeOldChunks(files.map((file) => basename(file.path)));
-  const inputs = Object.keys(result.metafile.inputs).filter((input) => existsSync(input));
-  for (const output of outputs) freshness.record(output, recipeOfAll, inputs);
 }
 
 function depth(path: string): number {

@@ -6,6 +6,7 @@ import type { Freshness } from './freshness.ts';
 /** Static C programs: they run in namespaces and roots of which nothing is known. */
 const programs = [
   { name: 'sluice-cni', sources: ['packages/cni/c/*.c'], flags: [] },
+  { name: 'sluice-launch', sources: ['packages/launcher/c/*.c'], flags: ['-D_GNU_SOURCE'] },
   { name: 'lab-pod', sources: ['lab/c/lab-pod.c', 'lab/c/lab-pod/*.c'], flags: ['-D_GNU_SOURCE'] },
   { name: 'lab-run', sources: ['lab/c/lab-run.c'], flags: ['-D_GNU_SOURCE'] },
   { name: 'bench-load', sources: ['bench/c/*.c', 'bench/c/bench-load/*.c'], flags: ['-D_GNU_SOURCE'] },

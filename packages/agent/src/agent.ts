@@ -10,12 +10,12 @@ import { type Netlink, openNetlink } from '@sluice/netlink';
 import { type NodeFacts, type NodesFeature, startNodes } from '@sluice/nodes';
 import {
   type Clock,
+  HealthServer,
   installationRoot,
   installedVersion,
   type Lifecycle,
   type Logger,
   lifecycle,
-  readMounts,
   systemClock,
   type Tally,
 } from '@sluice/runtime';
@@ -23,10 +23,12 @@ import { Controllers } from '@sluice/state';
 import { AddressConflicts } from './address-conflicts.ts';
 import { agentAnswers, agentStreams } from './answers.ts';
 import { ApiFacts } from './api-facts.ts';
+import { cgroupRoot } from './cgroup-root.ts';
 import { CniPart } from './cni-part.ts';
 import { Connections } from './connections.ts';
 import { type ForeignPrograms, foreignPrograms, foreignProgramsAt } from './foreign/foreign-programs.ts';
 import { hookedDevices } from './hooked-devices.ts';
+import { Installation } from './installation.ts';
 import { KernelDropsPart } from './kernel-drops.ts';
 import { type Kubernetes, kubernetes } from './kubernetes.ts';
 import { LastingSocket } from './lasting-socket.ts';
@@ -91,6 +93,8 @@ export class Agent {
   readonly reachability: NodeReachability;
   readonly objectEvents: ObjectEvents;
   readonly addressConflicts: AddressConflicts;
+  /** Undefined: nobody has installed us on the node. */
+  readonly installation: Installation | undefined;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #netlink: Netlink;
@@ -99,6 +103,7 @@ export class Agent {
   readonly #stopping = new AbortController();
   /** Pod CIDRs that were complained of. */
   #tooSmall = '';
+  #isReady = false;
 
   constructor(options: AgentOptions, { log, logged, clock = systemClock }: AgentSurroundings) {
     const { values, warnings, given } = options.config
@@ -146,6 +151,7 @@ export class Agent {
       socket: this.cniSocket,
       handler: () => this.#restored(),
       configFile: options.cniConfig,
+      isExclusive: options.cniExclusive,
       onAnswer: this.tallies.onCniAnswer,
     });
     this.connections = new Connections({ ...common, maps: () => this.#opened().maps, tallies });
@@ -154,6 +160,9 @@ export class Agent {
     this.addressConflicts = new AddressConflicts({ ...common, nodes: this.nodes, netlink: this.#netlink });
     this.metrics = new MetricsPart(this, { log, clock });
     this.nameOf = nameAddresses(this);
+    const { daemonSet, cniConfig: configFile, cniPlugin: pluginFile } = options;
+    const { client } = this.kubernetes;
+    this.installation = daemonSet && new Installation({ daemonSet, configFile, pluginFile, client, clock, log });
     this.objectEvents = new ObjectEvents({
       ...common,
       nodeName: options.nodeName,
@@ -187,6 +196,7 @@ export class Agent {
   /** Resolves when everything runs; rejects when it cannot. */
   async start(): Promise<void> {
     const parts = this.#lifecycle;
+    if (this.options.healthPort !== undefined) parts.add(this.#health(this.options.healthPort));
     parts.add(this.#localApi());
     // Early: who looks from outside sees what the agent waits for.
     parts.add(this.metrics);
@@ -207,6 +217,7 @@ export class Agent {
     parts.add(this.reachability);
     parts.add(this.addressConflicts);
     await parts.start();
+    this.#isReady = true;
     const milliseconds = this.#clock.now() - this.startedAt;
     this.tallies.started.set('overall', { seconds: milliseconds / 1000, isGood: true });
     this.#log.info({ endpoints: this.endpoints?.table.size, milliseconds }, 'agent is ready');
@@ -220,6 +231,7 @@ export class Agent {
 
   /** Traffic goes on: links and maps stay pinned. */
   async stop(): Promise<void> {
+    this.#isReady = false;
     this.#stopping.abort();
     await this.#lifecycle.stop();
     this.#netlink[Symbol.dispose]();
@@ -246,6 +258,11 @@ export class Agent {
       shownTable(namespaces),
       shownTable(slices),
     ];
+  }
+
+  #health(port: number): HealthServer {
+    const unready = () => (this.#isReady ? undefined : (this.nodes.problem ?? 'starting'));
+    return new HealthServer({ port, unready, log: this.#log, clock: this.#clock });
   }
 
   #localApi() {
@@ -305,7 +322,7 @@ export class Agent {
     const facts = this.#facts();
     const datapath = openDatapath({
       bpffs: options.bpffs,
-      cgroupPath: options.cgroupRoot ?? cgroupMount(),
+      cgroupPath: cgroupRoot(options.cgroupRoot),
       objectsDirectory: join(installationRoot(), 'bpf/build'),
       configuration: this.#configuration(facts),
       log: this.#log,
@@ -452,11 +469,4 @@ export class Agent {
     if (this.datapath) return this.datapath;
     throw new Error('the datapath is not open');
   }
-}
-
-/** Where cgroup v2 is mounted: /sys/fs/cgroup, or elsewhere on machines that have v1 as well. */
-function cgroupMount(): string {
-  const mount = readMounts().find((candidate) => candidate.type === 'cgroup2');
-  if (mount) return mount.path;
-  throw new Error('cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup, or give --cgroup-root');
 }

@@ -1,6 +1,12 @@
-import { readdirSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { type CniAnswer, type CniHandler, startCniServer, writeCniConfiguration } from '@sluice/cni';
+import {
+  type CniAnswer,
+  type CniHandler,
+  configurationsIn,
+  setOthersAside,
+  startCniServer,
+  writeCniConfiguration,
+} from '@sluice/cni';
 import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controller, Controllers } from '@sluice/state';
 import { LastingSocket } from './lasting-socket.ts';
@@ -11,6 +17,8 @@ export interface CniPartOptions {
   readonly handler: () => CniHandler;
   /** Undefined: somebody else writes it. */
   readonly configFile: string | undefined;
+  /** Whether configurations of others are renamed, so that runtimes do not see them. */
+  readonly isExclusive: boolean;
   readonly onAnswer: (answer: CniAnswer) => void;
   readonly controllers: Controllers;
   readonly clock: Clock;
@@ -56,6 +64,10 @@ export class CniPart implements LifecyclePart {
   #configure(path: string): void {
     const written = writeCniConfiguration(path, { agentSocket: this.#options.socket });
     if (written) this.#options.log.info({ path }, 'wrote the CNI configuration');
+    // After ours is there: a runtime that finds none calls its node unready.
+    const aside = this.#options.isExclusive ? setOthersAside(path) : [];
+    if (aside.length > 0)
+      this.#options.log.warn({ aside }, 'set CNI configurations of others aside, see cni.exclusive');
   }
 }
 
@@ -68,14 +80,4 @@ function configurationBefore(configFile: string): string | undefined {
   return first === basename(configFile)
     ? undefined
     : `runtimes use ${folder}/${first}, which comes before ours: remove it, then restart the pods that it has connected`;
-}
-
-function configurationsIn(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-      .filter((name) => /\.(conf|conflist|json)$/.test(name))
-      .sort();
-  } catch {
-    return []; // The folder itself is gone; writing makes it again.
-  }
 }

@@ -3,7 +3,7 @@
  * socket. It holds no logic of its own that a feature could hold. Begin with `agent.ts`; `report.ts` is what it tells.
  */
 
-export { recommendedEnvironment, recommendedNodeFlags } from './options.ts';
+export { recommendedEnvironment, recommendedNodeFlags } from '@sluice/launcher';
 export type {
   BackendReport,
   BothWays,

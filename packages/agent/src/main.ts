@@ -16,14 +16,17 @@ async function main(): Promise<void> {
   endOnMistakes(log);
   const claim = await claimRunDirectory(options.runDir);
   const agent = new Agent(options, { log, logged });
+  const end = async () => {
+    const isOver = await agent.installation?.isOver();
+    await agent.stop();
+    if (isOver) agent.installation?.remove();
+    claim[Symbol.dispose]();
+  };
   let stopping = false;
   const stop = (reason: string) => {
     stopping = true;
     log.info({ reason }, 'stopping');
-    void agent.stop().then(() => {
-      claim[Symbol.dispose]();
-      process.exit(0);
-    });
+    void end().then(() => process.exit(0));
   };
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));

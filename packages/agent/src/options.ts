@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { isLogLevel, type LogLevel } from '@sluice/runtime';
+import type { DaemonSetName } from './installation.ts';
 
 /** Every path is an option: lab nodes share the machine's mounts, real ones do not. */
 export interface AgentOptions {
@@ -18,6 +19,14 @@ export interface AgentOptions {
   readonly sys: string;
   /** Where to write the CNI network configuration; undefined: somebody else does. */
   readonly cniConfig: string | undefined;
+  /** Whether CNI configurations of others are set aside while ours is there. */
+  readonly cniExclusive: boolean;
+  /** The executable `sluice-cni` on the node, which goes with the configuration when we are uninstalled. */
+  readonly cniPlugin: string | undefined;
+  /** What has us run; undefined: no one asks whether it still is there. */
+  readonly daemonSet: DaemonSetName | undefined;
+  /** TCP on 127.0.0.1, for the kubelet's probes; undefined: none. */
+  readonly healthPort: number | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -25,17 +34,6 @@ export interface AgentOptions {
 export class OptionsError extends Error {
   override readonly name = 'OptionsError';
 }
-
-/** Node's flags for a small agent; whoever starts it passes them before the script. */
-export const recommendedNodeFlags = [
-  '--max-semi-space-size=1',
-  '--optimize-for-size',
-  '--max-old-space-size=400',
-  '--disable-wasm-trap-handler',
-] as const;
-
-/** What goes with the flags: glibc's arena for each thread costs 2 to 4 MiB, and our threads hardly allocate. */
-export const recommendedEnvironment = { MALLOC_ARENA_MAX: '1' } as const;
 
 export function parseOptions(
   args: readonly string[],
@@ -59,8 +57,26 @@ export function parseOptions(
     proc: values.proc ?? '/proc',
     sys: values.sys ?? '/sys',
     cniConfig: values['cni-config'],
+    cniExclusive: values['cni-exclusive'] ?? false,
+    cniPlugin: values['cni-plugin'],
+    daemonSet: readDaemonSet(values['daemon-set']),
+    healthPort: readPort(values['health-port']),
     logLevel,
   };
+}
+
+function readDaemonSet(text: string | undefined): DaemonSetName | undefined {
+  if (text === undefined) return undefined;
+  const [, namespace, name] = /^([^/]+)\/([^/]+)$/.exec(text) ?? [];
+  if (namespace !== undefined && name !== undefined) return { namespace, name };
+  throw new OptionsError(`--daemon-set ${text} is not NAMESPACE/NAME`);
+}
+
+function readPort(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port >= 1 && port <= 65535) return port;
+  throw new OptionsError(`--health-port ${text} is not a port (1 to 65535)`);
 }
 
 function parse(args: readonly string[]) {
@@ -76,6 +92,10 @@ function parse(args: readonly string[]) {
     proc: text,
     sys: text,
     'cni-config': text,
+    'cni-exclusive': { type: 'boolean' } as const,
+    'cni-plugin': text,
+    'daemon-set': text,
+    'health-port': text,
     'log-level': text,
   };
   try {

@@ -50,7 +50,8 @@ export function statusReport(agent: Agent): StatusReport {
     controllers: { total: controllers.total, healthy: controllers.healthy, list: controllers.list() },
     modules: moduleReports(agent, { links, maps }),
     maps,
-    ...foreignRules({ procPath: options.proc }),
+    // Ours, which shows the network that we are in: what stands at --proc may be settings alone.
+    ...foreignRules({ procPath: '/proc' }),
     ...agent.foreignPrograms(),
     nodes: agent.reachability.report(),
     ...counterReport(agent),

@@ -15,6 +15,8 @@ export interface AgentNode extends AsyncDisposable {
   readonly bpffs: string;
   readonly cgroup: string;
   readonly netns: string;
+  /** Of the process, while one runs. */
+  readonly pid: number | undefined;
   /** Starts the agent and waits until it is ready. Helm values as YAML; default: every option's default. */
   start(values?: string): Promise<void>;
   kill(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>;
@@ -38,7 +40,8 @@ export const ownNode = {
   podCidrs: ['10.244.0.0/24', 'fd00:10:244::/64'],
 };
 
-export function agentNode(): AgentNode {
+/** `starter`: what is run with the agent's arguments; default: Node with the sources. */
+export function agentNode(starter: readonly string[] = [process.execPath, main]): AgentNode {
   const stack = new DisposableStack();
   const directory = stack.use(temporaryDirectory());
   const namespace = stack.use(temporaryNetworkNamespace());
@@ -54,8 +57,8 @@ export function agentNode(): AgentNode {
   const paths = ['--state-dir', stateDir, '--run-dir', runDir, '--bpffs', bpffs.path, '--cgroup-root', cgroup.path];
   const cniConfig = join(directory.path, 'net.d/05-sluice.conflist');
   const names = ['--node-name', ownNode.name, '--kubeconfig', kubeconfig, '--cni-config', cniConfig];
-  const args = [main, ...names, ...paths, '--log-level', 'error'];
-  const command = [`--net=${namespace.path}`, process.execPath, ...args];
+  const args = [...names, ...paths, '--log-level', 'error'];
+  const command = [`--net=${namespace.path}`, ...starter, ...args];
 
   async function start(values = ''): Promise<void> {
     const config = join(directory.path, 'values.yaml');
@@ -79,6 +82,9 @@ export function agentNode(): AgentNode {
     bpffs: bpffs.path,
     cgroup: cgroup.path,
     netns: namespace.path,
+    get pid() {
+      return child?.pid;
+    },
     start,
     kill,
     startAnother: () => spawnSync('nsenter', command, { encoding: 'utf8' }),

@@ -1,3 +1,4 @@
+import { chartOptions } from './chart/chart-options.ts';
 import { lackedOptions } from './lacked.ts';
 import { type Option, optionPaths, options } from './options.ts';
 
@@ -13,6 +14,16 @@ export function describeOptions(): string {
     '| option | type | default | |',
     '| --- | --- | --- | --- |',
     ...optionPaths.map((path) => optionLine(path, options[path])),
+    '',
+    '## What the chart makes of it',
+    '',
+    'These shape the objects in the cluster; the processes do not read them, and the lab does not either.',
+    '',
+    '| option | default | |',
+    '| --- | --- | --- |',
+    ...Object.entries(chartOptions).map(
+      ([path, { standard, sentence }]) => `| \`${path}\` | \`${cell(JSON.stringify(standard))}\` | ${cell(sentence)} |`,
+    ),
     '',
     '## Options of the incumbent that Sluice lacks',
     '',

