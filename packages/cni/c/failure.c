@@ -1,4 +1,5 @@
 #include "failure.h"
+#include "json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,29 +15,15 @@ bool fail(struct failure *failure, int code, const char *format, ...)
 	return false;
 }
 
-static void print_json_string(const char *text)
-{
-	putchar('"');
-	for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-		if (*at == '"' || *at == '\\')
-			printf("\\%c", *at);
-		else if (*at < 0x20 || *at >= 0x7f)
-			printf("\\u%04x", *at);
-		else
-			putchar(*at);
-	}
-	putchar('"');
-}
-
 void failure_print(const struct failure *failure, const char *version, const char *details)
 {
 	printf("{\"cniVersion\":");
-	print_json_string(version);
+	json_print_string(version);
 	printf(",\"code\":%d,\"msg\":", failure->code);
-	print_json_string(failure->message);
+	json_print_string(failure->message);
 	if (details) {
 		printf(",\"details\":");
-		print_json_string(details);
+		json_print_string(details);
 	}
 	printf("}\n");
 }

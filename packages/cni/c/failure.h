@@ -13,6 +13,8 @@ enum cni_code {
 	CNI_NOT_AVAILABLE = 50,
 	/* Ours: the interface is already there. */
 	CNI_INTERFACE_EXISTS = 100,
+	/* Ours: what CHECK found is not what ADD made. */
+	CNI_DIFFERS = 101,
 };
 
 struct failure {

@@ -1,6 +1,7 @@
 #include "json.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #define DEPTH_MAX 64
@@ -126,4 +127,18 @@ enum json_answer json_top_level_string(const char *text, size_t length, const ch
 		return JSON_MALFORMED;
 	skip_space(&cursor);
 	return cursor.at == cursor.end ? answer : JSON_MALFORMED;
+}
+
+void json_print_string(const char *text)
+{
+	putchar('"');
+	for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+		if (*at == '"' || *at == '\\')
+			printf("\\%c", *at);
+		else if (*at < 0x20 || *at >= 0x7f)
+			printf("\\u%04x", *at);
+		else
+			putchar(*at);
+	}
+	putchar('"');
 }

@@ -1,6 +1,6 @@
 /*
- * As much JSON as the executable needs by itself: strings at the top level of an object. Everything else in the
- * configuration is read by the agent.
+ * As much JSON as the executable needs by itself: strings, read at the top level of an object and printed. Everything
+ * else in the configuration is read by the agent.
  */
 #pragma once
 #include <stddef.h>
@@ -16,3 +16,6 @@ enum json_answer {
  * Without `out` it only walks.
  */
 enum json_answer json_top_level_string(const char *text, size_t length, const char *key, char *out, size_t size);
+
+/* In quotes, to standard output. */
+void json_print_string(const char *text);

@@ -7,6 +7,7 @@
 #include "conversation.h"
 #include "failure.h"
 #include "json.h"
+#include "loopback.h"
 #include "netns.h"
 #include "pod.h"
 
@@ -319,7 +320,27 @@ static void open_standard_descriptors(void)
 		close(fd);
 }
 
-int main(void)
+static bool is_called(const char *path, const char *name)
+{
+	const char *slash = strrchr(path, '/');
+
+	return !strcmp(slash ? slash + 1 : path, name);
+}
+
+/* The exit status, or -1 with the failure. */
+static int answer(const char *program, const char *command, struct failure *failure)
+{
+	if (!strcmp(command, "VERSION"))
+		return print_versions();
+	if (is_called(program, "loopback")) {
+		if (!loopback_answer(command, version, failure))
+			return -1;
+		return answer_written() ? 0 : 1;
+	}
+	return converse_patiently(command, failure);
+}
+
+int main(int argc, char **argv)
 {
 	const char *command = getenv("CNI_COMMAND");
 	struct failure failure = {0};
@@ -331,7 +352,7 @@ int main(void)
 		fail(&failure, CNI_INVALID_ENVIRONMENT,
 		     "CNI_COMMAND is not set: this program is run by a container runtime");
 	else if (read_configuration(&failure) && parse_configuration(&failure))
-		status = strcmp(command, "VERSION") ? converse_patiently(command, &failure) : print_versions();
+		status = answer(argc > 0 ? argv[0] : "", command, &failure);
 	if (status >= 0)
 		return status;
 	failure_print(
