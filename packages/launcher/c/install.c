@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define PLUGIN "sluice-cni"
+/* By this name our plugin is the one that containerd runs before any other (packages/cni/README.md). */
+#define LOOPBACK "loopback"
 
 static bool is_folder(const char *path)
 {
@@ -69,11 +71,22 @@ static bool install(const char *source, const char *temporary, const char *targe
 	return true;
 }
 
+/* Only where there is none: one that somebody has installed does the same. */
+static bool install_loopback(const char *target)
+{
+	if (!symlink(PLUGIN, target)) {
+		printf("installed %s, a link to %s\n", target, PLUGIN);
+		return true;
+	}
+	return errno == EEXIST || complain("write", target);
+}
+
 int install_cni(const char *root, const char *folder)
 {
 	char source[PATH_MAX];
 	char temporary[PATH_MAX];
 	char target[PATH_MAX];
+	char loopback[PATH_MAX];
 
 	if (!folder || !is_folder(folder)) {
 		fprintf(stderr, "sluice-launch: install-cni: %s is not a folder\n", folder ? folder : "(none given)");
@@ -81,12 +94,13 @@ int install_cni(const char *root, const char *folder)
 	}
 	if (snprintf(source, sizeof(source), "%s/dist/bin/" PLUGIN, root) >= (int)sizeof(source) ||
 	    snprintf(temporary, sizeof(temporary), "%s/." PLUGIN ".new", folder) >= (int)sizeof(temporary) ||
-	    snprintf(target, sizeof(target), "%s/" PLUGIN, folder) >= (int)sizeof(target)) {
+	    snprintf(target, sizeof(target), "%s/" PLUGIN, folder) >= (int)sizeof(target) ||
+	    snprintf(loopback, sizeof(loopback), "%s/" LOOPBACK, folder) >= (int)sizeof(loopback)) {
 		fprintf(stderr, "sluice-launch: install-cni: too long a path\n");
 		return 2;
 	}
 	if (!install(source, temporary, target))
 		return 1;
 	printf("installed %s\n", target);
-	return 0;
+	return install_loopback(loopback) ? 0 : 1;
 }
