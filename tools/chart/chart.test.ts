@@ -1,7 +1,8 @@
 // The chart as people use it: the real helm and kubectl, against the lab's API server.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { parse } from 'yaml';
 import { startTestKubectl } from '../../lab/src/apiserver/test-kubectl.ts';
 import { parseOptions } from '../../packages/agent/src/options.ts';
 import { chartOptions, parseValues } from '../../packages/config/src/index.ts';
@@ -21,6 +22,14 @@ async function object(kind: string, name: string, ...args: readonly string[]) {
 test('helm finds nothing wrong with the chart, and takes the values of the homelab', options, async () => {
   const { code, stdout } = await helm('lint', '--strict', 'charts/sluice', '--values', 'examples/homelab/values.yaml');
   assert.equal(code, 0, stdout);
+});
+
+test('the chart installs the version that it lies beside', options, async () => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+  const chart = parse(readFileSync('charts/sluice/Chart.yaml', 'utf8')) as { version: string; appVersion: string };
+  assert.deepEqual([chart.version, chart.appVersion], [version, version]);
+  const { spec } = (await object('DaemonSet', 'sluice')).spec.template;
+  assert.equal(spec.containers[0].image, `localhost/sluice:${version}`);
 });
 
 test('the API server takes every object, warns of none, and kubectl deletes all of them', options, async () => {
