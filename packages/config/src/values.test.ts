@@ -46,6 +46,10 @@ test('an empty file gives every default', () => {
   }
 });
 
+test('a word that every object knows is no word of an option', () => {
+  assert.equal(problemsOf('tunnelProtocol: valueOf')[0]?.path, 'tunnelProtocol');
+});
+
 test('null is the default, as in Helm', () => {
   assert.equal(parseValues('tunnelPort: null\ncluster:\n  name:\n').values.cluster.name, 'default');
 });
