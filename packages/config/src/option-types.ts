@@ -72,7 +72,10 @@ export interface PortRange {
 
 /** As the incumbent writes it, with a comma, or as the API server, with a dash. */
 export const portRange = optionType<PortRange>(
-  'a range of ports, such as "30000,32767"',
+  {
+    description: 'a range of ports, such as "30000,32767"',
+    schema: { type: 'string', pattern: '^[0-9]{1,5}[,-][0-9]{1,5}$' },
+  },
   (value) => {
     const [, first, last] = typeof value === 'string' ? (/^(\d{1,5})[,-](\d{1,5})$/.exec(value) ?? []).map(Number) : [];
     const isRange = isWholeNumber(first, 1, 65535) && isWholeNumber(last, 1, 65535) && first <= last;
