@@ -1,10 +1,10 @@
-// Writes packages/datapath/src/generated from the compiled objects, docs/commands from the help of the commands, and the
-// pages of metrics and drop reasons from the code that has them;
+// Writes packages/datapath/src/generated from the compiled objects, docs/commands from the help of the commands, the pages of
+// metrics, drop reasons and options, the chart's values and the launcher's header from the code that has them;
 // `--check` only compares and fails on a difference.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type BindingOptions, generateBindings, parseObject } from '../packages/bpf/src/index.ts';
-import { valuesFile, valuesSchema } from '../packages/config/src/index.ts';
+import { describeOptions, valuesFile, valuesSchema } from '../packages/config/src/index.ts';
 import { launcherHeader } from '../packages/launcher/src/index.ts';
 import { compileObjects } from './bpf-build.ts';
 import { COMMAND_PAGES, commandPages } from './command-pages.ts';
@@ -47,6 +47,7 @@ export function generateFiles(root: string, { write }: Mode): string[] {
     [DROP_REASONS_PAGE, dropReasonsPage()],
     [METRICS_PAGE, metricsPage()],
     [LAUNCHER_HEADER, launcherHeader()],
+    ['docs/configuration.md', describeOptions()],
     ['charts/sluice/values.yaml', valuesFile()],
     ['charts/sluice/values.schema.json', valuesSchema()],
   ] as const;

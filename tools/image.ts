@@ -44,7 +44,7 @@ function layer(entries: readonly Entry[], cache: string | undefined): Layer {
     // It may have been cut short by a full disk.
     if (isArchive(compressed, diffId)) return { compressed, diffId };
   }
-  const compressed = gzipSync(archive, { level: 9 });
+  const compressed = gzipSync(archive, { level: 6 });
   if (kept !== undefined) writeReplacing(kept, compressed);
   return { compressed, diffId };
 }

@@ -30,8 +30,8 @@ const KERNEL_TESTS = ['packages/*/{src,test}/**/*.kernel.test.ts'];
 const LAB_TESTS = ['lab/test/**/*.lab.test.ts'];
 /** `npm run test:kubernetes` runs them, in the cluster that it brings up. */
 const CLUSTER_TESTS = ['kubernetes/test/**/*.cluster.test.ts'];
-/** They need no kernel of ours, but each starts the real kubectl many times. */
-const KUBECTL_TESTS = ['lab/src/apiserver/kubectl*.test.ts'];
+/** They need no kernel of ours, but each starts the real kubectl or helm many times, or builds the image. */
+const KUBECTL_TESTS = ['lab/src/apiserver/kubectl*.test.ts', 'tools/chart/*.test.ts', 'tools/image/image.test.ts'];
 
 export const checks: readonly Step[] = [
   command('types', 'node_modules/.bin/tsc', ['--noEmit']),
@@ -58,7 +58,11 @@ export const checks: readonly Step[] = [
 ];
 
 export const slowSteps: readonly Step[] = [
-  tests('kubectl tests', KUBECTL_TESTS, { without: [], concurrency: availableParallelism(), seconds: 120 }),
+  tests('kubectl, chart and image tests', KUBECTL_TESTS, {
+    without: [],
+    concurrency: availableParallelism(),
+    seconds: 120,
+  }),
   { name: 'machine', run: examine },
   tests('kernel tests', KERNEL_TESTS, { without: [], concurrency: 1, seconds: 240 }),
   tests('lab tests', LAB_TESTS, { without: [], concurrency: 2, seconds: 600 }),

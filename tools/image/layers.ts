@@ -39,7 +39,9 @@ export async function ownLayer(): Promise<Entry[]> {
   return [
     text(`${home}/package.json`, readFileSync('package.json')),
     ...scripts.map(({ path, contents }) => text(`${home}/${relative(resolve('.'), path)}`, scriptOnly(contents))),
-    ...globSync('bpf/build/*.o').map((path) => text(`${home}/${path}`, readFileSync(path))),
+    ...globSync(['bpf/build/*.o', 'packages/operator/crds/*.yaml']).map((path) =>
+      text(`${home}/${path}`, readFileSync(path)),
+    ),
     program(`${home}/dist/bin/sluice-cni`, 'dist/bin/sluice-cni'),
     program(`${home}/bin/sluice-launch`, 'dist/bin/sluice-launch'),
     ...['sluice', 'sluice-agent', 'sluice-operator'].map((name) => ({

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setOthersAside } from '@sluice/cni';
@@ -88,6 +88,7 @@ test('what an uninstallation leaves is what there was before', () => {
   const path = (name: string) => join(directory.path, name);
   const [configFile, pluginFile] = [path('05-sluice.conflist'), path('sluice-cni')];
   for (const file of [configFile, pluginFile, path('10-flannel.conflist')]) writeFileSync(file, '{}');
+  symlinkSync('sluice-cni', path('loopback'));
   setOthersAside(configFile);
   assert.ok(!existsSync(path('10-flannel.conflist')));
   const client = createKubeClient({ servers: ['http://127.0.0.1:1'] });

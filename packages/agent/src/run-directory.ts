@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { close, lock, openFd } from '@sluice/ffi';
 import { someoneListens } from './local-api.ts';
@@ -16,7 +16,9 @@ export function apiSocketIn(runDir: string): string {
  * that start at the same time apart, the sockets an agent of before there was one; both end with their process.
  */
 export async function claimRunDirectory(runDir: string): Promise<Disposable> {
-  mkdirSync(runDir, { recursive: true, mode: 0o755 });
+  mkdirSync(runDir, { recursive: true });
+  // A kubelet has made it for all to enter.
+  chmodSync(runDir, 0o700);
   using stack = new DisposableStack();
   const pidFile = join(runDir, 'agent.pid');
   const directory = stack.adopt(openFd(runDir), close);

@@ -27,7 +27,13 @@ export interface AgentNode extends AsyncDisposable {
   rows(path: string): Promise<unknown[]>;
   /** Asks a TCP port of the node over HTTP; undefined: nobody answers. */
   ask(url: string, accept?: string): { contentType: string; body: string } | undefined;
-  cni(command: string, containerId: string, netns: string): { status: number | null; body: Record<string, unknown> };
+  /** `pod`: what a kubelet says of it. */
+  cni(
+    command: string,
+    containerId: string,
+    netns: string,
+    pod?: Readonly<Record<string, string>>,
+  ): { status: number | null; body: Record<string, unknown> };
   residentMib(): number;
 }
 
@@ -57,7 +63,8 @@ export function agentNode(starter: readonly string[] = [process.execPath, main])
   const paths = ['--state-dir', stateDir, '--run-dir', runDir, '--bpffs', bpffs.path, '--cgroup-root', cgroup.path];
   const cniConfig = join(directory.path, 'net.d/05-sluice.conflist');
   const names = ['--node-name', ownNode.name, '--kubeconfig', kubeconfig, '--cni-config', cniConfig];
-  const args = [...names, ...paths, '--log-level', 'error'];
+  const installed = ['--daemon-set', 'kube-system/sluice'];
+  const args = [...names, ...paths, ...installed, '--log-level', 'error'];
   const command = [`--net=${namespace.path}`, ...starter, ...args];
 
   async function start(values = ''): Promise<void> {
@@ -100,7 +107,7 @@ export function agentNode(starter: readonly string[] = [process.execPath, main])
       const { status, stdout } = spawnSync('nsenter', asking, { encoding: 'utf8' });
       return status === 0 ? JSON.parse(stdout) : undefined;
     },
-    cni(cniCommand, containerId, netns) {
+    cni(cniCommand, containerId, netns, pod = {}) {
       const configuration = {
         cniVersion: '1.1.0',
         name: 'sluice',
@@ -115,6 +122,9 @@ export function agentNode(starter: readonly string[] = [process.execPath, main])
           CNI_IFNAME: 'eth0',
           CNI_NETNS: netns,
           CNI_PATH: '/',
+          CNI_ARGS: Object.entries(pod)
+            .map((pair) => pair.join('='))
+            .join(';'),
         },
         encoding: 'utf8',
       });

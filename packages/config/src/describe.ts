@@ -7,7 +7,7 @@ export function describeOptions(): string {
   return [
     '# Configuration',
     '',
-    'Generated from packages/config by `describeOptions()`; do not edit.',
+    'Generated from packages/config by `npm run generate`; do not edit.',
     '',
     "Sluice takes the incumbent's Helm values. What is unknown or of the wrong type is refused with its path and line.",
     '',

@@ -208,6 +208,7 @@ export const lackedOptions: Readonly<Record<string, string>> = {
   global: chart,
   cleanState: 'state is kept; `sluice-agent` never deletes it by an option',
   cleanBpfState: 'state is kept; `sluice-agent` never deletes it by an option',
-  agentNotReadyTaintKey: 'nodes are not tainted',
+  agentNotReadyTaintKey:
+    'the keys node.sluice.io/agent-not-ready and node.cilium.io/agent-not-ready are taken from nodes whose agent is ready',
   upgradeCompatibility: 'there is no earlier release',
 };

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { ConfigError } from './error.ts';
-import { describeOptions, lackedOptions, options, parseValues, readValues } from './index.ts';
+import { lackedOptions, options, parseValues, readValues } from './index.ts';
 
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
 
@@ -44,6 +44,10 @@ test('an empty file gives every default', () => {
     assert.deepEqual(values.devices, []);
     assert.deepEqual(warnings, []);
   }
+});
+
+test('a word that every object knows is no word of an option', () => {
+  assert.equal(problemsOf('tunnelProtocol: valueOf')[0]?.path, 'tunnelProtocol');
 });
 
 test('null is the default, as in Helm', () => {
@@ -172,11 +176,6 @@ test('any text at all gives values or a ConfigError, never another error', () =>
 
 test('every lacked name is one that we do not have', () => {
   for (const name of Object.keys(lackedOptions)) assert.ok(!Object.hasOwn(options, name), name);
-});
-
-test('docs/configuration.md is as describeOptions() writes it', () => {
-  const path = join(repository, 'docs/configuration.md');
-  assert.equal(readFileSync(path, 'utf8'), describeOptions(), `write it anew: see describeOptions()`);
 });
 
 test('patterns of labels are separated by spaces and must be regular expressions', () => {

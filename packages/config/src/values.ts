@@ -122,7 +122,8 @@ class Reading {
     const raw = plain(node);
     // Helm's way to say "the default".
     if (raw === null || raw === undefined) return;
-    const instead = typeof raw === 'string' ? option.unsupported?.[raw] : undefined;
+    const words = option.unsupported ?? {};
+    const instead = typeof raw === 'string' && Object.hasOwn(words, raw) ? words[raw] : undefined;
     if (instead !== undefined) {
       this.warnings.push(`${path}: ${JSON.stringify(raw)} is not supported: ${instead}`);
       return;

@@ -1,7 +1,7 @@
 // The static program itself, as root: what a process has in the end, and what is refused.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '@sluice/testing';
@@ -134,7 +134,16 @@ test('the plugin is installed whole, over an older one that may be running', opt
   writeFileSync(plugin, 'an older one, which is longer than the new one');
   assert.equal(root.launch([launcher, 'install-cni', target.path]).status, 0);
   assert.equal(readFileSync(plugin, 'utf8'), 'the plugin');
-  assert.deepEqual(readdirSync(target.path), ['sluice-cni']);
+  assert.deepEqual(readdirSync(target.path).sort(), ['loopback', 'sluice-cni']);
+  assert.equal(readlinkSync(join(target.path, 'loopback')), 'sluice-cni');
+});
+
+test('a loopback plugin that somebody has installed stays', options, () => {
+  using root = installation();
+  using target = temporaryDirectory();
+  writeFileSync(join(target.path, 'loopback'), 'theirs');
+  assert.equal(root.launch([launcher, 'install-cni', target.path]).status, 0);
+  assert.equal(readFileSync(join(target.path, 'loopback'), 'utf8'), 'theirs');
 });
 
 test('a folder that cannot be written is named, with what to do', options, () => {

@@ -3,11 +3,9 @@ import {
   type CiliumEndpointSliceObject,
   type KubeClient,
   type NamespaceObject,
-  type NodeObject,
   parseCiliumEndpointSlice,
   parseCiliumIdentity,
   parseNamespace,
-  parseNode,
   type Reflector,
   reflector,
   resources,
@@ -15,10 +13,11 @@ import {
 import type { Clock, Logger } from '@sluice/runtime';
 import { Table } from '@sluice/state';
 import { type LabelledPod, labelledPodTable, parseLabelledPod } from './identities/labelled-pod.ts';
+import { type MarkedNode, parseMarkedNode } from './node-marks/marked-node.ts';
 
 /** What the operator knows of the cluster, leader or not: who takes over has it all at hand. */
 export interface Cluster {
-  readonly nodes: Table<NodeObject>;
+  readonly nodes: Table<MarkedNode>;
   readonly namespaces: Table<NamespaceObject>;
   readonly pods: Table<LabelledPod>;
   readonly slices: Table<CiliumEndpointSliceObject>;
@@ -31,20 +30,22 @@ export interface Cluster {
 export interface ClusterOptions {
   readonly client: KubeClient;
   readonly rules: LabelRules;
+  /** Where our own pods are. */
+  readonly namespace: string;
   readonly log: Logger;
   readonly clock: Clock;
 }
 
-export function watchCluster({ client, rules, log, clock }: ClusterOptions): Cluster {
+export function watchCluster({ client, rules, namespace, log, clock }: ClusterOptions): Cluster {
   const labelSets = new LabelSets();
   const identities = new Identities(labelSets);
-  const nodes = namedTable<NodeObject>('nodes');
+  const nodes = namedTable<MarkedNode>('nodes');
   const namespaces = namedTable<NamespaceObject>('namespaces');
   const slices = namedTable<CiliumEndpointSliceObject>('slices');
   const pods = labelledPodTable();
   const common = { client, log, clock };
   const reflectors: Reflector[] = [
-    reflector({ ...common, resource: resources.nodes, parse: parseNode, table: nodes, source: 'nodes' }),
+    reflector({ ...common, resource: resources.nodes, parse: parseMarkedNode, table: nodes, source: 'nodes' }),
     reflector({
       ...common,
       resource: resources.namespaces,
@@ -55,7 +56,7 @@ export function watchCluster({ client, rules, log, clock }: ClusterOptions): Clu
     reflector({
       ...common,
       resource: resources.pods,
-      parse: parseLabelledPod(labelSets, rules),
+      parse: parseLabelledPod(labelSets, rules, namespace),
       table: pods,
       source: 'pods',
     }),

@@ -13,13 +13,16 @@ import {
   systemClock,
   type Tally,
 } from '@sluice/runtime';
-import { Controllers } from '@sluice/state';
+import { type Change, Controllers } from '@sluice/state';
 import { watchCluster } from './cluster.ts';
 import { definitions } from './custom-resources/definitions.ts';
+import { definitionFiles } from './custom-resources/files.ts';
 import { installDefinitions } from './custom-resources/install.ts';
 import { startIdentityJobs } from './identities/identity-jobs.ts';
+import type { LabelledPod } from './identities/labelled-pod.ts';
 import { operatorMetrics } from './metrics/operator-metrics.ts';
 import { OperatorTallies } from './metrics/operator-tallies.ts';
+import { NodeMarks } from './node-marks/node-marks.ts';
 import { assignPodCidrs } from './pod-cidrs.ts';
 import type { Pool, PoolPlan } from './pools.ts';
 import { startServiceEvents } from './service-events.ts';
@@ -33,7 +36,7 @@ export interface OperatorOptions {
   readonly labels: LabelRules;
   /** How often identities are looked over, and for how long one stays that nobody uses; an interval of 0: for ever. */
   readonly identityGarbage: { readonly intervalMs: number; readonly graceMs: number };
-  /** Of the Lease. */
+  /** Of the Lease, and of the agents. */
   readonly namespace: string;
   /** Whose name the events bear. */
   readonly host: string;
@@ -72,7 +75,7 @@ export function startOperator(options: OperatorOptions): Operator {
   const client = createKubeClient({ ...options.kube, log, userAgent: 'sluice-operator', onCall });
   const controllers = new Controllers(clock);
   const events = eventRecorder({ client, component: 'sluice-operator', host: options.host, log, clock });
-  const cluster = watchCluster({ client, rules: options.labels, log, clock });
+  const cluster = watchCluster({ client, rules: options.labels, namespace: options.namespace, log, clock });
   const { nodes, slices } = cluster;
   let plan: PoolPlan | undefined;
   const context = {
@@ -91,11 +94,17 @@ export function startOperator(options: OperatorOptions): Operator {
       const untilEither = (stopped: AbortSignal) => run(AbortSignal.any([leading, stopped]));
       return jobs.use(controllers.start({ name, intervalMs, backoffMaxMs: 30_000, run: untilEither }));
     };
-    job('custom-resources', 300_000, (signal) => installDefinitions(definitions, { client, log }, signal));
+    const kinds = [...definitions, ...definitionFiles()];
+    job('custom-resources', 300_000, (signal) => installDefinitions(kinds, { client, log }, signal));
     const podCidrs = job('pod-cidrs', 60_000, async (signal) => {
       plan = (await assignPodCidrs(context, signal)) ?? plan;
     });
     jobs.use(nodes.subscribe(() => podCidrs.trigger()));
+    const marks = new NodeMarks({ client, nodes, pods: cluster.pods, log, clock });
+    const nodeMarks = job('node-marks', 10_000, (signal) => marks.round(signal));
+    jobs.use(nodes.subscribe(() => nodeMarks.trigger()));
+    const concernsAgent = ({ before, after }: Change<LabelledPod>) => (before?.agent ?? after?.agent) !== undefined;
+    jobs.use(cluster.pods.subscribe((changes) => void (changes.some(concernsAgent) && nodeMarks.trigger())));
     const sliceGarbage = new SliceGarbage({ client, slices, nodes, log });
     job('slice-garbage', 10_000, (signal) => sliceGarbage.round(signal));
     const { intervalMs: garbageIntervalMs, graceMs: garbageGraceMs } = options.identityGarbage;

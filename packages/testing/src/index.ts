@@ -6,6 +6,7 @@
  */
 export { type TemporaryBpffs, temporaryBpffs } from './bpffs.ts';
 export { type TemporaryCgroup, temporaryCgroup } from './cgroup.ts';
+export { type ChartRights, chartRights, type SeenRequest } from './chart-rights.ts';
 export { compileBpf } from './compile-bpf.ts';
 export { type TemporaryDirectory, temporaryDirectory } from './directory.ts';
 export { damagedBytes, damagedJson, damagedText, holds } from './fuzz.ts';

@@ -76,7 +76,7 @@ export const chartOptions: Readonly<Record<string, ChartOption>> = {
   },
   'operator.resources': {
     schema: resources,
-    standard: { requests: { cpu: '10m', memory: '100Mi' } },
+    standard: { requests: { cpu: '10m', memory: '90Mi' } },
     sentence: 'Of the operator.',
   },
   'operator.nodeSelector': { schema: labels, standard: linux, sentence: 'Nodes on which the operator may run.' },

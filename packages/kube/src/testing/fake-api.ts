@@ -221,8 +221,7 @@ export class FakeApi implements AsyncDisposable {
       if (!object) sendStatus(response, 404, 'NotFound', `${plural} "${name}" not found`);
       else if (request.method === 'GET') sendText(response, 200, JSON.stringify(object));
       else if (request.method === 'PUT') this.#replace(plural, object, sent, response);
-      else if (request.method === 'PATCH')
-        sendText(response, 200, JSON.stringify(this.store.put(plural, merged(object, sent))));
+      else if (request.method === 'PATCH') this.#replace(plural, object, sent, response, merged(object, sent));
       else sendText(response, 200, JSON.stringify(this.store.remove(plural, key)));
     }
   }
@@ -233,11 +232,12 @@ export class FakeApi implements AsyncDisposable {
     else sendText(response, 201, JSON.stringify(this.store.put(plural, { ...sent, metadata: meta })));
   }
 
-  #replace(plural: string, object: PlainObject, sent: PlainObject, response: ServerResponse): void {
-    const version = metaOf(sent).resourceVersion;
+  /** A version in what was sent, also in a patch, must be the newest. */
+  #replace(plural: string, object: PlainObject, sent: PlainObject, response: ServerResponse, after = sent): void {
+    const version = isPlain(sent.metadata) ? sent.metadata.resourceVersion : undefined;
     if (version !== undefined && version !== metaOf(object).resourceVersion) {
       sendStatus(response, 409, 'Conflict', 'the object has been modified');
-    } else sendText(response, 200, JSON.stringify(this.store.put(plural, sent)));
+    } else sendText(response, 200, JSON.stringify(this.store.put(plural, after)));
   }
 }
 

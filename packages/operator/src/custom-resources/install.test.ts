@@ -4,6 +4,7 @@ import { createKubeClient } from '@sluice/kube';
 import { FakeApi } from '@sluice/kube/testing';
 import { silentLogger } from '@sluice/runtime';
 import { definitions } from './definitions.ts';
+import { definitionFiles } from './files.ts';
 import { installDefinitions } from './install.ts';
 
 const plural = 'customresourcedefinitions';
@@ -13,6 +14,13 @@ async function install(api: FakeApi, wanted = definitions): Promise<void> {
   using client = createKubeClient({ servers: [api.url] });
   await installDefinitions(wanted, { client, log: silentLogger }, new AbortController().signal);
 }
+
+test('the kinds of the files are installed as well', async () => {
+  await using api = await FakeApi.start();
+  await install(api, definitionFiles());
+  const names = api.store.list(plural).map(({ metadata }) => (metadata as { name: string }).name);
+  assert.deepEqual(names, ['ciliuml2announcementpolicies.cilium.io', 'ciliumloadbalancerippools.cilium.io']);
+});
 
 test('definitions are installed once and left alone while they are right', async () => {
   await using api = await FakeApi.start();

@@ -22,7 +22,7 @@ test('100,000 label sets get a number each, no two the same, and each knows its 
   pods.replaceAll(
     Array.from({ length: count }, (_, index) => {
       const labels = labelSets.of(labelsOf(`service-${index}`));
-      return { namespace: 'shop', name: `p${index}`, labels, problems: [] };
+      return { namespace: 'shop', name: `p${index}`, labels, agent: undefined, problems: [] };
     }),
   );
   const stored = new Map<number, readonly string[]>();

@@ -19,7 +19,7 @@ async function laboratory() {
   const api = await FakeApi.start();
   const client = createKubeClient({ servers: [api.url] });
   const clock = fakeClock();
-  const cluster = watchCluster({ client, rules, log: silentLogger, clock });
+  const cluster = watchCluster({ client, rules, namespace: 'kube-system', log: silentLogger, clock });
   const { identities, namespaces, pods, slices, labelSets } = cluster;
   namespaces.upsert({ name: 'shop', uid: 'n', labels: {}, problems: [] });
   const wanted = new WantedIdentities({ pods, namespaces, labelSets, rules });
@@ -38,7 +38,13 @@ async function laboratory() {
       identities.upsert(identities.read(parseCiliumIdentity(api.store.put(kind, object))));
     },
     pod: (name: string) =>
-      pods.upsert({ namespace: 'shop', name, labels: labelSets.of(podLabels(cart, rules)), problems: [] }),
+      pods.upsert({
+        namespace: 'shop',
+        name,
+        labels: labelSets.of(podLabels(cart, rules)),
+        agent: undefined,
+        problems: [],
+      }),
     publish(id: number) {
       const endpoints = [{ name: 'cart-0', id, networking: { addressing: [{ ipv4: '10.0.0.1' }] } }];
       slices.upsert(parseCiliumEndpointSlice({ metadata: { name: 's' }, endpoints }));

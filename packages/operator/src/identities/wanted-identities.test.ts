@@ -24,7 +24,7 @@ function laboratory() {
   wanted.subscribe((sets) => fresh.push(...sets.map(text)));
   const row = (name: string, app: string, namespace = 'shop'): LabelledPod => {
     const labels = labelSets.of(podLabels({ namespace, labels: { app }, serviceAccount: '' }, rules));
-    return { namespace, name, labels, problems: [] };
+    return { namespace, name, labels, agent: undefined, problems: [] };
   };
   return {
     pods,
@@ -71,7 +71,7 @@ test('a change of labels, of the pod or of its namespace, is another identity', 
 
 test('a pod needs an identity from the moment it has a node until it is done, and none on the host network', () => {
   const labelSets = new LabelSets();
-  const parse = parseLabelledPod(labelSets, rules);
+  const parse = parseLabelledPod(labelSets, rules, 'kube-system');
   const needs = (spec: object, status: object = {}) =>
     parse({ metadata: { name: 'p', namespace: 'n' }, spec, status }).labels !== undefined;
   assert.equal(needs({}), false);
