@@ -8,7 +8,6 @@ shift $(($# < 2 ? $# : 2))
 out=${OUT:-$run/e2e/$(date +%H%M%S)}
 mkdir -p "$out"
 cd "$out"
-ulimit -n 65536
 status=0
 nsenter -t "$(init_of cp)" -n "$programs/ginkgo" --procs="${PROCS:-4}" --no-color --timeout="${TIMEOUT:-2h}" --output-dir="$out" --json-report=report.json \
 	--focus="$focus" ${skip:+--skip="$skip"} "$programs/e2e.test" -- --kubeconfig="$KUBECONFIG" --provider=skeleton --num-nodes="$NODES" \

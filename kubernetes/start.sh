@@ -65,8 +65,9 @@ kube-proxy) command+=("--config=$home/kube-proxy.yaml") ;;
 	;;
 esac
 
-on "$machine" setsid env PATH="$path" "${command[@]}" >>"$home/$component.log" 2>&1 </dev/null &
-entering=$!
+# It writes down its process id as the machine counts, by which stop.sh finds it.
+rm -f "$home/$component.pid"
+on "$machine" setsid env PATH="$path" sh -c 'echo $$ >"$0" && exec "$@"' "$home/$component.pid" "${command[@]}" \
+	>>"$home/$component.log" 2>&1 </dev/null &
 disown
-wait_for 5 "process of $component on $machine" pgrep -P "$entering"
-pgrep -P "$entering" >"$home/$component.pid"
+wait_for 5 "process of $component on $machine" test -s "$home/$component.pid"

@@ -33,7 +33,8 @@ make_cgroups() { # in every hierarchy; a cpuset without CPUs takes no process
 machine() {
 	mkdir -p "$run/$1"
 	make_cgroups "$CGROUP/$1"
-	setsid unshare --net --mount --uts --ipc --pid --fork "$recipe/parts/machine-init.sh" "$1" "$run/$1" >"$run/$1/init.log" 2>&1 </dev/null &
+	setsid unshare --net --mount --uts --ipc --pid --fork "$recipe/parts/machine-init.sh" "$1" "$run/$1" "$cgroup2/$CGROUP/$1" \
+		>"$run/$1/init.log" 2>&1 </dev/null &
 	local parent=$!
 	disown
 	wait_for 5 "init of $1" pgrep -P "$parent"
@@ -57,6 +58,12 @@ for name in $(node_names); do
 	# The API server's own way to pods (proxy, webhooks): cp is no node of the cluster.
 	on cp sh -c "ip route add 10.244.$((number - 1)).0/24 via $LAN.10$number && ip route add fd00:10:244:$((number - 1))::/64 via $LAN6::10$number"
 done
+# The world outside: a host behind cp as its router, which has no way to pods or services. Addresses for documentation (RFC 5737, 3849).
+on cp sh -c "ip netns add internet && ip link add world type veth peer name eth0 netns internet && ip link set world up &&
+	ip addr add 198.51.100.1/24 dev world && ip addr add 2001:db8:100::1/64 dev world nodad &&
+	ip -n internet link set lo up && ip -n internet link set eth0 up && ip -n internet addr add 198.51.100.10/24 dev eth0 &&
+	ip -n internet addr add 2001:db8:100::10/64 dev eth0 nodad &&
+	ip -n internet route add default via 198.51.100.1 && ip -n internet route add default via 2001:db8:100::1"
 say "machines cp $(node_names | tr '\n' ' ')"
 
 # --- control plane
@@ -74,7 +81,9 @@ start_node() {
 	"$recipe/parts/containerd-config.sh" "$containerd" >"$home/containerd.toml"
 	start "$name" containerd
 	wait_for 30 "containerd on $name (see $home/containerd.log)" on "$name" "$containerd_directory/ctr" version
-	for archive in "$images"/*.tar; do on "$name" "$containerd_directory/ctr" -n k8s.io images import "$archive" >>"$home/images.log" 2>&1; done
+	for archive in "$images"/*.tar "$recipe/../dist/sluice-image.tar"; do
+		[ ! -e "$archive" ] || on "$name" "$containerd_directory/ctr" -n k8s.io images import "$archive" >>"$home/images.log" 2>&1
+	done
 	[ "$network" = none ] || plain_network "$name"
 	kubelet_configuration "$name" >"$home/kubelet.yaml"
 	start "$name" kubelet

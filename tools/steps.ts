@@ -136,12 +136,13 @@ function tests(
         .sort();
       return files.length === 0
         ? report([`no test file matches ${patterns.join(' ')}`])
-        : runTests(started, files, options);
+        : runTestFiles(started, files, options);
     },
   };
 }
 
-async function runTests(
+/** False if any failed; what failed and what was skipped is printed. */
+export async function runTestFiles(
   { root, totals, signal }: Run,
   files: readonly string[],
   options: { readonly concurrency: number; readonly seconds: number },

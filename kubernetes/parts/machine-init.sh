@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# machine-init.sh NAME DIRECTORY: the first process of a machine, in namespaces of its own: makes the mounts that a node's
+# machine-init.sh NAME DIRECTORY CGROUP: the first process of a machine, in namespaces of its own: makes the mounts that a node's
 # software expects for itself, then buries orphans. When it is killed, the kernel kills all that runs on the machine.
 set -eu
-name=$1 directory=$2
+name=$1 directory=$2 cgroup=$3
 hostname "$name"
 mount --make-rprivate /
 mount -t proc proc /proc
@@ -26,6 +26,9 @@ mkdir -p /run/lock /run/netns /opt/cni/bin /etc/cni/net.d
 echo "$name" >/etc/hostname
 printf '127.0.0.1 localhost\n' >/etc/hosts
 : >/etc/resolv.conf
+# Its part of cgroup v2 under the same name on every machine: what a real one has at /sys/fs/cgroup.
+mkdir -p /var/cgroup2
+mount --bind "$cgroup" /var/cgroup2
 # On disk: overlayfs does not stack on overlayfs, and images are large.
 for folder in var/lib/containerd var/lib/kubelet var/log/pods; do
 	mkdir -p "$directory/disk/$folder" "/$folder"
