@@ -1,5 +1,5 @@
 import type { Datapath, DatapathMaps } from '@sluice/datapath';
-import { type LoadBalancer, startLoadBalancer, type Viewpoint } from '@sluice/loadbalancer';
+import { type HostPortSource, type LoadBalancer, startLoadBalancer, type Viewpoint } from '@sluice/loadbalancer';
 import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controllers } from '@sluice/state';
 import type { Kubernetes } from './kubernetes.ts';
@@ -11,6 +11,7 @@ export interface ServicesOptions {
   /** `kubeProxyReplacement` */
   readonly enabled: boolean;
   readonly viewpoint: Viewpoint;
+  readonly hostPorts: () => HostPortSource;
   readonly kubernetes: Kubernetes;
   readonly datapath: () => Datapath;
   readonly links: Links;
@@ -43,6 +44,7 @@ export class Services implements LifecyclePart {
     this.loadBalancer = startLoadBalancer({
       ...{ services, endpointSlices, maps, log, clock, controllers },
       viewpoint: this.#options.viewpoint,
+      hostPorts: this.#options.hostPorts(),
     });
     this.#measuring = measureFrontends(this.loadBalancer.frontends, { tallies, clock });
   }

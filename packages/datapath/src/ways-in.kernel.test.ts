@@ -13,6 +13,7 @@ const families = [
 ] as const;
 const TARGET_PORT = 8080;
 const balancer = { ipv4: parseAddress('203.0.113.5'), ipv6: parseAddress('2001:db8:113::5') } as const;
+const loopback = { ipv4: parseAddress('127.0.0.1'), ipv6: parseAddress('::1') } as const;
 const unspecified = { ipv4: parseAddress('0.0.0.0'), ipv6: parseAddress('::') } as const;
 
 const one = createTestNode(1);
@@ -156,6 +157,30 @@ for (const [version, family] of families) {
     serve({ address: balancer[family], protocol: UDP, backends: [here.addresses[family]] });
     using client = tcpSocket(world, version);
     assert.throws(() => client.connect(balancer[family], inside), /ECONNREFUSED/);
+  });
+
+  test(`a host port is at an address of the node, whose other ports stay its own (${family})`, () => {
+    const address = world.nodeAddresses[family];
+    const port = serve({ address, protocol: UDP, port: 8088, backends: [here.addresses[family]] });
+    using server = udpServer(here, here.addresses[family], TARGET_PORT);
+    using own = udpServer(one, address, 9999);
+    for (const client of [world, here, one]) {
+      ask(client, version, address, port, server);
+      ask(client, version, address, 9999, own);
+    }
+  });
+
+  test(`a host port at loopback is for the node's processes, and none of a pod's (${family})`, () => {
+    const address = loopback[family];
+    const backends = [here.addresses[family]];
+    const port = serve({ address, protocol: TCP, port: 8089, backends, flags: FrontendFlag.Loopback });
+    using server = tcpServer(here, here.addresses[family], TARGET_PORT);
+    using client = tcpSocket(one, version);
+    client.connect(address, port);
+    using accepted = server.accept();
+    assert.ok(accepted);
+    using pod = tcpSocket(here, version);
+    assert.throws(() => pod.connect(address, port), /ECONNREFUSED/);
   });
 
   test(`the node's own server keeps a port of the range that no service has (${family})`, () => {

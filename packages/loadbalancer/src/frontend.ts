@@ -45,7 +45,7 @@ export interface DesiredFrontend {
   readonly backends: readonly DesiredBackend[];
 }
 
-export type FrontendType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIP';
+export type FrontendType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIP' | 'HostPort';
 
 export interface DesiredBackend {
   /** By `keyOf`. */

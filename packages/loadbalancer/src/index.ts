@@ -12,6 +12,15 @@ export {
   type ServiceSources,
 } from './desired-services.ts';
 export type { BackendStateName, DesiredBackend, DesiredFrontend, FrontendType } from './frontend.ts';
+export { anyAddress } from './frontend.ts';
+export {
+  type HostPort,
+  type HostPortNode,
+  type HostPortPod,
+  type HostPortSource,
+  hostPortText,
+  unservedHostPort,
+} from './host-ports.ts';
 export type { ServiceMaps } from './kernel-services.ts';
 export { type FrontendRow, type LoadBalancer, type LoadBalancerOptions, startLoadBalancer } from './load-balancer.ts';
 export { invalid, serviceTroubles } from './troubles.ts';

@@ -5,7 +5,7 @@
  */
 import type { TypedMap } from '@sluice/bpf';
 import { type Frontend, FrontendFlag, type FrontendKey, FrontendScope } from '@sluice/datapath';
-import type { Address } from '@sluice/net';
+import { type Address, isLoopback } from '@sluice/net';
 import { isAnyAddress } from './frontend.ts';
 
 export class AddressTable {
@@ -90,9 +90,9 @@ export class AddressTable {
 
 const unmade = { serviceId: 0, generation: 0, backendCount: 0, affinitySeconds: 0 } as const;
 
-/** NodePorts have none: they are at addresses that are the node's. */
+/** NodePorts have none, nor have host ports at loopback: those addresses are the node's. */
 function ownAddress({ address }: FrontendKey): Address | undefined {
-  return address === undefined || isAnyAddress(address) ? undefined : address;
+  return address === undefined || isAnyAddress(address) || isLoopback(address) ? undefined : address;
 }
 
 function isForOutside({ scope }: FrontendKey, flags: number): boolean {

@@ -15,6 +15,7 @@ import {
   type SlotKey,
 } from '@sluice/datapath';
 import { protocolName, protocolNumbers } from '@sluice/model';
+import { isLoopback } from '@sluice/net';
 import { type DesiredFrontend, keyOf } from './frontend.ts';
 import { IdPool } from './id-pool.ts';
 import { AddressTable } from './kernel-addresses.ts';
@@ -248,11 +249,12 @@ function rowKey(key: FrontendKey): string {
   return key.scope === FrontendScope.External ? `${place}/external` : place;
 }
 
-function flagsOf({ affinitySeconds, isExternal, isElsewhere }: DesiredFrontend): number {
+function flagsOf({ address, affinitySeconds, isExternal, isElsewhere }: DesiredFrontend): number {
   return (
     (affinitySeconds > 0 ? FrontendFlag.Affinity : 0) |
     (isExternal ? FrontendFlag.External : 0) |
-    (isElsewhere ? FrontendFlag.Elsewhere : 0)
+    (isElsewhere ? FrontendFlag.Elsewhere : 0) |
+    (isLoopback(address) ? FrontendFlag.Loopback : 0)
   );
 }
 
