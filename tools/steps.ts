@@ -28,6 +28,8 @@ export interface Step {
 
 const KERNEL_TESTS = ['packages/*/{src,test}/**/*.kernel.test.ts'];
 const LAB_TESTS = ['lab/test/**/*.lab.test.ts'];
+/** `npm run test:kubernetes` runs them, in the cluster that it brings up. */
+const CLUSTER_TESTS = ['kubernetes/test/**/*.cluster.test.ts'];
 /** They need no kernel of ours, but each starts the real kubectl or helm many times, or builds the image. */
 const KUBECTL_TESTS = ['lab/src/apiserver/kubectl*.test.ts', 'tools/chart/*.test.ts', 'tools/image/image.test.ts'];
 
@@ -45,9 +47,10 @@ export const checks: readonly Step[] = [
       'lab/src/**/*.test.ts',
       'tools/**/*.test.ts',
       'bench/**/*.test.ts',
+      'kubernetes/**/*.test.ts',
     ],
     {
-      without: [...KERNEL_TESTS, ...LAB_TESTS, ...KUBECTL_TESTS],
+      without: [...KERNEL_TESTS, ...LAB_TESTS, ...KUBECTL_TESTS, ...CLUSTER_TESTS],
       concurrency: availableParallelism(),
       seconds: 120,
     },
@@ -133,12 +136,13 @@ function tests(
         .sort();
       return files.length === 0
         ? report([`no test file matches ${patterns.join(' ')}`])
-        : runTests(started, files, options);
+        : runTestFiles(started, files, options);
     },
   };
 }
 
-async function runTests(
+/** False if any failed; what failed and what was skipped is printed. */
+export async function runTestFiles(
   { root, totals, signal }: Run,
   files: readonly string[],
   options: { readonly concurrency: number; readonly seconds: number },

@@ -213,14 +213,15 @@ static __always_inline verdict_t reject_with_icmp(struct __sk_buff *skb, const s
  */
 static __always_inline struct address reject_router(struct __sk_buff *skb, const struct packet *packet)
 {
+	struct address ipv4 = config_gateway_ipv4, ipv6 = config_gateway_ipv6;
 	struct device *device;
 
 	if (packet->trace_point == TRACE_POINT_FROM_HOST)
 		return packet->tuple.destination;
 	device = packet->trace_point == TRACE_POINT_FROM_NETWORK ? device_lookup(skb->ifindex) : NULL;
 	if (packet_is_ipv4(packet))
-		return device ? device->ipv4 : (struct address)config_gateway_ipv4;
-	return device ? device->ipv6 : (struct address)config_gateway_ipv6;
+		return device ? device->ipv4 : ipv4;
+	return device ? device->ipv6 : ipv6;
 }
 
 static __always_inline verdict_t reject_unreachable(struct __sk_buff *skb, const struct packet *packet)

@@ -144,7 +144,8 @@ export class Agent {
       sockets: enabled,
     });
     const { kubernetes: objects, links, tallies } = this;
-    this.services = new Services({ ...common, datapath, enabled, kubernetes: objects, links, tallies });
+    const viewpoint = { nodeName: options.nodeName, externalIps: this.values.externalIPs.enabled };
+    this.services = new Services({ ...common, viewpoint, datapath, enabled, kubernetes: objects, links, tallies });
     this.cni = new CniPart({
       ...common,
       socket: this.cniSocket,
@@ -220,6 +221,12 @@ export class Agent {
     const milliseconds = this.#clock.now() - this.startedAt;
     this.tallies.started.set('overall', { seconds: milliseconds / 1000, isGood: true });
     this.#log.info({ endpoints: this.endpoints?.table.size, milliseconds }, 'agent is ready');
+  }
+
+  /** Resolves when the services that the API server listed first are in the kernel; rejects when stopped before. */
+  async caughtUp(): Promise<void> {
+    await this.kubernetes.listed('Service', 'EndpointSlice');
+    await this.loadBalancer?.reconciler.flush();
   }
 
   /** Traffic goes on: links and maps stay pinned. */
@@ -355,7 +362,10 @@ export class Agent {
       ipv6Enabled: this.values.ipv6.enabled ? 1 : 0,
       // What other nodes see our own traffic as.
       nodeIdentity: reservedIdentities['remote-node'],
+      nodePortMin: this.values.nodePort.range.first,
+      nodePortMax: this.values.nodePort.range.last,
       overlayIfindex: facts.overlayIfindex,
+      tunnelPort: this.values.tunnelPort,
     };
   }
 

@@ -300,8 +300,9 @@ static int converse_patiently(const char *command, struct failure *failure)
 	for (;;) {
 		status = converse(&conversation, command, failure);
 		conversation_close(&conversation);
-		if (status < 0 && !strcmp(command, "STATUS") && last_status_stands())
-			return 0;
+		/* No patience: after a reboot the kubelet asks before it starts any pod, the agent's too. */
+		if (status < 0 && !strcmp(command, "STATUS"))
+			return last_status_stands() ? 0 : -1;
 		if (status >= 0 || now_ms() >= deadline_ms)
 			return status;
 		nanosleep(&poll, NULL);

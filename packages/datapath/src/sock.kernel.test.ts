@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
 import { createTestNode, netnsCookie, type TestNode, type TestPod } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
@@ -342,22 +343,22 @@ test('no translation outlives its socket: closed, aborted or killed', async () =
     datagram.sendTo('x', services.ipv6, PORT);
   }
   const process = await connectInProcess(it, services.ipv4, PORT);
-  assert.equal(await settledCount(it.node, 1), 1);
+  await assertSettled(it.node, 1);
   process.kill('SIGKILL');
   await once(process, 'exit');
   for (const other of accepted) other[Symbol.dispose]();
-  assert.equal(await settledCount(it.node, 0), 0);
+  await assertSettled(it.node, 0);
 });
 
 const SETTLE_MS = 30_000;
 
 /** The last segments of a closed connection, and RCU, let go of a socket a moment after its owner did. */
-async function settledCount(node: TestNode, expected: number): Promise<number> {
+async function assertSettled(node: TestNode, expected: number): Promise<void> {
   const end = performance.now() + SETTLE_MS;
-  let count = translationCount(node);
-  while (count !== expected && performance.now() < end) {
+  let left = node.datapath.inspection().translations();
+  while (left.length !== expected && performance.now() < end) {
     await delay(10);
-    count = translationCount(node);
+    left = node.datapath.inspection().translations();
   }
-  return count;
+  assert.equal(left.length, expected, inspect(left, { depth: 4 }));
 }

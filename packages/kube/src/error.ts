@@ -1,8 +1,8 @@
 /**
- * `unreachable`: no server answered. `timeout`: it did not answer in time. `status`: it answered with an error, see `status`
+ * `unreachable`: no server answered. `timeout`: it did not answer in time. `silent`: it began to, and fell silent. `status`: it answered with an error, see `status`
  * and `reason`. `malformed`: it answered what is not the API. `too-large`: more than we take. `aborted`: we gave up ourselves.
  */
-export type KubeErrorCode = 'unreachable' | 'timeout' | 'status' | 'malformed' | 'too-large' | 'aborted';
+export type KubeErrorCode = 'unreachable' | 'timeout' | 'silent' | 'status' | 'malformed' | 'too-large' | 'aborted';
 
 export interface KubeErrorDetails {
   /** HTTP status, 0 where there was no answer. */

@@ -119,7 +119,7 @@ function openResponse(response: IncomingMessage, options: ExchangeRequest, onEnd
       let timer = clock.setTimeout(() => undefined, idleMs);
       const rearm = () => {
         timer.cancel();
-        timer = clock.setTimeout(() => response.destroy(timeoutError(url, `silent for ${idleMs} ms`)), idleMs);
+        timer = clock.setTimeout(() => response.destroy(silenceError(url, idleMs)), idleMs);
       };
       const deadline = clock.setTimeout(
         () => response.destroy(timeoutError(url, `the answer did not end within ${bodyMs} ms`)),
@@ -158,6 +158,10 @@ function connectionError(cause: unknown, { url, method, signal }: ExchangeReques
 
 function timeoutError(url: URL, what: string): KubeError {
   return new KubeError('timeout', `${url.host}: ${what}`);
+}
+
+function silenceError(url: URL, idleMs: number): KubeError {
+  return new KubeError('silent', `${url.host}: silent for ${idleMs} ms`);
 }
 
 function abortedError({ method, url }: ExchangeRequest): KubeError {

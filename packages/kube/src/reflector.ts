@@ -381,6 +381,9 @@ class ListWatch<Row extends object> implements Reflector {
     const { code, status } = error instanceof KubeError ? error : { code: undefined, status: 0 };
     // The event that we could not take: only a list can tell what it was.
     if (code === 'too-large') return true;
+    // Not even a bookmark, of which there is one a minute. A server that was given an older state takes a watch from a
+    // version that it will only have some day, and tells nothing until then (seen with 1.35 and a restored etcd).
+    if (code === 'silent') return true;
     // The way to the server is at fault, not the version.
     if (code === 'unreachable' || code === 'timeout') return false;
     // A server that has too much to do is not helped by a list.

@@ -4,7 +4,7 @@
  */
 import type { EndpointSliceObject, ServiceObject } from '@sluice/kube';
 import { Table } from '@sluice/state';
-import { desiredFrontends } from './desired.ts';
+import { desiredFrontends, type Viewpoint } from './desired.ts';
 import type { DesiredFrontend } from './frontend.ts';
 
 /** A claim that lost: the frontend belongs to an older service. */
@@ -27,9 +27,10 @@ export interface ServiceSources {
   readonly services: Table<ServiceObject>;
   /** Indexed by `service`: `namespace/name` of the service that a slice belongs to. */
   readonly endpointSlices: Table<EndpointSliceObject>;
+  readonly viewpoint: Viewpoint;
 }
 
-export function deriveServices({ services, endpointSlices }: ServiceSources): DesiredServices {
+export function deriveServices({ services, endpointSlices, viewpoint }: ServiceSources): DesiredServices {
   const frontends = desiredFrontendTable();
   const conflicts = conflictTable();
   const claims = new Claims();
@@ -41,7 +42,8 @@ export function deriveServices({ services, endpointSlices }: ServiceSources): De
     const touched = new Set<string>();
     for (const name of names) {
       const service = services.get(name);
-      const wanted = service === undefined ? [] : desiredFrontends(service, endpointSlices.by('service', name));
+      const slices = endpointSlices.by('service', name);
+      const wanted = service === undefined ? [] : desiredFrontends(service, slices, viewpoint);
       for (const key of claims.replace(name, service?.createdAt ?? '', wanted)) touched.add(key);
     }
     settle(touched, claims, { frontends, conflicts });

@@ -3,6 +3,8 @@
  * choose a backend for a packet (the kernel does) and does not watch the API (tables come in filled). Begin with
  * `desired.ts`, then `kernel-services.ts`.
  */
+
+export { isForAnother, type Viewpoint } from './desired.ts';
 export {
   type DesiredServices,
   deriveServices,

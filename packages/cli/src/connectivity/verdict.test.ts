@@ -112,6 +112,10 @@ test('names: exactly the records, or none at all and the word for it', () => {
   const records = ['A 10.96.0.2', 'A 10.96.0.1'];
   assert.equal(failureOf({ outcome: 'resolved', records }, outcome('A 10.96.0.1\nA 10.96.0.2\n')), undefined);
   assert.notEqual(failureOf({ outcome: 'resolved', records }, outcome('A 10.96.0.1\n')), undefined);
+  const chosen = { outcome: 'resolved', records: ['SRV 0 * 80 web'] } as const;
+  assert.equal(failureOf(chosen, outcome('SRV 0 50 80 web\n')), undefined);
+  assert.notEqual(failureOf(chosen, outcome('SRV 0 50 81 web\n')), undefined);
+  assert.notEqual(failureOf(chosen, outcome('SRV 0 50 80 web\nSRV 0 50 80 web\n')), undefined);
   const none = { outcome: 'no-such-name' } as const;
   assert.equal(failureOf(none, outcome('', 1, 'lab-pod: none: no such name\n')), undefined);
   assert.match(failureOf(none, outcome('', 1, 'lab-pod: the nameserver does not answer\n')) ?? '', /does not answer/);

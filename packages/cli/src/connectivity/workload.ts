@@ -154,6 +154,8 @@ function pod(plan: PodPlan, { namespace, image }: Placement): KubernetesObject {
         {
           name: 'echo',
           image,
+          // A name without a tag would be asked for at a registry each time.
+          imagePullPolicy: 'IfNotPresent',
           args: ['--tcp', port, '--udp', port],
           env: [{ name: 'NODE_NAME', value: plan.node }],
           ports: [{ containerPort: plan.port }],

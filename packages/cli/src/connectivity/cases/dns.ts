@@ -25,7 +25,8 @@ export function dnsCases(around: Surroundings): Case[] {
         resolved(serviceRecords(around, 4)),
       ),
       ask('srv', "a service's named port", [`_tcp._tcp.${full}`, 'SRV'], () =>
-        resolved([`SRV 0 100 ${SERVICE_PORT} ${full}`]),
+        // CoreDNS shares the weight of 100 among the addresses of both families.
+        resolved([`SRV 0 * ${SERVICE_PORT} ${full}`]),
       ),
       ask('headless-a', 'a headless service is its pods', [`headless.${around.namespace}`, 'A'], () =>
         resolved(podRecords(around, 4)),

@@ -1,0 +1,5 @@
+module sluice.test/coredns
+
+go 1.26
+
+require github.com/coredns/coredns v1.14.3
