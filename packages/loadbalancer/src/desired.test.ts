@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseEndpointSlice, parseService } from '@sluice/kube';
 import { desiredFrontends } from './desired.ts';
+import { unservedFrontends } from './unserved.ts';
 
 interface EndpointSketch {
   readonly address: string;
@@ -80,6 +81,16 @@ test('a port finds its endpoints by name and protocol, whatever number each slic
 test('headless services and external names have no frontend', () => {
   assert.deepEqual(desiredFrontends(service({ clusterIP: 'None', ports: [{ port: 80 }] }), []), []);
   assert.deepEqual(desiredFrontends(service({ type: 'ExternalName', externalName: 'example.org' }), []), []);
+});
+
+test('a service that its labels leave to another proxy, or to none, has no frontend, whatever the label says', () => {
+  for (const label of ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless']) {
+    const metadata = { namespace: 'shop', name: 'web', labels: { [label]: '' } };
+    const spec = { clusterIPs: ['10.96.0.5'], ports: [{ port: 80, nodePort: 30_080 }], type: 'NodePort' };
+    const labelled = parseService({ metadata, spec });
+    assert.deepEqual(desiredFrontends(labelled, [slice([{ address: '10.244.1.2' }])]), []);
+    assert.deepEqual(unservedFrontends(labelled), []);
+  }
 });
 
 test('session affinity keeps Kubernetes default of three hours, or what the service says', () => {

@@ -5,11 +5,11 @@
 import type { EndpointSliceObject, ServiceObject, ServicePort, SliceEndpoint } from '@sluice/kube';
 import { type Address, familyOf } from '@sluice/net';
 import { type BackendStateName, type DesiredBackend, type DesiredFrontend, keyOf } from './frontend.ts';
-import { isServedProtocol } from './unserved.ts';
+import { isLeftToOthers, isServedProtocol } from './unserved.ts';
 
 /** Frontends of one service. Only ClusterIPs so far; a service without any (headless, ExternalName) has none. */
 export function desiredFrontends(service: ServiceObject, slices: readonly EndpointSliceObject[]): DesiredFrontend[] {
-  if (service.type === 'ExternalName') return [];
+  if (service.type === 'ExternalName' || isLeftToOthers(service)) return [];
   const ports = service.ports.filter(isServedProtocol);
   return service.clusterIps.flatMap((address) => ports.map((port) => clusterFrontend(service, address, port, slices)));
 }

@@ -12,7 +12,13 @@ export interface UnservedFrontend {
 
 /** Pure: what of a Service is accepted and not served, and why. */
 export function unservedFrontends(service: ServiceObject): UnservedFrontend[] {
+  if (isLeftToOthers(service)) return [];
   return service.ports.flatMap((port) => [...clusterFrontends(service, port), ...outerFrontends(service, port)]);
+}
+
+/** By these labels a Service says that the cluster's own proxy shall leave it alone: it is as good as not there for us. */
+export function isLeftToOthers({ labels }: Pick<ServiceObject, 'labels'>): boolean {
+  return 'service.kubernetes.io/service-proxy-name' in labels || 'service.kubernetes.io/headless' in labels;
 }
 
 /** Neither the sockets nor the packets' programs translate anything but TCP and UDP. */
