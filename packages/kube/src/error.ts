@@ -1,6 +1,7 @@
 /**
- * `unreachable`: no server answered. `timeout`: it did not answer in time. `silent`: it began to, and fell silent. `status`: it answered with an error, see `status`
- * and `reason`. `malformed`: it answered what is not the API. `too-large`: more than we take. `aborted`: we gave up ourselves.
+ * `unreachable`: no server answered. `timeout`: no connection in time, or an answer without an end. `silent`: it took the
+ * request and fell silent. `status`: it answered with an error, see `status` and `reason`. `malformed`: it answered what is
+ * not the API. `too-large`: more than we take. `aborted`: we gave up ourselves.
  */
 export type KubeErrorCode = 'unreachable' | 'timeout' | 'silent' | 'status' | 'malformed' | 'too-large' | 'aborted';
 

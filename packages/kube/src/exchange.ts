@@ -80,20 +80,20 @@ export function exchange(options: ExchangeRequest): Promise<ExchangeResponse> {
 function watchProgress(request: ClientRequest, { clock, connectMs, headerMs, url }: ExchangeRequest) {
   let timer: Timer | undefined;
   let connected = false;
-  const expect = (what: string, ms: number) => {
+  const expect = (ms: number, failure: () => KubeError) => {
     timer?.cancel();
-    timer = clock.setTimeout(() => request.destroy(timeoutError(url, `${what} within ${ms} ms`)), ms);
+    timer = clock.setTimeout(() => request.destroy(failure()), ms);
   };
   const onConnected = () => {
     connected = true;
-    expect('no answer', headerMs);
+    expect(headerMs, () => silenceError(url, `no answer within ${headerMs} ms`));
   };
   request.on('socket', (socket) => {
     const pending = socket.connecting || (socket instanceof TLSSocket && !request.reusedSocket);
     if (!pending) onConnected();
     else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', onConnected);
   });
-  expect('no connection', connectMs);
+  expect(connectMs, () => timeoutError(url, `no connection within ${connectMs} ms`));
   return {
     cancel: () => timer?.cancel(),
     get connected() {
@@ -119,7 +119,7 @@ function openResponse(response: IncomingMessage, options: ExchangeRequest, onEnd
       let timer = clock.setTimeout(() => undefined, idleMs);
       const rearm = () => {
         timer.cancel();
-        timer = clock.setTimeout(() => response.destroy(silenceError(url, idleMs)), idleMs);
+        timer = clock.setTimeout(() => response.destroy(silenceError(url, `silent for ${idleMs} ms`)), idleMs);
       };
       const deadline = clock.setTimeout(
         () => response.destroy(timeoutError(url, `the answer did not end within ${bodyMs} ms`)),
@@ -160,8 +160,8 @@ function timeoutError(url: URL, what: string): KubeError {
   return new KubeError('timeout', `${url.host}: ${what}`);
 }
 
-function silenceError(url: URL, idleMs: number): KubeError {
-  return new KubeError('silent', `${url.host}: silent for ${idleMs} ms`);
+function silenceError(url: URL, what: string): KubeError {
+  return new KubeError('silent', `${url.host}: ${what}`);
 }
 
 function abortedError({ method, url }: ExchangeRequest): KubeError {

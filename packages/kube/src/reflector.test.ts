@@ -157,6 +157,17 @@ test('a watch that falls silent is taken up by a list: the server may have an ol
   assert.ok(reflector.status().lists >= 2);
 });
 
+test('watches that are never answered are given up for a list, as after a state that was restored', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a', 'b'], limits: { headerMs: 30 } });
+  await reflector.synced();
+  await api.watchesOpen();
+  api.fault = (request) => request.watch && reflector.status().lists < 2;
+  api.cut();
+  api.store.remove('services', 'default/b');
+  await until(() => names(table) === 'a');
+  assert.ok(reflector.status().watches >= 3);
+});
+
 test('a history that went back to before us is listed anew', async (t) => {
   const { api, table, reflector, until } = await start(t, { names: ['a', 'b'] });
   await reflector.synced();

@@ -83,6 +83,8 @@ export function reflector<Row extends object>(options: ReflectorOptions<Row>): R
 
 // After as many failed watches from one version we no longer believe in it: the cluster's history may have been restored.
 const watchFailuresMax = 3;
+// One watch that is not answered may be due to a server that has too much to do, which is not helped by a list.
+const silentWatchesMax = 2;
 // A server that ends watches at once is not asked again at once.
 const watchMinMs = 1_000;
 // A watch that lasted so long was a good one, even if nothing happened in it.
@@ -120,6 +122,8 @@ class ListWatch<Row extends object> implements Reflector {
   #watchFailures = 0;
   /** When the server accepted the watch under way. */
   #openedMs: number | undefined;
+  /** Whether the server has accepted the last watch. */
+  #accepted = false;
   #expired = false;
 
   constructor(options: ReflectorOptions<Row>) {
@@ -212,6 +216,7 @@ class ListWatch<Row extends object> implements Reflector {
     const { client, resource, namespace, fieldSelector, labelSelector } = this.#options;
     this.#state = 'watching';
     this.#counts.watches++;
+    this.#accepted = false;
     const startedMs = this.#nowMs();
     const events = client.watch(resource, {
       namespace,
@@ -229,8 +234,8 @@ class ListWatch<Row extends object> implements Reflector {
         this.#apply(event);
       }
     } finally {
+      if (this.#openedMs !== undefined && this.#nowMs() - this.#openedMs >= watchGoodMs) this.#goesWell();
       this.#openedMs = undefined;
-      if (this.#nowMs() - startedMs >= watchGoodMs) this.#goesWell();
     }
     // The server ended it in good order: go on where we were.
     const lastedMs = this.#nowMs() - startedMs;
@@ -381,9 +386,9 @@ class ListWatch<Row extends object> implements Reflector {
     const { code, status } = error instanceof KubeError ? error : { code: undefined, status: 0 };
     // The event that we could not take: only a list can tell what it was.
     if (code === 'too-large') return true;
-    // Not even a bookmark, of which there is one a minute. A server that was given an older state takes a watch from a
-    // version that it will only have some day, and tells nothing until then (seen with 1.35 and a restored etcd).
-    if (code === 'silent') return true;
+    // Not even a bookmark, of which there is one a minute, or not even the head of an answer. A server that was given an
+    // older state keeps a watch waiting for a version that it will only have some day (seen with 1.35 and a restored etcd).
+    if (code === 'silent') return this.#accepted || ++this.#watchFailures >= silentWatchesMax;
     // The way to the server is at fault, not the version.
     if (code === 'unreachable' || code === 'timeout') return false;
     // A server that has too much to do is not helped by a list.
@@ -400,6 +405,7 @@ class ListWatch<Row extends object> implements Reflector {
 
   #opened(): void {
     this.#openedMs = this.#nowMs();
+    this.#accepted = true;
     this.#lastContactAt = this.#clock.now();
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseEndpointSlice, parseService } from '@sluice/kube';
 import { desiredFrontends } from './desired.ts';
+import { unservedFrontends } from './unserved.ts';
 
 interface EndpointSketch {
   readonly address: string;
@@ -81,6 +82,16 @@ test('a port finds its endpoints by name and protocol, whatever number each slic
 test('headless services and external names have no frontend', () => {
   assert.deepEqual(desiredFrontends(service({ clusterIP: 'None', ports: [{ port: 80 }] }), [], viewpoint), []);
   assert.deepEqual(desiredFrontends(service({ type: 'ExternalName', externalName: 'example.org' }), [], viewpoint), []);
+});
+
+test('a service that its labels leave to another proxy, or to none, has no frontend, whatever the label says', () => {
+  for (const label of ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless']) {
+    const metadata = { namespace: 'shop', name: 'web', labels: { [label]: '' } };
+    const spec = { clusterIPs: ['10.96.0.5'], ports: [{ port: 80, nodePort: 30_080 }], type: 'NodePort' };
+    const labelled = parseService({ metadata, spec });
+    assert.deepEqual(desiredFrontends(labelled, [slice([{ address: '10.244.1.2' }])], viewpoint), []);
+    assert.deepEqual(unservedFrontends(labelled, viewpoint), []);
+  }
 });
 
 test('session affinity keeps Kubernetes default of three hours, or what the service says', () => {
@@ -171,13 +182,6 @@ test('an address whose balancer ends connections itself, or that is not for ever
   const ingress = [{ ip: '203.0.113.5', ipMode: 'Proxy' }, { ip: '203.0.113.6', ipMode: 'VIP' }, { hostname: 'lb' }];
   assert.deepEqual(addresses(loadBalanced({}, ingress)), ['203.0.113.6:80/TCP']);
   assert.deepEqual(addresses(loadBalanced({ loadBalancerSourceRanges: ['192.0.2.0/24'] })), []);
-});
-
-test('a service that is given to another proxy, or to none, has no frontends', () => {
-  for (const label of ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless']) {
-    const labeled = { ...web, labels: { [label]: 'x' } };
-    assert.deepEqual(desiredFrontends(labeled, [placed(here)], viewpoint), []);
-  }
 });
 
 test('an address named twice by one service is one frontend', () => {
