@@ -274,6 +274,8 @@ __noinline verdict_t reject_answer(struct __sk_buff *skb, const struct packet *p
 	if (verdict == -DROP_REASON_NO_BACKEND)
 		return packet->tuple.protocol == IPPROTO_TCP ? reject_with_reset(skb, packet)
 							     : reject_unreachable(skb, packet);
+	if (verdict == -DROP_REASON_STALE_OR_UNROUTABLE)
+		return reject_unreachable(skb, packet);
 	if (verdict == -DROP_REASON_TTL_EXCEEDED)
 		return reject_time_exceeded(skb, packet);
 	if (verdict == -DROP_REASON_TOO_BIG)
@@ -291,6 +293,12 @@ static __always_inline bool reject_has_answer(const struct packet *packet, verdi
 	case DROP_REASON_TOO_BIG:
 	case DROP_REASON_NO_ROUTE:
 		return reject_is_allowed(packet);
+	/*
+	 * A connected socket of UDP would talk to a backend that is gone for ever: told, it is closed or connected
+	 * anew. TCP tries again by itself, and may find a pod that is just coming.
+	 */
+	case DROP_REASON_STALE_OR_UNROUTABLE:
+		return packet->tuple.protocol == IPPROTO_UDP && reject_is_allowed(packet);
 	default:
 		return false;
 	}

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
-import { createTestNode, netnsCookie, type TestNode, type TestPod } from '../test/node.ts';
+import { connectNodes, createTestNode, netnsCookie, type TestNode, type TestPod } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
 import { type Place, type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { Direction, DropReason, type PacketDrop, TracePoint } from './index.ts';
@@ -256,6 +256,29 @@ test('a socket that talks to more services than it has places for forgets the on
     .map(({ translation }) => translation.frontend);
   assert.deepEqual(remembered.sort(), addresses.slice(1).sort());
   assert.ok(server.receiveNow() !== undefined);
+});
+
+test('a connected datagram socket whose backend is gone is told by its next datagram, on this node and another', () => {
+  using it = scene();
+  using elsewhere = createTestNode(2);
+  connectNodes(it.node, elsewhere);
+  const remote = elsewhere.addPod(10, 1005);
+  const pods = [
+    [it.server, it.node],
+    [remote, elsewhere],
+  ] as const;
+  for (const [pod, node] of pods) {
+    serve(it.node, UDP, services.ipv4, [pod.addresses.ipv4]);
+    using server = udpServer(pod, pod.addresses.ipv4, TARGET_PORT);
+    using client = udpSocket(it.client, 4);
+    client.connect(services.ipv4, PORT);
+    client.send('there?');
+    server.receiveFrom()?.reply('here');
+    assert.equal(client.receive(), 'here');
+    for (const address of Object.values(pod.addresses)) node.datapath.maps.endpoints.delete(address);
+    client.send('there?');
+    assert.throws(() => client.receive(), /ECONNREFUSED/);
+  }
 });
 
 test('affinity keeps a client with its backend for all its sockets; the client is the pod, or the node', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { isSystemError } from '@sluice/ffi';
 import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
 import { connectNodes, createTestNode, dropsOf } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
@@ -12,6 +13,7 @@ const families = [
   [6, 'ipv6'],
 ] as const;
 const TARGET_PORT = 8080;
+const ATTEMPTS = 4;
 const balancer = { ipv4: parseAddress('203.0.113.5'), ipv6: parseAddress('2001:db8:113::5') } as const;
 const loopback = { ipv4: parseAddress('127.0.0.1'), ipv6: parseAddress('::1') } as const;
 const unspecified = { ipv4: parseAddress('0.0.0.0'), ipv6: parseAddress('::') } as const;
@@ -79,6 +81,31 @@ for (const [version, family] of families) {
       using server = udpServer(there, there.addresses[family], TARGET_PORT);
       const seen = ask(world, version, target, port, server);
       assert.match(String(seen), new RegExp(`^\\[?${one.router[family]}\\]?:`));
+    });
+
+    test(`a datagram of many fragments comes in by ${what} and another one goes back (${family})`, () => {
+      for (const pod of [here, there]) {
+        const port = serve({ address: row, protocol: UDP, backends: [pod.addresses[family]] });
+        using server = udpServer(pod, pod.addresses[family], TARGET_PORT);
+        using client = udpSocket(world, version);
+        client.connect(target, port);
+        // What fits into the tunnel is learnt by the first; IPv6 tells the sender of it by an error.
+        for (let attempt = 0; ; attempt += 1) {
+          try {
+            client.send('x'.repeat(20_000));
+          } catch (error) {
+            if (!isSystemError(error, 'EMSGSIZE') || attempt >= ATTEMPTS) throw error;
+          }
+          const received = server.receiveFrom();
+          if (received === undefined && attempt < ATTEMPTS) continue;
+          assert.equal(received?.text.length, 20_000);
+          received?.reply('y'.repeat(30_000));
+          const answer = client.receive();
+          if (answer === undefined && attempt < ATTEMPTS) continue;
+          assert.equal(answer?.length, 30_000);
+          break;
+        }
+      }
     });
 
     test(`a connection from outside by ${what} carries data both ways and ends (${family})`, () => {
@@ -190,7 +217,7 @@ for (const [version, family] of families) {
 }
 
 test('nothing was dropped that was not meant to be', () => {
-  assert.deepEqual(Object.keys(dropsOf(one)).toSorted(), ['no_backend', 'no_local_backend']);
-  // Pods there do not know yet what fits into the tunnel, and are told.
+  // Who does not know yet what fits into the tunnel is told.
+  assert.deepEqual(Object.keys(dropsOf(one)).toSorted(), ['no_backend', 'no_local_backend', 'too_big']);
   assert.deepEqual(Object.keys(dropsOf(other)), ['too_big']);
 });
