@@ -10,7 +10,7 @@ mkdir -p "$out"
 cd "$out"
 status=0
 nsenter -t "$(init_of cp)" -n "$programs/ginkgo" --procs="${PROCS:-4}" --no-color --timeout="${TIMEOUT:-2h}" --output-dir="$out" --json-report=report.json \
-	--focus="$focus" ${skip:+--skip="$skip"} "$programs/e2e.test" -- --kubeconfig="$KUBECONFIG" --provider=skeleton --num-nodes="$NODES" \
+	--focus="$focus" ${skip:+--skip="$skip"} "$programs/e2e.test" -- --kubeconfig="$KUBECONFIG" --kubectl-path="$programs/kubectl" --provider=skeleton --num-nodes="$NODES" \
 	--node-os-distro=debian --delete-namespace-on-failure=true "$@" >"$out/e2e.log" 2>&1 || status=$?
 echo "$out"
 exit $status

@@ -34,6 +34,15 @@ export interface Lister {
   }): Promise<unknown>;
 }
 
+/** The version that the server is at now; what it costs is one object. */
+export async function currentVersion(client: Lister, resource: Resource, options: ListOptions): Promise<string> {
+  const { namespace, patient = true, signal } = options;
+  const [path, bytesMax] = [resourcePath(resource, { namespace }), client.limits.listPageBytes];
+  return resourceVersionOf(
+    await client.request({ method: 'GET', path, query: { limit: '1' }, bytesMax, patient, ...(signal && { signal }) }),
+  );
+}
+
 const restartsMax = 3;
 
 export async function listAll(client: Lister, resource: Resource, options: ListOptions): Promise<ObjectList> {

@@ -168,6 +168,26 @@ test('watches that are never answered are given up for a list, as after a state 
   assert.ok(reflector.status().watches >= 3);
 });
 
+test('after a lost connection a server at an older version is listed anew, before it comes to ours again', async (t) => {
+  const { api, table, reflector, until } = await start(t, { names: ['a', 'b'] });
+  await reflector.synced();
+  await api.watchesOpen();
+  let asked = 0;
+  api.fault = (request, response) => {
+    if (request.query.get('limit') !== '1') return false;
+    asked += 1;
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(
+      JSON.stringify({ kind: 'ServiceList', apiVersion: 'v1', metadata: { resourceVersion: '1' }, items: [] }),
+    );
+    return true;
+  };
+  api.cut();
+  await until(() => reflector.status().lists === 2);
+  await until(() => names(table) === 'a b');
+  assert.equal(asked, 1);
+});
+
 test('a history that went back to before us is listed anew', async (t) => {
   const { api, table, reflector, until } = await start(t, { names: ['a', 'b'] });
   await reflector.synced();

@@ -3,7 +3,7 @@ import type { Table } from '@sluice/state';
 import type { KubeClient } from './client.ts';
 import { isExpired, isNotFound, KubeError } from './error.ts';
 import { isRecord, present } from './field.ts';
-import { listEach } from './list.ts';
+import { currentVersion, listEach } from './list.ts';
 import { objectKey } from './objects/metadata.ts';
 import type { Resource } from './resource.ts';
 import type { WatchEvent } from './watch-stream.ts';
@@ -94,6 +94,8 @@ const problemObjectsMax = 1_000;
 // A server that lacks a kind learns of it by an upgrade.
 const absencePauseMs = 60_000;
 
+const waysLost: ReadonlySet<string> = new Set(['unreachable', 'timeout', 'silent']);
+
 const never: ChangeCount = { good: 0, bad: 0, lastAt: undefined };
 const actions = { ADDED: 'create', MODIFIED: 'update', DELETED: 'delete' } as const;
 
@@ -125,6 +127,8 @@ class ListWatch<Row extends object> implements Reflector {
   /** Whether the server has accepted the last watch. */
   #accepted = false;
   #expired = false;
+  /** The way to the server was lost: who answers next may have another history. */
+  #lostSight = false;
 
   constructor(options: ReflectorOptions<Row>) {
     this.name = `reflector-${options.source}`;
@@ -173,6 +177,7 @@ class ListWatch<Row extends object> implements Reflector {
     const { signal } = this.#aborter;
     while (!signal.aborted) {
       try {
+        if (this.#lostSight && this.#resourceVersion !== '') await this.#compareHistory();
         if (this.#resourceVersion === '') await this.#list();
         else await this.#watch();
       } catch (error) {
@@ -210,6 +215,16 @@ class ListWatch<Row extends object> implements Reflector {
     this.#synced = true;
     table.markInitialized(source);
     this.#firstList.resolve();
+  }
+
+  // A server that was restored from a backup is at an older version than ours. It would let us watch from ours once it has
+  // got there again, and we would never hear of what it lost. Versions grow as numbers, which is documented since 1.35.
+  async #compareHistory(): Promise<void> {
+    const { client, resource, namespace } = this.#options;
+    const version = await currentVersion(client, resource, { namespace, patient: false, signal: this.#aborter.signal });
+    this.#lostSight = false;
+    if (isNumber(version) && isNumber(this.#resourceVersion) && BigInt(version) < BigInt(this.#resourceVersion))
+      this.#resourceVersion = '';
   }
 
   async #watch(): Promise<void> {
@@ -355,6 +370,7 @@ class ListWatch<Row extends object> implements Reflector {
       return;
     }
     this.#lastError = error instanceof Error ? error.message : String(error);
+    this.#lostSight ||= error instanceof KubeError && waysLost.has(error.code);
     if (isExpired(error)) {
       // Our version is gone from the history. That is ordinary after an outage, and the list need not wait for it;
       // only when the next watch is told the same, something is wrong with the server.
@@ -423,6 +439,8 @@ class ListWatch<Row extends object> implements Reflector {
     return Number(this.#clock.monotonicNs() / 1_000_000n);
   }
 }
+
+const isNumber = (version: string): boolean => /^\d+$/.test(version);
 
 function problemsOf(row: object): readonly string[] {
   return 'problems' in row && Array.isArray(row.problems) ? row.problems : [];
