@@ -30,6 +30,7 @@ enum fragment_flag contract_fragment_flag;
 enum endpoint_flag contract_endpoint_flag;
 enum ipcache_flag contract_ipcache_flag;
 enum frontend_flag contract_frontend_flag;
+enum frontend_scope contract_frontend_scope;
 enum backend_state contract_backend_state;
 enum way contract_way;
 enum ct_status contract_ct_status;

@@ -11,7 +11,7 @@ int explain_socket(struct socket_question *question)
 	struct service_request request = {
 	    .key = {.address = question->address, .port = question->port, .protocol = question->protocol},
 	};
-	struct frontend *frontend = frontend_lookup(&request.key);
+	struct frontend *frontend = frontend_find(&request.key);
 	struct service_choice choice = {};
 
 	question->result = SOCKET_RESULT_UNCHANGED;

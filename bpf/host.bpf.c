@@ -29,7 +29,7 @@ static __always_inline verdict_t host_translate(struct __sk_buff *skb, struct pa
 {
 	if (packet->source_identity != IDENTITY_WORLD)
 		return dnat_translate(skb, packet);
-	if (service_owns_address(&packet->tuple.destination))
+	if (service_owns_address(&packet->tuple.destination, false))
 		return drop(packet, DROP_REASON_SERVICE_NOT_TRANSLATED);
 	return VERDICT_CONTINUE;
 }

@@ -10,6 +10,12 @@
 #include "lib/snat.h"
 #include "lib/track.h"
 
+/* The tunnel's own packets: VXLAN's port is its own on every address of the node. */
+static __always_inline bool netdev_is_tunneled(const struct packet *packet)
+{
+	return packet->tuple.protocol == IPPROTO_UDP && packet->tuple.destination_port == config_tunnel_port;
+}
+
 static __always_inline bool netdev_is_node(const struct address *address)
 {
 	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache, address);
@@ -19,14 +25,17 @@ static __always_inline bool netdev_is_node(const struct address *address)
 
 /*
  * A pod's address in a packet from the network is forged, and so is our own: pods of the cluster come by the tunnel.
- * Nodes speak to nodes without it, the tunnel's own packets among them: the stack's business, and never translated.
+ * Nodes speak to nodes without it, the tunnel's own packets among them: the stack's business, unless it is a service
+ * that they speak to.
  */
-static __always_inline verdict_t netdev_check_source(struct packet *packet, bool is_to_host)
+static __always_inline verdict_t netdev_check_source(struct packet *packet, bool is_for_node)
 {
 	struct ipcache_entry *entry = ipcache_lookup(&packet->tuple.source);
 
-	if (entry && (entry->flags & IPCACHE_FLAG_NODE) && is_to_host)
-		return TC_ACT_OK;
+	if (entry && (entry->flags & IPCACHE_FLAG_NODE) && is_for_node) {
+		packet->source_identity = entry->identity;
+		return packet->is_external ? VERDICT_CONTINUE : TC_ACT_OK;
+	}
 	if (entry)
 		return drop(packet, DROP_REASON_INVALID_SOURCE_ADDRESS);
 	if (endpoint_lookup(&packet->tuple.source))
@@ -37,18 +46,18 @@ static __always_inline verdict_t netdev_check_source(struct packet *packet, bool
 
 /*
  * Fragments that came too early may be the node's own, whose stack waits for their first as well: it gets them all, and
- * a pod gets the copies.
+ * a pod gets the copies. What is for an address of services alone is nobody else's.
  */
-static __always_inline verdict_t netdev_hold(struct __sk_buff *skb, struct packet *packet)
+static __always_inline verdict_t netdev_hold(struct __sk_buff *skb, struct packet *packet, bool is_for_node)
 {
 	struct hold_target target = {.ifindex = skb->ifindex, .flags = BPF_F_INGRESS};
 	struct tuple_end client;
 
+	if (packet->lacks_ports && hold(skb, packet, is_for_node) && !is_for_node)
+		return VERDICT_TAKEN;
 	if (packet->lacks_ports)
-		hold(skb, packet, true);
-	if (packet->lacks_ports)
-		return TC_ACT_OK;
-	if (!packet->has_waiting || !snat_client(&packet->tuple, &client))
+		return is_for_node ? TC_ACT_OK : drop(packet, DROP_REASON_FRAGMENT_UNSUPPORTED);
+	if (!packet->has_waiting || (!packet->is_external && !snat_client(&packet->tuple, &client)))
 		return VERDICT_CONTINUE;
 	hold_release(skb, packet, &target);
 	return VERDICT_TAKEN;
@@ -64,7 +73,9 @@ static __always_inline verdict_t netdev_return(struct __sk_buff *skb, struct pac
 
 	if (endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST) && tuple_end_is_none(&packet->reply_source))
 		return TC_ACT_OK;
-	return route_local(skb, packet, true);
+	STEP(route_local(skb, packet, true));
+	/* A backend outside of the cluster answers a client who is outside, too. */
+	return tuple_end_is_none(&packet->reply_source) ? VERDICT_CONTINUE : route_world(skb, packet);
 }
 
 /*
@@ -80,13 +91,53 @@ static __always_inline verdict_t netdev_return_to_node(struct __sk_buff *skb, st
 	return TC_ACT_OK;
 }
 
+/* A backend in the node's own network: by the device that it came by, which is where its source is expected. */
+static __always_inline verdict_t netdev_to_process(struct __sk_buff *skb, struct packet *packet,
+						   const struct endpoint *endpoint)
+{
+	packet->destination_identity = endpoint->identity;
+	STEP(ct_commit(skb, packet));
+	return TC_ACT_OK;
+}
+
+/*
+ * A way in from outside. The backend's answers come back here: from a pod of ours by its program, from the node's own
+ * process by netdev_to_network, from elsewhere through the tunnel, since there the client is our gateway.
+ */
+static __always_inline verdict_t netdev_to_service(struct __sk_buff *skb, struct packet *packet)
+{
+	struct endpoint *endpoint;
+
+	STEP(dnat_translate_external(skb, packet));
+	STEP(track(skb, packet));
+	endpoint = endpoint_lookup(&packet->tuple.destination);
+	if (endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST))
+		return netdev_to_process(skb, packet, endpoint);
+	STEP(route_local(skb, packet, true));
+	STEP(route_tunnel(skb, packet, true));
+	return route_world(skb, packet);
+}
+
+/* An address that is services' alone. */
+static __always_inline verdict_t netdev_to_service_address(struct __sk_buff *skb, struct packet *packet)
+{
+	packet->is_external = 1;
+	STEP(netdev_check_source(packet, true));
+	STEP(netdev_hold(skb, packet, false));
+	return netdev_to_service(skb, packet);
+}
+
 /* To the node, or to whoever shares its address. */
 static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct packet *packet)
 {
 	struct tuple_end before, after;
 
+	packet->is_external = 1;
+	packet->is_external = dnat_is_for_service(packet) || dnat_is_error_of_client(skb, packet);
 	STEP(netdev_check_source(packet, true));
-	STEP(netdev_hold(skb, packet));
+	STEP(netdev_hold(skb, packet, true));
+	if (packet->is_external)
+		return netdev_to_service(skb, packet);
 	before = tuple_destination(&packet->tuple);
 	STEP(snat_reverse(skb, packet));
 	after = tuple_destination(&packet->tuple);
@@ -114,23 +165,16 @@ static __always_inline verdict_t netdev_from_network_steps(struct __sk_buff *skb
 		return TC_ACT_OK;
 	endpoint = endpoint_lookup(&packet->tuple.destination);
 	if (!endpoint)
-		return TC_ACT_OK;
+		return service_owns_address(&packet->tuple.destination, true) ? netdev_to_service_address(skb, packet)
+									      : TC_ACT_OK;
 	if (endpoint->flags & ENDPOINT_FLAG_HOST)
-		return netdev_to_host(skb, packet);
+		return netdev_is_tunneled(packet) ? TC_ACT_OK : netdev_to_host(skb, packet);
 	return netdev_to_pod(skb, packet);
 }
 
 static __always_inline bool netdev_masquerades(const struct packet *packet)
 {
 	return packet_is_ipv4(packet) ? config_masquerade_ipv4 : config_masquerade_ipv6;
-}
-
-/* All zero: none of the family, or the agent has not told us yet. */
-static __always_inline struct address netdev_address(const struct device *device, const struct packet *packet)
-{
-	if (!device)
-		return (struct address){};
-	return packet_is_ipv4(packet) ? device->ipv4 : device->ipv6;
 }
 
 /* A pod, or the node by the address that only pods know. */
@@ -163,6 +207,15 @@ static __always_inline bool netdev_gave_way(const struct packet *packet)
 	return connection && connection->kind == CT_KIND_CONNECTION && !tuple_end_is_none(&connection->snat);
 }
 
+/* A process of the node answers whom a service has led to it. */
+static __always_inline bool netdev_is_answer(const struct packet *packet)
+{
+	struct tuple reverse = tuple_reverse(&packet->tuple);
+	struct connection *connection = ct_entry(&reverse);
+
+	return connection && connection->kind == CT_KIND_CONNECTION && !tuple_end_is_none(&connection->dnat);
+}
+
 static __always_inline bool netdev_must_give_way(const struct packet *packet)
 {
 	struct tuple reply = tuple_reverse(&packet->tuple);
@@ -180,8 +233,11 @@ static __always_inline verdict_t netdev_from_node(struct __sk_buff *skb, struct 
 {
 	bool gives_way;
 
-	if (address_is_zero(address) || packet->is_icmp_error || packet->lacks_ports ||
-	    netdev_is_node(&packet->tuple.destination))
+	if (netdev_is_tunneled(packet))
+		return VERDICT_CONTINUE;
+	if (packet->is_icmp_error || netdev_is_answer(packet))
+		return track(skb, packet);
+	if (address_is_zero(address) || packet->lacks_ports || netdev_is_node(&packet->tuple.destination))
 		return VERDICT_CONTINUE;
 	gives_way = netdev_gave_way(packet) || netdev_must_give_way(packet);
 	if (!gives_way && !netdev_must_be_noted(packet))
@@ -210,6 +266,24 @@ static __always_inline verdict_t netdev_refuse_stale(struct packet *packet)
 	return VERDICT_CONTINUE;
 }
 
+/*
+ * Whom we forward for: a client that a service leads to a backend outside of the cluster, which must answer us. Others
+ * pass as they are.
+ */
+static __always_inline verdict_t netdev_forward(struct __sk_buff *skb, struct packet *packet)
+{
+	struct connection *connection = packet->lacks_ports ? NULL : ct_entry(&packet->tuple);
+	struct address address;
+
+	STEP(netdev_refuse_stale(packet));
+	if (!connection || connection->kind != CT_KIND_CONNECTION || tuple_end_is_none(&connection->dnat))
+		return VERDICT_CONTINUE;
+	address = device_address(device_lookup(skb->ifindex), packet_is_ipv4(packet));
+	if (address_is_zero(&address))
+		return drop(packet, DROP_REASON_NO_MASQUERADE_ADDRESS);
+	return snat_translate(skb, packet, &address);
+}
+
 static __always_inline verdict_t netdev_to_network_steps(struct __sk_buff *skb, struct packet *packet)
 {
 	struct endpoint *endpoint;
@@ -219,12 +293,12 @@ static __always_inline verdict_t netdev_to_network_steps(struct __sk_buff *skb, 
 		return TC_ACT_OK;
 	endpoint = endpoint_lookup(&packet->tuple.source);
 	if (!endpoint)
-		return netdev_refuse_stale(packet);
+		return netdev_forward(skb, packet);
 	if (!netdev_masquerades(packet))
 		return TC_ACT_OK;
 	packet->source_identity = endpoint->identity;
 	packet->endpoint_id = endpoint->id;
-	address = netdev_address(device_lookup(skb->ifindex), packet);
+	address = device_address(device_lookup(skb->ifindex), packet_is_ipv4(packet));
 	if ((endpoint->flags & ENDPOINT_FLAG_HOST) && !netdev_is_gateway(&packet->tuple.source))
 		return netdev_from_node(skb, packet, &address);
 	return netdev_masquerade(skb, packet, &address);

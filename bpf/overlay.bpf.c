@@ -11,12 +11,47 @@ static __always_inline verdict_t overlay_refuse_arp(struct packet *packet)
 	return packet_is_arp(packet) ? drop(packet, DROP_REASON_UNKNOWN_ETHERTYPE) : VERDICT_CONTINUE;
 }
 
+/* Whose answer it is, or which way in it has come to: to pods, other nodes and the world. */
+static __always_inline verdict_t overlay_route_on(struct __sk_buff *skb, struct packet *packet)
+{
+	STEP(track(skb, packet));
+	STEP(route_local(skb, packet, true));
+	STEP(route_tunnel(skb, packet, true));
+	return route_world(skb, packet);
+}
+
+/* To the node: an answer to its gateway, which stands for a client outside; a pod that comes to a NodePort; its own. */
+static __always_inline verdict_t overlay_to_node(struct __sk_buff *skb, struct packet *packet)
+{
+	struct tuple_end before = tuple_destination(&packet->tuple), after;
+
+	STEP(snat_reverse(skb, packet));
+	after = tuple_destination(&packet->tuple);
+	if (!tuple_end_equal(&before, &after))
+		return overlay_route_on(skb, packet);
+	packet->is_external = 1;
+	packet->is_external = dnat_is_for_service(packet) || dnat_is_error_of_client(skb, packet);
+	if (!packet->is_external)
+		return VERDICT_CONTINUE;
+	STEP(dnat_translate_external(skb, packet));
+	return overlay_route_on(skb, packet);
+}
+
+static __always_inline bool overlay_is_for_node(const struct packet *packet)
+{
+	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
+
+	return endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST);
+}
+
 static __always_inline verdict_t overlay_steps(struct __sk_buff *skb, struct packet *packet)
 {
 	STEP(decap_identity(skb, packet));
 	STEP(packet_parse(skb, packet));
 	STEP(overlay_refuse_arp(packet));
 	STEP(hold_fragments(skb, packet));
+	if (overlay_is_for_node(packet))
+		STEP(overlay_to_node(skb, packet));
 	STEP(track(skb, packet));
 	STEP(route_local(skb, packet, true));
 	return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);

@@ -31,7 +31,7 @@ export interface BenchAgentOptions {
   readonly server: string;
 }
 
-const values = { kubeProxyReplacement: true, devices: 'eno1', ipv6: { enabled: true } };
+const values = { kubeProxyReplacement: true, devices: 'eno+', ipv6: { enabled: true } };
 const readyTimeoutMs = 60_000;
 
 export function benchAgent(options: BenchAgentOptions): BenchAgent {

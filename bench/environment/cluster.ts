@@ -85,6 +85,8 @@ async function fillStack(stack: AsyncDisposableStack, options: ClusterOptions): 
   for (let index = 0; index < nodeCount; index += 1) {
     nodes.push(await makeNode(index, { stack, directory, network, lan, api }));
   }
+  const [first, second] = nodes;
+  if (first && second) joinByCable(first, second);
   if (startAgents) await Promise.all(nodes.map(({ agent }) => agent.start()));
   for (const { agent } of startAgents ? nodes : []) await agent.untilFrontends(frontendRows(services), agentsTimeoutMs);
   return {
@@ -146,6 +148,13 @@ async function makeNode(index: number, { stack, directory, network, lan, api }: 
       return stack.use(pod);
     },
   };
+}
+
+/** Past the switch to the API server: between two nodes stands nothing that a peer's nodes do not have between them. */
+function joinByCable(first: BenchNode, second: BenchNode): void {
+  cable({ netns: first.netns, device: 'eno2' }, { netns: second.netns, device: 'eno2' });
+  ip(first.netns, `route add ${second.address} dev eno2 src ${first.address}`);
+  ip(second.netns, `route add ${first.address} dev eno2 src ${second.address}`);
 }
 
 export const sluiceCni = join(installationRoot(), 'dist/bin/sluice-cni');

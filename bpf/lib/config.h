@@ -19,5 +19,10 @@ const volatile __u8 config_masquerade_ipv4;
 const volatile __u8 config_masquerade_ipv6;
 /* Packets to the world skip the host's stack: routes are looked up by the programs. */
 const volatile __u8 config_host_routing;
+/* UDP port of the tunnel, network byte order. */
+const volatile __be16 config_tunnel_port;
+/* Ports of the node that services may have, both included, host order. */
+const volatile __u16 config_node_port_min;
+const volatile __u16 config_node_port_max;
 /* A second instance for `explain`: counts nothing, changes nothing. */
 const volatile __u8 config_dry_run;

@@ -24,3 +24,11 @@ static __always_inline struct device *device_lookup(__u32 ifindex)
 {
 	return bpf_map_lookup_elem(&devices, &ifindex);
 }
+
+/* All zero: none of the family, or the agent has not told us yet. */
+static __always_inline struct address device_address(const struct device *device, bool is_ipv4)
+{
+	if (!device)
+		return (struct address){};
+	return is_ipv4 ? device->ipv4 : device->ipv6;
+}

@@ -55,6 +55,18 @@ static __always_inline bool dnat_choose(struct packet *packet, const struct fron
 	return true;
 }
 
+/* 1: an error about a reply of a service. */
+__noinline int dnat_is_error_of_client(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct quotation quotation;
+	struct tuple tuple;
+
+	if (!packet || !packet->is_icmp_error || !quotation_load(skb, packet, &quotation))
+		return 0;
+	tuple = tuple_reverse(&quotation.tuple);
+	return ct_alias(&tuple, CT_KIND_DNAT_ALIAS) != NULL;
+}
+
 /* A client's error about a reply, which it had from the frontend: for the backend that sent it. */
 __noinline verdict_t dnat_translate_error(struct __sk_buff *skb, struct packet *packet)
 {
@@ -77,6 +89,39 @@ __noinline verdict_t dnat_translate_error(struct __sk_buff *skb, struct packet *
 	return nat_rewrite(skb, packet, NAT_DESTINATION, &destination);
 }
 
+static __always_inline struct frontend *dnat_frontend(const struct packet *packet, struct frontend_key *key)
+{
+	frontend_resolve(key);
+	if (packet->is_external)
+		frontend_resolve_external(key);
+	return frontend_lookup(key);
+}
+
+/*
+ * 1: for a service. An address that is services' alone is theirs with all its ports; at the node's own somebody must
+ * have asked for exactly this one.
+ */
+__noinline int dnat_is_for_service(const struct packet *packet)
+{
+	struct frontend_key key = {};
+	struct endpoint *endpoint;
+
+	if (!packet)
+		return 0;
+	key.address = packet->tuple.destination;
+	if (packet_has_ports(packet) && !packet->lacks_ports)
+		key.port = packet->tuple.destination_port;
+	key.protocol = packet->tuple.protocol;
+	if (!frontend_resolve(&key)) {
+		if (!service_owns_address(&key.address, packet->is_external))
+			return 0;
+		endpoint = endpoint_lookup(&key.address);
+		if (!endpoint || !(endpoint->flags & ENDPOINT_FLAG_HOST))
+			return 1;
+	}
+	return packet->is_external ? frontend_resolve_external(&key) : frontend_lookup(&key) != NULL;
+}
+
 __noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packet)
 {
 	struct service_request request = {};
@@ -89,11 +134,14 @@ __noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packe
 	request.key.port = packet->tuple.destination_port;
 	request.key.protocol = packet->tuple.protocol;
 	request.client = packet->tuple.source;
-	frontend = request.key.port != 0 ? frontend_lookup(&request.key) : NULL;
+	frontend = request.key.port != 0 ? dnat_frontend(packet, &request.key) : NULL;
 	if (!dnat_recall(packet, frontend, &request, &to)) {
 		/* A port that the service does not have is refused like one without backends. */
-		if (!frontend || !dnat_choose(packet, frontend, &request, &to))
+		if (!frontend)
 			return drop(packet, DROP_REASON_NO_BACKEND);
+		if (!dnat_choose(packet, frontend, &request, &to))
+			return frontend->flags & FRONTEND_FLAG_ELSEWHERE ? drop(packet, DROP_REASON_NO_LOCAL_BACKEND)
+									 : drop(packet, DROP_REASON_NO_BACKEND);
 	}
 	packet->frontend = tuple_destination(&packet->tuple);
 	return nat_rewrite(skb, packet, NAT_DESTINATION, &to);
@@ -103,8 +151,8 @@ static __always_inline verdict_t dnat_translate(struct __sk_buff *skb, struct pa
 {
 	struct address destination = packet->tuple.destination;
 
-	if (!service_owns_address(&destination))
-		return VERDICT_CONTINUE;
+	if (!dnat_is_for_service(packet))
+		return dnat_is_error_of_client(skb, packet) ? dnat_translate_error(skb, packet) : VERDICT_CONTINUE;
 	/* What a hairpinned client is answered. */
 	STEP(snat_reverse(skb, packet));
 	if (!address_equal(&destination, &packet->tuple.destination))
@@ -113,6 +161,19 @@ static __always_inline verdict_t dnat_translate(struct __sk_buff *skb, struct pa
 		return dnat_translate_error(skb, packet);
 	if (!packet_has_ports(packet))
 		return drop(packet, DROP_REASON_SERVICE_NOT_TRANSLATED);
+	if (packet->lacks_ports)
+		return drop(packet, DROP_REASON_FRAGMENT_UNSUPPORTED);
+	return dnat_to_backend(skb, packet);
+}
+
+/* Of a client from outside, to an address that is services' alone, or to a NodePort. Echo and the like are the stack's.
+ */
+static __always_inline verdict_t dnat_translate_external(struct __sk_buff *skb, struct packet *packet)
+{
+	if (packet->is_icmp_error)
+		return dnat_translate_error(skb, packet);
+	if (!packet_has_ports(packet))
+		return TC_ACT_OK;
 	if (packet->lacks_ports)
 		return drop(packet, DROP_REASON_FRAGMENT_UNSUPPORTED);
 	return dnat_to_backend(skb, packet);

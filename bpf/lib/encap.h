@@ -5,6 +5,7 @@
 #include "identity.h"
 #include "ipcache.h"
 #include "packet.h"
+#include "snat.h"
 #include "tunnel.h"
 
 /* What fits into the tunnel to this node: the route there may be narrower than our device. */
@@ -26,6 +27,22 @@ static __always_inline verdict_t encap_check_size(struct __sk_buff *skb, struct 
 	return drop(packet, DROP_REASON_TOO_BIG);
 }
 
+/*
+ * To a backend of another node: its replies must come back here, so it sees our gateway's address, which only the pod
+ * network knows. Whose packet it is the identity in the tunnel tells all the same.
+ */
+static __always_inline verdict_t encap_masquerade(struct __sk_buff *skb, struct packet *packet)
+{
+	/* Copied before the choice: of a choice between two casts clang 19 has made zeros. */
+	struct address ipv4 = config_gateway_ipv4, ipv6 = config_gateway_ipv6;
+	struct address gateway = packet_is_ipv4(packet) ? ipv4 : ipv6;
+
+	if (address_is_zero(&gateway))
+		return drop(packet, DROP_REASON_NO_MASQUERADE_ADDRESS);
+	return packet->is_icmp_error ? snat_translate_error(skb, packet, &gateway)
+				     : snat_translate(skb, packet, &gateway);
+}
+
 static __always_inline verdict_t encap_redirect(struct __sk_buff *skb, struct packet *packet,
 						const struct ipcache_entry *entry)
 {
@@ -38,6 +55,8 @@ static __always_inline verdict_t encap_redirect(struct __sk_buff *skb, struct pa
 	if (!tunnel_set(skb, &node, packet->source_identity))
 		return drop(packet, DROP_REASON_ENCAP_FAILED);
 	STEP(ct_commit(skb, packet));
+	if (packet->is_external)
+		STEP(encap_masquerade(skb, packet));
 	return bpf_redirect(config_overlay_ifindex, 0);
 }
 

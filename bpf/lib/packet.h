@@ -98,7 +98,8 @@ struct packet {
 	__u8 lacks_ports;
 	/* A first fragment, for which later ones wait. */
 	__u8 has_waiting;
-	__u8 reserved;
+	/* For a service, from a client outside: who is not ours must not see its backends, nor they him elsewhere. */
+	__u8 is_external;
 };
 
 /*

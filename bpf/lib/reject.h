@@ -213,14 +213,15 @@ static __always_inline verdict_t reject_with_icmp(struct __sk_buff *skb, const s
  */
 static __always_inline struct address reject_router(struct __sk_buff *skb, const struct packet *packet)
 {
+	struct address ipv4 = config_gateway_ipv4, ipv6 = config_gateway_ipv6;
 	struct device *device;
 
 	if (packet->trace_point == TRACE_POINT_FROM_HOST)
 		return packet->tuple.destination;
 	device = packet->trace_point == TRACE_POINT_FROM_NETWORK ? device_lookup(skb->ifindex) : NULL;
 	if (packet_is_ipv4(packet))
-		return device ? device->ipv4 : (struct address)config_gateway_ipv4;
-	return device ? device->ipv6 : (struct address)config_gateway_ipv6;
+		return device ? device->ipv4 : ipv4;
+	return device ? device->ipv6 : ipv6;
 }
 
 static __always_inline verdict_t reject_unreachable(struct __sk_buff *skb, const struct packet *packet)
@@ -273,6 +274,8 @@ __noinline verdict_t reject_answer(struct __sk_buff *skb, const struct packet *p
 	if (verdict == -DROP_REASON_NO_BACKEND)
 		return packet->tuple.protocol == IPPROTO_TCP ? reject_with_reset(skb, packet)
 							     : reject_unreachable(skb, packet);
+	if (verdict == -DROP_REASON_STALE_OR_UNROUTABLE)
+		return reject_unreachable(skb, packet);
 	if (verdict == -DROP_REASON_TTL_EXCEEDED)
 		return reject_time_exceeded(skb, packet);
 	if (verdict == -DROP_REASON_TOO_BIG)
@@ -290,6 +293,12 @@ static __always_inline bool reject_has_answer(const struct packet *packet, verdi
 	case DROP_REASON_TOO_BIG:
 	case DROP_REASON_NO_ROUTE:
 		return reject_is_allowed(packet);
+	/*
+	 * A connected socket of UDP would talk to a backend that is gone for ever: told, it is closed or connected
+	 * anew. TCP tries again by itself, and may find a pod that is just coming.
+	 */
+	case DROP_REASON_STALE_OR_UNROUTABLE:
+		return packet->tuple.protocol == IPPROTO_UDP && reject_is_allowed(packet);
 	default:
 		return false;
 	}

@@ -30,6 +30,9 @@ static __always_inline verdict_t route_tunnel(struct __sk_buff *skb, struct pack
 	packet->is_unroutable = (entry->flags & IPCACHE_FLAG_UNROUTABLE) != 0;
 	if (address_is_zero(&entry->tunnel_endpoint))
 		return VERDICT_CONTINUE;
+	/* Another node's process has come to a way in by the network: so goes its answer. */
+	if ((entry->flags & IPCACHE_FLAG_NODE) && !tuple_end_is_none(&packet->reply_source))
+		return VERDICT_CONTINUE;
 	if (is_routed)
 		STEP(packet_decrement_hop_limit(skb, packet));
 	return encap_redirect(skb, packet, entry);
@@ -98,7 +101,8 @@ static __always_inline verdict_t route_world(struct __sk_buff *skb, struct packe
 		return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
 	if (packet->destination_identity == 0)
 		packet->destination_identity = IDENTITY_WORLD;
-	if (config_host_routing)
+	/* The stack would take a packet with the node's own source for a forged one. */
+	if (config_host_routing || packet->is_external || !tuple_end_is_none(&packet->reply_source))
 		STEP(route_fib(skb, packet));
 	return deliver_host(skb, packet, packet->destination_identity);
 }

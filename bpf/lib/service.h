@@ -7,20 +7,36 @@
 #pragma once
 #include "address.h"
 #include "config.h"
+#include "endpoint.h"
 #include "limits.h"
 #include "map.h"
 
+/* Whom a row is for. Clients from outside have one of their own where the service's policy for them is Local. */
+enum frontend_scope {
+	/* Pods of this node and its processes; with FRONTEND_FLAG_EXTERNAL everybody who has no row of his own. */
+	FRONTEND_SCOPE_INTERNAL = 0,
+	/* Who comes by the network, or from another node's pod. */
+	FRONTEND_SCOPE_EXTERNAL = 1,
+};
+
 struct frontend_key {
+	/* Of a NodePort, which is at every address of the node: 0.0.0.0 (mapped) or ::. */
 	struct address address;
 	__be16 port;
 	/* IPPROTO_*; 0 asks whether the address has any frontend at all (port 0). */
 	__u8 protocol;
-	/* 0: for every client. Local scopes come with the traffic policies. */
+	/* enum frontend_scope */
 	__u8 scope;
 };
 
 enum frontend_flag {
 	FRONTEND_FLAG_AFFINITY = 1,
+	/* Serves clients from outside as well: a NodePort, an address of a load balancer, an external address. */
+	FRONTEND_FLAG_EXTERNAL = 2,
+	/* Has backends on other nodes only, and its policy is Local: clients are not told that nobody is there. */
+	FRONTEND_FLAG_ELSEWHERE = 4,
+	/* At a loopback address: the node's own processes mean it, and nobody else. */
+	FRONTEND_FLAG_LOOPBACK = 8,
 };
 
 struct frontend {
@@ -123,12 +139,71 @@ static __always_inline struct frontend *frontend_lookup(const struct frontend_ke
 	return bpf_map_lookup_elem(&frontends, key);
 }
 
-/* Any frontend at all at this address? */
-static __always_inline bool service_owns_address(const struct address *address)
+static __always_inline struct address address_unspecified(const struct address *address)
+{
+	return address_is_ipv4(address) ? address_from_ipv4(0) : (struct address){};
+}
+
+/*
+ * Makes the key of an address of the node and a port of the services' range that of the NodePort's row. To connect to
+ * "any address" means the node itself, and no NodePort of it: port 0 has no frontend. 1: the key is a NodePort's now.
+ */
+__noinline int frontend_resolve(struct frontend_key *key)
+{
+	struct address unspecified;
+	struct endpoint *endpoint;
+	__u16 port;
+
+	if (!key)
+		return 0;
+	unspecified = address_unspecified(&key->address);
+	if (address_equal(&key->address, &unspecified))
+		key->port = 0;
+	port = bpf_ntohs(key->port);
+	if (port < config_node_port_min || port > config_node_port_max)
+		return 0;
+	endpoint = endpoint_lookup(&key->address);
+	if (!endpoint || !(endpoint->flags & ENDPOINT_FLAG_HOST))
+		return 0;
+	key->address = unspecified;
+	return 1;
+}
+
+/* For clients inside: the frontend that address and port name. The key becomes that of its row. */
+static __always_inline struct frontend *frontend_find(struct frontend_key *key)
+{
+	frontend_resolve(key);
+	return frontend_lookup(key);
+}
+
+/* No row has it. */
+#define FRONTEND_PROTOCOL_NONE 0xff
+
+/* Makes the key that of the row for clients from outside, whom a ClusterIP does not serve. 1: there is one. */
+__noinline int frontend_resolve_external(struct frontend_key *key)
+{
+	struct frontend *frontend;
+
+	if (!key)
+		return 0;
+	key->scope = FRONTEND_SCOPE_EXTERNAL;
+	if (frontend_lookup(key))
+		return 1;
+	key->scope = FRONTEND_SCOPE_INTERNAL;
+	frontend = frontend_lookup(key);
+	if (frontend && (frontend->flags & FRONTEND_FLAG_EXTERNAL))
+		return 1;
+	key->protocol = FRONTEND_PROTOCOL_NONE;
+	return 0;
+}
+
+/* Any frontend at all at this address, for clients from outside if it is they who ask? */
+static __always_inline bool service_owns_address(const struct address *address, bool is_external)
 {
 	struct frontend_key key = {.address = *address};
+	struct frontend *mark = frontend_lookup(&key);
 
-	return frontend_lookup(&key) != NULL;
+	return mark && (!is_external || (mark->flags & FRONTEND_FLAG_EXTERNAL));
 }
 
 static __always_inline bool service_has_backend(const struct frontend *frontend, __u32 backend_id)

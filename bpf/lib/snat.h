@@ -80,7 +80,7 @@ static __always_inline bool snat_frontend_exists(const struct tuple *reply)
 	    .protocol = reply->protocol,
 	};
 
-	return frontend_lookup(&key) != NULL;
+	return frontend_find(&key) != NULL;
 }
 
 /* Of an alias whose connection is over. Two CPUs may both have seen that; one of them gets it. */

@@ -88,17 +88,24 @@ static __always_inline bool socket_can_reach(const struct service_choice *choice
 	return address_is_ipv4(&choice->backend->address) == address_is_ipv4(peer);
 }
 
+static __always_inline bool socket_is_of_pod(struct bpf_sock_addr *call)
+{
+	__u64 cookie = bpf_get_netns_cookie(call);
+
+	return bpf_map_lookup_elem(&netns_endpoints, &cookie) != NULL;
+}
+
 static __always_inline enum socket_result socket_translate(struct bpf_sock_addr *call, struct peer *peer,
 							   bool is_connect)
 {
 	struct service_request request = {
 	    .key = {.address = peer->address, .port = peer->port, .protocol = call->protocol},
 	};
-	struct frontend *frontend = frontend_lookup(&request.key);
+	struct frontend *frontend = frontend_find(&request.key);
 	struct socket_translations *translations;
 	struct service_choice choice = {};
 
-	if (!frontend) {
+	if (!frontend || ((frontend->flags & FRONTEND_FLAG_LOOPBACK) && socket_is_of_pod(call))) {
 		translations = socket_translations_of(call, 0);
 		if (translations && is_connect)
 			translations_clear(translations);

@@ -49,7 +49,9 @@ enum drop_reason {
 	DROP_REASON_NOT_TRACKED = 25,
 	/* It must be masqueraded, and the device has no address of its family. */
 	DROP_REASON_NO_MASQUERADE_ADDRESS = 26,
-	DROP_REASON_MAX = 27,
+	/* The service's policy is Local, and all its backends are on other nodes. */
+	DROP_REASON_NO_LOCAL_BACKEND = 27,
+	DROP_REASON_MAX = 28,
 };
 
 enum direction {

@@ -6,7 +6,7 @@ export interface Exclusion {
   readonly reason: string;
 }
 
-const outerFrontends = 'not yet: NodePort, LoadBalancer and external addresses are not served';
+const noBalancer = 'not yet: nobody gives an address to a Service of type LoadBalancer here';
 
 export const exclusions: readonly Exclusion[] = [
   { pattern: '\\[Alpha\\]', reason: 'an Alpha feature: its gate is off in the API server' },
@@ -43,24 +43,7 @@ export const exclusions: readonly Exclusion[] = [
   },
   { pattern: 'Feature:NetworkPolicy', reason: 'not yet: policies are stored, none is enforced' },
   { pattern: 'Feature:SCTPConnectivity|SCTP', reason: 'not yet: SCTP is not served' },
-  { pattern: 'Feature:LoadBalancer|ExternalIP|Type LoadBalancer', reason: outerFrontends },
-  { pattern: '\\[sig-network\\] HostPort', reason: 'not yet: host ports are not served' },
-  {
-    pattern:
-      'functioning NodePort|for NodePort service|ExternalName to NodePort|for a NodePort service|to NodePort listening|HealthCheckNodePort|health check node port|externalTrafficPolicy=Local|externallTrafficPolicy=Cluster|nodePort',
-    reason: outerFrontends,
-  },
-  {
-    pattern: 'Granular Checks: Services .*should (function for|update endpoints|be able to handle large requests)',
-    reason: 'not yet: each asks a NodePort besides the cluster address',
-  },
-  {
-    pattern: 'Service CIDRs should create Services|terminating and unready endpoints if PublishNotReadyAddresses',
-    reason: 'not yet: each asks a NodePort besides the cluster address',
-  },
-  {
-    pattern: 'internalTrafficPolicy=Local|InternalTrafficPolicy set to Local',
-    reason: 'not yet: internalTrafficPolicy is not followed',
-  },
+  { pattern: 'Feature:LoadBalancer|Type LoadBalancer', reason: noBalancer },
+  { pattern: 'HealthCheckNodePort|health check node port', reason: 'not yet: healthCheckNodePort is not answered' },
   { pattern: 'Traffic Distribution|Topology Hints', reason: 'not yet: hints and trafficDistribution are not followed' },
 ];

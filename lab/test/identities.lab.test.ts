@@ -116,14 +116,9 @@ test('the command line tells who is who on either node', async () => {
   for (const each of [1, 6, identity]) assert.ok(known.includes(each), `${each}`);
 });
 
-test('a host port is told as not served, on the endpoint and by an event of the pod', async () => {
-  const table = await lab.must('exec', 'k8s-cp1', '--', 'sluice', 'endpoint', 'list');
-  assert.match(table, /shop\/web .*done; host ports are not served yet: 8088\/TCP/);
-  const deadline = performance.now() + 20_000;
-  for (let events = ''; !/HostPortNotServed/.test(events); await delay(200)) {
-    assert.ok(performance.now() < deadline, `no event: ${events}`);
-    events = await kubectl('-n', 'shop', 'get', 'events', '--field-selector=involvedObject.name=web');
-  }
+test('a host port is served as soon as its pod is there, and stands in the table of frontends', async () => {
+  const table = await lab.must('exec', 'k8s-cp1', '--', 'sluice', 'service', 'list');
+  assert.match(table, /10\.10\.30\.101:8088\/TCP +HostPort +shop\/web:host-port .*done/);
 });
 
 test('a slice that says what it may not is refused in the status, and the rest goes on', async () => {

@@ -113,7 +113,7 @@ test('a pod that is deleted leaves no namespace, also when it does not want to e
   assert.equal(namespaces().length, during.length - 1);
 });
 
-test('a pod with host ports runs, its network plugin knows of them, and it is told that they are not served yet', async () => {
+test('a pod is reached at its host ports, from outside, from other nodes and its own, until it is gone', async () => {
   const ports = [
     { containerPort: 8080, hostPort: 8088 },
     { containerPort: 8080, hostPort: 8088, protocol: 'UDP', hostIP: '10.10.30.101' },
@@ -127,10 +127,15 @@ test('a pod with host ports runs, its network plugin knows of them, and it is to
   };
   await kubectl('run', 'ported', '--image=sluice-lab/echo', `--overrides=${JSON.stringify(pod)}`);
   await kubectl('wait', '--for=condition=Ready', 'pod/ported', '--timeout=30s');
-  const endpoints = await lab.must('exec', 'k8s-cp1', '--', 'sluice', 'endpoint', 'list');
-  assert.match(endpoints, /default\/ported .*not served yet: 8088\/TCP, 10\.10\.30\.101:8088\/UDP/);
-  await untilEvent('default', 'HostPortNotServed');
+  const asked = (where: string, ...words: string[]) => lab.must('exec', where, '--', 'client', ...words);
+  for (const where of ['client', 'k8s-cp2', 'k8s-cp1']) {
+    assert.match(await asked(where, 'tcp', '10.10.30.101', '8088'), /host=ported/);
+    assert.match(await asked(where, 'udp', '10.10.30.101', '8088'), /host=ported/);
+  }
+  assert.match(await asked('k8s-cp1', 'tcp', '127.0.0.1', '8088'), /host=ported/);
   await kubectl('delete', 'pod', 'ported');
+  const after = await lab.run('exec', 'client', '--', 'client', 'tcp', '10.10.30.101', '8088');
+  assert.match(after.stdout, /refused/);
 });
 
 test('a readiness probe is asked from the node: a pod that listens is ready, one that does not is not', async () => {
@@ -165,21 +170,21 @@ test('a readiness probe is asked from the node: a pod that listens is ready, one
 
 test('describe tells what of a pod and a service is not served, once, also after the agent was started anew', async () => {
   await kubectl('create', 'namespace', 'unserved');
-  const ports = [{ containerPort: 8080, hostPort: 8088 }];
+  // A port that is for services alone.
+  const ports = [{ containerPort: 8080, hostPort: 30_888 }];
   const spec = { containers: [{ name: 'held', image: 'sluice-lab/client', ports }] };
   await kubectl('run', 'held', '-n', 'unserved', '--image=x', `--overrides=${JSON.stringify({ spec })}`);
-  await kubectl('create', 'service', 'nodeport', 'outer', '-n', 'unserved', '--tcp=80', '--node-port=30080');
+  await kubectl('create', 'service', 'clusterip', 'outer', '-n', 'unserved', '--tcp=80');
+  const sctp = { spec: { ports: [{ name: 'sctp', port: 81, protocol: 'SCTP' }] } };
+  await kubectl('patch', 'service', 'outer', '-n', 'unserved', `--patch=${JSON.stringify(sctp)}`);
   await untilEvent('unserved', 'HostPortNotServed');
   await untilEvent('unserved', 'NotServed');
   const describe = (what: string) => kubectl('describe', '-n', 'unserved', what);
   assert.match(
     await describe('pod/held'),
-    /Warning +HostPortNotServed +\S+ +sluice-agent +host ports are not served yet: \*:8088\/TCP for port 8080/,
+    /Warning +HostPortNotServed +\S+ +sluice-agent +host ports are not served: \*:30888\/TCP for port 8080: 30888 is one of/,
   );
-  assert.match(
-    await describe('service/outer'),
-    /Warning +NotServed +\S+ +sluice-operator +NodePort frontends are not served yet: \*:30080\/TCP/,
-  );
+  assert.match(await describe('service/outer'), /Warning +NotServed +\S+ +sluice-operator +SCTP is not served/);
   const node = lab.layout.node(
     await kubectl('get', 'pod', 'held', '-n', 'unserved', '-o', 'jsonpath={.spec.nodeName}'),
   );

@@ -10,7 +10,7 @@ const processes = {
   lab: 'lab/src/main.ts',
 } as const;
 
-const recipe = 'esbuild 4';
+const recipe = 'esbuild 5';
 
 /** One bundle a process; what several share, and what is imported on demand, are chunks beside them. */
 export async function buildBundles(freshness: Freshness): Promise<void> {
@@ -43,6 +43,7 @@ export async function bundle(entryPoints: Readonly<Record<string, string>>, outd
     packages: 'bundle',
     external: ['koffi'], // a native addon: it stays in node_modules
     plugins: [frugalBuiltins],
+    define: { 'process.env.NODE_ENV': '"production"' },
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
     sourcemap: 'linked',
     sourcesContent: false,

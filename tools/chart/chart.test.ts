@@ -61,6 +61,10 @@ test('it is installed, upgraded and uninstalled; a second one in the same cluste
   ];
   const before = await cluster.kubectl(ours);
   await run('install', 'sluice', 'charts/sluice');
+  const notes = async (...args: readonly string[]) =>
+    (await helm('install', 'notes', 'charts/sluice', '--dry-run=client', ...args)).stdout;
+  assert.match(await notes(), /No k8sServiceHost is given/);
+  assert.doesNotMatch(await notes(...homelab), /No k8sServiceHost/);
   const second = await helm('install', 'other', 'charts/sluice', ...place);
   assert.notEqual(second.code, 0);
   assert.match(second.stderr, /"sluice" in namespace "kube-system" exists and cannot be imported/);

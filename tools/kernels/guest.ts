@@ -43,6 +43,8 @@ async function runFile(file: string): Promise<{ records: unknown[]; hasDied: boo
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const { name, details, skip } = event.data;
     if (details.type === 'suite') continue;
+    // The file itself, and none of its tests: its process has ended before it could say anything.
+    hasDied ||= event.type === 'test:fail' && name.endsWith(file);
     const error = event.type === 'test:fail' ? describe(event.data.details.error) : undefined;
     const skipped = skip === undefined || skip === false ? undefined : String(skip);
     records.push({ type: 'test', file, name, skipped, error });

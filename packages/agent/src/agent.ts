@@ -4,7 +4,7 @@ import { type Configuration, type Datapath, type Events, expeditedGracePeriods, 
 import { type Endpoints, type Publisher, podDevices, startEndpoints, startPublisher } from '@sluice/endpoint';
 import { NodeAddresses } from '@sluice/ipam';
 import { kubeConfiguration, serversOf } from '@sluice/kube';
-import type { LoadBalancer } from '@sluice/loadbalancer';
+import type { HostPortNode, HostPortSource, LoadBalancer } from '@sluice/loadbalancer';
 import { reservedIdentities } from '@sluice/model';
 import { type Netlink, openNetlink } from '@sluice/netlink';
 import { type NodeFacts, type NodesFeature, startNodes } from '@sluice/nodes';
@@ -28,6 +28,7 @@ import { CniPart } from './cni-part.ts';
 import { Connections } from './connections.ts';
 import { type ForeignPrograms, foreignPrograms, foreignProgramsAt } from './foreign/foreign-programs.ts';
 import { hookedDevices } from './hooked-devices.ts';
+import { addressesOf, hostPortSource } from './host-ports.ts';
 import { Installation } from './installation.ts';
 import { KernelDropsPart } from './kernel-drops.ts';
 import { type Kubernetes, kubernetes } from './kubernetes.ts';
@@ -144,7 +145,18 @@ export class Agent {
       sockets: enabled,
     });
     const { kubernetes: objects, links, tallies } = this;
-    this.services = new Services({ ...common, datapath, enabled, kubernetes: objects, links, tallies });
+    const viewpoint = { nodeName: options.nodeName, externalIps: this.values.externalIPs.enabled };
+    const hostPorts = () => this.#hostPorts();
+    this.services = new Services({
+      ...common,
+      viewpoint,
+      hostPorts,
+      datapath,
+      enabled,
+      kubernetes: objects,
+      links,
+      tallies,
+    });
     this.cni = new CniPart({
       ...common,
       socket: this.cniSocket,
@@ -170,6 +182,7 @@ export class Agent {
       endpoints,
       loadBalancer: () => this.loadBalancer,
       tooSmall: () => this.#tooSmall,
+      hostPorts: () => this.#hostPortNode(),
     });
     this.monitor = createMonitor({
       nameOf: this.nameOf,
@@ -220,6 +233,12 @@ export class Agent {
     const milliseconds = this.#clock.now() - this.startedAt;
     this.tallies.started.set('overall', { seconds: milliseconds / 1000, isGood: true });
     this.#log.info({ endpoints: this.endpoints?.table.size, milliseconds }, 'agent is ready');
+  }
+
+  /** Resolves when the services that the API server listed first are in the kernel; rejects when stopped before. */
+  async caughtUp(): Promise<void> {
+    await this.kubernetes.listed('Service', 'EndpointSlice');
+    await this.loadBalancer?.reconciler.flush();
   }
 
   /** Traffic goes on: links and maps stay pinned. */
@@ -355,8 +374,27 @@ export class Agent {
       ipv6Enabled: this.values.ipv6.enabled ? 1 : 0,
       // What other nodes see our own traffic as.
       nodeIdentity: reservedIdentities['remote-node'],
+      nodePortMin: this.values.nodePort.range.first,
+      nodePortMax: this.values.nodePort.range.last,
       overlayIfindex: facts.overlayIfindex,
+      tunnelPort: this.values.tunnelPort,
     };
+  }
+
+  #hostPortNode(): HostPortNode | undefined {
+    const { nodeName } = this.options;
+    const nodePorts = this.values.nodePort.range;
+    return this.values.kubeProxyReplacement ? { nodeName, nodePorts, addresses: addressesOf(this.nodes) } : undefined;
+  }
+
+  #hostPorts(): HostPortSource {
+    if (!this.endpoints) throw new Error('host ports are asked for before there are endpoints');
+    return hostPortSource({
+      nodeName: this.options.nodeName,
+      nodePorts: this.values.nodePort.range,
+      nodes: this.nodes,
+      endpoints: this.endpoints.table,
+    });
   }
 
   #endpointsPart() {

@@ -36,12 +36,17 @@ function formatted({ type }: Formatting, value: unknown): string {
 
 /** Paths and names are no part of the values: each node has its own. */
 function commandLine(options: AgentOptions): ConfigReport['options'] {
-  return Object.entries(options).map(([name, value]: [string, string | undefined]) => ({
+  return Object.entries<AgentOptions[keyof AgentOptions]>({ ...options }).map(([name, value]) => ({
     name: `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
-    value: value ?? '',
+    value: asTyped(value),
     standard: undefined,
     source: 'command line',
     sentence: 'Option of the command sluice-agent, or its default.',
     warning: undefined,
   }));
+}
+
+function asTyped(value: AgentOptions[keyof AgentOptions]): string {
+  if (value === undefined) return '';
+  return typeof value === 'object' ? `${value.namespace}/${value.name}` : String(value);
 }

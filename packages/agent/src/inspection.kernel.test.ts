@@ -57,6 +57,10 @@ test('the configuration says of every option where it was set', options, async (
   const { values, options: all, lacked, warnings } = (await node.get('/config')) as ConfigReport;
   assert.deepEqual([values.ipv4.enabled, values.tunnelPort], [true, 8473]);
   const option = (name: string) => all.find((each) => each.name === name);
+  assert.deepEqual(
+    ['--daemon-set', '--cni-exclusive', '--health-port'].map((name) => option(name)?.value),
+    ['kube-system/sluice', 'false', ''],
+  );
   assert.match(option('tunnelPort')?.source ?? '', /values\.yaml:2$/);
   assert.deepEqual([option('tunnelPort')?.value, option('tunnelPort')?.standard], ['8473', '8472']);
   assert.equal(option('ipam.mode')?.source, 'default');

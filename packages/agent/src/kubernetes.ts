@@ -44,6 +44,8 @@ export interface Kubernetes {
   /** What all nodes publish of their endpoints. */
   readonly slices: Table<CiliumEndpointSliceObject>;
   readonly reflectors: readonly { readonly kind: string; readonly reflector: Reflector; readonly size: () => number }[];
+  /** Resolves when the first lists of these kinds are in their tables; rejects when stopped before. */
+  listed(...kinds: readonly string[]): Promise<void>;
   /** Our own node, as soon as the API has told of it with pod CIDRs. */
   ownNode(): OwnNode | undefined;
   start(): void;
@@ -168,6 +170,10 @@ export function kubernetes({ configuration, nodeName, log, clock, onCall }: Kube
     identities,
     slices,
     reflectors,
+    async listed(...kinds) {
+      const wanted = reflectors.filter(({ kind }) => kinds.includes(kind));
+      await Promise.all(wanted.map(({ reflector }) => reflector.synced()));
+    },
     ownNode: () => factsOf(nodes.get(nodeName)),
     start() {
       for (const each of reflectors) each.reflector.start();

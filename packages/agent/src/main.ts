@@ -1,11 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { createLogger, Tally } from '@sluice/runtime';
 import { Agent } from './agent.ts';
+import { heap } from './heap.ts';
 import { endOnMistakes } from './mistakes.ts';
 import { parseOptions } from './options.ts';
 import { claimRunDirectory } from './run-directory.ts';
 
 async function main(): Promise<void> {
+  heap.growFreely();
   const options = parseOptions(process.argv.slice(2));
   const logged = new Tally();
   const onLine = (level: string) => logged.add([level]);
@@ -28,8 +30,13 @@ async function main(): Promise<void> {
   };
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
+  const run = async () => {
+    await agent.start();
+    await agent.caughtUp();
+    heap.keepSmall();
+  };
   // Asked to stop, the start ends with an error, which is none.
-  await agent.start().catch((error: unknown) => {
+  await run().catch((error: unknown) => {
     if (!stopping) throw error;
   });
 }

@@ -164,7 +164,6 @@ function offModules({ values, apiFacts: { storedKinds } }: Agent): ModuleReport[
       'l2-announcements',
       values.l2announcements.enabled ? stored('CiliumL2AnnouncementPolicy') : 'l2announcements.enabled is false',
     ),
-    off('node-ports', 'NodePort, LoadBalancer and external addresses are stored, nothing answers at them yet'),
     off('network-policy', 'policies are stored, none is enforced yet'),
     off(
       'gateway-api',

@@ -1,6 +1,6 @@
 import { type Endpoints, endpointKey } from '@sluice/endpoint';
 import { type EventRecorder, eventRecorder, tellTroubles } from '@sluice/kube';
-import type { LoadBalancer } from '@sluice/loadbalancer';
+import type { HostPortNode, LoadBalancer } from '@sluice/loadbalancer';
 import type { NodesFeature } from '@sluice/nodes';
 import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controller, Controllers } from '@sluice/state';
@@ -15,6 +15,7 @@ export interface ObjectEventsOptions {
   readonly loadBalancer: () => LoadBalancer | undefined;
   /** Pod CIDRs that have no room for a pod; empty: none. */
   readonly tooSmall: () => string;
+  readonly hostPorts: () => HostPortNode | undefined;
   readonly controllers: Controllers;
   readonly clock: Clock;
   readonly log: Logger;
@@ -52,7 +53,7 @@ export class ObjectEvents implements LifecyclePart {
   }
 
   #find() {
-    const { nodeName, kubernetes, nodes, tooSmall } = this.#options;
+    const { nodeName, kubernetes, nodes, tooSmall, hostPorts } = this.#options;
     const endpoints = this.#options.endpoints();
     return nodeTroubles({
       nodeName,
@@ -61,6 +62,7 @@ export class ObjectEvents implements LifecyclePart {
       endpointStatus: (endpoint) => endpoints?.statusOf(endpointKey(endpoint)),
       node: nodes.nodes.get(nodeName),
       tooSmall: tooSmall(),
+      hostPorts: hostPorts(),
       refusedElsewhere: this.#refusedElsewhere(),
       failedFrontends: this.#failedFrontends(),
       service: (name) => kubernetes.services.get(name),

@@ -28,7 +28,7 @@ function populate({ store }: FakeApi): void {
   store.put('nodes', { metadata: { name, uid: 'n1' }, spec: { podCIDRs }, status: { addresses } });
   store.put('namespaces', { metadata: { name: 'shop' } });
   // Host ports are told of by an Event.
-  const containers = [{ ports: [{ containerPort: 80, hostPort: 8080 }] }];
+  const containers = [{ ports: [{ containerPort: 80, hostPort: 30_080 }] }];
   for (const pod of ['web', 'second'])
     store.put('pods', {
       metadata: { namespace: 'shop', name: pod, uid: pod, labels: { app: 'web' } },

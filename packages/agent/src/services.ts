@@ -1,5 +1,5 @@
 import type { Datapath, DatapathMaps } from '@sluice/datapath';
-import { type LoadBalancer, startLoadBalancer } from '@sluice/loadbalancer';
+import { type HostPortSource, type LoadBalancer, startLoadBalancer, type Viewpoint } from '@sluice/loadbalancer';
 import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controllers } from '@sluice/state';
 import type { Kubernetes } from './kubernetes.ts';
@@ -10,6 +10,8 @@ import type { Tallies } from './metrics/tallies.ts';
 export interface ServicesOptions {
   /** `kubeProxyReplacement` */
   readonly enabled: boolean;
+  readonly viewpoint: Viewpoint;
+  readonly hostPorts: () => HostPortSource;
   readonly kubernetes: Kubernetes;
   readonly datapath: () => Datapath;
   readonly links: Links;
@@ -39,7 +41,11 @@ export class Services implements LifecyclePart {
       return;
     }
     const { services, endpointSlices } = kubernetes;
-    this.loadBalancer = startLoadBalancer({ services, endpointSlices, maps, log, clock, controllers });
+    this.loadBalancer = startLoadBalancer({
+      ...{ services, endpointSlices, maps, log, clock, controllers },
+      viewpoint: this.#options.viewpoint,
+      hostPorts: this.#options.hostPorts(),
+    });
     this.#measuring = measureFrontends(this.loadBalancer.frontends, { tallies, clock });
   }
 

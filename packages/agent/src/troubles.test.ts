@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Endpoint } from '@sluice/endpoint';
 import { parseNode, parsePod, parseService } from '@sluice/kube';
-import { parsePrefix } from '@sluice/net';
+import { parseAddress, parsePrefix } from '@sluice/net';
 import type { NodeRow } from '@sluice/nodes';
 import { nodeTroubles, refusedElsewhere, type TroubleSources } from './troubles.ts';
 
@@ -13,6 +13,7 @@ const nothing: TroubleSources = {
   endpointStatus: () => undefined,
   node: undefined,
   tooSmall: '',
+  hostPorts: undefined,
   refusedElsewhere: [],
   failedFrontends: [],
   service: () => undefined,
@@ -42,7 +43,7 @@ const hostPorts = [
   { containerPort: 9000 },
 ];
 
-test('a pod with host ports is told of them, unless it is over or has the network of the host', () => {
+test('a pod is told of host ports that are not served, unless it is over or has the network of the host', () => {
   const containers = [{ ports: hostPorts }];
   const pods = [
     pod('web', { containers }),
@@ -52,9 +53,16 @@ test('a pod with host ports is told of them, unless it is over or has the networ
     pod('plain', { containers: [{ ports: [{ containerPort: 80 }] }] }),
   ];
   assert.deepEqual(told({ pods }), [
-    'Pod shop/web uid-web HostPortNotServed: host ports are not served yet: *:80/TCP for port 8080, ' +
-      '10.10.30.101:53/UDP for port 53; the pod is reached at its own address and by Services',
+    'Pod shop/web uid-web HostPortNotServed: host ports are not served: *:80/TCP for port 8080: kubeProxyReplacement is false; ' +
+      '10.10.30.101:53/UDP for port 53: kubeProxyReplacement is false. The pod is reached at its own address and by Services',
   ]);
+  const node = { nodeName: 'n1', nodePorts: { first: 30_000, last: 32_767 }, addresses: [] };
+  const [message] = told({ pods, hostPorts: node });
+  assert.match(
+    String(message),
+    /not served: 10\.10\.30\.101:53\/UDP for port 53: 10\.10\.30\.101 is no address of this node/,
+  );
+  assert.deepEqual(told({ pods, hostPorts: { ...node, addresses: [parseAddress('10.10.30.101')] } }), []);
 });
 
 test('a pod whose interface cannot be connected is told the error', () => {

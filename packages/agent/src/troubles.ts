@@ -1,6 +1,7 @@
 import type { Endpoint } from '@sluice/endpoint';
 import { type NodeObject, objectKey, type PodObject, type ServiceObject, type Trouble } from '@sluice/kube';
-import { formatAddressPort, type Prefix } from '@sluice/net';
+import { type HostPortNode, hostPortText, unservedHostPort } from '@sluice/loadbalancer';
+import type { Prefix } from '@sluice/net';
 import { deriveNodes, type NodeRow } from '@sluice/nodes';
 import type { RowStatus } from '@sluice/state';
 
@@ -14,6 +15,8 @@ export interface TroubleSources {
   /** Our own row, and what speaks of its pod CIDRs besides. */
   readonly node: NodeRow | undefined;
   readonly tooSmall: string;
+  /** Where host ports are served; undefined: nowhere, for kubeProxyReplacement is false. */
+  readonly hostPorts: HostPortNode | undefined;
   /** What other nodes refuse of ours. */
   readonly refusedElsewhere: readonly string[];
   /** Those that the kernel would not take. */
@@ -32,11 +35,11 @@ export function nodeTroubles(sources: TroubleSources): Trouble[] {
   return [...podTroubles(sources), ...ownNodeTroubles(sources), ...frontendTroubles(sources)];
 }
 
-function podTroubles({ pods, endpoints, endpointStatus }: TroubleSources): Trouble[] {
+function podTroubles({ pods, endpoints, endpointStatus, hostPorts }: TroubleSources): Trouble[] {
   const byName = new Map([...pods].map((pod) => [objectKey(pod), pod]));
   const troubles: Trouble[] = [];
   for (const pod of byName.values()) {
-    const message = hostPortText(pod);
+    const message = hostPortProblem(pod, hostPorts);
     if (message !== undefined) troubles.push({ object: podReference(pod), reason: 'HostPortNotServed', message });
   }
   for (const endpoint of endpoints) {
@@ -50,15 +53,17 @@ function podTroubles({ pods, endpoints, endpointStatus }: TroubleSources): Troub
 }
 
 /** Pods of the host's network have the port by themselves. */
-function hostPortText({ hostNetwork, phase, terminating, ports }: PodObject): string | undefined {
+function hostPortProblem(pod: PodObject, node: HostPortNode | undefined): string | undefined {
+  const { hostNetwork, phase, terminating, ports } = pod;
   if (hostNetwork || terminating || phase === 'Succeeded' || phase === 'Failed') return undefined;
-  const wanted = ports.filter(({ hostPort }) => hostPort !== undefined);
-  if (wanted.length === 0) return undefined;
-  const texts = wanted.map(({ hostPort = 0, hostIp, protocol, port }) => {
-    const place = hostIp === undefined ? `*:${hostPort}` : formatAddressPort(hostIp, hostPort);
-    return `${place}/${protocol} for port ${port}`;
+  const texts = ports.flatMap(({ hostPort, hostIp, protocol, port }) => {
+    if (hostPort === undefined) return [];
+    const mapping = { hostPort, hostIp, protocol, containerPort: port };
+    const reason = node ? unservedHostPort(mapping, node) : 'kubeProxyReplacement is false';
+    return reason === undefined ? [] : [`${hostPortText(mapping)} for port ${port}: ${reason}`];
   });
-  return `host ports are not served yet: ${texts.join(', ')}; the pod is reached at its own address and by Services`;
+  if (texts.length === 0) return undefined;
+  return `host ports are not served: ${texts.join('; ')}. The pod is reached at its own address and by Services`;
 }
 
 function ownNodeTroubles(sources: TroubleSources): Trouble[] {

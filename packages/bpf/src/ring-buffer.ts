@@ -13,6 +13,8 @@ export interface RingBufferOptions {
   readonly onError?: (error: unknown) => void;
   /** Whether the reader alone keeps the process alive. Default false. */
   readonly keepAlive?: boolean;
+  /** See WatchOptions: the kernel does not wake a reader that has not read what came before. Default 0. */
+  readonly restMs?: number;
 }
 
 export interface RingBuffer extends Disposable {
@@ -80,6 +82,7 @@ class MappedRing implements RingBuffer {
     this.#options = options;
     this.#watch = watchReadable(this.#fd, () => this.drain(), {
       keepAlive: options.keepAlive ?? false,
+      restMs: options.restMs ?? 0,
       ...(options.onError === undefined ? {} : { onError: options.onError }),
     });
     stack.move();

@@ -11,7 +11,7 @@ export { cniConfiguration, writeCniConfiguration } from './configuration.ts';
 export { CniCode, CniError } from './error.ts';
 export type { Addition, Attachment, Check, CniHandler, InspectedPod, PodFacts, Removal } from './handler.ts';
 export { configurationsIn, putOthersBack, setOthersAside } from './other-configurations.ts';
-export { formatHostPort, type PortMapping, parsePortMappings } from './port-mapping.ts';
+export { type PortMapping, parsePortMappings } from './port-mapping.ts';
 export {
   type AddRequest,
   type AttachmentKey,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatHostPort, parsePortMappings } from './port-mapping.ts';
+import { parsePortMappings } from './port-mapping.ts';
 
 test('port mappings are read as kubelets and containerd write them', () => {
   const mappings = parsePortMappings([
@@ -9,7 +9,15 @@ test('port mappings are read as kubelets and containerd write them', () => {
     { hostPort: 443, containerPort: 443, hostIP: 'fd00::1' },
     { hostPort: 81, containerPort: 81, protocol: '', hostIP: '0.0.0.0' },
   ]);
-  assert.deepEqual(mappings.map(formatHostPort), ['8080/TCP', '10.10.30.101:53/UDP', '[fd00::1]:443/TCP', '81/TCP']);
+  assert.deepEqual(
+    mappings.map(({ hostIp, hostPort, protocol }) => [hostIp, hostPort, protocol]),
+    [
+      [undefined, 8080, 'TCP'],
+      ['10.10.30.101', 53, 'UDP'],
+      ['fd00::1', 443, 'TCP'],
+      [undefined, 81, 'TCP'],
+    ],
+  );
   assert.deepEqual(
     mappings.map(({ containerPort }) => containerPort),
     [80, 5353, 443, 81],

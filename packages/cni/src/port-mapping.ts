@@ -39,12 +39,6 @@ export function parsePortMappings(value: unknown): PortMapping[] {
   });
 }
 
-/** `8080/TCP`, `10.0.0.1:8080/TCP`, `[fd00::1]:8080/TCP` */
-export function formatHostPort({ hostPort, protocol, hostIp }: PortMapping): string {
-  const host = hostIp === undefined ? '' : `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:`;
-  return `${host}${hostPort}/${protocol}`;
-}
-
 function port(place: string, value: unknown): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535) return value;
   throw wrong(place, value, 'it is not a port (1 to 65535)');

@@ -8,7 +8,7 @@ const never = 'Sluice has nothing of the kind';
  */
 export const lackedOptions: Readonly<Record<string, string>> = {
   // Services
-  nodePort: 'NodePorts are not served yet',
+  nodePort: 'NodePorts are served at every address of the node, and only their range can be chosen',
   hostPort: 'host ports are not served yet',
   socketLB: 'translation at the socket is always on, for the host and for pods',
   loadBalancer: 'a backend is chosen at random for each connection, and the answering node is the one that was asked',

@@ -64,6 +64,26 @@ export function port(standard: number): OptionType<number> {
   });
 }
 
+export interface PortRange {
+  readonly first: number;
+  /** Included. */
+  readonly last: number;
+}
+
+/** As the incumbent writes it, with a comma, or as the API server, with a dash. */
+export const portRange = optionType<PortRange>(
+  {
+    description: 'a range of ports, such as "30000,32767"',
+    schema: { type: 'string', pattern: '^[0-9]{1,5}[,-][0-9]{1,5}$' },
+  },
+  (value) => {
+    const [, first, last] = typeof value === 'string' ? (/^(\d{1,5})[,-](\d{1,5})$/.exec(value) ?? []).map(Number) : [];
+    const isRange = isWholeNumber(first, 1, 65535) && isWholeNumber(last, 1, 65535) && first <= last;
+    return isRange ? { first, last } : undefined;
+  },
+  ({ first, last }) => `${first},${last}`,
+);
+
 export function wholeNumber(min: number, max: number): OptionType<number> {
   const schema = { type: 'integer', minimum: min, maximum: max };
   return optionType({ description: `a whole number from ${min} to ${max}`, schema }, (value) =>

@@ -9,6 +9,7 @@ import {
   mtu,
   type OptionType,
   port,
+  portRange,
   prefixes,
   serverUrls,
   trueOrFalse,
@@ -87,6 +88,11 @@ export const options = {
   }),
   tunnelPort: option(port(vxlanPort), vxlanPort, 'UDP port of the tunnel, the same on every node; 0 for the default.'),
   kubeProxyReplacement: option(trueOrFalseOrText, true, 'Whether Sluice serves Services, so that no kube-proxy runs.'),
+  'nodePort.range': option(
+    portRange,
+    { first: 30_000, last: 32_767 },
+    "Ports of the node that services may have, first and last, as the API server's --service-node-port-range.",
+  ),
   k8sServiceHost: option(
     host,
     '',
@@ -112,7 +118,6 @@ export const options = {
     trueOrFalse,
     true,
     'Whether the addresses in spec.externalIPs of a Service are served; on by default, as Kubernetes has it.',
-    { pending: 'external addresses are stored, but nothing answers at them yet' },
   ),
   devices: option(devices, [], 'Devices that face the network; empty: those with a default route or a node address.'),
   'ipv4.enabled': option(trueOrFalse, true, 'Whether pods and services have IPv4 addresses.'),

@@ -31,7 +31,7 @@ test("the homelab's values are taken as they are", () => {
   assert.deepEqual(values.devices, ['eno1']);
   assert.deepEqual(
     warnings.map((warning) => warning.split(':')[0]),
-    ['gatewayAPI.enabled', 'l7Proxy', 'l2announcements.enabled', 'externalIPs.enabled'],
+    ['gatewayAPI.enabled', 'l7Proxy', 'l2announcements.enabled'],
     'only what nothing acts on yet is warned of',
   );
 });

@@ -109,6 +109,10 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
     text: 'no route',
     hint: 'the node\'s routes say unreachable, prohibit or blackhole for this destination: "ip route get" on the node',
   },
+  [DropReason.NoLocalBackend]: {
+    text: 'no backend of the service on this node',
+    hint: 'externalTrafficPolicy or internalTrafficPolicy is Local, and all ready endpoints are on other nodes: "sluice service list" shows them',
+  },
   [DropReason.InvalidTunnelSender]: {
     text: "tunneled from an address that is no node's",
     hint: 'a pod or a foreign machine sends VXLAN to this node, or a node sends from an address that its Node object lacks: "sluice node list"',

@@ -208,9 +208,25 @@ test('questions change nothing: no row of any map, no counter, no event', async 
   using ring = node.datapath.events((event) => seen.push(event));
   // The kernel's function that frees the packet of a test run is learnt once.
   ask({ to: neighbour.addresses.ipv4 });
-  const before = await settledContents(node);
-  ring.drain();
-  seen.length = 0;
+  // Whatever else the namespaces say meanwhile (multicast reports come late on a busy machine) they do not say each time.
+  for (let attempt = 1; ; attempt += 1) {
+    const before = await settledContents(node);
+    ring.drain();
+    seen.length = 0;
+    askEverything(address);
+    ring.drain();
+    if (attempt < ATTEMPTS && !isDeepStrictEqual(contents(node), before)) continue;
+    assert.deepEqual(contents(node), before);
+    assert.deepEqual(seen, []);
+    break;
+  }
+  assert.equal(drops.missed(), 0n);
+});
+
+const ATTEMPTS = 5;
+
+/** 200 questions. */
+function askEverything(address: Address): void {
   for (let round = 0; round < 20; round += 1) {
     const sourcePort = 51_000 + round;
     for (const to of [neighbour, remote].map((pod) => pod.addresses.ipv4)) ask({ to, sourcePort });
@@ -226,11 +242,7 @@ test('questions change nothing: no row of any map, no counter, no event', async 
     askCall(address);
     askCall(parseAddress('10.96.0.81'));
   }
-  ring.drain();
-  assert.deepEqual(contents(node), before);
-  assert.deepEqual(seen, []);
-  assert.equal(drops.missed(), 0n);
-});
+}
 
 test('a question after the configuration has changed is answered by the new one', () => {
   const to = parseAddress('198.51.100.7');

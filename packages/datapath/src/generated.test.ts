@@ -67,6 +67,9 @@ test('configuration is bytes by the names in C', () => {
     masqueradeIpv4: 1,
     masqueradeIpv6: 1,
     nodeIdentity: 6,
+    nodePortMax: 32_767,
+    nodePortMin: 30_000,
+    tunnelPort: 8472,
     overlayIfindex: 2,
   });
   assert.deepEqual([...(config_host_mac ?? [])], [2, 0, 0, 0, 0, 9]);

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
-import { createTestNode, netnsCookie, type TestNode, type TestPod } from '../test/node.ts';
+import { connectNodes, createTestNode, netnsCookie, type TestNode, type TestPod } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
 import { type Place, type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { Direction, DropReason, type PacketDrop, TracePoint } from './index.ts';
@@ -257,6 +259,29 @@ test('a socket that talks to more services than it has places for forgets the on
   assert.ok(server.receiveNow() !== undefined);
 });
 
+test('a connected datagram socket whose backend is gone is told by its next datagram, on this node and another', () => {
+  using it = scene();
+  using elsewhere = createTestNode(2);
+  connectNodes(it.node, elsewhere);
+  const remote = elsewhere.addPod(10, 1005);
+  const pods = [
+    [it.server, it.node],
+    [remote, elsewhere],
+  ] as const;
+  for (const [pod, node] of pods) {
+    serve(it.node, UDP, services.ipv4, [pod.addresses.ipv4]);
+    using server = udpServer(pod, pod.addresses.ipv4, TARGET_PORT);
+    using client = udpSocket(it.client, 4);
+    client.connect(services.ipv4, PORT);
+    client.send('there?');
+    server.receiveFrom()?.reply('here');
+    assert.equal(client.receive(), 'here');
+    for (const address of Object.values(pod.addresses)) node.datapath.maps.endpoints.delete(address);
+    client.send('there?');
+    assert.throws(() => client.receive(), /ECONNREFUSED/);
+  }
+});
+
 test('affinity keeps a client with its backend for all its sockets; the client is the pod, or the node', () => {
   using it = scene();
   const { affinities, netnsEndpoints } = it.node.datapath.maps;
@@ -330,6 +355,9 @@ test('no translation outlives its socket: closed, aborted or killed', async () =
   serve(it.node, UDP, services.ipv6, [it.server.addresses.ipv6]);
   using server = tcpServer(it.server, it.server.addresses.ipv4, TARGET_PORT);
   const accepted: Disposable[] = [];
+  // A socket whose FIN is acknowledged while its owner is still in close() stays, whole, until this has passed
+  // (tcp_rcv_state_process): seldom here, and not so seldom on an emulated machine.
+  it.client.namespace.run(() => writeFileSync('/proc/sys/net/ipv4/tcp_fin_timeout', '1'));
   for (let round = 0; round < 300; round += 1) {
     const client = tcpSocket(it.client, 4);
     client.connect(services.ipv4, PORT);
@@ -342,22 +370,22 @@ test('no translation outlives its socket: closed, aborted or killed', async () =
     datagram.sendTo('x', services.ipv6, PORT);
   }
   const process = await connectInProcess(it, services.ipv4, PORT);
-  assert.equal(await settledCount(it.node, 1), 1);
+  await assertSettled(it.node, 1);
   process.kill('SIGKILL');
   await once(process, 'exit');
   for (const other of accepted) other[Symbol.dispose]();
-  assert.equal(await settledCount(it.node, 0), 0);
+  await assertSettled(it.node, 0);
 });
 
 const SETTLE_MS = 30_000;
 
 /** The last segments of a closed connection, and RCU, let go of a socket a moment after its owner did. */
-async function settledCount(node: TestNode, expected: number): Promise<number> {
+async function assertSettled(node: TestNode, expected: number): Promise<void> {
   const end = performance.now() + SETTLE_MS;
-  let count = translationCount(node);
-  while (count !== expected && performance.now() < end) {
+  let left = node.datapath.inspection().translations();
+  while (left.length !== expected && performance.now() < end) {
     await delay(10);
-    count = translationCount(node);
+    left = node.datapath.inspection().translations();
   }
-  return count;
+  assert.equal(left.length, expected, inspect(left, { depth: 4 }));
 }

@@ -79,6 +79,9 @@ export function createTestNode(number: number): TestNode {
     hostMac: devices.hostMac,
     ipv4Enabled: 1,
     ipv6Enabled: 1,
+    nodePortMin: 30_000,
+    nodePortMax: 32_767,
+    tunnelPort: 8472,
     nodeIdentity: REMOTE_NODE_IDENTITY,
     overlayIfindex: devices.overlay,
   };

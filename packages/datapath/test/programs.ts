@@ -44,6 +44,9 @@ export const configuration: Configuration = {
   hostMac: gateway.mac,
   ipv4Enabled: 1,
   ipv6Enabled: 1,
+  nodePortMin: 30_000,
+  nodePortMax: 32_767,
+  tunnelPort: 8472,
   nodeIdentity: 6,
   overlayIfindex: IFINDEX,
 };

@@ -1,5 +1,5 @@
 // Services in the maps, as the load balancer writes them.
-import type { Address } from '@sluice/net';
+import { type Address, parseAddress } from '@sluice/net';
 import { BackendState, type DatapathMaps, FrontendFlag } from '../src/index.ts';
 
 export const TCP = 6;
@@ -13,10 +13,14 @@ export interface TestService {
   readonly backends: readonly { readonly id: number; readonly address: Address; readonly port: number }[];
   readonly generation?: number;
   readonly affinitySeconds?: number;
+  /** FrontendFlag */
+  readonly flags?: number;
+  /** FrontendScope */
+  readonly scope?: number;
 }
 
 export function writeService(maps: DatapathMaps, service: TestService): void {
-  const { id, protocol, backends, generation = 1, affinitySeconds = 0 } = service;
+  const { id, protocol, backends, generation = 1, affinitySeconds = 0, flags = 0, scope = 0 } = service;
   for (const [slot, backend] of backends.entries()) {
     const { address, port } = backend;
     maps.backends.update(backend.id, { address, port, protocol, state: BackendState.Active });
@@ -27,10 +31,15 @@ export function writeService(maps: DatapathMaps, service: TestService): void {
     generation,
     backendCount: backends.length,
     affinitySeconds,
-    flags: affinitySeconds > 0 ? FrontendFlag.Affinity : 0,
+    flags: flags | (affinitySeconds > 0 ? FrontendFlag.Affinity : 0),
   };
-  const key = { address: service.address, port: service.port, protocol, scope: 0 };
+  const key = { address: service.address, port: service.port, protocol, scope };
   maps.frontends.update(key, frontend);
-  // "This address has frontends": port 0, protocol 0.
-  maps.frontends.update({ ...key, port: 0, protocol: 0 }, { ...frontend, backendCount: 0 });
+  // "This address has frontends": port 0, protocol 0. NodePorts are at the node's own addresses.
+  if (isUnspecified(service.address)) return;
+  maps.frontends.update({ ...key, port: 0, protocol: 0, scope: 0 }, { ...frontend, backendCount: 0 });
+}
+
+function isUnspecified(address: Address): boolean {
+  return address === parseAddress('0.0.0.0') || address === parseAddress('::');
 }

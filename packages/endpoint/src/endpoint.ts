@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type AttachmentKey, formatHostPort, type PodReference, type PortMapping } from '@sluice/cni';
+import type { AttachmentKey, PodReference, PortMapping } from '@sluice/cni';
 import { ownLabels } from '@sluice/identity';
 import { type IdentityId, identityName } from '@sluice/model';
 import { type Address, type Mac, macFromBytes } from '@sluice/net';
@@ -26,7 +26,7 @@ export interface Endpoint extends AttachmentKey {
   readonly gatewayIpv4: Address | undefined;
   readonly gatewayIpv6: Address | undefined;
   readonly pod: PodReference | undefined;
-  /** Ports of the node that are to lead here. Nothing answers at them yet, and the row says so. */
+  /** Ports of the node that lead here: frontends of the load balancer's. */
   readonly hostPorts: readonly PortMapping[];
   /** `k8s:app=web`; undefined: not known yet. */
   readonly labels: readonly string[] | undefined;
@@ -67,7 +67,7 @@ export function endpointTable(statusOf: (key: string) => RowStatus | undefined):
       Labels: (row) => ownLabels(row.labels ?? []).join(','),
       Device: (row) => row.hostName,
       Container: (row) => row.containerId.slice(0, 12),
-      Status: (row) => [formatStatus(statusOf(endpointKey(row))), ...unserved(row)].join('; '),
+      Status: (row) => formatStatus(statusOf(endpointKey(row))),
     },
   });
 }
@@ -75,10 +75,6 @@ export function endpointTable(statusOf: (key: string) => RowStatus | undefined):
 function formatStatus(status: RowStatus | undefined): string {
   if (!status) return 'pending';
   return status.state === 'error' ? `error: ${status.error}` : status.state;
-}
-
-function unserved({ hostPorts }: Endpoint): string[] {
-  return hostPorts.length === 0 ? [] : [`host ports are not served yet: ${hostPorts.map(formatHostPort).join(', ')}`];
 }
 
 const hostNamePattern = /^slc[0-9a-f]{10}$/;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { close } from './descriptor.ts';
 import { isSystemError } from './errors.ts';
 import {
@@ -33,6 +34,27 @@ test('readable descriptor calls back on the main loop, and promises made there s
   assert.ok(watch);
   sendto(pair.sender, Buffer.from('hello'), getsockname(pair.receiver));
   assert.equal(await promise, 'hello');
+});
+
+test('watch that rests is woken once for all that comes meanwhile', async () => {
+  using pair = datagramSockets();
+  const bundles: number[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const onReadable = () => {
+    let count = 0;
+    while (recv(pair.receiver, new Uint8Array(16), MessageFlag.DONTWAIT) !== undefined) count += 1;
+    bundles.push(count);
+    if (bundles.length === 2) resolve();
+  };
+  using _watch = watchReadable(pair.receiver, onReadable, { restMs: 300 });
+  sendTo(pair);
+  while (bundles.length === 0) await delay(1);
+  for (let sent = 0; sent < 5; sent += 1) {
+    sendTo(pair);
+    await delay(1);
+  }
+  await promise;
+  assert.deepEqual(bundles, [1, 5]);
 });
 
 test('exception in the callback reaches onError and the watch goes on', async () => {
@@ -101,6 +123,10 @@ test('watch that need not keep the process alive lets it end', () => {
   const result = spawnSync(process.execPath, ['--input-type=module', '--eval', program], { timeout: 20_000 });
   assert.equal(result.status, 0, String(result.stderr));
 });
+
+function sendTo({ sender, receiver }: { sender: number; receiver: number }): void {
+  sendto(sender, Buffer.from('x'), getsockname(receiver));
+}
 
 function datagramSockets(): Disposable & { receiver: number; sender: number } {
   const receiver = socket(AddressFamily.INET, SocketType.DGRAM);

@@ -7,6 +7,8 @@ export interface WatchOptions {
   onError?: (error: unknown) => void;
   /** Whether the watch alone keeps the process alive. Default true. */
   keepAlive?: boolean;
+  /** For so long after a callback nothing wakes us: a stream of small things becomes one of bundles. Default: 0. */
+  restMs?: number;
 }
 
 // koffi's handles end with their garbage collection: something must refer to each until it is disposed of.
@@ -30,6 +32,7 @@ export function watchReadable(fd: number, onReadable: () => void, options: Watch
     } else {
       if (status < 0) start(handle, onPoll);
       callSafely(onReadable, onError);
+      if (options.restMs) rest(handle, options, () => start(handle, onPoll));
     }
     // A callback that comes from libuv past Node leaves ticks and promises waiting for the loop's next turn, which may
     // never come: an immediate makes it come now.
@@ -48,6 +51,13 @@ export function watchReadable(fd: number, onReadable: () => void, options: Watch
 // koffi declares the callback without the status that it passes first (3.3.4).
 function start(handle: PollHandle, onPoll: (status: number) => void): void {
   if (watches.has(handle)) handle.start({ readable: true }, onPoll as unknown as () => void);
+}
+
+function rest(handle: PollHandle, { restMs, keepAlive }: WatchOptions, then: () => void): void {
+  if (!watches.has(handle)) return;
+  handle.stop();
+  const timer = setTimeout(then, restMs);
+  if (keepAlive === false) timer.unref();
 }
 
 function callSafely(callback: () => void, onError: (error: unknown) => void): void {

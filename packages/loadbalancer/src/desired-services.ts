@@ -4,8 +4,9 @@
  */
 import type { EndpointSliceObject, ServiceObject } from '@sluice/kube';
 import { Table } from '@sluice/state';
-import { desiredFrontends } from './desired.ts';
+import { desiredFrontends, type Viewpoint } from './desired.ts';
 import type { DesiredFrontend } from './frontend.ts';
+import { type HostPortSource, hostPortFrontends, hostPortOwner } from './host-ports.ts';
 
 /** A claim that lost: the frontend belongs to an older service. */
 export interface FrontendConflict {
@@ -27,9 +28,12 @@ export interface ServiceSources {
   readonly services: Table<ServiceObject>;
   /** Indexed by `service`: `namespace/name` of the service that a slice belongs to. */
   readonly endpointSlices: Table<EndpointSliceObject>;
+  readonly viewpoint: Viewpoint;
+  /** Without: nobody serves host ports. */
+  readonly hostPorts?: HostPortSource;
 }
 
-export function deriveServices({ services, endpointSlices }: ServiceSources): DesiredServices {
+export function deriveServices({ services, endpointSlices, viewpoint, hostPorts }: ServiceSources): DesiredServices {
   const frontends = desiredFrontendTable();
   const conflicts = conflictTable();
   const claims = new Claims();
@@ -41,7 +45,8 @@ export function deriveServices({ services, endpointSlices }: ServiceSources): De
     const touched = new Set<string>();
     for (const name of names) {
       const service = services.get(name);
-      const wanted = service === undefined ? [] : desiredFrontends(service, endpointSlices.by('service', name));
+      const slices = endpointSlices.by('service', name);
+      const wanted = service === undefined ? [] : desiredFrontends(service, slices, viewpoint);
       for (const key of claims.replace(name, service?.createdAt ?? '', wanted)) touched.add(key);
     }
     settle(touched, claims, { frontends, conflicts });
@@ -61,6 +66,23 @@ export function deriveServices({ services, endpointSlices }: ServiceSources): De
     derive(new Set(changes.flatMap(({ before, after }) => [before, after].flatMap(serviceOf))));
     begin();
   });
+  // Known without the API, and served before it has told of anything.
+  let owners = new Set<string>();
+  const deriveHostPorts = (): void => {
+    if (!hostPorts) return;
+    const node = hostPorts.node();
+    const pods = new Map(hostPorts.pods().map((pod) => [hostPortOwner(pod), pod]));
+    const touched = new Set<string>();
+    for (const owner of new Set([...owners, ...pods.keys()])) {
+      const pod = pods.get(owner);
+      const wanted = pod === undefined ? [] : hostPortFrontends(pod, node);
+      for (const key of claims.replace(owner, pod?.createdAt ?? '', wanted)) touched.add(key);
+    }
+    owners = new Set(pods.keys());
+    settle(touched, claims, { frontends, conflicts });
+  };
+  const onHostPorts = hostPorts?.subscribe(deriveHostPorts);
+  deriveHostPorts();
   begin();
   return {
     frontends,
@@ -68,6 +90,7 @@ export function deriveServices({ services, endpointSlices }: ServiceSources): De
     [Symbol.dispose]: () => {
       onServices[Symbol.dispose]();
       onSlices[Symbol.dispose]();
+      onHostPorts?.[Symbol.dispose]();
     },
   };
 }

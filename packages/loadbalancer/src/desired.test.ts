@@ -21,9 +21,10 @@ const slice = (endpoints: readonly EndpointSketch[], more: object = {}) =>
     ...more,
   });
 
+const viewpoint = { nodeName: 'node-1', externalIps: true };
 const web = service({ clusterIPs: ['10.96.0.5'], ports: [{ name: 'http', port: 80, protocol: 'TCP' }] });
 const backendsOf = (slices: Parameters<typeof desiredFrontends>[1], of = web): string[] =>
-  desiredFrontends(of, slices).flatMap((frontend) => frontend.backends.map((b) => `${b.key} ${b.state}`));
+  desiredFrontends(of, slices, viewpoint).flatMap((frontend) => frontend.backends.map((b) => `${b.key} ${b.state}`));
 
 test('a frontend has the ready endpoints of all its slices, each once, in one order', () => {
   const first = slice([{ address: '10.244.1.9' }, { address: '10.244.1.2' }]);
@@ -55,7 +56,7 @@ test('an endpoint that neither is ready nor terminates is no fallback', () => {
 test('each family of a dual-stack service takes the slices of its family', () => {
   const dual = service({ clusterIPs: ['10.96.0.5', 'fd00:10:96::5'], ports: [{ name: 'http', port: 80 }] });
   const v6 = slice([{ address: 'fd00:10:244:1::2' }], { addressType: 'IPv6' });
-  const frontends = desiredFrontends(dual, [slice([{ address: '10.244.1.2' }]), v6]);
+  const frontends = desiredFrontends(dual, [slice([{ address: '10.244.1.2' }]), v6], viewpoint);
   assert.deepEqual(
     frontends.map((frontend) => [frontend.key, frontend.backends.map((backend) => backend.key)]),
     [
@@ -79,8 +80,8 @@ test('a port finds its endpoints by name and protocol, whatever number each slic
 });
 
 test('headless services and external names have no frontend', () => {
-  assert.deepEqual(desiredFrontends(service({ clusterIP: 'None', ports: [{ port: 80 }] }), []), []);
-  assert.deepEqual(desiredFrontends(service({ type: 'ExternalName', externalName: 'example.org' }), []), []);
+  assert.deepEqual(desiredFrontends(service({ clusterIP: 'None', ports: [{ port: 80 }] }), [], viewpoint), []);
+  assert.deepEqual(desiredFrontends(service({ type: 'ExternalName', externalName: 'example.org' }), [], viewpoint), []);
 });
 
 test('a service that its labels leave to another proxy, or to none, has no frontend, whatever the label says', () => {
@@ -88,15 +89,103 @@ test('a service that its labels leave to another proxy, or to none, has no front
     const metadata = { namespace: 'shop', name: 'web', labels: { [label]: '' } };
     const spec = { clusterIPs: ['10.96.0.5'], ports: [{ port: 80, nodePort: 30_080 }], type: 'NodePort' };
     const labelled = parseService({ metadata, spec });
-    assert.deepEqual(desiredFrontends(labelled, [slice([{ address: '10.244.1.2' }])]), []);
-    assert.deepEqual(unservedFrontends(labelled), []);
+    assert.deepEqual(desiredFrontends(labelled, [slice([{ address: '10.244.1.2' }])], viewpoint), []);
+    assert.deepEqual(unservedFrontends(labelled, viewpoint), []);
   }
 });
 
 test('session affinity keeps Kubernetes default of three hours, or what the service says', () => {
   const spec = { clusterIPs: ['10.96.0.5'], ports: [{ port: 80 }], sessionAffinity: 'ClientIP' };
   const timed = { ...spec, sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } } };
-  assert.equal(desiredFrontends(service(spec), [])[0]?.affinitySeconds, 10_800);
-  assert.equal(desiredFrontends(service(timed), [])[0]?.affinitySeconds, 60);
-  assert.equal(desiredFrontends(web, [])[0]?.affinitySeconds, 0);
+  assert.equal(desiredFrontends(service(spec), [], viewpoint)[0]?.affinitySeconds, 10_800);
+  assert.equal(desiredFrontends(service(timed), [], viewpoint)[0]?.affinitySeconds, 60);
+  assert.equal(desiredFrontends(web, [], viewpoint)[0]?.affinitySeconds, 0);
+});
+
+const on = (nodeName: string, address: string, conditions: EndpointSketch['conditions'] = {}) => ({
+  addresses: [address],
+  nodeName,
+  conditions,
+});
+
+const placed = (...endpoints: readonly ReturnType<typeof on>[]) =>
+  parseEndpointSlice({
+    metadata: { namespace: 'shop', name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
+    endpoints,
+  });
+
+const loadBalanced = (spec: object = {}, ingress: readonly object[] = [{ ip: '203.0.113.5' }]) =>
+  parseService({
+    metadata: { namespace: 'shop', name: 'web', creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec: {
+      type: 'LoadBalancer',
+      clusterIPs: ['10.96.0.5'],
+      ports: [{ name: 'http', port: 80, nodePort: 30_080 }],
+      externalIPs: ['198.51.100.7'],
+      ...spec,
+    },
+    status: { loadBalancer: { ingress } },
+  });
+
+/** Each frontend with whom it serves and by which endpoints, their last numbers. */
+const served = (of: ReturnType<typeof loadBalanced>, slices: Parameters<typeof desiredFrontends>[1]) =>
+  desiredFrontends(of, slices, viewpoint).map(({ key, isExternal, isElsewhere, backends }) => {
+    const whom = `${isExternal ? 'all' : 'inside'}${isElsewhere ? ', elsewhere' : ''}`;
+    return `${key} ${whom}: ${backends.map(({ address }) => address.split('.')[3]).join(' ')}`;
+  });
+
+const here = on('node-1', '10.244.1.1');
+const there = on('node-2', '10.244.2.2');
+
+test('every way in leads to all endpoints, and only a ClusterIP serves nobody outside', () => {
+  assert.deepEqual(served(loadBalanced(), [placed(here, there)]), [
+    '10.96.0.5:80/TCP inside: 1 2',
+    '0.0.0.0:30080/TCP all: 1 2',
+    '203.0.113.5:80/TCP all: 1 2',
+    '198.51.100.7:80/TCP all: 1 2',
+  ]);
+});
+
+test('externalTrafficPolicy Local is for clients outside: those inside are led to all endpoints', () => {
+  assert.deepEqual(served(loadBalanced({ externalTrafficPolicy: 'Local', externalIPs: [] }), [placed(here, there)]), [
+    '10.96.0.5:80/TCP inside: 1 2',
+    '0.0.0.0:30080/TCP inside: 1 2',
+    '0.0.0.0:30080/TCP/external all: 1',
+    '203.0.113.5:80/TCP inside: 1 2',
+    '203.0.113.5:80/TCP/external all: 1',
+  ]);
+});
+
+test('internalTrafficPolicy Local is for the ClusterIP alone', () => {
+  assert.deepEqual(
+    served(loadBalanced({ internalTrafficPolicy: 'Local', externalIPs: [] }, []), [placed(here, there)]),
+    ['10.96.0.5:80/TCP inside: 1', '0.0.0.0:30080/TCP all: 1 2'],
+  );
+});
+
+test('with policy Local a terminating endpoint here is used before nobody; with none here it is told from none at all', () => {
+  const local = loadBalanced({ externalTrafficPolicy: 'Local', externalIPs: [] }, []);
+  const leaving = on('node-1', '10.244.1.3', { ready: false, serving: true, terminating: true });
+  const external = (slices: Parameters<typeof desiredFrontends>[1]) => served(local, slices).at(-1);
+  assert.equal(external([placed(leaving, there)]), '0.0.0.0:30080/TCP/external all: 3');
+  assert.equal(external([placed(there)]), '0.0.0.0:30080/TCP/external all, elsewhere: ');
+  assert.equal(external([]), '0.0.0.0:30080/TCP/external all: ');
+});
+
+test('an address whose balancer ends connections itself, or that is not for everybody, is not ours', () => {
+  const addresses = (of: ReturnType<typeof loadBalanced>) =>
+    desiredFrontends(of, [], viewpoint)
+      .filter(({ type }) => type === 'LoadBalancer')
+      .map(({ key }) => key);
+  const ingress = [{ ip: '203.0.113.5', ipMode: 'Proxy' }, { ip: '203.0.113.6', ipMode: 'VIP' }, { hostname: 'lb' }];
+  assert.deepEqual(addresses(loadBalanced({}, ingress)), ['203.0.113.6:80/TCP']);
+  assert.deepEqual(addresses(loadBalanced({ loadBalancerSourceRanges: ['192.0.2.0/24'] })), []);
+});
+
+test('an address named twice by one service is one frontend', () => {
+  const twice = loadBalanced({ externalIPs: ['203.0.113.5'] });
+  const keys = desiredFrontends(twice, [placed(here)], viewpoint).map(({ key }) => key);
+  assert.deepEqual(keys, [...new Set(keys)]);
 });

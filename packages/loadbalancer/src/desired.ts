@@ -4,33 +4,106 @@
  */
 import type { EndpointSliceObject, ServiceObject, ServicePort, SliceEndpoint } from '@sluice/kube';
 import { type Address, familyOf } from '@sluice/net';
-import { type BackendStateName, type DesiredBackend, type DesiredFrontend, keyOf } from './frontend.ts';
-import { isLeftToOthers, isServedProtocol } from './unserved.ts';
+import {
+  anyAddress,
+  type BackendStateName,
+  type DesiredBackend,
+  type DesiredFrontend,
+  type FrontendType,
+  keyOf,
+} from './frontend.ts';
+import { isServedProtocol } from './unserved.ts';
 
-/** Frontends of one service. Only ClusterIPs so far; a service without any (headless, ExternalName) has none. */
-export function desiredFrontends(service: ServiceObject, slices: readonly EndpointSliceObject[]): DesiredFrontend[] {
-  if (service.type === 'ExternalName' || isLeftToOthers(service)) return [];
-  const ports = service.ports.filter(isServedProtocol);
-  return service.clusterIps.flatMap((address) => ports.map((port) => clusterFrontend(service, address, port, slices)));
+/** From where a service is looked at. */
+export interface Viewpoint {
+  /** Whose endpoints the policy Local means; undefined: nobody's. */
+  readonly nodeName: string | undefined;
+  /** `externalIPs.enabled` */
+  readonly externalIps: boolean;
 }
 
-function clusterFrontend(
+/**
+ * Frontends of one service. A ClusterIP follows internalTrafficPolicy. All others serve clients inside by all endpoints,
+ * as kube-proxy does, and those outside by externalTrafficPolicy: where that is Local, by a row of their own.
+ */
+export function desiredFrontends(
   service: ServiceObject,
-  address: Address,
-  port: ServicePort,
   slices: readonly EndpointSliceObject[],
-): DesiredFrontend {
-  return {
-    key: keyOf({ address, port: port.port }, port.protocol),
-    address,
-    port: port.port,
-    protocol: port.protocol,
-    type: 'ClusterIP',
-    service: `${service.namespace}/${service.name}`,
-    portName: port.name,
+  viewpoint: Viewpoint,
+): DesiredFrontend[] {
+  if (service.type === 'ExternalName' || isForAnother(service)) return [];
+  const frontends = new Map<string, DesiredFrontend>();
+  for (const port of service.ports.filter(isServedProtocol)) {
+    for (const place of placesOf(service, port, viewpoint)) {
+      for (const frontend of frontendsAt(place, { service, port, slices, viewpoint })) {
+        if (!frontends.has(frontend.key)) frontends.set(frontend.key, frontend);
+      }
+    }
+  }
+  return [...frontends.values()];
+}
+
+/** Labels by which a service is given to another proxy, or to none (KEP-2447 and what kube-proxy does). */
+const foreignLabels = ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless'] as const;
+
+export function isForAnother({ labels }: Pick<ServiceObject, 'labels'>): boolean {
+  return foreignLabels.some((label) => label in labels);
+}
+
+interface Place {
+  readonly type: FrontendType;
+  readonly address: Address;
+  readonly port: number;
+}
+
+function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, { externalIps }: Viewpoint): Place[] {
+  const families = [...new Set(service.clusterIps.map(familyOf))];
+  const at = (type: FrontendType, address: Address): Place => ({ type, address, port });
+  return [
+    ...service.clusterIps.map((address) => at('ClusterIP', address)),
+    ...(nodePort === undefined
+      ? []
+      : families.map((family): Place => ({ type: 'NodePort', address: anyAddress(family), port: nodePort }))),
+    ...servedIngress(service).map((address) => at('LoadBalancer', address)),
+    ...(externalIps ? service.externalIps : []).map((address) => at('ExternalIP', address)),
+  ];
+}
+
+/** Addresses in the status that nodes answer for: not those of a balancer that ends connections itself (KEP-1860). */
+export function servedIngress(service: ServiceObject): Address[] {
+  if (service.loadBalancerSourceRanges.length > 0) return [];
+  return service.loadBalancerIngress.filter(({ ipMode }) => ipMode === 'VIP').map(({ address }) => address);
+}
+
+interface Looked {
+  readonly service: ServiceObject;
+  readonly port: ServicePort;
+  readonly slices: readonly EndpointSliceObject[];
+  readonly viewpoint: Viewpoint;
+}
+
+function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFrontend[] {
+  const { service, slices, viewpoint } = looked;
+  const all = candidates(looked.port, familyOf(address), slices);
+  const here = all.filter(({ nodeName }) => nodeName !== undefined && nodeName === viewpoint.nodeName);
+  const common = {
+    ...{ key: keyOf({ address, port }, looked.port.protocol), address, port, protocol: looked.port.protocol, type },
+    ...{ service: `${service.namespace}/${service.name}`, portName: looked.port.name },
     affinitySeconds: service.affinityTimeoutSeconds ?? 0,
-    backends: chosen(candidates(port, familyOf(address), slices)),
   };
+  const whole = { backends: chosen(all), isElsewhere: false } as const;
+  const local = { backends: chosen(here), isElsewhere: chosen(here).length === 0 && whole.backends.length > 0 };
+  if (type === 'ClusterIP') {
+    const backends = service.internalTrafficPolicy === 'Local' ? local : whole;
+    return [{ ...common, ...backends, scope: 'internal', isExternal: false }];
+  }
+  const isLocal = service.externalTrafficPolicy === 'Local';
+  return [
+    { ...common, ...whole, scope: 'internal', isExternal: !isLocal },
+    ...(isLocal
+      ? [{ ...common, ...local, key: `${common.key}/external`, scope: 'external', isExternal: true } as const]
+      : []),
+  ];
 }
 
 interface Candidate extends DesiredBackend {

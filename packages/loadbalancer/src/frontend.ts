@@ -10,11 +10,22 @@ export function keyOf(
 }
 
 const unspecified = parseAddress('::');
+const unspecifiedOf = { 4: parseAddress('0.0.0.0'), 6: unspecified } as const;
+
+/** Where NodePorts of a family stand. */
+export function anyAddress(family: 4 | 6): Address {
+  return unspecifiedOf[family];
+}
+
+export function isAnyAddress(address: Address): boolean {
+  return address === unspecifiedOf[4] || address === unspecifiedOf[6];
+}
 
 /** Where clients find a service, as the kernel is to serve it. One per address, port and protocol. */
 export interface DesiredFrontend {
-  /** By `keyOf`: identity of the frontend everywhere, unique in the cluster. */
+  /** By `keyOf`, `/external` behind it where clients from outside have a row of their own; unique in the cluster. */
   readonly key: string;
+  /** Of a NodePort 0.0.0.0 or ::, which stand for every address of the node. */
   readonly address: Address;
   readonly port: number;
   readonly protocol: Protocol;
@@ -22,13 +33,19 @@ export interface DesiredFrontend {
   /** `namespace/name` */
   readonly service: string;
   readonly portName: string;
+  /** For whom this row is; `external` only where the service's policy for them is Local. */
+  readonly scope: 'internal' | 'external';
+  /** Whether clients from outside are served by it. */
+  readonly isExternal: boolean;
+  /** No backend here, where the policy is Local, but some on other nodes. */
+  readonly isElsewhere: boolean;
   /** 0: no session affinity. */
   readonly affinitySeconds: number;
   /** Sorted by key, no key twice: equal inputs in any order give equal slots on every node. */
   readonly backends: readonly DesiredBackend[];
 }
 
-export type FrontendType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIP';
+export type FrontendType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIP' | 'HostPort';
 
 export interface DesiredBackend {
   /** By `keyOf`. */

@@ -3,6 +3,8 @@
  * choose a backend for a packet (the kernel does) and does not watch the API (tables come in filled). Begin with
  * `desired.ts`, then `kernel-services.ts`.
  */
+
+export { isForAnother, type Viewpoint } from './desired.ts';
 export {
   type DesiredServices,
   deriveServices,
@@ -10,6 +12,15 @@ export {
   type ServiceSources,
 } from './desired-services.ts';
 export type { BackendStateName, DesiredBackend, DesiredFrontend, FrontendType } from './frontend.ts';
+export { anyAddress } from './frontend.ts';
+export {
+  type HostPort,
+  type HostPortNode,
+  type HostPortPod,
+  type HostPortSource,
+  hostPortText,
+  unservedHostPort,
+} from './host-ports.ts';
 export type { ServiceMaps } from './kernel-services.ts';
 export { type FrontendRow, type LoadBalancer, type LoadBalancerOptions, startLoadBalancer } from './load-balancer.ts';
 export { invalid, serviceTroubles } from './troubles.ts';

@@ -39,7 +39,8 @@ function frontend(
 ): DesiredFrontend {
   const address = parseAddress(`10.96.0.${last}`);
   const identity = { key: `${address}:80/TCP`, address, port: 80, protocol: 'TCP', type: 'ClusterIP' } as const;
-  return { ...identity, service: 'shop/web', portName: '', affinitySeconds: 0, backends, ...more };
+  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false } as const;
+  return { ...identity, ...forWhom, service: 'shop/web', portName: '', affinitySeconds: 0, backends, ...more };
 }
 
 /** What a packet to the frontend may meet: the backends' addresses, in slot order. */

@@ -5,9 +5,17 @@
  * the frontend in one write. What the old generation alone used goes after a grace, when no packet can hold it any more.
  */
 import type { TypedMap } from '@sluice/bpf';
-import { type Backend, type Frontend, FrontendFlag, type FrontendKey, type Slot, type SlotKey } from '@sluice/datapath';
-import { type Protocol, protocolName, protocolNumbers } from '@sluice/model';
-import type { Address } from '@sluice/net';
+import {
+  type Backend,
+  type Frontend,
+  FrontendFlag,
+  type FrontendKey,
+  FrontendScope,
+  type Slot,
+  type SlotKey,
+} from '@sluice/datapath';
+import { protocolName, protocolNumbers } from '@sluice/model';
+import { isLoopback } from '@sluice/net';
 import { type DesiredFrontend, keyOf } from './frontend.ts';
 import { IdPool } from './id-pool.ts';
 import { AddressTable } from './kernel-addresses.ts';
@@ -25,6 +33,8 @@ interface ActualFrontend {
   readonly id: number;
   readonly generation: number;
   readonly affinitySeconds: number;
+  /** FrontendFlag */
+  readonly flags: number;
   readonly backendIds: readonly number[];
 }
 
@@ -98,7 +108,7 @@ export class KernelServices {
     if (actual === undefined) return;
     this.#maps.frontends.delete(actual.key);
     this.#frontends.delete(key);
-    if (actual.key.address !== undefined) this.#addresses.release(actual.key.address);
+    this.#addresses.release(actual.key);
     this.#retire({ slots: [slotsOf(actual)], backendIds: actual.backendIds, id: actual.id });
   }
 
@@ -139,11 +149,11 @@ export class KernelServices {
         backendIds.map((backendId, slot) => [{ serviceId: id, generation, slot }, { backendId }] as const),
       );
       // Before the frontend: when there is no room for the mark, no frontend stays behind whose slots are gone.
-      if (actual === undefined) this.#addresses.acquire(desired.address);
+      if (actual === undefined) this.#addresses.acquire(key, flagsOf(desired));
       marked = actual === undefined;
       this.#maps.frontends.update(key, frontendValue(desired, { id, generation, count: backendIds.length }));
     } catch (error) {
-      if (marked) this.#addresses.release(desired.address);
+      if (marked) this.#addresses.release(key);
       this.#bury({ slots: [{ serviceId: id, generation, count: backendIds.length }], backendIds, id: actual ? 0 : id });
       throw error;
     }
@@ -152,6 +162,7 @@ export class KernelServices {
       id,
       generation,
       affinitySeconds: desired.affinitySeconds,
+      flags: flagsOf(desired),
       backendIds,
     });
     if (actual !== undefined) this.#retire({ slots: [slotsOf(actual)], backendIds: actual.backendIds, id: 0 });
@@ -177,18 +188,19 @@ export class KernelServices {
     for (const [key, value] of this.#maps.frontends.entries()) {
       if (key.address === undefined) continue;
       if (AddressTable.isMark(key)) {
-        this.#addresses.found(key.address);
+        this.#addresses.found(key, value);
         continue;
       }
-      this.#addresses.hold(key.address);
+      this.#addresses.hold(key, value.flags);
       const backendIds = this.#readSlots(value);
       this.#backends.hold(backendIds);
       this.#ids.claim(value.serviceId);
-      this.#frontends.set(keyOf(key, protocolName(key.protocol)), {
+      this.#frontends.set(rowKey(key), {
         key,
         id: value.serviceId,
         generation: value.generation,
         affinitySeconds: value.affinitySeconds,
+        flags: value.flags,
         backendIds,
       });
     }
@@ -219,13 +231,31 @@ export class KernelServices {
 function isServedAs(actual: ActualFrontend, desired: DesiredFrontend, backendIds: readonly number[]): boolean {
   return (
     actual.affinitySeconds === desired.affinitySeconds &&
+    actual.flags === flagsOf(desired) &&
     actual.backendIds.length === backendIds.length &&
     actual.backendIds.every((id, slot) => id === backendIds[slot])
   );
 }
 
-function frontendKey(desired: { address: Address; port: number; protocol: Protocol }): FrontendKey {
-  return { address: desired.address, port: desired.port, protocol: protocolNumbers[desired.protocol], scope: 0 };
+function frontendKey({ address, port, protocol, scope }: DesiredFrontend): FrontendKey {
+  return { address, port, protocol: protocolNumbers[protocol], scope: scopes[scope] };
+}
+
+const scopes = { internal: FrontendScope.Internal, external: FrontendScope.External } as const;
+
+/** As DesiredFrontend has it. */
+function rowKey(key: FrontendKey): string {
+  const place = keyOf(key, protocolName(key.protocol));
+  return key.scope === FrontendScope.External ? `${place}/external` : place;
+}
+
+function flagsOf({ address, affinitySeconds, isExternal, isElsewhere }: DesiredFrontend): number {
+  return (
+    (affinitySeconds > 0 ? FrontendFlag.Affinity : 0) |
+    (isExternal ? FrontendFlag.External : 0) |
+    (isElsewhere ? FrontendFlag.Elsewhere : 0) |
+    (isLoopback(address) ? FrontendFlag.Loopback : 0)
+  );
 }
 
 function frontendValue(
@@ -237,7 +267,7 @@ function frontendValue(
     generation: place.generation,
     backendCount: place.count,
     affinitySeconds: desired.affinitySeconds,
-    flags: desired.affinitySeconds > 0 ? FrontendFlag.Affinity : 0,
+    flags: flagsOf(desired),
   };
 }
 
@@ -258,5 +288,6 @@ function slotKeys(range: SlotRange): { serviceId: number; generation: number; sl
 }
 
 function summary(frontend: ActualFrontend): string {
-  return `${frontend.id}/${frontend.generation}/${frontend.affinitySeconds}/${frontend.backendIds.join(',')}`;
+  const { id, generation, affinitySeconds, flags, backendIds } = frontend;
+  return `${id}/${generation}/${affinitySeconds}/${flags}/${backendIds.join(',')}`;
 }

@@ -27,7 +27,8 @@ function cluster() {
     slots: createFakeMap(slotsMap),
     backends: createFakeMap(backendsMap),
   };
-  return { services, endpointSlices, maps, log: silentLogger };
+  const viewpoint = { nodeName: 'node-1', externalIps: true };
+  return { services, endpointSlices, maps, viewpoint, log: silentLogger };
 }
 
 const service = (name: string, clusterIp: string, more: { createdAt?: string; spec?: object } = {}) =>
@@ -144,17 +145,17 @@ test('a frontend that is served without backends says so', async () => {
   assert.deepEqual(status(), ['done']);
 });
 
-test('what is asked for and not served yet stands in the table with the reason', async () => {
-  const world = cluster();
+test('what is asked for and not served stands in the table with the reason', async () => {
+  const world = { ...cluster(), viewpoint: { nodeName: 'node-1', externalIps: false } };
   await using balancer = startLoadBalancer(world);
   const spec = { type: 'NodePort', ports: [{ port: 80, nodePort: 30_080 }], externalIPs: ['10.10.30.50'] };
   await fill(world, { services: [service('web', '10.96.0.5', { spec })], slices: [] });
   await balancer.reconciler.flush();
-  const rows = balancer.frontends.by('service', 'shop/web').map((row) => [row.key, row.state]);
+  const rows = balancer.frontends.by('service', 'shop/web').map((row) => [row.key, row.state, row.reason]);
   assert.deepEqual(rows.sort(), [
-    ['*:30080/TCP', 'off'],
-    ['10.10.30.50:80/TCP', 'off'],
-    ['10.96.0.5:80/TCP', 'done'],
+    ['0.0.0.0:30080/TCP', 'done', undefined],
+    ['10.10.30.50:80/TCP', 'off', 'externalIPs.enabled is off'],
+    ['10.96.0.5:80/TCP', 'done', undefined],
   ]);
   world.services.delete('shop/web');
   await balancer.reconciler.flush();

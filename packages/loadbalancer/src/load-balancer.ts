@@ -1,6 +1,7 @@
 import type { ServiceObject } from '@sluice/kube';
 import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
 import { type Controllers, type Operations, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
+import type { Viewpoint } from './desired.ts';
 import { conflictText, deriveServices, type FrontendConflict, type ServiceSources } from './desired-services.ts';
 import type { DesiredFrontend, FrontendType } from './frontend.ts';
 import { KernelServices, type ServiceMaps } from './kernel-services.ts';
@@ -54,7 +55,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
       if (frontend !== undefined) rows.upsert(servedRow(frontend, kept.idOf(key), status));
     },
   });
-  const unserved = showUnserved(options.services, desired.conflicts, rows);
+  const unserved = showUnserved(options, desired.conflicts, rows);
   const whole = desired.frontends.subscribe(() => {
     if (desired.frontends.initialized) rows.markInitialized('kubernetes');
   });
@@ -149,14 +150,14 @@ function servedRow(frontend: DesiredFrontend, id: number, status: RowStatus): Fr
 
 /** What a Service asks for and nothing serves stands in the table too, with the reason. */
 function showUnserved(
-  services: Table<ServiceObject>,
+  { services, viewpoint }: Pick<ServiceSources, 'services' | 'viewpoint'>,
   conflicts: Table<FrontendConflict>,
   rows: Table<FrontendRow>,
 ): Disposable {
   const onServices = services.subscribe((changes) => {
     for (const { before, after } of changes) {
-      const wanted = new Map((after === undefined ? [] : unservedRows(after)).map((row) => [row.key, row]));
-      for (const row of before === undefined ? [] : unservedRows(before))
+      const wanted = new Map((after === undefined ? [] : unservedRows(after, viewpoint)).map((row) => [row.key, row]));
+      for (const row of before === undefined ? [] : unservedRows(before, viewpoint))
         if (!wanted.has(row.key)) rows.delete(row.key);
       for (const row of wanted.values()) rows.upsert(row);
     }
@@ -167,7 +168,7 @@ function showUnserved(
       else rows.upsert(conflictRow(key, after));
     }
   });
-  for (const service of services.list()) for (const row of unservedRows(service)) rows.upsert(row);
+  for (const service of services.list()) for (const row of unservedRows(service, viewpoint)) rows.upsert(row);
   return {
     [Symbol.dispose]: () => {
       onServices[Symbol.dispose]();
@@ -183,9 +184,14 @@ function conflictRow(key: string, conflict: FrontendConflict): FrontendRow {
   return { ...unmade, key, type: 'ClusterIP', service, state: 'error', reason: conflictText(conflict) };
 }
 
-function unservedRows(service: ServiceObject): FrontendRow[] {
+function unservedRows(service: ServiceObject, viewpoint: Viewpoint): FrontendRow[] {
   const name = `${service.namespace}/${service.name}`;
-  return unservedFrontends(service).map((frontend) => ({ ...unmade, ...frontend, service: name, state: 'off' }));
+  return unservedFrontends(service, viewpoint).map((frontend) => ({
+    ...unmade,
+    ...frontend,
+    service: name,
+    state: 'off',
+  }));
 }
 
 interface GraceTimer extends Disposable {

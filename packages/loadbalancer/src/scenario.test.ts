@@ -58,6 +58,7 @@ class World implements AsyncDisposable {
 
   #start(): LoadBalancer {
     return startLoadBalancer({
+      viewpoint: { nodeName: 'node-1', externalIps: true },
       services: this.#services,
       endpointSlices: this.#slices,
       maps: this.#maps,

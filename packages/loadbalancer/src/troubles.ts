@@ -1,13 +1,18 @@
 import type { ServiceObject, Trouble } from '@sluice/kube';
+import type { Viewpoint } from './desired.ts';
 import { conflictText, type FrontendConflict } from './desired-services.ts';
 import { unservedFrontends } from './unserved.ts';
 
 /** What whoever describes a Service should know of it. Pure; the same on every node, so that one process tells it. */
-export function serviceTroubles(service: ServiceObject, conflicts: readonly FrontendConflict[]): Trouble[] {
+export function serviceTroubles(
+  service: ServiceObject,
+  conflicts: readonly FrontendConflict[],
+  viewpoint: Viewpoint,
+): Trouble[] {
   const { namespace, name, uid } = service;
   const object = { apiVersion: 'v1', kind: 'Service', namespace, name, uid };
   return [
-    ...notServed(service).map((message) => ({ object, reason: 'NotServed', message })),
+    ...notServed(service, viewpoint).map((message) => ({ object, reason: 'NotServed', message })),
     ...conflicts.map((conflict) => ({
       object,
       reason: 'AddressConflict',
@@ -18,9 +23,10 @@ export function serviceTroubles(service: ServiceObject, conflicts: readonly Fron
 }
 
 /** One message for each reason, with the places it concerns. */
-function notServed(service: ServiceObject): string[] {
+function notServed(service: ServiceObject, viewpoint: Viewpoint): string[] {
   const places = new Map<string, string[]>();
-  for (const { key, reason } of unservedFrontends(service)) places.set(reason, [...(places.get(reason) ?? []), key]);
+  for (const { key, reason } of unservedFrontends(service, viewpoint))
+    places.set(reason, [...(places.get(reason) ?? []), key]);
   return [...places].map(([reason, keys]) => `${reason}: ${keys.join(', ')}`);
 }
 

@@ -1,6 +1,7 @@
 import type { ServiceObject, ServicePort } from '@sluice/kube';
-import { type Address, formatAddressPort } from '@sluice/net';
-import { type FrontendType, keyOf } from './frontend.ts';
+import { formatAddressPort } from '@sluice/net';
+import { isForAnother, servedIngress, type Viewpoint } from './desired.ts';
+import type { FrontendType } from './frontend.ts';
 
 /** A place that a Service asks for and where nothing serves it. */
 export interface UnservedFrontend {
@@ -11,14 +12,25 @@ export interface UnservedFrontend {
 }
 
 /** Pure: what of a Service is accepted and not served, and why. */
-export function unservedFrontends(service: ServiceObject): UnservedFrontend[] {
-  if (isLeftToOthers(service)) return [];
-  return service.ports.flatMap((port) => [...clusterFrontends(service, port), ...outerFrontends(service, port)]);
-}
-
-/** By these labels a Service says that the cluster's own proxy shall leave it alone: it is as good as not there for us. */
-export function isLeftToOthers({ labels }: Pick<ServiceObject, 'labels'>): boolean {
-  return 'service.kubernetes.io/service-proxy-name' in labels || 'service.kubernetes.io/headless' in labels;
+export function unservedFrontends(service: ServiceObject, { externalIps }: Viewpoint): UnservedFrontend[] {
+  if (isForAnother(service)) return [];
+  return service.ports.flatMap((port) => {
+    const reasonOf = (own: string | undefined) =>
+      isServedProtocol(port) ? own : `${port.protocol} is not served: its ports stand in a checksum that is over all`;
+    const places: [string, FrontendType, string | undefined][] = [
+      ...clusterPlaces(service, port),
+      ...ingressPlaces(service, port),
+      ...service.externalIps.map((address): [string, FrontendType, string | undefined] => [
+        formatAddressPort(address, port.port),
+        'ExternalIP',
+        externalIps ? undefined : 'externalIPs.enabled is off',
+      ]),
+    ];
+    return places.flatMap(([place, type, own]) => {
+      const reason = reasonOf(own);
+      return reason === undefined ? [] : [{ key: `${place}/${port.protocol}`, type, portName: port.name, reason }];
+    });
+  });
 }
 
 /** Neither the sockets nor the packets' programs translate anything but TCP and UDP. */
@@ -26,29 +38,24 @@ export function isServedProtocol({ protocol }: Pick<ServicePort, 'protocol'>): b
   return protocol !== 'SCTP';
 }
 
-function clusterFrontends({ type, clusterIps }: ServiceObject, port: ServicePort): UnservedFrontend[] {
-  if (type === 'ExternalName' || isServedProtocol(port)) return [];
-  return clusterIps.map((address) => ({
-    key: keyOf({ address, port: port.port }, port.protocol),
-    type: 'ClusterIP',
-    portName: port.name,
-    reason: `${port.protocol} is not served yet`,
-  }));
+function clusterPlaces({ type, clusterIps }: ServiceObject, port: ServicePort): [string, FrontendType, undefined][] {
+  if (type === 'ExternalName') return [];
+  return [
+    ...clusterIps.map((address): [string, FrontendType, undefined] => [
+      formatAddressPort(address, port.port),
+      'ClusterIP',
+      undefined,
+    ]),
+    ...(port.nodePort ? [[`*:${port.nodePort}`, 'NodePort', undefined] as [string, FrontendType, undefined]] : []),
+  ];
 }
 
-function outerFrontends(service: ServiceObject, { name, port, protocol, nodePort }: ServicePort): UnservedFrontend[] {
-  const addresses: [Address, FrontendType][] = [
-    ...service.loadBalancerIngress.map(({ address }): [Address, FrontendType] => [address, 'LoadBalancer']),
-    ...service.externalIps.map((address): [Address, FrontendType] => [address, 'ExternalIP']),
-  ];
-  const places: [string, FrontendType][] = [
-    ...(nodePort ? [[`*:${nodePort}`, 'NodePort'] as [string, FrontendType]] : []),
-    ...addresses.map(([address, type]): [string, FrontendType] => [formatAddressPort(address, port), type]),
-  ];
-  return places.map(([place, type]) => ({
-    key: `${place}/${protocol}`,
-    type,
-    portName: name,
-    reason: `${type} frontends are not served yet`,
-  }));
+function ingressPlaces(service: ServiceObject, { port }: ServicePort): [string, FrontendType, string | undefined][] {
+  const served = new Set(servedIngress(service));
+  return service.loadBalancerIngress.map(({ address, ipMode }) => {
+    const reason = ipMode === 'Proxy' ? 'ipMode is Proxy: the balancer answers there' : sourceRangesReason;
+    return [formatAddressPort(address, port), 'LoadBalancer', served.has(address) ? undefined : reason];
+  });
 }
+
+const sourceRangesReason = 'loadBalancerSourceRanges are not enforced yet, and nobody else may come in';

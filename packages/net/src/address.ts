@@ -122,3 +122,13 @@ function isMapped(bytes: Uint8Array, offset: number): boolean {
   for (let index = 0; index < 10; index++) if (bytes[offset + index] !== 0) return false;
   return bytes[offset + 10] === 0xff && bytes[offset + 11] === 0xff;
 }
+
+/** 127.0.0.0/8 (RFC 1122 3.2.1.3) and ::1. */
+export function isLoopback(address: Address): boolean {
+  return address === '::1' || address.startsWith('127.');
+}
+
+/** 169.254.0.0/16 (RFC 3927) and fe80::/10. */
+export function isLinkLocal(address: Address): boolean {
+  return /^(169\.254\.|fe[89ab][0-9a-f]:)/.test(address);
+}

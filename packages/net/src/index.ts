@@ -15,6 +15,8 @@ export {
   familyOf,
   formatAddressPort,
   isAddress,
+  isLinkLocal,
+  isLoopback,
   parseAddress,
   tryParseAddress,
 } from './address.ts';

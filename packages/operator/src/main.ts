@@ -39,6 +39,7 @@ function main(): void {
       graceMs: values.operator.identityHeartbeatTimeout,
     },
     services: values.kubeProxyReplacement,
+    externalIps: values.externalIPs.enabled,
     metricsPort: values.operator.prometheus.enabled ? values.operator.prometheus.port : undefined,
     logged,
     healthPort: readPort(options['health-port']),

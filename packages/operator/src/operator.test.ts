@@ -21,6 +21,7 @@ function start(api: FakeApi, lan: readonly Prefix[] = []): Operator {
     namespace: 'kube-system',
     host: 'k8s-cp1',
     services: true,
+    externalIps: false,
     log: silentLogger,
     lan: () => lan,
   });
@@ -119,8 +120,7 @@ test('Events tell what of Services and EndpointSlices is not served, once for th
       spec,
     });
   const [early, late] = ['2026-01-01T00:00:00Z', '2026-02-01T00:00:00Z'];
-  const ports = [{ name: 'http', port: 80, nodePort: 30080 }];
-  service('web', 'u1', early, { type: 'NodePort', clusterIP: '10.96.0.10', ports, externalIPs: ['192.0.2.1'] });
+  service('web', 'u1', early, { clusterIP: '10.96.0.10', ports: [{ port: 80 }], externalIPs: ['192.0.2.1'] });
   service('copy', 'u2', late, { clusterIP: '10.96.0.10', ports: [{ port: 80 }] });
   service('odd', 'u3', late, { clusterIP: '10.96.0.11', ports: [{ port: 70_000 }, { port: 9, protocol: 'SCTP' }] });
   service('fine', 'u4', late, { clusterIP: '10.96.0.12', ports: [{ port: 80 }] });
@@ -133,7 +133,7 @@ test('Events tell what of Services and EndpointSlices is not served, once for th
     ports: [],
   });
   const operator = start(api);
-  await untilStore(api, () => api.store.list('events').length >= 6);
+  await untilStore(api, () => api.store.list('events').length >= 5);
   const events = api.store.list('events') as unknown as {
     type: string;
     reason: string;
@@ -147,9 +147,8 @@ test('Events tell what of Services and EndpointSlices is not served, once for th
     'Warning EndpointSlice web-x u5 InvalidEndpointSlice not used: addressType: "FQDN" is none of IPv4, IPv6',
     'Warning Service copy u2 AddressConflict 10.96.0.10:80/TCP belongs to the older service shop/web: this service is not reached there',
     'Warning Service odd u3 InvalidService not used: spec.ports[0].port: 70000 is not a port (1 to 65535)',
-    'Warning Service odd u3 NotServed SCTP is not served yet: 10.96.0.11:9/SCTP',
-    'Warning Service web u1 NotServed ExternalIP frontends are not served yet: 192.0.2.1:80/TCP',
-    'Warning Service web u1 NotServed NodePort frontends are not served yet: *:30080/TCP',
+    'Warning Service odd u3 NotServed SCTP is not served: its ports stand in a checksum that is over all: 10.96.0.11:9/SCTP',
+    'Warning Service web u1 NotServed externalIPs.enabled is off: 192.0.2.1:80/TCP',
   ]);
   await operator.stop();
 });

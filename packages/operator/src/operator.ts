@@ -44,6 +44,8 @@ export interface OperatorOptions {
   readonly clock?: Clock;
   /** Whether to tell what of Services is not served: not where somebody else serves them. */
   readonly services: boolean;
+  /** `externalIPs.enabled` */
+  readonly externalIps: boolean;
   /** TCP port of the metrics; undefined: none. */
   readonly metricsPort?: number | undefined;
   /** TCP on 127.0.0.1, for the kubelet's probes; undefined: none. */
@@ -112,7 +114,8 @@ export function startOperator(options: OperatorOptions): Operator {
     const garbage = { garbageIntervalMs, garbageGraceMs, onGarbageRound };
     const identityOptions = { client, cluster, rules: options.labels, ...garbage };
     jobs.use(startIdentityJobs({ ...identityOptions, controllers, clock, log }));
-    if (options.services) jobs.use(startServiceEvents({ client, events, controllers, log, clock }));
+    const viewpoint = { nodeName: undefined, externalIps: options.externalIps };
+    if (options.services) jobs.use(startServiceEvents({ client, events, controllers, log, clock, viewpoint }));
     leading.addEventListener('abort', () => void jobs.disposeAsync());
   }
 

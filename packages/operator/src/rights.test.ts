@@ -40,6 +40,7 @@ test('whatever the operator asks the API server for, the chart permits', async (
     namespace: 'kube-system',
     host: 'k8s-cp1',
     services: true,
+    externalIps: false,
     log: silentLogger,
     lan: () => [],
   });

@@ -11,7 +11,7 @@ import {
   type Trouble,
   tellTroubles,
 } from '@sluice/kube';
-import { deriveServices, type FrontendConflict, invalid, serviceTroubles } from '@sluice/loadbalancer';
+import { deriveServices, type FrontendConflict, invalid, serviceTroubles, type Viewpoint } from '@sluice/loadbalancer';
 import type { Clock, Logger } from '@sluice/runtime';
 import { type Controllers, Table } from '@sluice/state';
 
@@ -21,6 +21,8 @@ export interface ServiceEventsOptions {
   readonly controllers: Controllers;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Of no node: what is told is the same on every one. */
+  readonly viewpoint: Viewpoint;
 }
 
 /** What of a slice this is about: 250,000 endpoints have no place here. */
@@ -31,7 +33,7 @@ type SliceProblems = Pick<EndpointSliceObject, 'namespace' | 'name' | 'uid' | 'p
  * tells it, so that a cluster of a thousand nodes writes one event and not a thousand.
  */
 export function startServiceEvents(options: ServiceEventsOptions): AsyncDisposable {
-  const { client, events, controllers, log, clock } = options;
+  const { client, events, controllers, log, clock, viewpoint } = options;
   const services = serviceTable();
   const slices = sliceTable();
   const common = { client, log, clock };
@@ -51,10 +53,10 @@ export function startServiceEvents(options: ServiceEventsOptions): AsyncDisposab
       source: 'endpointslices',
     }),
   ];
-  const conflicts = conflictsOf(services);
+  const conflicts = conflictsOf(services, viewpoint);
   const find = remembered(
     () => `${services.revision} ${slices.revision} ${services.initialized && slices.initialized}`,
-    () => findTroubles({ services, slices, conflicts: conflicts.table }),
+    () => findTroubles({ services, slices, conflicts: conflicts.table, viewpoint }),
   );
   const teller = tellTroubles({ name: 'service-events', find, recorder: events, controllers, clock });
   for (const watch of watches) watch.start();
@@ -76,12 +78,15 @@ interface Found {
   readonly services: Table<ServiceObject>;
   readonly slices: Table<SliceProblems>;
   readonly conflicts: Table<FrontendConflict>;
+  readonly viewpoint: Viewpoint;
 }
 
-function findTroubles({ services, slices, conflicts }: Found): Trouble[] {
+function findTroubles({ services, slices, conflicts, viewpoint }: Found): Trouble[] {
   if (!services.initialized || !slices.initialized) return [];
   return [
-    ...services.list().flatMap((service) => serviceTroubles(service, conflicts.by('service', objectKey(service)))),
+    ...services
+      .list()
+      .flatMap((service) => serviceTroubles(service, conflicts.by('service', objectKey(service)), viewpoint)),
     ...slices.list().flatMap(sliceTroubles),
   ];
 }
@@ -97,7 +102,10 @@ function sliceProblems(object: unknown): SliceProblems {
 }
 
 /** Who claims what does not depend on backends: without slices the whole cluster's frontends are small. */
-function conflictsOf(services: Table<ServiceObject>): { table: Table<FrontendConflict> } & Disposable {
+function conflictsOf(
+  services: Table<ServiceObject>,
+  viewpoint: Viewpoint,
+): { table: Table<FrontendConflict> } & Disposable {
   const endpointSlices = new Table<EndpointSliceObject>({
     name: 'no-slices',
     key: objectKey,
@@ -106,7 +114,7 @@ function conflictsOf(services: Table<ServiceObject>): { table: Table<FrontendCon
     sources: ['none'],
   });
   endpointSlices.markInitialized('none');
-  const derived = deriveServices({ services, endpointSlices });
+  const derived = deriveServices({ services, endpointSlices, viewpoint });
   return { table: derived.conflicts, [Symbol.dispose]: () => derived[Symbol.dispose]() };
 }
 

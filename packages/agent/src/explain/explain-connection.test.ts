@@ -120,6 +120,7 @@ function sourcesOf(told: Told): { sources: ExplainSources; asked: Asked } {
   endpoints.upsert(client);
   const nodes = new Table<NodeRow>({ name: 'nodes', key: (row) => row.name, columns: {} });
   nodes.upsert(node);
+  nodes.upsert({ ...node, name: 'k8s-cp1', local: true, addresses: [parseAddress('10.10.30.101')], podCidrs: [] });
   const remote: IpRow = {
     prefix: '10.244.1.7/32',
     identity: 9,
@@ -281,15 +282,16 @@ test('a drop is told with its reason, its hint and what the sender hears', () =>
   assert.match(told.texts.service ?? '', /which has no port 81\/TCP, only 80\/TCP/);
 });
 
-test('a node port that nothing serves yet is named, on the address of a node and nowhere else', () => {
+test('a node port is named on the addresses of this node and nowhere else', () => {
   const [clusterIp] = frontends.list();
   assert.ok(clusterIp);
-  const reason = 'NodePort frontends are not served yet';
-  frontends.upsert({ ...clusterIp, key: '*:30080/TCP', type: 'NodePort', backends: [], state: 'off', reason });
-  const { texts } = explain('10.10.30.102:30080', { explanation: { way: Way.Host } });
-  assert.equal(texts.service, `NodePort of service shop/web:http; off: ${reason}`);
-  assert.equal(explain('192.0.2.1:30080', {}).texts.service, undefined);
-  frontends.delete('*:30080/TCP');
+  frontends.upsert({ ...clusterIp, key: '0.0.0.0:30080/TCP', type: 'NodePort', backends: [] });
+  const { texts } = explain('10.10.30.101:30080', { explanation: { way: Way.Host } });
+  assert.match(texts.service ?? '', /^NodePort of service shop\/web:http; no backend/);
+  for (const elsewhere of ['10.10.30.102', '192.0.2.1']) {
+    assert.equal(explain(`${elsewhere}:30080`, { explanation: { way: Way.Host } }).texts.service, undefined);
+  }
+  frontends.delete('0.0.0.0:30080/TCP');
 });
 
 test('what never leaves the pod, or cannot, is told without asking', () => {

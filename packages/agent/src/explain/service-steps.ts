@@ -1,7 +1,7 @@
 import type { SocketAnswer } from '@sluice/datapath';
 import { objectKey } from '@sluice/kube';
-import type { FrontendRow } from '@sluice/loadbalancer';
-import { type Address, formatAddressPort } from '@sluice/net';
+import { anyAddress, type FrontendRow } from '@sluice/loadbalancer';
+import { type Address, familyOf, formatAddressPort } from '@sluice/net';
 import type { ExplainStep } from '../report.ts';
 import type { Client } from './client.ts';
 import { numberOf, type Question } from './question.ts';
@@ -58,10 +58,12 @@ function serviceStep(asked: ServiceQuestion): ExplainStep[] {
   return [{ step: 'service', text: text.join('; '), facts: { ...facts, state: row.state } }];
 }
 
-/** On whatever address of a node it is asked. */
+/** On whatever address of this node it is asked; another node's is asked by a packet, which that one translates. */
 function nodePort({ address, port, question, sources }: ServiceQuestion): FrontendRow | undefined {
-  const isNode = sources.nodes.nodes.list().some(({ addresses }) => addresses.includes(address));
-  return isNode ? sources.frontends?.get(`*:${port}/${question.protocol}`) : undefined;
+  const isOwn = sources.nodes.nodes.get(sources.nodeName)?.addresses.includes(address);
+  if (!isOwn) return undefined;
+  const any = formatAddressPort(anyAddress(familyOf(address)), port);
+  return sources.frontends?.get(`${any}/${question.protocol}`);
 }
 
 function backendsText(count: number, service: string, { endpointSlices }: ExplainSources): string {

@@ -10,6 +10,9 @@ export const protocols = ['tcp', 'udp'] as const;
 /** Addresses by family, as the cluster gave them; a family that something has not is absent. */
 export type Addresses = Readonly<Partial<Record<Family, Address>>>;
 
+/** As the cluster gave them. */
+export type NodePorts = Readonly<Partial<Record<Protocol, number>>>;
+
 /** An echo server outside of the cluster. */
 export interface WorldServer {
   readonly address: Address;
@@ -28,6 +31,8 @@ export interface Surroundings {
   readonly nodes: readonly [near: NodeFacts, far: NodeFacts];
   readonly pods: Readonly<Record<string, Addresses>>;
   readonly services: Readonly<Record<string, Addresses>>;
+  /** Of services that have some. */
+  readonly nodePorts: Readonly<Record<string, NodePorts>>;
   readonly world: Readonly<Partial<Record<Family, WorldServer>>>;
   /** Whether commands can be run on a machine outside of the cluster. */
   readonly hasOutside: boolean;

@@ -15,6 +15,7 @@ function around(addresses: Addresses, overrides: Partial<Surroundings> = {}): Su
     nodes: [node('near'), node('far')],
     pods: named(podPlans({ namespace: '', image: '', nodes: ['near', 'far'] }).map(({ name }) => name)),
     services: named(SERVICES.map(({ name }) => name)),
+    nodePorts: Object.fromEntries(SERVICES.map(({ name }) => [name, { tcp: 30_080, udp: 30_081 }])),
     world: {},
     hasOutside: false,
     ...overrides,

@@ -8,11 +8,15 @@ import { pastHooksCases } from './cases/past-hooks.ts';
 import { podCases } from './cases/pods.ts';
 import { serviceCases } from './cases/services.ts';
 import { sizeCases } from './cases/sizes.ts';
+import { wayInCases } from './cases/ways-in.ts';
 import { worldCases } from './cases/world.ts';
 import { podPlans, SERVICES } from './workload.ts';
 
 export function casesOf(around: Surroundings): Case[] {
-  const groups = [podCases, serviceCases, hostCases, pastHooksCases, sizeCases, dnsCases, worldCases, outsideCases];
+  const groups = [
+    ...[podCases, serviceCases, hostCases, pastHooksCases, wayInCases, sizeCases, dnsCases],
+    ...[worldCases, outsideCases],
+  ];
   return groups.flatMap((group) => group(around));
 }
 
@@ -26,6 +30,7 @@ export function allCases(namespace: string): Case[] {
     nodes: [node('near'), node('far')],
     pods: addressed(podPlans({ namespace, image: '', nodes: ['near', 'far'] }).map(({ name }) => name)),
     services: addressed(SERVICES.map(({ name }) => name)),
+    nodePorts: Object.fromEntries(SERVICES.map(({ name }) => [name, { tcp: 30_080, udp: 30_081 }])),
     world: { 4: { address: both[4], port: 80 }, 6: { address: both[6], port: 80 } },
     hasOutside: true,
   });

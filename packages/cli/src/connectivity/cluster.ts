@@ -1,4 +1,4 @@
-import type { Addresses, NodeFacts } from './case.ts';
+import type { Addresses, NodeFacts, NodePorts } from './case.ts';
 import type { Outcome } from './verdict.ts';
 import type { KubernetesObject } from './workload.ts';
 
@@ -14,10 +14,15 @@ export interface Cluster {
   /** Deletes it without waiting for its end; what is not there, or not of this test, is left alone. */
   remove(object: KubernetesObject): Promise<void>;
   podState(namespace: string, name: string): Promise<PodState>;
-  serviceAddresses(namespace: string, name: string): Promise<Addresses>;
+  service(namespace: string, name: string): Promise<ServiceFacts>;
   /** How many ready endpoints the service's slices show. */
   readyEndpoints(namespace: string, service: string): Promise<number>;
   exec(target: ExecTarget, signal: AbortSignal): Promise<Outcome>;
+}
+
+export interface ServiceFacts {
+  readonly addresses: Addresses;
+  readonly nodePorts: NodePorts;
 }
 
 export interface ExecTarget {

@@ -17,7 +17,7 @@ import { type Address, familyOf, tryParseAddress } from '@sluice/net';
 import { sleep, systemClock } from '@sluice/runtime';
 import { CommandError } from '../command-error.ts';
 import type { Addresses, NodeFacts } from './case.ts';
-import type { Cluster, PodState } from './cluster.ts';
+import type { Cluster, PodState, ServiceFacts } from './cluster.ts';
 import { execInPod } from './exec.ts';
 import { type KubernetesObject, OWNER, OWNER_LABEL, PLAN_ANNOTATION } from './workload.ts';
 
@@ -33,11 +33,16 @@ export async function kubernetesCluster(kubeconfig: string): Promise<Cluster> {
     ensure: (object, signal) => ensure(client, object, signal),
     remove: (object) => remove(client, object),
     podState: async (namespace, name) => podState(await client.get(resources.pods, { namespace, name })),
-    serviceAddresses: async (namespace, name) =>
-      byFamily(parseService(await client.get(resources.services, { namespace, name })).clusterIps),
+    service: async (namespace, name) => serviceFacts(await client.get(resources.services, { namespace, name })),
     readyEndpoints: (namespace, service) => readyEndpoints(client, namespace, service),
     exec: (target, signal) => execInPod(configuration, target, signal),
   };
+}
+
+function serviceFacts(object: unknown): ServiceFacts {
+  const { clusterIps, ports } = parseService(object);
+  const nodePorts = ports.flatMap(({ protocol, nodePort }) => (nodePort ? [[protocol.toLowerCase(), nodePort]] : []));
+  return { addresses: byFamily(clusterIps), nodePorts: Object.fromEntries(nodePorts) };
 }
 
 function open(path: string): { readonly configuration: KubeConfiguration; readonly client: KubeClient } {

@@ -25,7 +25,7 @@ function cluster(overrides: Partial<Cluster> = {}) {
     },
     remove: async (object) => void removed.push(named(object)),
     podState: async () => ({ ready: true, addresses: ipv4, why: '' }),
-    serviceAddresses: async () => ipv4,
+    service: async () => ({ addresses: ipv4, nodePorts: {} }),
     readyEndpoints: async () => 2,
     exec: () => assert.fail('nothing is run'),
     ...overrides,

@@ -2,7 +2,7 @@
 import { type Clock, sleep } from '@sluice/runtime';
 import { CommandError } from '../command-error.ts';
 import type { Addresses, Family, Surroundings, WorldServer } from './case.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster, ServiceFacts } from './cluster.ts';
 import { type KubernetesObject, type Placement, podPlans, podsBehind, SERVICES, workload } from './workload.ts';
 
 export interface SetupOptions {
@@ -40,7 +40,12 @@ export async function setUp(
     waitForPods(cluster, placement, wait),
     waitForServices(cluster, placement, refused, wait),
   ]);
-  return { namespace, nodes, pods, services, world: options.world, hasOutside: options.hasOutside };
+  const entries = Object.entries(services);
+  return {
+    ...{ namespace, nodes, pods, world: options.world, hasOutside: options.hasOutside },
+    services: Object.fromEntries(entries.map(([name, { addresses }]) => [name, addresses])),
+    nodePorts: Object.fromEntries(entries.map(([name, { nodePorts }]) => [name, nodePorts])),
+  };
 }
 
 /** The client's node and another one, where there is another. */
@@ -93,7 +98,7 @@ async function waitForServices(
   placement: Placement,
   refused: ReadonlySet<string>,
   wait: Wait,
-): Promise<Record<string, Addresses>> {
+): Promise<Record<string, ServiceFacts>> {
   const { namespace } = placement;
   const found = SERVICES.filter(({ name }) => !refused.has(name)).map(async (plan) => {
     const { name } = plan;
@@ -102,7 +107,7 @@ async function waitForServices(
       const ready = await cluster.readyEndpoints(namespace, name);
       return ready >= endpoints ? { value: true } : { why: `its EndpointSlices have ${ready} of ${endpoints}` };
     });
-    return [name, await cluster.serviceAddresses(namespace, name)] as const;
+    return [name, await cluster.service(namespace, name)] as const;
   });
   return Object.fromEntries(await Promise.all(found));
 }

@@ -96,6 +96,13 @@ export const SERVICES: readonly ServicePlan[] = [
   { name: 'closed', selector: app('echo-other-node'), targetPort: CLOSED_PORT },
   { name: 'pair', selector: pair },
   { name: 'pair-sticky', selector: pair, more: { sessionAffinity: 'ClientIP' } },
+  { name: 'node-port', selector: app('echo-other-node'), more: { type: 'NodePort' } },
+  { name: 'node-port-near', selector: app('echo-same-node'), more: { type: 'NodePort' } },
+  {
+    name: 'node-port-local',
+    selector: app('echo-other-node'),
+    more: { type: 'NodePort', externalTrafficPolicy: 'Local' },
+  },
   { name: 'headless', selector: pair, more: { clusterIP: 'None' } },
   { name: 'only-ipv4', selector: app('echo-other-node'), more: single('IPv4') },
   { name: 'only-ipv6', selector: app('echo-other-node'), more: single('IPv6') },

@@ -1,5 +1,5 @@
 // Generated from bpf/ by "npm run generate": do not edit.
-import { encodeValue, u32Codec, u8Codec } from '@sluice/bpf';
+import { be16Codec, encodeValue, u16Codec, u32Codec, u8Codec } from '@sluice/bpf';
 import { type Address, type Mac, addressCodec, macCodec } from '@sluice/net';
 
 export interface Configuration {
@@ -14,7 +14,10 @@ export interface Configuration {
   readonly masqueradeIpv4: number;
   readonly masqueradeIpv6: number;
   readonly nodeIdentity: number;
+  readonly nodePortMax: number;
+  readonly nodePortMin: number;
   readonly overlayIfindex: number;
+  readonly tunnelPort: number;
 }
 
 /** By the variable in C; the bytes for its place in `.rodata`. */
@@ -31,6 +34,9 @@ export function encodeConfiguration(configuration: Configuration): Record<string
     config_masquerade_ipv4: encodeValue(u8Codec, configuration.masqueradeIpv4),
     config_masquerade_ipv6: encodeValue(u8Codec, configuration.masqueradeIpv6),
     config_node_identity: encodeValue(u32Codec, configuration.nodeIdentity),
+    config_node_port_max: encodeValue(u16Codec, configuration.nodePortMax),
+    config_node_port_min: encodeValue(u16Codec, configuration.nodePortMin),
     config_overlay_ifindex: encodeValue(u32Codec, configuration.overlayIfindex),
+    config_tunnel_port: encodeValue(be16Codec, configuration.tunnelPort),
   };
 }

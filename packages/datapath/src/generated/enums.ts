@@ -105,6 +105,7 @@ export const DropReason = {
   NoRoute: 24,
   NotTracked: 25,
   NoMasqueradeAddress: 26,
+  NoLocalBackend: 27,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -136,6 +137,7 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
   24: 'no_route',
   25: 'not_tracked',
   26: 'no_masquerade_address',
+  27: 'no_local_backend',
 };
 
 /** enum endpoint_flag */
@@ -177,11 +179,29 @@ export const fragmentFlagNames: Readonly<Record<FragmentFlag, string>> = {
 /** enum frontend_flag */
 export const FrontendFlag = {
   Affinity: 1,
+  External: 2,
+  Elsewhere: 4,
+  Loopback: 8,
 } as const;
 export type FrontendFlag = (typeof FrontendFlag)[keyof typeof FrontendFlag];
 
 export const frontendFlagNames: Readonly<Record<FrontendFlag, string>> = {
   1: 'affinity',
+  2: 'external',
+  4: 'elsewhere',
+  8: 'loopback',
+};
+
+/** enum frontend_scope */
+export const FrontendScope = {
+  Internal: 0,
+  External: 1,
+} as const;
+export type FrontendScope = (typeof FrontendScope)[keyof typeof FrontendScope];
+
+export const frontendScopeNames: Readonly<Record<FrontendScope, string>> = {
+  0: 'internal',
+  1: 'external',
 };
 
 /** enum ipcache_flag */

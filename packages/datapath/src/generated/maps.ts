@@ -589,7 +589,7 @@ export const packetsMap: MapDescriptor<number, Packet> = {
  204    1 ct_status: __u8
  205    1 lacks_ports: __u8
  206    1 has_waiting: __u8
- 207    1 reserved: __u8`,
+ 207    1 is_external: __u8`,
 };
 
 export const shotPacketsMap: MapDescriptor<number, bigint> = {

@@ -165,6 +165,7 @@ export interface Packet {
   readonly ctStatus: number;
   readonly lacksPorts: number;
   readonly hasWaiting: number;
+  readonly isExternal: number;
 }
 
 export const packetCodec: Codec<Packet> = {
@@ -202,7 +203,7 @@ export const packetCodec: Codec<Packet> = {
     view.setUint8(offset + 204, value.ctStatus);
     view.setUint8(offset + 205, value.lacksPorts);
     view.setUint8(offset + 206, value.hasWaiting);
-    zeroBytes(view, offset + 207, 1);
+    view.setUint8(offset + 207, value.isExternal);
   },
   decode(view, offset) {
     return {
@@ -238,6 +239,7 @@ export const packetCodec: Codec<Packet> = {
       ctStatus: view.getUint8(offset + 204),
       lacksPorts: view.getUint8(offset + 205),
       hasWaiting: view.getUint8(offset + 206),
+      isExternal: view.getUint8(offset + 207),
     };
   },
 };

@@ -14,6 +14,7 @@ function start(api: FakeApi, options: Partial<OperatorOptions> = {}): Operator {
     pools: [],
     families: [4],
     services: false,
+    externalIps: true,
     labels: rules,
     identityGarbage: { intervalMs: 0, graceMs: 0 },
     namespace: 'kube-system',

@@ -1,6 +1,6 @@
 /** Looks things of the surroundings up, or says why they are not there; and commands of the test's image. */
 import type { Address } from '@sluice/net';
-import { absent, type Family, type NodeFacts, type Surroundings, type WorldServer } from '../case.ts';
+import { absent, type Family, type NodeFacts, type Protocol, type Surroundings, type WorldServer } from '../case.ts';
 
 export function podAddress(around: Surroundings, pod: string, family: Family): Address {
   const addresses = around.pods[pod] ?? absent(ONE_NODE);
@@ -9,6 +9,16 @@ export function podAddress(around: Surroundings, pod: string, family: Family): A
 
 export function serviceAddress(around: Surroundings, service: string, family: Family): Address {
   return around.services[service]?.[family] ?? noFamily(family);
+}
+
+/** Where a service's NodePort is on that node. */
+export function nodePortOf(
+  around: Surroundings,
+  { service, protocol, family, node }: { service: string; protocol: Protocol; family: Family; node: NodeFacts },
+): { readonly address: Address; readonly port: number } {
+  const address = node.addresses.find((one) => one.includes(':') === (family === 6)) ?? noFamily(family);
+  const port = around.nodePorts[service]?.[protocol] ?? absent(`service ${service} was given no node port`);
+  return { address, port };
 }
 
 const ONE_NODE = 'only one node is Ready; this takes two';

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { isSystemError } from '@sluice/ffi';
+import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
+import { connectNodes, createTestNode, dropsOf } from '../test/node.ts';
+import { TCP, UDP, writeService } from '../test/services.ts';
+import { type Place, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { connectWorld } from '../test/world.ts';
+import { FrontendFlag, FrontendScope } from './index.ts';
+
+const families = [
+  [4, 'ipv4'],
+  [6, 'ipv6'],
+] as const;
+const TARGET_PORT = 8080;
+const ATTEMPTS = 4;
+const balancer = { ipv4: parseAddress('203.0.113.5'), ipv6: parseAddress('2001:db8:113::5') } as const;
+const loopback = { ipv4: parseAddress('127.0.0.1'), ipv6: parseAddress('::1') } as const;
+const unspecified = { ipv4: parseAddress('0.0.0.0'), ipv6: parseAddress('::') } as const;
+
+const one = createTestNode(1);
+const other = createTestNode(2);
+connectNodes(one, other);
+const world = connectWorld(one);
+for (const destination of ['203.0.113.0/24', '2001:db8:113::/64']) world.addRoute(destination);
+const here = one.addPod(10, 1000);
+const there = other.addPod(10, 1001);
+after(() => {
+  world[Symbol.dispose]();
+  one[Symbol.dispose]();
+  other[Symbol.dispose]();
+});
+
+let numbers = 0;
+
+interface Serving {
+  readonly address: Address;
+  readonly protocol: number;
+  readonly backends: readonly Address[];
+  readonly port?: number;
+  readonly scope?: number;
+  readonly flags?: number;
+}
+
+/** Returns its port; each service has one of its own. */
+function serve({ address, protocol, backends, scope = 0, flags = FrontendFlag.External, ...given }: Serving): number {
+  numbers += 1;
+  const port = given.port ?? 30_000 + numbers;
+  writeService(one.datapath.maps, {
+    ...{ id: numbers, address, port, protocol, scope, flags },
+    backends: backends.map((backend, index) => ({ id: 1000 * numbers + index, address: backend, port: TARGET_PORT })),
+  });
+  return port;
+}
+
+/** A datagram there and back; whom the server saw. */
+function ask(client: Place, version: 4 | 6, target: Address, port: number, server: ReturnType<typeof udpServer>) {
+  using socket = udpSocket(client, version);
+  socket.connect(target, port);
+  socket.send('ask');
+  const received = server.receiveFrom();
+  received?.reply('answer');
+  assert.equal(socket.receive(), 'answer');
+  return received?.from;
+}
+
+for (const [version, family] of families) {
+  for (const [what, target, row] of [
+    ['a NodePort', world.nodeAddresses[family], unspecified[family]],
+    ['an address of a load balancer', balancer[family], balancer[family]],
+  ] as const) {
+    test(`from outside by ${what} to a pod of this node, which sees the client's own address (${family})`, () => {
+      const port = serve({ address: row, protocol: UDP, backends: [here.addresses[family]] });
+      using server = udpServer(here, here.addresses[family], TARGET_PORT);
+      const seen = ask(world, version, target, port, server);
+      assert.match(String(seen), new RegExp(`^\\[?${world.addresses[family]}\\]?:`));
+    });
+
+    test(`from outside by ${what} to a pod of another node, whose answers come back by the first (${family})`, () => {
+      const port = serve({ address: row, protocol: UDP, backends: [there.addresses[family]] });
+      using server = udpServer(there, there.addresses[family], TARGET_PORT);
+      const seen = ask(world, version, target, port, server);
+      assert.match(String(seen), new RegExp(`^\\[?${one.router[family]}\\]?:`));
+    });
+
+    test(`a datagram of many fragments comes in by ${what} and another one goes back (${family})`, () => {
+      for (const pod of [here, there]) {
+        const port = serve({ address: row, protocol: UDP, backends: [pod.addresses[family]] });
+        using server = udpServer(pod, pod.addresses[family], TARGET_PORT);
+        using client = udpSocket(world, version);
+        client.connect(target, port);
+        // What fits into the tunnel is learnt by the first; IPv6 tells the sender of it by an error.
+        for (let attempt = 0; ; attempt += 1) {
+          try {
+            client.send('x'.repeat(20_000));
+          } catch (error) {
+            if (!isSystemError(error, 'EMSGSIZE') || attempt >= ATTEMPTS) throw error;
+          }
+          const received = server.receiveFrom();
+          if (received === undefined && attempt < ATTEMPTS) continue;
+          assert.equal(received?.text.length, 20_000);
+          received?.reply('y'.repeat(30_000));
+          const answer = client.receive();
+          if (answer === undefined && attempt < ATTEMPTS) continue;
+          assert.equal(answer?.length, 30_000);
+          break;
+        }
+      }
+    });
+
+    test(`a connection from outside by ${what} carries data both ways and ends (${family})`, () => {
+      const port = serve({ address: row, protocol: TCP, backends: [there.addresses[family]] });
+      using server = tcpServer(there, there.addresses[family], TARGET_PORT);
+      using client = tcpSocket(world, version);
+      client.connect(target, port);
+      using accepted = server.accept();
+      client.send('request');
+      assert.equal(accepted?.receive(), 'request');
+      accepted?.send('x'.repeat(60_000));
+      let received = '';
+      while (received.length < 60_000) received += client.receive() ?? assert.fail('nothing more came');
+      assert.equal(client.peer(), formatAddressPort(target, port));
+    });
+
+    test(`without backends ${what} refuses who comes from outside (${family})`, () => {
+      const port = serve({ address: row, protocol: TCP, backends: [] });
+      using client = tcpSocket(world, version);
+      assert.throws(() => client.connect(target, port), /ECONNREFUSED/);
+    });
+
+    test(`with policy Local ${what} is served by this node's pods alone to who comes from outside (${family})`, () => {
+      const port = serve({ address: row, protocol: UDP, backends: [there.addresses[family], here.addresses[family]] });
+      serve({
+        ...{ address: row, protocol: UDP, port, scope: FrontendScope.External },
+        backends: [here.addresses[family]],
+      });
+      using server = udpServer(here, here.addresses[family], TARGET_PORT);
+      for (let time = 0; time < 8; time += 1) ask(world, version, target, port, server);
+    });
+
+    test(`with policy Local and nobody here ${what} says nothing to who comes from outside (${family})`, () => {
+      const before = dropsOf(one).no_local_backend ?? 0;
+      const port = serve({ address: row, protocol: UDP, backends: [there.addresses[family]] });
+      const flags = FrontendFlag.External | FrontendFlag.Elsewhere;
+      serve({ address: row, protocol: UDP, port, scope: FrontendScope.External, backends: [], flags });
+      using client = udpSocket(world, version);
+      client.connect(target, port);
+      client.send('ask');
+      assert.equal(client.receive(), undefined);
+      assert.equal(dropsOf(one).no_local_backend, before + 1);
+    });
+
+    test(`a pod and the node's processes reach ${what} at their sockets (${family})`, () => {
+      const port = serve({ address: row, protocol: UDP, backends: [there.addresses[family]] });
+      using server = udpServer(there, there.addresses[family], TARGET_PORT);
+      for (const client of [here, one]) ask(client, version, target, port, server);
+    });
+  }
+
+  test(`a pod of another node comes to this node's NodePort, and its own address is seen by pods here (${family})`, () => {
+    const port = serve({ address: unspecified[family], protocol: UDP, backends: [here.addresses[family]] });
+    using server = udpServer(here, here.addresses[family], TARGET_PORT);
+    const seen = ask(there, version, one.addresses[family], port, server);
+    assert.match(String(seen), new RegExp(`^\\[?${there.addresses[family]}\\]?:`));
+  });
+
+  test(`a pod of another node comes to this node's NodePort and is led to a pod of its own node (${family})`, () => {
+    const neighbour = other.addPod(20 + version, 1002);
+    const port = serve({ address: unspecified[family], protocol: UDP, backends: [neighbour.addresses[family]] });
+    using server = udpServer(neighbour, neighbour.addresses[family], TARGET_PORT);
+    ask(there, version, one.addresses[family], port, server);
+  });
+
+  test(`from outside to a process of the node, which answers as the NodePort (${family})`, () => {
+    const port = serve({ address: unspecified[family], protocol: UDP, backends: [one.addresses[family]] });
+    using server = udpServer(one, one.addresses[family], TARGET_PORT);
+    const seen = ask(world, version, world.nodeAddresses[family], port, server);
+    assert.match(String(seen), new RegExp(`^\\[?${world.addresses[family]}\\]?:`));
+  });
+
+  test(`a ClusterIP does not serve who comes from outside (${family})`, () => {
+    const inside = serve({ address: balancer[family], protocol: TCP, backends: [here.addresses[family]], flags: 0 });
+    // The address itself is known outside by another service's port.
+    serve({ address: balancer[family], protocol: UDP, backends: [here.addresses[family]] });
+    using client = tcpSocket(world, version);
+    assert.throws(() => client.connect(balancer[family], inside), /ECONNREFUSED/);
+  });
+
+  test(`a host port is at an address of the node, whose other ports stay its own (${family})`, () => {
+    const address = world.nodeAddresses[family];
+    const port = serve({ address, protocol: UDP, port: 8088, backends: [here.addresses[family]] });
+    using server = udpServer(here, here.addresses[family], TARGET_PORT);
+    using own = udpServer(one, address, 9999);
+    for (const client of [world, here, one]) {
+      ask(client, version, address, port, server);
+      ask(client, version, address, 9999, own);
+    }
+  });
+
+  test(`a host port at loopback is for the node's processes, and none of a pod's (${family})`, () => {
+    const address = loopback[family];
+    const backends = [here.addresses[family]];
+    const port = serve({ address, protocol: TCP, port: 8089, backends, flags: FrontendFlag.Loopback });
+    using server = tcpServer(here, here.addresses[family], TARGET_PORT);
+    using client = tcpSocket(one, version);
+    client.connect(address, port);
+    using accepted = server.accept();
+    assert.ok(accepted);
+    using pod = tcpSocket(here, version);
+    assert.throws(() => pod.connect(address, port), /ECONNREFUSED/);
+  });
+
+  test(`the node's own server keeps a port of the range that no service has (${family})`, () => {
+    using server = udpServer(one, world.nodeAddresses[family], 32_001);
+    ask(world, version, world.nodeAddresses[family], 32_001, server);
+  });
+}
+
+test('nothing was dropped that was not meant to be', () => {
+  // Who does not know yet what fits into the tunnel is told.
+  assert.deepEqual(Object.keys(dropsOf(one)).toSorted(), ['no_backend', 'no_local_backend', 'too_big']);
+  assert.deepEqual(Object.keys(dropsOf(other)), ['too_big']);
+});
