@@ -9,7 +9,9 @@ export interface CniConfigurationOptions {
 export function cniConfiguration({ agentSocket }: CniConfigurationOptions): string {
   // Without the capability a runtime would keep host ports from us, and nobody could tell that they are not served.
   const plugin = { type: 'sluice-cni', agentSocket, capabilities: { portMappings: true } };
-  const list = { cniVersion: '1.1.0', name: 'sluice', plugins: [plugin] };
+  // containerd 1.6 and 1.7 refuse 1.1.0 and read only the first field; newer runtimes take the newest that both know.
+  const versions = { cniVersion: '1.0.0', cniVersions: ['1.0.0', '1.1.0'] };
+  const list = { ...versions, name: 'sluice', plugins: [plugin] };
   return `${JSON.stringify(list, null, 2)}\n`;
 }
 
