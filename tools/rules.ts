@@ -20,6 +20,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['kube', 'datapath', 'ipam', 'cni', 'identity'],
   ['loadbalancer', 'endpoint', 'nodes'],
   ['doctor'],
+  ['cleanup'],
   ['agent', 'operator'],
   ['cli', 'lab'],
 ];

@@ -143,7 +143,7 @@ test('a pod asks the API server as kubernetes.default with its service account',
   assert.match(await namespace.exec('client', 'sh', '-c', ask), /"gitVersion": "v1\./);
 });
 
-test('a pod with a host port starts, and is told that nothing serves the port yet', async () => {
+test('a pod is reached at its host port from its own node, from another one and from a pod', async () => {
   await using namespace = await testNamespace('story-host-port');
   await pod({
     namespace: namespace.name,
@@ -152,11 +152,10 @@ test('a pod with a host port starts, and is told that nothing serves the port ye
     args: ['netexec', '--http-port=8080'],
     container: { ports: [{ containerPort: 8080, hostPort: 18_080 }] },
   });
-  await namespace.kubectl('wait', '--for=condition=Ready', 'pod/web', '--timeout=60s');
-  await eventually(30, async () =>
-    assert.match(
-      await namespace.kubectl('get', 'events', '--field-selector', 'involvedObject.name=web'),
-      /HostPortNotServed/,
-    ),
-  );
+  await pod({ namespace: namespace.name, name: 'client', node: 'n2' });
+  await namespace.kubectl('wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s');
+  const ask = ['curl', '-sS', '-m', '5', 'http://10.10.30.101:18080/hostname'];
+  assert.equal(await namespace.exec('client', ...ask), 'web');
+  for (const node of ['n1', 'n2']) assert.equal(await on(node, ...ask), 'web');
+  assert.equal(await on('n1', 'curl', '-sS', '-m', '5', 'http://127.0.0.1:18080/hostname'), 'web');
 });

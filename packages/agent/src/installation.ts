@@ -1,6 +1,5 @@
-import { lstatSync, readlinkSync, rmSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { putOthersBack } from '@sluice/cni';
+import { rmSync } from 'node:fs';
+import { installedPlugins, putOthersBack } from '@sluice/cni';
 import { isNotFound, isRecord, type KubeClient, KubeError, resources } from '@sluice/kube';
 import { type Clock, type Logger, sleep } from '@sluice/runtime';
 
@@ -49,7 +48,7 @@ export class Installation {
   remove(): void {
     const { configFile, pluginFile, log } = this.#options;
     try {
-      for (const file of [configFile, ...pluginNames(pluginFile)])
+      for (const file of [configFile, ...installedPlugins(pluginFile)])
         if (file !== undefined) rmSync(file, { force: true });
       const restored = configFile === undefined ? [] : putOthersBack(configFile);
       log.info({ configFile, pluginFile, restored }, 'uninstalled: removed what the container runtime had of us');
@@ -74,15 +73,6 @@ export class Installation {
     }
     return 'unknown';
   }
-}
-
-/** With `loopback` beside it where that is a link to ours (packages/launcher): to others it would be a dead one. */
-function pluginNames(pluginFile: string | undefined): string[] {
-  if (pluginFile === undefined) return [];
-  const loopback = join(dirname(pluginFile), 'loopback');
-  const status = lstatSync(loopback, { throwIfNoEntry: false });
-  const isOurs = status?.isSymbolicLink() && readlinkSync(loopback) === basename(pluginFile);
-  return isOurs ? [loopback, pluginFile] : [pluginFile];
 }
 
 function isDeleted(object: unknown): boolean {

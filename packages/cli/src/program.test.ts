@@ -3,72 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { StatusReport } from '@sluice/agent';
 import { alignTable } from './output.ts';
 import { agent, sluice } from './test-agent.ts';
+import { statusReport } from './test-report.ts';
 import { VERSION } from './version.ts';
 
-const status: StatusReport = {
-  node: 'k8s-cp1',
-  version: '0.1.0',
-  startedAt: Date.now() - 90_000,
-  kernel: '6.8.0',
-  kubernetes: {
-    state: 'ok',
-    server: 'https://10.10.30.10:6443',
-    version: 'v1.35.0',
-    clockAheadMs: 0,
-    lastError: undefined,
-    watches: [{ kind: 'v1/Service', synced: true, objects: 40, off: undefined, lastError: undefined }],
-  },
-  kubeProxyReplacement: {
-    enabled: true,
-    why: undefined,
-    devices: [{ name: 'eno1', addresses: ['10.10.30.101'], why: 'named by the option devices' }],
-    hooks: [{ name: 'sock_connect4', attached: true, why: undefined }],
-  },
-  cni: { state: 'ok', socket: '/run/sluice/cni.sock', configFile: undefined, why: undefined },
-  ipam: [{ family: 4, prefix: '10.244.0.0/24', allocated: 5, total: 254 }],
-  routing: {
-    network: 'Tunnel [vxlan]',
-    host: 'BPF',
-    hostWhy: undefined,
-    mtu: 1450,
-    routes: [{ node: 'k8s-cp2', podCidrs: ['10.244.1.0/24'], tunnelEndpoint: '10.10.30.102', mtu: 1450 }],
-  },
-  devices: [
-    { name: 'eno1', mtu: 1500, addresses: ['10.10.30.101'], selected: true, why: 'has a default route' },
-    { name: 'lo', mtu: 65_536, addresses: ['127.0.0.1'], selected: false, why: 'loopback' },
-  ],
-  attachMode: 'TCX',
-  masquerading: {
-    state: 'ok',
-    why: undefined,
-    ipv4: true,
-    ipv6: false,
-    devices: [{ name: 'eno1', addresses: ['10.10.30.101'] }],
-  },
-  controllers: { total: 2, healthy: 2, list: [] },
-  modules: [{ name: 'l2-announcements', state: 'off', why: '1 policy is stored, nothing acts on it yet' }],
-  maps: [
-    { name: 'frontends', type: 'hash', entries: 60, maxEntries: 100, bytes: 4096 },
-    { name: 'affinities', type: 'lru_hash', entries: 100, maxEntries: 100, bytes: 4096 },
-  ],
-  foreignRules: [],
-  foreignRulesUnknown: undefined,
-  foreignPrograms: [],
-  foreignProgramsUnknown: undefined,
-  nodes: [{ name: 'k8s-cp1', local: true, addresses: ['10.10.30.101'], state: 'reachable', why: undefined }],
-  drops: [
-    { reason: 'No backend', direction: 'egress', packets: 3, bytes: 180, hint: 'the service has no ready endpoint' },
-  ],
-  forwarded: [],
-  kernelDropsMissed: 0,
-  eventsLost: 0,
-  eventsWithheld: 0,
-  tracesWithheld: 0,
-  configurationWarnings: [],
-};
+const status = statusReport;
 
 const frontends = {
   name: 'frontends',
@@ -147,9 +87,19 @@ test('status --wait waits until it is known of every node whether it can be reac
   const unknown = { ...status, nodes: [{ ...node, state: 'unknown' }] };
   let asked = 0;
   using server = await agent({ '/status': () => (++asked < 3 ? unknown : status) });
-  const { out, exitCode } = await sluice(['status', '--wait', '--socket', server.socket]);
+  const { out, err, exitCode } = await sluice(['status', '--wait', '--socket', server.socket]);
   assert.deepEqual([exitCode, asked], [0, 3]);
+  assert.equal(err, 'waiting for: an answer of node k8s-cp1\n');
   assert.match(out, /^Cluster health: +1\/1 reachable$/m);
+});
+
+test('status --wait that waited in vain says for what, and shows what there is', async () => {
+  const modules = [{ name: 'overlay', state: 'degraded', why: 'sluice_vxlan is gone' }] as const;
+  using server = await agent({ '/status': { ...status, modules } });
+  const { out, err, exitCode } = await sluice(['status', '--wait', '--timeout', '0', '--socket', server.socket]);
+  assert.equal(exitCode, 1);
+  assert.match(out, /overlay: Degraded/);
+  assert.equal(err, 'sluice: not ready within 0 s: overlay: sluice_vxlan is gone\n');
 });
 
 test('rules that nobody could count are unknown, not none', async () => {

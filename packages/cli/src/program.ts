@@ -2,6 +2,7 @@ import { KubeError } from '@sluice/kube';
 import { Command, CommanderError } from 'commander';
 import { CommandError } from './command-error.ts';
 import { backendCommand } from './commands/backends.ts';
+import { cleanupCommand } from './commands/cleanup.ts';
 import { configCommand } from './commands/config.ts';
 import { connectionCommands } from './commands/connections.ts';
 import { connectivityCommand } from './commands/connectivity.ts';
@@ -57,6 +58,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     metricsCommand(context),
     configCommand(context),
     doctorCommand(context),
+    cleanupCommand(context),
     versionCommand(context),
   ]) {
     program.addCommand(acceptGlobals(command));

@@ -10,7 +10,8 @@
 export { cniConfiguration, writeCniConfiguration } from './configuration.ts';
 export { CniCode, CniError } from './error.ts';
 export type { Addition, Attachment, Check, CniHandler, InspectedPod, PodFacts, Removal } from './handler.ts';
-export { configurationsIn, putOthersBack, setOthersAside } from './other-configurations.ts';
+export { installedPlugins } from './installed-plugins.ts';
+export { configurationsIn, othersAside, putOthersBack, setOthersAside } from './other-configurations.ts';
 export { type PortMapping, parsePortMappings } from './port-mapping.ts';
 export {
   type AddRequest,

@@ -16,11 +16,15 @@ export function setOthersAside(configFile: string): string[] {
   return others;
 }
 
+/** Names of those that have been set aside. */
+export function othersAside(configFile: string): string[] {
+  return namesIn(dirname(configFile)).filter((name) => name.endsWith(asideSuffix));
+}
+
 /** Gives them their names again; one that has been written anew since stays as it is. Returns the names. */
 export function putOthersBack(configFile: string): string[] {
   const folder = dirname(configFile);
-  const aside = namesIn(folder).filter((name) => name.endsWith(asideSuffix));
-  return aside.flatMap((name) => {
+  return othersAside(configFile).flatMap((name) => {
     const before = name.slice(0, -asideSuffix.length);
     if (existsSync(join(folder, before))) return [];
     renameSync(join(folder, name), join(folder, before));

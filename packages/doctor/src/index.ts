@@ -6,5 +6,6 @@
 export { diagnosisLines, diagnosisText, hasErrors } from './diagnosis-text.ts';
 export { type ExamineNodeOptions, type ExamineOptions, examineMachine, examineNode } from './examine.ts';
 export type { AgentFacts } from './facts/agent-facts.ts';
+export { countIpvs, findRivals, listenersAt } from './facts/network-facts.ts';
 export type { Check, Complaint, Diagnosis, Finding, Severity } from './finding.ts';
 export { type NodeSettings, nodeSettingsDefault } from './node-settings.ts';

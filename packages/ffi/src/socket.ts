@@ -28,6 +28,7 @@ export const SocketOption = {
   RCVBUF: 8,
   PEERCRED: 17,
   RCVTIMEO: 20,
+  SNDBUFFORCE: 32,
   ATTACH_BPF: 50,
   RCVBUFFORCE: 33,
   NETNS_COOKIE: 71,

@@ -36,6 +36,10 @@ export interface Observation {
   readonly routes: readonly Route[];
 }
 
+export function isPodDevice(name: string): boolean {
+  return podDevice.test(name);
+}
+
 /** Every device with the decision about it, in the kernel's order; those of pods are the endpoints' and not listed. */
 export function describeDevices(observed: Observation, selection: Selection): Device[] {
   const withDefault = defaultRouteIfindexes(observed.routes);

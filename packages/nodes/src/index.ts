@@ -5,7 +5,7 @@
  * It gives no addresses to pods (ipam), loads no program (datapath) and watches no API itself (tables come in filled).
  * Begin with `nodes.ts`; `node.ts`, `device.ts` and `desired.ts` are the pure part.
  */
-export { type Device, describeDevices, deviceNames } from './device.ts';
+export { type Device, describeDevices, deviceNames, isPodDevice } from './device.ts';
 export type { NodeFacts } from './facts.ts';
 export type { IpRow } from './ip-rows.ts';
 export { deriveNodes, type LocalNode, type Node } from './node.ts';

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { systemClock } from '@sluice/runtime';
 import { Command } from 'commander';
+import { kubeconfigOf } from '../cluster-access.ts';
 import { CommandError } from '../command-error.ts';
 import { type Case, OUTSIDE } from '../connectivity/case.ts';
 import { allCases, casesOf } from '../connectivity/cases.ts';
@@ -79,7 +80,7 @@ async function run(options: Options, command: Command, context: Context): Promis
   const { SLUICE_WORLD = '', SLUICE_OUTSIDE = '' } = context.environment;
   const world = worldOf(options.world.length > 0 ? options.world : wordsOf(SLUICE_WORLD));
   const outside = wordsOf(options.outside ?? SLUICE_OUTSIDE);
-  const cluster = await kubernetesCluster(kubeconfigOf(options, context));
+  const cluster = await kubernetesCluster(clusterOf(options, context));
   const nodes = await chooseNodes(cluster);
   const screen = screenOf(command, context);
   try {
@@ -197,8 +198,8 @@ async function tearDownInTime(cluster: Cluster, options: Options, context: Conte
   }
 }
 
-function kubeconfigOf(options: Options, context: Context): string {
-  const path = options.kubeconfig ?? context.environment.KUBECONFIG;
+function clusterOf(options: Options, context: Context): string {
+  const path = kubeconfigOf(options.kubeconfig, context);
   if (path) return path;
   const next = 'give --kubeconfig FILE or set KUBECONFIG; that of a lab is /run/sluice-lab/homelab/kubeconfig';
   throw new CommandError(`no cluster: ${next}`, { exitCode: 2 });

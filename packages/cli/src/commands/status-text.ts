@@ -1,27 +1,12 @@
 /** The status in the shape that users of the incumbent know, with the reason beside everything that is not plainly on. */
 import type { State, StatusReport } from '@sluice/agent';
 import { alignPairs, alignTable, counted, formatAge } from '../output.ts';
+import { isHealthy } from '../status-health.ts';
 import { mapTable } from './maps.ts';
 
 const MAX_FILL = 0.9;
 
 type Pair = readonly [label: string, value: string];
-
-export function isHealthy(report: StatusReport): boolean {
-  return (
-    report.kubernetes.state === 'ok' &&
-    report.cni.state !== 'degraded' &&
-    report.masquerading.state !== 'degraded' &&
-    report.controllers.healthy === report.controllers.total &&
-    report.modules.every((module) => module.state !== 'degraded') &&
-    report.nodes.every((node) => node.state !== 'unreachable')
-  );
-}
-
-/** Healthy, and of every node it is known whether it can be reached, or why not: what `--wait` waits for. */
-export function isSettled(report: StatusReport): boolean {
-  return isHealthy(report) && report.nodes.every((node) => node.state !== 'unknown' || node.why !== undefined);
-}
 
 export function statusText(report: StatusReport, options: { readonly verbose: boolean; readonly now: number }): string {
   const pairs = [...summary(report, options.now), ...health(report)];

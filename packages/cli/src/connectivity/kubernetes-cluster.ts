@@ -1,20 +1,18 @@
 import {
-  createKubeClient,
   isAlreadyExists,
   isNotFound,
   type KubeClient,
-  type KubeConfiguration,
   KubeError,
   type ObjectName,
   parseEndpointSlice,
   parseNode,
   parseService,
   type Resource,
-  readKubeconfig,
   resources,
 } from '@sluice/kube';
 import { type Address, familyOf, tryParseAddress } from '@sluice/net';
 import { sleep, systemClock } from '@sluice/runtime';
+import { openCluster } from '../cluster-access.ts';
 import { CommandError } from '../command-error.ts';
 import type { Addresses, NodeFacts } from './case.ts';
 import type { Cluster, PodState, ServiceFacts } from './cluster.ts';
@@ -25,7 +23,7 @@ const POLL_MS = 100;
 
 /** A cluster behind its API server, as a kubeconfig names it. */
 export async function kubernetesCluster(kubeconfig: string): Promise<Cluster> {
-  const { configuration, client } = open(kubeconfig);
+  const { configuration, client } = openCluster(kubeconfig);
   return {
     server: configuration.servers[0] ?? '',
     readyNodes: () => readyNodes(client),
@@ -43,15 +41,6 @@ function serviceFacts(object: unknown): ServiceFacts {
   const { clusterIps, ports } = parseService(object);
   const nodePorts = ports.flatMap(({ protocol, nodePort }) => (nodePort ? [[protocol.toLowerCase(), nodePort]] : []));
   return { addresses: byFamily(clusterIps), nodePorts: Object.fromEntries(nodePorts) };
-}
-
-function open(path: string): { readonly configuration: KubeConfiguration; readonly client: KubeClient } {
-  try {
-    const configuration = readKubeconfig(path);
-    return { configuration, client: createKubeClient(configuration) };
-  } catch (error) {
-    throw new CommandError(error instanceof Error ? error.message : String(error), { exitCode: 2, cause: error });
-  }
 }
 
 interface Conditioned {

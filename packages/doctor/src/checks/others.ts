@@ -23,7 +23,7 @@ function rivalCheck({ rivals }: NetworkFacts): Complaint[] {
         : 'two networks connect the same pods, and undo what the other does',
     remedy:
       name === 'kube-proxy'
-        ? 'kubectl -n kube-system delete daemonset kube-proxy, then remove its rules'
+        ? 'kubectl -n kube-system delete daemonset kube-proxy, then on each node: sluice cleanup --kube-proxy'
         : `remove it from the cluster, then its devices, rules and /etc/cni/net.d file on each node`,
   }));
 }
@@ -104,8 +104,9 @@ function ruleComplaint(rules: Rules, tunnelPort: number): Complaint {
 }
 
 function removal({ kind, owner }: Rules): string {
+  if (owner === 'kube-proxy') return 'sluice cleanup --kube-proxy; with --dry-run it only says what it would remove';
   if (kind === 'nftables') return `nft list tables, then nft delete table for those of ${owner}`;
-  const pattern = owner === 'kube-proxy' ? 'KUBE-' : owner === 'CNI plugins' ? 'CNI-' : owner;
+  const pattern = owner === 'CNI plugins' ? 'CNI-' : owner;
   return `iptables-save | grep -vi '${pattern}' | iptables-restore; the same with ip6tables`;
 }
 

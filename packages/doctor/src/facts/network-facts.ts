@@ -131,10 +131,15 @@ function readTunnelPortHolders({ proc, links, port }: TunnelPort): string[] {
   return [...others, ...holders, ...(isUnseen ? ['a process that cannot be seen from here'] : [])];
 }
 
-function readAgentPortHolders(proc: string, ports: readonly number[]): NetworkFacts['agentPortHolders'] {
+/** Inodes of sockets that listen at a TCP port, of either family. */
+export function listenersAt(proc: string, port: number): string[] {
   const tables = ['tcp', 'tcp6'].map((name) => readFileIfPresent(join(proc, 'thread-self/net', name)) ?? '');
+  return tables.flatMap((table) => socketInodes(table, port, listening));
+}
+
+function readAgentPortHolders(proc: string, ports: readonly number[]): NetworkFacts['agentPortHolders'] {
   return ports.flatMap((port) => {
-    const inodes = new Set(tables.flatMap((table) => socketInodes(table, port, listening)));
+    const inodes = new Set(listenersAt(proc, port));
     if (inodes.size === 0) return [];
     const holders = holdersOf(proc, inodes);
     return [{ port, holders: holders.length > 0 ? holders : ['a process that cannot be seen from here'] }];
@@ -200,7 +205,8 @@ const rivalNames = [
   'kindnetd',
 ];
 
-function findRivals(proc: string): string[] {
+/** `kube-proxy` and the like, as far as /proc shows the node's processes. */
+export function findRivals(proc: string): string[] {
   const running = new Set(processIds(proc).map((pid) => nameOfProcess(proc, pid)));
   return rivalNames.filter((name) => running.has(name));
 }

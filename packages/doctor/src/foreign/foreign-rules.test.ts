@@ -4,7 +4,7 @@ import { countByOwner } from './foreign-rules.ts';
 
 const rule = (table: string, chain: string) => ({ kind: 'iptables', table, chain }) as const;
 
-test("the kubelet's chains are not called kube-proxy's, and the unknown bear their table's name", () => {
+test("chains of the kubelet and of kube-router are not called kube-proxy's, and the unknown bear their table's name", () => {
   const rules = [
     rule('nat', 'KUBE-SERVICES'),
     rule('nat', 'KUBE-SVC-ABC'),
@@ -12,12 +12,15 @@ test("the kubelet's chains are not called kube-proxy's, and the unknown bear the
     rule('mangle', 'KUBE-IPTABLES-HINT'),
     rule('filter', 'KUBE-FIREWALL'),
     rule('filter', 'INPUT'),
+    rule('filter', 'KUBE-ROUTER-INPUT'),
+    rule('filter', 'KUBE-POD-FW-ABC'),
   ];
   assert.deepEqual(
     countByOwner(rules).map(({ owner, count }) => [owner, count]),
     [
       ['kubelet', 3],
       ['kube-proxy', 2],
+      ['kube-router', 2],
       ['table filter', 1],
     ],
   );

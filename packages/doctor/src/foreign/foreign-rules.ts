@@ -1,5 +1,6 @@
 import { legacyRules } from './iptables.ts';
 import { nftablesRules } from './nftables.ts';
+import { ownerOf } from './owners.ts';
 
 /** A rule of somebody else: where it stands, by which its owner is guessed. */
 export interface FoundRule {
@@ -39,27 +40,4 @@ export function countByOwner(rules: readonly FoundRule[]): ForeignRules['foreign
     counts.set(key, entry);
   }
   return [...counts.values()].sort((left, right) => right.count - left.count);
-}
-
-const owners: readonly (readonly [RegExp, string])[] = [
-  // Before kube-proxy, whose names begin alike.
-  [/^(KUBE-KUBELET|KUBE-FIREWALL|KUBE-IPTABLES-HINT)/, 'kubelet'],
-  [/^(KUBE-|kube-proxy)/, 'kube-proxy'],
-  [/^(CILIUM|OLD_CILIUM|cilium)/, 'cilium'],
-  [/^(cali-|cali:|calico)/, 'calico'],
-  [/^(FLANNEL|flannel)/, 'flannel'],
-  [/^(CNI-|cni)/, 'CNI plugins'],
-  [/^(DOCKER|docker)/, 'docker'],
-  [/^(LIBVIRT|libvirt)/, 'libvirt'],
-  [/^(f2b-|fail2ban)/, 'fail2ban'],
-  [/^(ufw)/, 'ufw'],
-  [/^firewalld$/, 'firewalld'],
-];
-
-/** By the names that well-known owners give to their chains and tables; otherwise the table speaks for itself. */
-function ownerOf({ table, chain }: FoundRule): string {
-  // Those of nftables bear their family: `ip kube-proxy`, `inet firewalld`.
-  const name = table.replace(/^(inet|ip6?|arp|bridge|netdev) /, '');
-  const known = owners.find(([pattern]) => pattern.test(chain) || pattern.test(name));
-  return known?.[1] ?? `table ${table}`;
 }

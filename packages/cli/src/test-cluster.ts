@@ -1,0 +1,74 @@
+/** For tests of commands: an API server with nodes and pods of ours, and a kubeconfig that leads to it. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FakeApi } from '@sluice/kube/testing';
+
+export interface TestCluster extends AsyncDisposable {
+  readonly api: FakeApi;
+  readonly kubeconfig: string;
+}
+
+/** With an agent on each node, an operator on the first, and the DaemonSet, all of version 0.1.0. */
+export async function testCluster(nodes: readonly string[], { token = 'test' } = {}): Promise<TestCluster> {
+  const api = await FakeApi.start();
+  const directory = mkdtempSync(join(tmpdir(), `sluice-test-${process.pid}-`));
+  const kubeconfig = join(directory, 'kubeconfig');
+  const contents = {
+    'current-context': 'c',
+    contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
+    clusters: [{ name: 'c', cluster: { server: api.url } }],
+    users: [{ name: 'u', user: { token } }],
+  };
+  writeFileSync(kubeconfig, JSON.stringify(contents), { mode: 0o600 });
+  for (const name of nodes) {
+    api.store.put('nodes', { kind: 'Node', metadata: { name } });
+    api.store.put('pods', podObject('agent', name));
+  }
+  api.store.put('pods', podObject('operator', nodes[0] ?? ''));
+  api.store.put('daemonsets', workloadObject('sluice', 'agent'));
+  api.store.put('deployments', workloadObject('sluice-operator', 'operator'));
+  return {
+    api,
+    kubeconfig,
+    [Symbol.asyncDispose]: async () => {
+      await api[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+const imageDefault = 'localhost/sluice:0.1.0';
+
+export function podObject(program: 'agent' | 'operator', node: string, { image = imageDefault, ready = true } = {}) {
+  return {
+    kind: 'Pod',
+    metadata: {
+      namespace: 'kube-system',
+      name: `sluice-${program}-${node}`,
+      labels: { 'app.kubernetes.io/name': `sluice-${program}` },
+    },
+    spec: { nodeName: node, containers: [{ name: program, image }] },
+    status: {
+      phase: ready ? 'Running' : 'Pending',
+      containerStatuses: [
+        {
+          ready,
+          imageID: ready ? 'sha256:a' : '',
+          ...(!ready && { state: { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } } }),
+        },
+      ],
+    },
+  };
+}
+
+function workloadObject(name: string, program: string) {
+  return {
+    metadata: {
+      namespace: 'kube-system',
+      name,
+      labels: { 'app.kubernetes.io/name': `sluice-${program}`, 'helm.sh/chart': 'sluice-0.1.0' },
+    },
+    spec: { template: { spec: { containers: [{ name: program, image: imageDefault }] } } },
+  };
+}
