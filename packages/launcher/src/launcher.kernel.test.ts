@@ -1,7 +1,17 @@
 // The static program itself, as root: what a process has in the end, and what is refused.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '@sluice/testing';
@@ -90,9 +100,14 @@ test('the operator has none, also as root', options, () => {
 
 test('the operator runs as another user than root', options, () => {
   using root = installation();
+  // Where the repository is that user may not look.
+  const own = join(root.path, 'bin/sluice-launch');
+  copyFileSync(launcher, own);
+  rmSync(join(root.path, 'bin/node'));
+  copyFileSync(process.execPath, join(root.path, 'bin/node'));
   spawnSync('chmod', ['-R', 'a+rX', root.path]);
   const asUser = ['setpriv', '--reuid=65532', '--regid=65532', '--clear-groups'];
-  const { status, stdout, stderr } = root.launch([launcher, 'operator'], asUser);
+  const { status, stdout, stderr } = root.launch([own, 'operator'], asUser);
   assert.equal(status, 0, stderr);
   for (const thread of (JSON.parse(stdout) as Started).threads) assert.deepEqual(setsOf(thread).Prm, 0n);
 });

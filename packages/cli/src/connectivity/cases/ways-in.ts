@@ -88,7 +88,7 @@ function asked(around: Surroundings, { name, from, service, node, summary }: Way
     return [
       {
         from,
-        command: ['client', protocol, address, String(port)],
+        command: [...(from === OUTSIDE ? ['lab-pod', 'client'] : ['client']), protocol, address, String(port)],
         expected: {
           outcome: 'answered',
           by: answererOf(around, answerers[service]),
