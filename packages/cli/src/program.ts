@@ -14,6 +14,7 @@ import { metricsCommand } from './commands/metrics.ts';
 import { monitorCommand } from './commands/monitor.ts';
 import { programCommand } from './commands/programs.ts';
 import { statusCommand } from './commands/status.ts';
+import { sysdumpCommand } from './commands/sysdump.ts';
 import { tableCommands } from './commands/tables.ts';
 import { versionCommand } from './commands/version.ts';
 import type { Context } from './context.ts';
@@ -59,6 +60,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     configCommand(context),
     doctorCommand(context),
     cleanupCommand(context),
+    sysdumpCommand(context),
     versionCommand(context),
   ]) {
     program.addCommand(acceptGlobals(command));
@@ -70,9 +72,10 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
 /** `sluice status -o json` as well as `sluice -o json status`, and `sluice map -o json list`: people type all of them. */
 function acceptGlobals(command: Command): Command {
   for (const child of command.commands) acceptGlobals(child);
-  return command
-    .option('-o, --output <format>', 'table, wide, json or yaml')
-    .option('--socket <path>', 'unix socket of the agent');
+  // What writes one file means that by it.
+  if (!command.options.some(({ long }) => long === '--output'))
+    command.option('-o, --output <format>', 'table, wide, json or yaml');
+  return command.option('--socket <path>', 'unix socket of the agent');
 }
 
 /**
