@@ -29,10 +29,12 @@ Begin with:
   sluice ct list --pod shop/web     who talks to whom, and how much
   sluice monitor --type drop        what is dropped, with reason and hint
   sluice explain connect POD HOST:PORT   what would become of a connection, and why
+  sluice status --kubeconfig FILE   every node of a cluster in one table, from anywhere
+  sluice sysdump                    all of it in one archive, for somebody who helps
   sluice lab up --demo              a cluster on this machine to try it all (root)
   sluice lab exec k8s-cp1 -- sluice status
 
-Environment: SLUICE_SOCKET the agent's socket, KUBECONFIG the cluster of the connectivity test.
+Environment: SLUICE_SOCKET the agent's socket, KUBECONFIG the cluster.
 By symptom: docs/operations.md`;
 
 /** The whole command line; `extra` are commands of packages that only some installations have, such as the lab. */
