@@ -3,10 +3,10 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { type Entry, tarArchive } from '../packages/runtime/src/tar.ts';
 import { baseLayer, ownLayer } from './image/layers.ts';
 import type { Processor } from './image/libraries.ts';
 import { digestOf, type Layer, ociArchive } from './image/oci-archive.ts';
-import { type Entry, tarArchive } from './image/tar.ts';
 
 const output = 'dist/sluice-image.tar';
 const architectures = { x64: 'amd64', arm64: 'arm64' } as const;

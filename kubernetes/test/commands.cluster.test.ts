@@ -1,5 +1,7 @@
 // What an operator types, from a workstation and on a node. Run by `npm run test:kubernetes`.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { must, nodeNames, onNetworkOfControlPlane, root, run, runFolder } from '../cluster.ts';
@@ -43,4 +45,21 @@ test('sluice cleanup is refused on a node whose agent runs', async () => {
   const { status, stderr } = await run(program, [...args, 'cleanup', '--dry-run']);
   assert.equal(status, 1);
   assert.match(stderr, /nothing was removed: an agent runs on this node/);
+});
+
+test('sluice sysdump has every agent’s status and log, and the objects of the network', async () => {
+  const folder = mkdtempSync(join(tmpdir(), `sluice-test-${process.pid}-`));
+  const output = join(folder, 'dump.tar.gz');
+  try {
+    await must(...fromOutside('sysdump', '--output', output));
+    const paths = (await must('tar', ['-tzf', output])).split('\n').map((path) => path.slice(path.indexOf('/') + 1));
+    const logs = paths.filter((path) => /^cluster\/logs\/kube-system_sluice-[a-z0-9]{5}\.log$/.test(path));
+    assert.equal(logs.length, nodeNames.length);
+    for (const plural of ['nodes', 'services', 'endpointslices.discovery.k8s.io', 'ciliumidentities.cilium.io'])
+      assert.ok(paths.includes(`cluster/objects/${plural}.jsonl`), plural);
+    const text = await must('tar', ['-xzf', output, '--to-stdout', '--wildcards', '*/cluster/status.txt']);
+    for (const node of nodeNames) assert.match(text, new RegExp(`^${node} +Ok `, 'm'));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -3,9 +3,9 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
+import type { Entry } from '../../packages/runtime/src/tar.ts';
 import { bundle } from '../build/bundles.ts';
 import { librariesOf, type Processor } from './libraries.ts';
-import type { Entry } from './tar.ts';
 
 /** Where everything of ours lies in the image. */
 const home = 'opt/sluice';

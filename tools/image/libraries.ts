@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import type { Entry } from './tar.ts';
+import type { Entry } from '../../packages/runtime/src/tar.ts';
 
 /** Where the loader looks without a cache or a setting, on Debian and Ubuntu: for these names it is built so. */
 const folderOf = { x64: 'lib/x86_64-linux-gnu', arm64: 'lib/aarch64-linux-gnu' } as const;

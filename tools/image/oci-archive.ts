@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Entry, tarArchive } from './tar.ts';
+import { type Entry, tarArchive } from '../../packages/runtime/src/tar.ts';
 
 /** A layer as it is stored: gzip of a tar archive. */
 export interface Layer {

@@ -29,7 +29,12 @@ function node() {
   };
   for (const folder of ['run/sluice', 'var/lib/sluice/endpoints', 'net.d', 'bin', 'sys/kernel'])
     mkdirSync(join(root, folder), { recursive: true });
-  for (const file of ['run/sluice/sluice.sock', 'var/lib/sluice/node.json', 'var/lib/sluice/endpoints/a.json'])
+  for (const file of [
+    'run/sluice/sluice.sock',
+    'run/sluice/cni.sock.available',
+    'var/lib/sluice/node.json',
+    'var/lib/sluice/endpoints/a.json',
+  ])
     writeFileSync(join(root, file), '');
   for (const file of ['net.d/05-sluice.conflist', 'net.d/10-flannel.conflist.sluice-aside', 'bin/sluice-cni'])
     writeFileSync(join(root, file), '');

@@ -133,8 +133,9 @@ function settingLeftovers({ runDir, sys }: SluiceOptions): Leftover[] {
 
 /** What the agent makes there; anything else stays, with its folder. */
 const filesOf = {
-  state: ['node.json', 'endpoints', 'verifier', '.probe.*'],
-  run: ['agent.pid', 'cni.sock', 'sluice.sock', 'expedited'],
+  state: ['node.json', '.node.json.*.tmp', 'endpoints', 'verifier', '.probe.*'],
+  // With what goes before them, and what a killed agent left half made.
+  run: ['agent.pid', 'cni.sock*', 'sluice.sock*', 'expedited'],
 } as const;
 
 function folderLeftovers({ runDir, stateDir }: SluiceOptions): Leftover[] {

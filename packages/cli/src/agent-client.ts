@@ -13,9 +13,14 @@ export interface AgentClient {
   /** JSON of an endpoint such as `/status`; throws CommandError that says what to do. */
   get<Value>(path: string, shape: Shape<Value>, options?: GetOptions): Promise<Value>;
   /** One parsed value a line, to the end of the answer; throws when it is cut off. */
-  rows<Value>(path: string, shape: Shape<Value>): Promise<Value[]>;
+  rows<Value>(path: string, shape: Shape<Value>, options?: RowsOptions): Promise<Value[]>;
   /** One parsed value a line, until the reader has enough, or the signal ends it; throws when the agent ends or stands still. */
   stream<Value>(path: string, shape: Shape<Value>): AsyncIterable<Value>;
+}
+
+export interface RowsOptions {
+  /** The first so many are enough; default: all. */
+  readonly max?: number;
 }
 
 export interface GetOptions {
@@ -39,9 +44,11 @@ export function agentClient(
       const response = await send({ socket, path, signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) });
       return parse(await text(socket, response), path, shape);
     },
-    rows: async (path, shape) => {
+    rows: async (path, shape, { max = Infinity } = {}) => {
       const rows = [];
-      for await (const row of lines({ socket, path, signal, silenceMs }, shape)) rows.push(row);
+      for await (const row of lines({ socket, path, signal, silenceMs }, shape)) {
+        if (rows.push(row) >= max) break;
+      }
       return rows;
     },
     stream: (path, shape) => endless({ socket, path, signal, silenceMs }, shape),

@@ -19,14 +19,19 @@ export interface GlobalOptions {
 
 /** Options of the root command, wherever on the line they stood. */
 export function globalOptions(command: Command, context: Context): GlobalOptions {
-  const given = command.optsWithGlobals<{ socket?: string; output?: string }>();
+  const given = command.optsWithGlobals<{ output?: string }>();
   const output = given.output ?? 'table';
   if (output !== 'table' && output !== 'wide' && output !== 'json' && output !== 'yaml') {
     throw new CommandError(`--output ${output}: one of table, wide, json, yaml`, { exitCode: 2 });
   }
-  return { socket: given.socket ?? (context.environment.SLUICE_SOCKET || SOCKET_DEFAULT), output };
+  return { socket: socketOf(command, context), output };
+}
+
+function socketOf(command: Command, { environment }: Context): string {
+  const { socket } = command.optsWithGlobals<{ socket?: string }>();
+  return socket ?? (environment.SLUICE_SOCKET || SOCKET_DEFAULT);
 }
 
 export function agentOf(command: Command, context: Context): AgentClient {
-  return agentClient(globalOptions(command, context).socket, context.signal);
+  return agentClient(socketOf(command, context), context.signal);
 }

@@ -14,6 +14,7 @@ import { metricsCommand } from './commands/metrics.ts';
 import { monitorCommand } from './commands/monitor.ts';
 import { programCommand } from './commands/programs.ts';
 import { statusCommand } from './commands/status.ts';
+import { sysdumpCommand } from './commands/sysdump.ts';
 import { tableCommands } from './commands/tables.ts';
 import { versionCommand } from './commands/version.ts';
 import type { Context } from './context.ts';
@@ -28,10 +29,12 @@ Begin with:
   sluice ct list --pod shop/web     who talks to whom, and how much
   sluice monitor --type drop        what is dropped, with reason and hint
   sluice explain connect POD HOST:PORT   what would become of a connection, and why
+  sluice status --kubeconfig FILE   every node of a cluster in one table, from anywhere
+  sluice sysdump                    all of it in one archive, for somebody who helps
   sluice lab up --demo              a cluster on this machine to try it all (root)
   sluice lab exec k8s-cp1 -- sluice status
 
-Environment: SLUICE_SOCKET the agent's socket, KUBECONFIG the cluster of the connectivity test.
+Environment: SLUICE_SOCKET the agent's socket, KUBECONFIG the cluster.
 By symptom: docs/operations.md`;
 
 /** The whole command line; `extra` are commands of packages that only some installations have, such as the lab. */
@@ -59,6 +62,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     configCommand(context),
     doctorCommand(context),
     cleanupCommand(context),
+    sysdumpCommand(context),
     versionCommand(context),
   ]) {
     program.addCommand(acceptGlobals(command));
@@ -70,9 +74,10 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
 /** `sluice status -o json` as well as `sluice -o json status`, and `sluice map -o json list`: people type all of them. */
 function acceptGlobals(command: Command): Command {
   for (const child of command.commands) acceptGlobals(child);
-  return command
-    .option('-o, --output <format>', 'table, wide, json or yaml')
-    .option('--socket <path>', 'unix socket of the agent');
+  // What writes one file means that by it.
+  if (!command.options.some(({ long }) => long === '--output'))
+    command.option('-o, --output <format>', 'table, wide, json or yaml');
+  return command.option('--socket <path>', 'unix socket of the agent');
 }
 
 /**

@@ -10,7 +10,7 @@ export interface TestCluster extends AsyncDisposable {
 }
 
 /** With an agent on each node, an operator on the first, and the DaemonSet, all of version 0.1.0. */
-export async function testCluster(nodes: readonly string[], { token = 'test' } = {}): Promise<TestCluster> {
+export async function testCluster(nodes: readonly string[], user: object = { token: 'test' }): Promise<TestCluster> {
   const api = await FakeApi.start();
   const directory = mkdtempSync(join(tmpdir(), `sluice-test-${process.pid}-`));
   const kubeconfig = join(directory, 'kubeconfig');
@@ -18,7 +18,7 @@ export async function testCluster(nodes: readonly string[], { token = 'test' } =
     'current-context': 'c',
     contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
     clusters: [{ name: 'c', cluster: { server: api.url } }],
-    users: [{ name: 'u', user: { token } }],
+    users: [{ name: 'u', user }],
   };
   writeFileSync(kubeconfig, JSON.stringify(contents), { mode: 0o600 });
   for (const name of nodes) {

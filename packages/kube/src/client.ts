@@ -189,16 +189,22 @@ export class KubeClient implements Disposable {
 
   /** Any request whose answer is JSON (or nothing: undefined). */
   async request(request: RawRequest): Promise<unknown> {
-    const { bodyIdleMs, bodyMs } = this.limits;
-    const response = await this.#send(request, { idleMs: bodyIdleMs, bodyMs });
-    const { text, size } = await readText(response, request.bytesMax ?? this.limits.objectBytes, request);
-    request.onSize?.(size);
+    const text = await this.requestText(request);
     if (text === '') return undefined;
     try {
       return JSON.parse(text);
     } catch (cause) {
       throw new KubeError('malformed', `${describe(request)}: the answer is not JSON: ${text.slice(0, 80)}`, { cause });
     }
+  }
+
+  /** The same for an answer that is no JSON, such as a pod's log. */
+  async requestText(request: RawRequest): Promise<string> {
+    const { bodyIdleMs, bodyMs } = this.limits;
+    const response = await this.#send(request, { idleMs: bodyIdleMs, bodyMs });
+    const { text, size } = await readText(response, request.bytesMax ?? this.limits.objectBytes, request);
+    request.onSize?.(size);
+    return text;
   }
 
   /** The API servers in order of preference, and which of them is in use. */

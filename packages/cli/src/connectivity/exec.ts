@@ -15,8 +15,20 @@ const STATUS = 3;
 const TIMEOUT_MS = 15_000;
 const OUTPUT_BYTES_MAX = 1 << 20;
 
+export interface ExecLimits {
+  /** Default 15 s. */
+  readonly timeoutMs?: number;
+  /** Of its output; default 1 MiB. */
+  readonly bytesMax?: number;
+}
+
 /** Runs a command in a pod to its end; throws CommandError where the API server refuses or the connection breaks. */
-export function execInPod(configuration: KubeConfiguration, target: ExecTarget, signal: AbortSignal): Promise<Outcome> {
+export function execInPod(
+  configuration: KubeConfiguration,
+  target: ExecTarget,
+  signal: AbortSignal,
+  { timeoutMs = TIMEOUT_MS, bytesMax = OUTPUT_BYTES_MAX }: ExecLimits = {},
+): Promise<Outcome> {
   const socket = new WebSocket(execUrl(configuration, target), [PROTOCOL], {
     ...tlsOptions(configuration),
     ...(configuration.serverName !== undefined && { servername: configuration.serverName }),
@@ -25,7 +37,9 @@ export function execInPod(configuration: KubeConfiguration, target: ExecTarget, 
     maxPayload: OUTPUT_BYTES_MAX,
   });
   return new Promise((resolve, reject) => {
-    const output = { [STDOUT]: '', [STDERR]: '' };
+    // Decoded at the end: a character may be cut in two.
+    const output: Record<typeof STDOUT | typeof STDERR, Buffer[]> = { [STDOUT]: [], [STDERR]: [] };
+    let size = 0;
     let exitCode: number | undefined;
     const end = (): void => {
       clearTimeout(timer);
@@ -38,15 +52,14 @@ export function execInPod(configuration: KubeConfiguration, target: ExecTarget, 
     };
     const abort = (): void => fail('interrupted');
     signal.addEventListener('abort', abort);
-    const timer = setTimeout(
-      () => fail(`no end within ${TIMEOUT_MS / 1000} s: ${target.command.join(' ')}`),
-      TIMEOUT_MS,
-    );
+    const timer = setTimeout(() => fail(`no end within ${timeoutMs / 1000} s: ${target.command.join(' ')}`), timeoutMs);
     socket.on('message', (data: Buffer) => {
       const channel = data[0];
-      const text = data.subarray(1).toString('utf8');
-      if (channel === STDOUT || channel === STDERR) output[channel] += text;
-      else if (channel === STATUS) exitCode = exitCodeOf(text);
+      if (channel === STATUS) exitCode = exitCodeOf(data.subarray(1).toString('utf8'));
+      if (channel !== STDOUT && channel !== STDERR) return;
+      output[channel].push(data.subarray(1));
+      size += data.length - 1;
+      if (size > bytesMax) fail(`more than ${bytesMax} bytes of output: ${target.command.join(' ')}`);
     });
     socket.once('unexpected-response', (_request, response) => {
       response
@@ -58,9 +71,13 @@ export function execInPod(configuration: KubeConfiguration, target: ExecTarget, 
     socket.once('close', () => {
       end();
       if (exitCode === undefined) fail("the connection ended without the command's exit status");
-      else resolve({ exitCode, stdout: output[STDOUT], stderr: output[STDERR] });
+      else resolve({ exitCode, stdout: textOf(output[STDOUT]), stderr: textOf(output[STDERR]) });
     });
   });
+}
+
+function textOf(chunks: readonly Buffer[]): string {
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function execUrl({ servers }: KubeConfiguration, { namespace, pod, command }: ExecTarget): string {

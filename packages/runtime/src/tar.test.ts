@@ -39,6 +39,15 @@ test('the order in which entries are given makes no difference', () => {
   assert.deepEqual(tarArchive(entries), tarArchive(entries.toReversed()));
 });
 
+test('a long path is split between its folders, and the time is that of all entries', () => {
+  const path = `${'folder/'.repeat(20)}${'n'.repeat(90)}`;
+  const archive = tarArchive([text(path, 'here')], { time: 1_000_000_000 });
+  const tar = (...args: string[]) => execFileSync('tar', args, { input: archive, encoding: 'utf8' });
+  assert.equal(tar('--list').trim().split('\n').at(-1), path);
+  assert.equal(tar('--extract', '--to-stdout', path), 'here');
+  assert.match(tar('--list', '--verbose', '--utc', '--full-time'), /2001-09-09 01:46:40/);
+});
+
 test('a path that a header cannot hold is refused', () => {
   assert.throws(() => tarArchive([text('x'.repeat(101), '')]), /longer than a ustar name may be/);
 });

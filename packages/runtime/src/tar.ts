@@ -5,18 +5,25 @@ export type Entry =
 
 const blockBytes = 512;
 const nameBytesMax = 100;
+/** Of the folders before a name, which stand in a field of their own where both together are too long. */
+const prefixBytesMax = 155;
 
-/** A tar archive (POSIX ustar) that depends on nothing but the entries: in order of paths, of root, dated 1970. */
-export function tarArchive(entries: readonly Entry[]): Buffer {
+export interface TarOptions {
+  /** Of all entries, in seconds since the epoch; default 0: equal contents make equal archives. */
+  readonly time?: number;
+}
+
+/** A tar archive (POSIX ustar) that depends on nothing but the entries and the time: in order of paths, of root. */
+export function tarArchive(entries: readonly Entry[], { time = 0 }: TarOptions = {}): Buffer {
   const folders = new Set(entries.flatMap(({ path }) => foldersAbove(path)));
   const all = [...entries, ...[...folders].map((path) => ({ path, folder: true }) as const)];
   all.sort((a, b) => (a.path < b.path ? -1 : 1));
   const blocks = all.flatMap((entry) => {
-    if ('folder' in entry) return [header({ name: `${entry.path}/`, mode: 0o755, type: '5' })];
-    if ('target' in entry) return [header({ name: entry.path, mode: 0o777, type: '2', target: entry.target })];
+    if ('folder' in entry) return [header({ name: `${entry.path}/`, mode: 0o755, type: '5', time })];
+    if ('target' in entry) return [header({ name: entry.path, mode: 0o777, type: '2', target: entry.target, time })];
     const { path: name, content, mode } = entry;
     const padding = Buffer.alloc(-content.length & (blockBytes - 1));
-    return [header({ name, mode, type: '0', size: content.length }), content, padding];
+    return [header({ name, mode, type: '0', size: content.length, time }), content, padding];
   });
   return Buffer.concat([...blocks, Buffer.alloc(2 * blockBytes)]);
 }
@@ -34,9 +41,11 @@ interface Header {
   readonly type: '0' | '2' | '5';
   readonly size?: number;
   readonly target?: string;
+  readonly time: number;
 }
 
-function header({ name, mode, type, size = 0, target = '' }: Header): Buffer {
+function header({ name: path, mode, type, size = 0, target = '', time }: Header): Buffer {
+  const { prefix, name } = splitName(path);
   for (const text of [name, target]) {
     if (Buffer.byteLength(text) > nameBytesMax) throw new Error(`${text} is longer than a ustar name may be`);
   }
@@ -48,14 +57,22 @@ function header({ name, mode, type, size = 0, target = '' }: Header): Buffer {
   octal(0, 108, 7);
   octal(0, 116, 7);
   octal(size, 124, 11);
-  octal(0, 136, 11);
+  octal(time, 136, 11);
   block.write(type, 156, 'latin1');
   block.write(target, 157);
   block.write('ustar\0', 257, 'latin1');
   block.write('00', 263, 'latin1');
+  block.write(prefix, 345);
   // The sum is taken with its own field as blanks.
   block.fill(' ', 148, 156);
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return block;
+}
+
+function splitName(path: string): { readonly prefix: string; readonly name: string } {
+  if (Buffer.byteLength(path) <= nameBytesMax) return { prefix: '', name: path };
+  // The longest prefix leaves the shortest name; a folder's own path ends with a slash, which is none between.
+  const slash = path.lastIndexOf('/', Math.min(prefixBytesMax, path.length - 2));
+  return slash <= 0 ? { prefix: '', name: path } : { prefix: path.slice(0, slash), name: path.slice(slash + 1) };
 }
