@@ -37,6 +37,8 @@ enum frontend_flag {
 	FRONTEND_FLAG_ELSEWHERE = 4,
 	/* At a loopback address: the node's own processes mean it, and nobody else. */
 	FRONTEND_FLAG_LOOPBACK = 8,
+	/* Of the clients who come by the network only those of `source_ranges` are served. */
+	FRONTEND_FLAG_SOURCE_RANGES = 16,
 };
 
 struct frontend {
@@ -100,6 +102,24 @@ struct {
 	__type(key, __u32);
 	__type(value, struct backend);
 } backends SEC(".maps");
+
+struct source_range_key {
+	/* 64 for the two numbers, and the prefix among the 128 bits: an IPv4 one of n bits counts 96 + n. */
+	__u32 prefix_length;
+	__u32 service_id;
+	/* They change with the slots: no packet sees a mixture. */
+	__u32 generation;
+	struct address address;
+};
+
+/* Who may use a frontend with FRONTEND_FLAG_SOURCE_RANGES: whoever is found, with any value. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, SOURCE_RANGES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct source_range_key);
+	__type(value, __u32);
+} source_ranges SEC(".maps");
 
 struct affinity_key {
 	/* The client's address; for a process of the node, the node's. */
@@ -204,6 +224,18 @@ static __always_inline bool service_owns_address(const struct address *address, 
 	struct frontend *mark = frontend_lookup(&key);
 
 	return mark && (!is_external || (mark->flags & FRONTEND_FLAG_EXTERNAL));
+}
+
+static __always_inline bool service_allows(const struct frontend *frontend, const struct address *client)
+{
+	struct source_range_key key = {
+	    .prefix_length = 8 * (sizeof(key) - sizeof(key.prefix_length)),
+	    .service_id = frontend->service_id,
+	    .generation = frontend->generation,
+	    .address = *client,
+	};
+
+	return !(frontend->flags & FRONTEND_FLAG_SOURCE_RANGES) || bpf_map_lookup_elem(&source_ranges, &key) != NULL;
 }
 
 static __always_inline bool service_has_backend(const struct frontend *frontend, __u32 backend_id)

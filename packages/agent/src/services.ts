@@ -62,6 +62,7 @@ export class Services implements LifecyclePart {
 function forgetServices(maps: DatapathMaps): void {
   empty(maps.frontends);
   empty(maps.slots);
+  empty(maps.sourceRanges);
   empty(maps.backends);
   empty(maps.affinities);
 }

@@ -113,6 +113,10 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
     text: 'no backend of the service on this node',
     hint: 'externalTrafficPolicy or internalTrafficPolicy is Local, and all ready endpoints are on other nodes: "sluice service list" shows them',
   },
+  [DropReason.ClientNotAllowed]: {
+    text: 'client is not of the ranges that the service allows',
+    hint: 'spec.loadBalancerSourceRanges of the Service names who may come in from outside; "sluice service list" shows them',
+  },
   [DropReason.InvalidTunnelSender]: {
     text: "tunneled from an address that is no node's",
     hint: 'a pod or a foreign machine sends VXLAN to this node, or a node sends from an address that its Node object lacks: "sluice node list"',

@@ -14,6 +14,7 @@ const families = [
 ] as const;
 const TARGET_PORT = 8080;
 const ATTEMPTS = 4;
+const hostBits = { 4: 32, 6: 128 } as const;
 const balancer = { ipv4: parseAddress('203.0.113.5'), ipv6: parseAddress('2001:db8:113::5') } as const;
 const loopback = { ipv4: parseAddress('127.0.0.1'), ipv6: parseAddress('::1') } as const;
 const unspecified = { ipv4: parseAddress('0.0.0.0'), ipv6: parseAddress('::') } as const;
@@ -40,6 +41,7 @@ interface Serving {
   readonly port?: number;
   readonly scope?: number;
   readonly flags?: number;
+  readonly sourceRanges?: readonly string[];
 }
 
 /** Returns its port; each service has one of its own. */
@@ -48,6 +50,7 @@ function serve({ address, protocol, backends, scope = 0, flags = FrontendFlag.Ex
   const port = given.port ?? 30_000 + numbers;
   writeService(one.datapath.maps, {
     ...{ id: numbers, address, port, protocol, scope, flags },
+    ...(given.sourceRanges && { sourceRanges: given.sourceRanges }),
     backends: backends.map((backend, index) => ({ id: 1000 * numbers + index, address: backend, port: TARGET_PORT })),
   });
   return port;
@@ -186,6 +189,42 @@ for (const [version, family] of families) {
     assert.throws(() => client.connect(balancer[family], inside), /ECONNREFUSED/);
   });
 
+  test(`who is not of its source ranges is not let in from outside, and gets no answer (${family})`, () => {
+    const before = dropsOf(one).client_not_allowed ?? 0;
+    const flags = FrontendFlag.External | FrontendFlag.SourceRanges;
+    const serving = { address: balancer[family], protocol: UDP, backends: [there.addresses[family]], flags };
+    // Those of another service, and of the other family, are not its own.
+    serve({ ...serving, sourceRanges: ['0.0.0.0/0', '::/0'] });
+    const port = serve({ ...serving, sourceRanges: ['198.51.100.0/24', '2001:db8:5::/64'] });
+    using client = udpSocket(world, version);
+    client.connect(balancer[family], port);
+    client.send('ask');
+    assert.equal(client.receive(), undefined);
+    assert.equal(dropsOf(one).client_not_allowed, before + 1);
+    using server = udpServer(there, there.addresses[family], TARGET_PORT);
+    for (const inside of [here, one]) ask(inside, version, balancer[family], port, server);
+  });
+
+  test(`who is of its source ranges is let in, and stays when they change (${family})`, () => {
+    const flags = FrontendFlag.External | FrontendFlag.SourceRanges;
+    const serving = { address: balancer[family], protocol: TCP, backends: [here.addresses[family]], flags };
+    const port = serve({
+      ...serving,
+      sourceRanges: ['198.51.100.0/24', `${world.addresses[family]}/${hostBits[version]}`],
+    });
+    using server = tcpServer(here, here.addresses[family], TARGET_PORT);
+    using client = tcpSocket(world, version);
+    client.connect(balancer[family], port);
+    using accepted = server.accept();
+    serve({ ...serving, port, sourceRanges: [] });
+    client.send('request');
+    assert.equal(accepted?.receive(), 'request');
+    accepted?.send('answer');
+    assert.equal(client.receive(), 'answer');
+    using another = tcpSocket(world, version);
+    assert.throws(() => another.connect(balancer[family], port), /ETIMEDOUT|EINPROGRESS|EAGAIN/);
+  });
+
   test(`a host port is at an address of the node, whose other ports stay its own (${family})`, () => {
     const address = world.nodeAddresses[family];
     const port = serve({ address, protocol: UDP, port: 8088, backends: [here.addresses[family]] });
@@ -217,7 +256,8 @@ for (const [version, family] of families) {
 }
 
 test('nothing was dropped that was not meant to be', () => {
+  const meant = ['client_not_allowed', 'no_backend', 'no_local_backend', 'too_big'];
   // Who does not know yet what fits into the tunnel is told.
-  assert.deepEqual(Object.keys(dropsOf(one)).toSorted(), ['no_backend', 'no_local_backend', 'too_big']);
+  assert.deepEqual(Object.keys(dropsOf(one)).toSorted(), meant);
   assert.deepEqual(Object.keys(dropsOf(other)), ['too_big']);
 });

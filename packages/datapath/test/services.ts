@@ -1,5 +1,5 @@
 // Services in the maps, as the load balancer writes them.
-import { type Address, parseAddress } from '@sluice/net';
+import { type Address, familyOf, parseAddress, parsePrefix } from '@sluice/net';
 import { BackendState, type DatapathMaps, FrontendFlag } from '../src/index.ts';
 
 export const TCP = 6;
@@ -17,6 +17,8 @@ export interface TestService {
   readonly flags?: number;
   /** FrontendScope */
   readonly scope?: number;
+  /** Whom FrontendFlag.SourceRanges lets in. */
+  readonly sourceRanges?: readonly string[];
 }
 
 export function writeService(maps: DatapathMaps, service: TestService): void {
@@ -25,6 +27,11 @@ export function writeService(maps: DatapathMaps, service: TestService): void {
     const { address, port } = backend;
     maps.backends.update(backend.id, { address, port, protocol, state: BackendState.Active });
     maps.slots.update({ serviceId: id, generation, slot }, { backendId: backend.id });
+  }
+  for (const range of service.sourceRanges ?? []) {
+    const { address, length } = parsePrefix(range);
+    const prefixLength = length + (familyOf(address) === 4 ? 160 : 64);
+    maps.sourceRanges.update({ prefixLength, serviceId: id, generation, address }, 1);
   }
   const frontend = {
     serviceId: id,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseEndpointSlice, parseService } from '@sluice/kube';
+import { formatPrefix } from '@sluice/net';
 import { desiredFrontends } from './desired.ts';
 import { unservedFrontends } from './unserved.ts';
 
@@ -174,14 +175,27 @@ test('with policy Local a terminating endpoint here is used before nobody; with 
   assert.equal(external([]), '0.0.0.0:30080/TCP/external all: ');
 });
 
-test('an address whose balancer ends connections itself, or that is not for everybody, is not ours', () => {
+test('an address whose balancer ends connections itself is not ours', () => {
   const addresses = (of: ReturnType<typeof loadBalanced>) =>
     desiredFrontends(of, [], viewpoint)
       .filter(({ type }) => type === 'LoadBalancer')
       .map(({ key }) => key);
   const ingress = [{ ip: '203.0.113.5', ipMode: 'Proxy' }, { ip: '203.0.113.6', ipMode: 'VIP' }, { hostname: 'lb' }];
   assert.deepEqual(addresses(loadBalanced({}, ingress)), ['203.0.113.6:80/TCP']);
-  assert.deepEqual(addresses(loadBalanced({ loadBalancerSourceRanges: ['192.0.2.0/24'] })), []);
+});
+
+test('source ranges hold at addresses of load balancers, for clients from outside; each family has its own', () => {
+  const allowed = (more: object) =>
+    desiredFrontends(loadBalanced(more, [{ ip: '203.0.113.5' }, { ip: '2001:db8::5' }]), [], viewpoint)
+      .filter(({ sourceRanges }) => sourceRanges !== undefined)
+      .map(({ key, sourceRanges }) => `${key}: ${sourceRanges?.map(formatPrefix)}`);
+  const ranges = { loadBalancerSourceRanges: ['192.0.2.0/24', '10.0.0.0/8'], externalIPs: ['203.0.113.7'] };
+  assert.deepEqual(allowed(ranges), ['203.0.113.5:80/TCP: 192.0.2.0/24,10.0.0.0/8', '[2001:db8::5]:80/TCP: ']);
+  assert.deepEqual(allowed({ ...ranges, externalTrafficPolicy: 'Local' }), [
+    '203.0.113.5:80/TCP/external: 192.0.2.0/24,10.0.0.0/8',
+    '[2001:db8::5]:80/TCP/external: ',
+  ]);
+  assert.deepEqual(allowed({}), []);
 });
 
 test('an address named twice by one service is one frontend', () => {

@@ -3,7 +3,7 @@
  * whatever the order in which the API told of it.
  */
 import type { EndpointSliceObject, ServiceObject, ServicePort, SliceEndpoint } from '@sluice/kube';
-import { type Address, familyOf } from '@sluice/net';
+import { type Address, familyOf, type Prefix } from '@sluice/net';
 import {
   anyAddress,
   type BackendStateName,
@@ -71,7 +71,6 @@ function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, { ext
 
 /** Addresses in the status that nodes answer for: not those of a balancer that ends connections itself (KEP-1860). */
 export function servedIngress(service: ServiceObject): Address[] {
-  if (service.loadBalancerSourceRanges.length > 0) return [];
   return service.loadBalancerIngress.filter(({ ipMode }) => ipMode === 'VIP').map(({ address }) => address);
 }
 
@@ -95,15 +94,30 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
   const local = { backends: chosen(here), isElsewhere: chosen(here).length === 0 && whole.backends.length > 0 };
   if (type === 'ClusterIP') {
     const backends = service.internalTrafficPolicy === 'Local' ? local : whole;
-    return [{ ...common, ...backends, scope: 'internal', isExternal: false }];
+    return [{ ...common, ...backends, scope: 'internal', isExternal: false, sourceRanges: undefined }];
   }
   const isLocal = service.externalTrafficPolicy === 'Local';
+  const allowed = type === 'LoadBalancer' ? allowedAt(address, service) : undefined;
   return [
-    { ...common, ...whole, scope: 'internal', isExternal: !isLocal },
+    { ...common, ...whole, scope: 'internal', isExternal: !isLocal, sourceRanges: isLocal ? undefined : allowed },
     ...(isLocal
-      ? [{ ...common, ...local, key: `${common.key}/external`, scope: 'external', isExternal: true } as const]
+      ? [
+          {
+            ...common,
+            ...local,
+            sourceRanges: allowed,
+            key: `${common.key}/external`,
+            scope: 'external',
+            isExternal: true,
+          } as const,
+        ]
       : []),
   ];
+}
+
+/** Ranges of the other family let nobody in: nor do they leave the door open. */
+function allowedAt(address: Address, { loadBalancerSourceRanges: ranges }: ServiceObject): Prefix[] | undefined {
+  return ranges?.filter((range) => familyOf(range.address) === familyOf(address));
 }
 
 interface Candidate extends DesiredBackend {

@@ -13,6 +13,7 @@ import {
   FrontendScope,
   type Slot,
   type SlotKey,
+  type SourceRangeKey,
 } from '@sluice/datapath';
 import { protocolName, protocolNumbers } from '@sluice/model';
 import { isLoopback } from '@sluice/net';
@@ -20,11 +21,13 @@ import { type DesiredFrontend, keyOf } from './frontend.ts';
 import { IdPool } from './id-pool.ts';
 import { AddressTable } from './kernel-addresses.ts';
 import { BackendTable } from './kernel-backends.ts';
+import { sourceRangeKey, sourceRangeOf, sourceRangeTexts } from './source-ranges.ts';
 
 export interface ServiceMaps {
   readonly frontends: TypedMap<FrontendKey, Frontend>;
   readonly slots: TypedMap<SlotKey, Slot>;
   readonly backends: TypedMap<number, Backend>;
+  readonly sourceRanges: TypedMap<SourceRangeKey, number>;
 }
 
 interface ActualFrontend {
@@ -36,21 +39,26 @@ interface ActualFrontend {
   /** FrontendFlag */
   readonly flags: number;
   readonly backendIds: readonly number[];
+  /** As text, in order. */
+  readonly sourceRanges: readonly string[];
 }
 
 /** Slots and backends that a packet under way may still read. */
 interface Retired {
   readonly dueMs: number;
-  readonly slots: readonly SlotRange[];
+  readonly generations: readonly Generation[];
   readonly backendIds: readonly number[];
   /** Not 0: the frontend is gone altogether and so is its id. */
   readonly id: number;
 }
 
-interface SlotRange {
+/** Rows that come and go together. */
+interface Generation {
   readonly serviceId: number;
   readonly generation: number;
+  /** Of its slots. */
   readonly count: number;
+  readonly sourceRanges: readonly string[];
 }
 
 export interface Repairs {
@@ -109,7 +117,7 @@ export class KernelServices {
     this.#maps.frontends.delete(actual.key);
     this.#frontends.delete(key);
     this.#addresses.release(actual.key);
-    this.#retire({ slots: [slotsOf(actual)], backendIds: actual.backendIds, id: actual.id });
+    this.#retire({ generations: [generationOf(actual)], backendIds: actual.backendIds, id: actual.id });
   }
 
   /** Deletes what retired long enough ago. When that fails it throws, and `compare` removes what has stayed. */
@@ -143,30 +151,41 @@ export class KernelServices {
     const id = actual?.id ?? this.#ids.take();
     const generation = nextGeneration(actual?.generation);
     const key = frontendKey(desired);
-    let marked = false;
-    try {
-      this.#maps.slots.updateBatch(
-        backendIds.map((backendId, slot) => [{ serviceId: id, generation, slot }, { backendId }] as const),
-      );
-      // Before the frontend: when there is no room for the mark, no frontend stays behind whose slots are gone.
-      if (actual === undefined) this.#addresses.acquire(key, flagsOf(desired));
-      marked = actual === undefined;
-      this.#maps.frontends.update(key, frontendValue(desired, { id, generation, count: backendIds.length }));
-    } catch (error) {
-      if (marked) this.#addresses.release(key);
-      this.#bury({ slots: [{ serviceId: id, generation, count: backendIds.length }], backendIds, id: actual ? 0 : id });
-      throw error;
-    }
-    this.#frontends.set(desired.key, {
+    const next: ActualFrontend = {
       key,
       id,
       generation,
       affinitySeconds: desired.affinitySeconds,
       flags: flagsOf(desired),
       backendIds,
-    });
-    if (actual !== undefined) this.#retire({ slots: [slotsOf(actual)], backendIds: actual.backendIds, id: 0 });
+      sourceRanges: sourceRangeTexts(desired.sourceRanges),
+    };
+    let marked = false;
+    try {
+      this.#write(next);
+      // Before the frontend: when there is no room for the mark, no frontend stays behind whose slots are gone.
+      if (actual === undefined) this.#addresses.acquire(key, next.flags);
+      marked = actual === undefined;
+      this.#maps.frontends.update(key, frontendValue(next));
+    } catch (error) {
+      if (marked) this.#addresses.release(key);
+      this.#bury({ generations: [generationOf(next)], backendIds, id: actual ? 0 : id });
+      throw error;
+    }
+    this.#frontends.set(desired.key, next);
+    if (actual !== undefined)
+      this.#retire({ generations: [generationOf(actual)], backendIds: actual.backendIds, id: 0 });
     return id;
+  }
+
+  /** Everything that the frontend's row will lead to. */
+  #write({ id: serviceId, generation, backendIds, sourceRanges }: ActualFrontend): void {
+    this.#maps.slots.updateBatch(
+      backendIds.map((backendId, slot) => [{ serviceId, generation, slot }, { backendId }] as const),
+    );
+    this.#maps.sourceRanges.updateBatch(
+      sourceRanges.map((range) => [sourceRangeKey({ serviceId, generation }, range), ALLOWED] as const),
+    );
   }
 
   #retire(retired: Omit<Retired, 'dueMs'>): void {
@@ -174,7 +193,10 @@ export class KernelServices {
   }
 
   #bury(retired: Omit<Retired, 'dueMs'>): void {
-    for (const range of retired.slots) this.#maps.slots.deleteBatch(slotKeys(range));
+    for (const generation of retired.generations) {
+      this.#maps.slots.deleteBatch(slotKeys(generation));
+      this.#maps.sourceRanges.deleteBatch(generation.sourceRanges.map((range) => sourceRangeKey(generation, range)));
+    }
     this.#backends.release(retired.backendIds);
     if (retired.id === 0) return;
     this.#ids.give(retired.id);
@@ -185,6 +207,7 @@ export class KernelServices {
     this.#backends.read();
     this.#addresses.clear();
     this.#frontends.clear();
+    const sourceRanges = this.#readSourceRanges();
     for (const [key, value] of this.#maps.frontends.entries()) {
       if (key.address === undefined) continue;
       if (AddressTable.isMark(key)) {
@@ -202,6 +225,7 @@ export class KernelServices {
         affinitySeconds: value.affinitySeconds,
         flags: value.flags,
         backendIds,
+        sourceRanges: sourceRanges.get(generationName(value)) ?? [],
       });
     }
     for (const retired of this.#retired) this.#backends.hold(retired.backendIds);
@@ -215,25 +239,40 @@ export class KernelServices {
     });
   }
 
-  #removeOrphans(): number {
-    const live = new Set([...this.#frontends.values()].map((frontend) => slotSet(frontend.id, frontend.generation)));
-    for (const range of this.#retired.flatMap((retired) => retired.slots)) {
-      live.add(slotSet(range.serviceId, range.generation));
+  /** By their generation, in order. */
+  #readSourceRanges(): ReadonlyMap<string, readonly string[]> {
+    const ranges = new Map<string, string[]>();
+    for (const [key] of this.#maps.sourceRanges.entries()) {
+      const name = generationName(key);
+      ranges.set(name, [...(ranges.get(name) ?? []), sourceRangeOf(key)].sort());
     }
-    const slots = [...this.#maps.slots.entries()]
-      .map(([key]) => key)
-      .filter((key) => !live.has(slotSet(key.serviceId, key.generation)));
+    return ranges;
+  }
+
+  #removeOrphans(): number {
+    const live = new Set([
+      ...[...this.#frontends.values()].map((frontend) => generationName(generationOf(frontend))),
+      ...this.#retired.flatMap((retired) => retired.generations).map(generationName),
+    ]);
+    const isOrphan = (key: GenerationKey) => !live.has(generationName(key));
+    const slots = [...this.#maps.slots.entries()].map(([key]) => key).filter(isOrphan);
+    const sourceRanges = [...this.#maps.sourceRanges.entries()].map(([key]) => key).filter(isOrphan);
     this.#maps.slots.deleteBatch(slots);
-    return slots.length + this.#backends.removeUnused() + this.#addresses.repair();
+    this.#maps.sourceRanges.deleteBatch(sourceRanges);
+    return slots.length + sourceRanges.length + this.#backends.removeUnused() + this.#addresses.repair();
   }
 }
+
+/** A row of `source_ranges` says all by being there. */
+const ALLOWED = 1;
 
 function isServedAs(actual: ActualFrontend, desired: DesiredFrontend, backendIds: readonly number[]): boolean {
   return (
     actual.affinitySeconds === desired.affinitySeconds &&
     actual.flags === flagsOf(desired) &&
     actual.backendIds.length === backendIds.length &&
-    actual.backendIds.every((id, slot) => id === backendIds[slot])
+    actual.backendIds.every((id, slot) => id === backendIds[slot]) &&
+    actual.sourceRanges.join() === sourceRangeTexts(desired.sourceRanges).join()
   );
 }
 
@@ -249,26 +288,18 @@ function rowKey(key: FrontendKey): string {
   return key.scope === FrontendScope.External ? `${place}/external` : place;
 }
 
-function flagsOf({ address, affinitySeconds, isExternal, isElsewhere }: DesiredFrontend): number {
+function flagsOf({ address, affinitySeconds, isExternal, isElsewhere, sourceRanges }: DesiredFrontend): number {
   return (
     (affinitySeconds > 0 ? FrontendFlag.Affinity : 0) |
     (isExternal ? FrontendFlag.External : 0) |
     (isElsewhere ? FrontendFlag.Elsewhere : 0) |
-    (isLoopback(address) ? FrontendFlag.Loopback : 0)
+    (isLoopback(address) ? FrontendFlag.Loopback : 0) |
+    (sourceRanges === undefined ? 0 : FrontendFlag.SourceRanges)
   );
 }
 
-function frontendValue(
-  desired: DesiredFrontend,
-  place: { readonly id: number; readonly generation: number; readonly count: number },
-): Frontend {
-  return {
-    serviceId: place.id,
-    generation: place.generation,
-    backendCount: place.count,
-    affinitySeconds: desired.affinitySeconds,
-    flags: flagsOf(desired),
-  };
+function frontendValue({ id, generation, backendIds, affinitySeconds, flags }: ActualFrontend): Frontend {
+  return { serviceId: id, generation, backendCount: backendIds.length, affinitySeconds, flags };
 }
 
 /** 32 bits, never 0. */
@@ -276,18 +307,21 @@ function nextGeneration(generation = 0): number {
   return generation >= 0xffff_ffff ? 1 : generation + 1;
 }
 
-const slotSet = (serviceId: number, generation: number): string => `${serviceId}/${generation}`;
+type GenerationKey = Pick<Generation, 'serviceId' | 'generation'>;
 
-function slotsOf(frontend: ActualFrontend): SlotRange {
-  return { serviceId: frontend.id, generation: frontend.generation, count: frontend.backendIds.length };
+function generationName({ serviceId, generation }: GenerationKey): string {
+  return `${serviceId}/${generation}`;
 }
 
-function slotKeys(range: SlotRange): { serviceId: number; generation: number; slot: number }[] {
-  const { serviceId, generation, count } = range;
+function generationOf({ id, generation, backendIds, sourceRanges }: ActualFrontend): Generation {
+  return { serviceId: id, generation, count: backendIds.length, sourceRanges };
+}
+
+function slotKeys({ serviceId, generation, count }: Generation): SlotKey[] {
   return Array.from({ length: count }, (_, slot) => ({ serviceId, generation, slot }));
 }
 
 function summary(frontend: ActualFrontend): string {
-  const { id, generation, affinitySeconds, flags, backendIds } = frontend;
-  return `${id}/${generation}/${affinitySeconds}/${flags}/${backendIds.join(',')}`;
+  const { id, generation, affinitySeconds, flags, backendIds, sourceRanges } = frontend;
+  return `${id}/${generation}/${affinitySeconds}/${flags}/${backendIds.join(',')}/${sourceRanges.join(',')}`;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFakeMap } from '@sluice/bpf';
-import { backendsMap, frontendsMap, slotsMap } from '@sluice/datapath';
+import { backendsMap, frontendsMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
 import {
   type EndpointSliceObject,
   objectKey,
@@ -26,6 +26,7 @@ function cluster() {
     frontends: createFakeMap(frontendsMap),
     slots: createFakeMap(slotsMap),
     backends: createFakeMap(backendsMap),
+    sourceRanges: createFakeMap(sourceRangesMap),
   };
   const viewpoint = { nodeName: 'node-1', externalIps: true };
   return { services, endpointSlices, maps, viewpoint, log: silentLogger };

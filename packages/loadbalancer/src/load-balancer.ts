@@ -5,6 +5,7 @@ import type { Viewpoint } from './desired.ts';
 import { conflictText, deriveServices, type FrontendConflict, type ServiceSources } from './desired-services.ts';
 import type { DesiredFrontend, FrontendType } from './frontend.ts';
 import { KernelServices, type ServiceMaps } from './kernel-services.ts';
+import { sourceRangeTexts } from './source-ranges.ts';
 import { unservedFrontends } from './unserved.ts';
 
 /** One line of `sluice service list`. */
@@ -15,6 +16,8 @@ export interface FrontendRow {
   readonly type: FrontendType;
   readonly service: string;
   readonly portName: string;
+  /** Of clients from outside only these; undefined: all. */
+  readonly sourceRanges: readonly string[] | undefined;
   readonly backends: readonly { readonly key: string; readonly state: string; readonly nodeName: string | undefined }[];
   /** `off`: accepted, and `reason` says why nothing serves it. */
   readonly state: RowStatus['state'] | 'off';
@@ -130,9 +133,14 @@ function frontendTable(): Table<FrontendRow> {
   });
 }
 
-function statusText({ state, reason, backends }: FrontendRow): string {
+function statusText({ state, reason, backends, sourceRanges }: FrontendRow): string {
   if (reason !== undefined) return `${state}: ${reason}`;
-  return backends.length === 0 ? `${state}, no backends` : state;
+  const allowed = sourceRanges?.length === 0 ? 'nobody' : `only ${sourceRanges?.join(', ')}`;
+  return [
+    state,
+    ...(backends.length === 0 ? ['no backends'] : []),
+    ...(sourceRanges === undefined ? [] : [`from outside ${allowed}`]),
+  ].join(', ');
 }
 
 function servedRow(frontend: DesiredFrontend, id: number, status: RowStatus): FrontendRow {
@@ -142,6 +150,7 @@ function servedRow(frontend: DesiredFrontend, id: number, status: RowStatus): Fr
     type: frontend.type,
     service: frontend.service,
     portName: frontend.portName,
+    sourceRanges: frontend.sourceRanges && sourceRangeTexts(frontend.sourceRanges),
     backends: frontend.backends.map(({ key, state, nodeName }) => ({ key, state, nodeName })),
     state: status.state,
     reason: status.error,
@@ -177,7 +186,7 @@ function showUnserved(
   };
 }
 
-const unmade = { id: 0, portName: '', backends: [] };
+const unmade = { id: 0, portName: '', sourceRanges: undefined, backends: [] };
 
 function conflictRow(key: string, conflict: FrontendConflict): FrontendRow {
   const { service } = conflict;

@@ -757,6 +757,32 @@ export const backendCodec: Codec<Backend> = {
   },
 };
 
+/** struct source_range_key */
+export interface SourceRangeKey {
+  readonly prefixLength: number;
+  readonly serviceId: number;
+  readonly generation: number;
+  readonly address: Address | undefined;
+}
+
+export const sourceRangeKeyCodec: Codec<SourceRangeKey> = {
+  size: 28,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.prefixLength, true);
+    view.setUint32(offset + 4, value.serviceId, true);
+    view.setUint32(offset + 8, value.generation, true);
+    addressCodec.encode(value.address, view, offset + 12);
+  },
+  decode(view, offset) {
+    return {
+      prefixLength: view.getUint32(offset, true),
+      serviceId: view.getUint32(offset + 4, true),
+      generation: view.getUint32(offset + 8, true),
+      address: addressCodec.decode(view, offset + 12),
+    };
+  },
+};
+
 /** struct affinity_key */
 export interface AffinityKey {
   readonly client: Address | undefined;
