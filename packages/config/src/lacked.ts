@@ -24,7 +24,6 @@ export const lackedOptions: Readonly<Record<string, string>> = {
   enableLBIPAM: 'LoadBalancer addresses are not assigned yet',
   defaultLBServiceIPAM: 'LoadBalancer addresses are not assigned yet',
   nodeIPAM: 'addresses of nodes are not given to LoadBalancer services',
-  kubeProxyReplacementHealthzBindAddr: 'the health of services is part of the status of the agent',
   l2NeighDiscovery: 'the kernel resolves neighbours when it needs them',
   k8sServiceHostRef: 'give k8sServiceHost itself',
   k8sServiceLookupConfigMapName: 'give k8sServiceHost itself',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { createFakeMap } from '@sluice/bpf';
 import { backendsMap, frontendsMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
@@ -188,4 +189,24 @@ test('an old generation that cannot be deleted is logged and breaks nothing', as
   await clock.advanceAsync(2_000);
   assert.match(log.lines[0]?.message ?? '', /old generation of a service.*left to the next comparison/);
   assert.equal(balancer.frontends.get('10.96.0.5:80/TCP')?.state, 'done');
+});
+
+test('a health check that cannot be asked stands beside the frontends of its service, until it can', async () => {
+  const world = { ...cluster(), clock: fakeClock() };
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, resolve));
+  const { port } = other.address() as AddressInfo;
+  await using balancer = startLoadBalancer(world);
+  const spec = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: port };
+  await fill(world, { services: [service('web', '10.96.0.5', { spec })], slices: [] });
+  const failed = () => balancer.frontends.list().filter(({ type }) => type === 'HealthCheck');
+  const until = async (count: number) => {
+    for (let tries = 0; failed().length !== count && tries < 200; tries += 1)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    return failed().map(({ service, state, reason }) => `${service} ${state} ${reason}`);
+  };
+  assert.deepEqual(await until(1), [`shop/web error port ${port}: another process has it; tried again every 10 s`]);
+  await new Promise((resolve) => other.close(resolve));
+  world.clock.advance(10_000);
+  assert.deepEqual(await until(0), []);
 });
