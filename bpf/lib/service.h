@@ -49,7 +49,10 @@ struct frontend {
 	__u32 backend_count;
 	__u32 affinity_seconds;
 	__u32 flags;
-	__u32 reserved[3];
+	/* All frontends of a service's port and family have the same: a client keeps its backend at each. 0:
+	 * service_id. */
+	__u32 affinity_id;
+	__u32 reserved[2];
 };
 
 struct {
@@ -124,13 +127,14 @@ struct {
 struct affinity_key {
 	/* The client's address; for a process of the node, the node's. */
 	struct address client;
+	/* affinity_id of the frontend. */
 	__u32 service_id;
 };
 
 struct affinity {
 	__u64 last_used_ns;
 	__u32 backend_id;
-	/* In which the backend was a member of the service. */
+	/* In which the backend was a member. No two frontends have a generation of the same number. */
 	__u32 generation;
 };
 
@@ -291,11 +295,19 @@ static __always_inline bool service_choose_random(const struct frontend *fronten
 	return choice->backend != NULL;
 }
 
+static __always_inline struct affinity_key affinity_key_of(const struct frontend *frontend,
+							   const struct service_request *request)
+{
+	__u32 id = frontend->affinity_id ? frontend->affinity_id : frontend->service_id;
+
+	return (struct affinity_key){.client = request->client, .service_id = id};
+}
+
 static __always_inline bool service_choose_by_affinity(const struct frontend *frontend,
 						       const struct service_request *request,
 						       struct service_choice *choice)
 {
-	struct affinity_key key = {.client = request->client, .service_id = frontend->service_id};
+	struct affinity_key key = affinity_key_of(frontend, request);
 	struct affinity *affinity = bpf_map_lookup_elem(&affinities, &key);
 	__u64 now = bpf_ktime_get_ns();
 
@@ -316,7 +328,7 @@ static __always_inline void service_remember_affinity(const struct frontend *fro
 						      const struct service_request *request,
 						      const struct service_choice *choice)
 {
-	struct affinity_key key = {.client = request->client, .service_id = frontend->service_id};
+	struct affinity_key key = affinity_key_of(frontend, request);
 	struct affinity affinity = {
 	    .last_used_ns = bpf_ktime_get_ns(),
 	    .backend_id = choice->backend_id,

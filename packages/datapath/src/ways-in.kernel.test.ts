@@ -42,6 +42,16 @@ interface Serving {
   readonly scope?: number;
   readonly flags?: number;
   readonly sourceRanges?: readonly string[];
+  readonly affinityId?: number;
+}
+
+const backendIds = new Map<string, number>();
+
+/** The same in all services, as the load balancer has it. */
+function backendId(address: Address, protocol: number): number {
+  const key = `${address}/${protocol}`;
+  backendIds.set(key, backendIds.get(key) ?? backendIds.size + 1);
+  return backendIds.get(key) ?? 0;
 }
 
 /** Returns its port; each service has one of its own. */
@@ -51,7 +61,9 @@ function serve({ address, protocol, backends, scope = 0, flags = FrontendFlag.Ex
   writeService(one.datapath.maps, {
     ...{ id: numbers, address, port, protocol, scope, flags },
     ...(given.sourceRanges && { sourceRanges: given.sourceRanges }),
-    backends: backends.map((backend, index) => ({ id: 1000 * numbers + index, address: backend, port: TARGET_PORT })),
+    ...(given.affinityId && { affinityId: given.affinityId, affinitySeconds: 60 }),
+    generation: numbers,
+    backends: backends.map((backend) => ({ id: backendId(backend, protocol), address: backend, port: TARGET_PORT })),
   });
   return port;
 }
@@ -187,6 +199,40 @@ for (const [version, family] of families) {
     serve({ address: balancer[family], protocol: UDP, backends: [here.addresses[family]] });
     using client = tcpSocket(world, version);
     assert.throws(() => client.connect(balancer[family], inside), /ECONNREFUSED/);
+  });
+
+  test(`a client keeps its backend at every way in, unless that is none of this one's (${family})`, () => {
+    const nearby = one.addPod(30 + version, 1003);
+    const [first, second] = [here.addresses[family], nearby.addresses[family]];
+    const serving = { protocol: UDP, backends: [first, second], affinityId: 700_000 + version };
+    const ways: [Address, Address][] = [
+      [balancer[family], balancer[family]],
+      [world.nodeAddresses[family], unspecified[family]],
+    ];
+    using servers = new DisposableStack();
+    const [a, b] = [first, second].map((address) =>
+      servers.use(udpServer(address === first ? here : nearby, address, TARGET_PORT)),
+    );
+    const answering = (client: Place, target: Address, port: number) => {
+      using socket = udpSocket(client, version);
+      socket.connect(target, port);
+      socket.send('ask');
+      for (const deadline = performance.now() + 1_000; performance.now() < deadline; ) {
+        const index = [a, b].findIndex((server) => server?.receiveNow() !== undefined);
+        if (index >= 0) return index;
+      }
+      return assert.fail('nobody was asked');
+    };
+    for (const client of [world, here]) {
+      const seen = new Set<number>();
+      for (let time = 0; time < 6; time += 1) {
+        for (const [target, row] of ways) seen.add(answering(client, target, serve({ ...serving, address: row })));
+      }
+      assert.equal(seen.size, 1, `of ${[...seen]}`);
+      const other = seen.has(0) ? second : first;
+      const port = serve({ ...serving, address: balancer[family], backends: [other] });
+      assert.equal(answering(client, balancer[family], port), seen.has(0) ? 1 : 0);
+    }
   });
 
   test(`who is not of its source ranges is not let in from outside, and gets no answer (${family})`, () => {

@@ -13,6 +13,8 @@ export interface TestService {
   readonly backends: readonly { readonly id: number; readonly address: Address; readonly port: number }[];
   readonly generation?: number;
   readonly affinitySeconds?: number;
+  /** Shared by frontends; each of them needs a generation of its own then. */
+  readonly affinityId?: number;
   /** FrontendFlag */
   readonly flags?: number;
   /** FrontendScope */
@@ -38,6 +40,7 @@ export function writeService(maps: DatapathMaps, service: TestService): void {
     generation,
     backendCount: backends.length,
     affinitySeconds,
+    affinityId: service.affinityId ?? 0,
     flags: flags | (affinitySeconds > 0 ? FrontendFlag.Affinity : 0),
   };
   const key = { address: service.address, port: service.port, protocol, scope };

@@ -230,3 +230,52 @@ test('a restart leaves source ranges as they are, and removes those of nobody', 
   assert.deepEqual([...maps.frontends.entries()], before);
   assert.deepEqual([restarted.compare().count, maps.sourceRanges.count()], [1, 2]);
 });
+
+const affinityOf = (maps: ServiceMaps, last: number) =>
+  maps.frontends.lookup({ address: parseAddress(`10.96.0.${last}`), port: 80, protocol: 6, scope: 0 })?.affinityId;
+
+test("all frontends of a service's port share one affinity, and none with another's, over restarts as well", () => {
+  const { maps, start, services } = kernel();
+  const [web, https] = [{ affinitySeconds: 60 }, { affinitySeconds: 60, portName: 'https' }] as const;
+  services.update(frontend(5, [backend(2)], web));
+  services.update(frontend(6, [backend(2)], web));
+  services.update(frontend(7, [backend(2)], https));
+  services.update(frontend(8, [backend(2)]));
+  const [five, six, seven, eight] = [5, 6, 7, 8].map((last) => affinityOf(maps, last));
+  assert.deepEqual([five === six, five === seven, eight], [true, false, 0]);
+  const ids = [...maps.frontends.entries()].map(([, { serviceId }]) => serviceId);
+  assert.ok(![five, seven].some((id) => ids.includes(id ?? 0)), 'no frontend has the number');
+  const restarted = start();
+  const before = [...maps.frontends.entries()];
+  restarted.update(frontend(7, [backend(2)], https));
+  restarted.update(frontend(6, [backend(2)], web));
+  restarted.update(frontend(5, [backend(2)], web));
+  restarted.update(frontend(9, [backend(2)], web));
+  assert.deepEqual([...maps.frontends.entries()].slice(0, before.length), before);
+  assert.equal(affinityOf(maps, 9), five);
+});
+
+test('affinity switched off gives its number back, and a frontend that moves to another service takes none along', () => {
+  const { maps, services } = kernel();
+  services.update(frontend(5, [backend(2)], { affinitySeconds: 60 }));
+  const first = affinityOf(maps, 5);
+  services.update(frontend(5, [backend(2)], { affinitySeconds: 60, service: 'shop/other' }));
+  services.update(frontend(6, [backend(2)], { affinitySeconds: 60 }));
+  assert.notEqual(affinityOf(maps, 5), affinityOf(maps, 6));
+  services.update(frontend(5, [backend(2)]));
+  services.update(frontend(6, [backend(2)]));
+  assert.deepEqual([affinityOf(maps, 5), affinityOf(maps, 6)], [0, 0]);
+  services.update(frontend(7, [backend(2)], { affinitySeconds: 60 }));
+  assert.ok((affinityOf(maps, 7) ?? 99) <= (first ?? 0) + 3, 'numbers are used again');
+});
+
+test('no two generations of any frontends have one number', () => {
+  const { maps, start, services } = kernel();
+  services.update(frontend(5, [backend(2)]));
+  services.update(frontend(5, [backend(3)]));
+  const restarted = start();
+  restarted.update(frontend(6, [backend(2)]));
+  restarted.update(frontend(5, [backend(2)]));
+  const generations = [...maps.slots.entries()].map(([{ generation }]) => generation);
+  assert.deepEqual(generations, [...new Set(generations)]);
+});

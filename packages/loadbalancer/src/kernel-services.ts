@@ -16,7 +16,8 @@ import {
   type SourceRangeKey,
 } from '@sluice/datapath';
 import { protocolName, protocolNumbers } from '@sluice/model';
-import { isLoopback } from '@sluice/net';
+import { familyOf, isLoopback } from '@sluice/net';
+import { AffinityIds } from './affinity-ids.ts';
 import { type DesiredFrontend, keyOf } from './frontend.ts';
 import { IdPool } from './id-pool.ts';
 import { AddressTable } from './kernel-addresses.ts';
@@ -36,6 +37,8 @@ interface ActualFrontend {
   readonly id: number;
   readonly generation: number;
   readonly affinitySeconds: number;
+  /** 0: no affinity. */
+  readonly affinityId: number;
   /** FrontendFlag */
   readonly flags: number;
   readonly backendIds: readonly number[];
@@ -79,6 +82,9 @@ export class KernelServices {
   readonly #nowMs: () => number;
   readonly #graceMs: number;
   readonly #ids = new IdPool();
+  readonly #affinityIds = new AffinityIds(this.#ids);
+  /** The last one given. Frontends count together: a number names one set of backends, which affinity relies on. */
+  #generation = 0;
   readonly #frontends = new Map<string, ActualFrontend>();
   readonly #backends: BackendTable;
   readonly #addresses: AddressTable;
@@ -103,16 +109,18 @@ export class KernelServices {
   update(desired: DesiredFrontend): number {
     const actual = this.#frontends.get(desired.key);
     const backendIds = this.#backends.acquire(desired.backends);
-    if (actual !== undefined && isServedAs(actual, desired, backendIds)) {
+    const affinityId = this.#affinityId(desired, actual);
+    if (actual?.affinityId === affinityId && isServedAs(actual, desired, backendIds)) {
       this.#backends.release(backendIds);
       return actual.id;
     }
-    return this.#flip(desired, actual, backendIds);
+    return this.#flip(desired, actual, { backendIds, affinityId });
   }
 
   /** Ends a frontend; one that is not there is ended already. */
   delete(key: string): void {
     const actual = this.#frontends.get(key);
+    this.#affinityIds.leave(key);
     if (actual === undefined) return;
     this.#maps.frontends.delete(actual.key);
     this.#frontends.delete(key);
@@ -147,17 +155,29 @@ export class KernelServices {
     return { count: count + believed.size + this.#removeOrphans() };
   }
 
-  #flip(desired: DesiredFrontend, actual: ActualFrontend | undefined, backendIds: readonly number[]): number {
+  #affinityId(desired: DesiredFrontend, actual: ActualFrontend | undefined): number {
+    if (desired.affinitySeconds > 0)
+      return this.#affinityIds.join(affinityGroup(desired), desired.key, actual?.affinityId ?? 0);
+    this.#affinityIds.leave(desired.key);
+    return 0;
+  }
+
+  #flip(
+    desired: DesiredFrontend,
+    actual: ActualFrontend | undefined,
+    chosen: Pick<ActualFrontend, 'backendIds' | 'affinityId'>,
+  ): number {
+    const { backendIds } = chosen;
     const id = actual?.id ?? this.#ids.take();
-    const generation = nextGeneration(actual?.generation);
     const key = frontendKey(desired);
+    this.#generation = nextGeneration(this.#generation);
     const next: ActualFrontend = {
+      ...chosen,
       key,
       id,
-      generation,
+      generation: this.#generation,
       affinitySeconds: desired.affinitySeconds,
       flags: flagsOf(desired),
-      backendIds,
       sourceRanges: sourceRangeTexts(desired.sourceRanges),
     };
     let marked = false;
@@ -218,11 +238,14 @@ export class KernelServices {
       const backendIds = this.#readSlots(value);
       this.#backends.hold(backendIds);
       this.#ids.claim(value.serviceId);
+      if (value.affinityId !== 0) this.#ids.claim(value.affinityId);
+      this.#generation = Math.max(this.#generation, value.generation);
       this.#frontends.set(rowKey(key), {
         key,
         id: value.serviceId,
         generation: value.generation,
         affinitySeconds: value.affinitySeconds,
+        affinityId: value.affinityId,
         flags: value.flags,
         backendIds,
         sourceRanges: sourceRanges.get(generationName(value)) ?? [],
@@ -298,12 +321,18 @@ function flagsOf({ address, affinitySeconds, isExternal, isElsewhere, sourceRang
   );
 }
 
-function frontendValue({ id, generation, backendIds, affinitySeconds, flags }: ActualFrontend): Frontend {
-  return { serviceId: id, generation, backendCount: backendIds.length, affinitySeconds, flags };
+function frontendValue(frontend: ActualFrontend): Frontend {
+  const { id, generation, backendIds, affinitySeconds, affinityId, flags } = frontend;
+  return { serviceId: id, generation, backendCount: backendIds.length, affinitySeconds, affinityId, flags };
+}
+
+/** A port of a service in one family: what kube-proxy remembers a client for. */
+function affinityGroup({ service, portName, protocol, address }: DesiredFrontend): string {
+  return `${service}:${portName}/${protocol}/${familyOf(address)}`;
 }
 
 /** 32 bits, never 0. */
-function nextGeneration(generation = 0): number {
+function nextGeneration(generation: number): number {
   return generation >= 0xffff_ffff ? 1 : generation + 1;
 }
 
@@ -322,6 +351,6 @@ function slotKeys({ serviceId, generation, count }: Generation): SlotKey[] {
 }
 
 function summary(frontend: ActualFrontend): string {
-  const { id, generation, affinitySeconds, flags, backendIds, sourceRanges } = frontend;
-  return `${id}/${generation}/${affinitySeconds}/${flags}/${backendIds.join(',')}/${sourceRanges.join(',')}`;
+  const { id, generation, affinitySeconds, affinityId, flags, backendIds, sourceRanges } = frontend;
+  return `${id}/${generation}/${affinitySeconds}/${affinityId}/${flags}/${backendIds.join(',')}/${sourceRanges.join(',')}`;
 }

@@ -350,7 +350,8 @@ export const frontendsMap: MapDescriptor<FrontendKey, Frontend> = {
    8    4 backend_count: __u32
   12    4 affinity_seconds: __u32
   16    4 flags: __u32
-  20   12 reserved: __u32[3]`,
+  20    4 affinity_id: __u32
+  24    8 reserved: __u32[2]`,
 };
 
 export const heldCountMap: MapDescriptor<number, number> = {

@@ -667,6 +667,7 @@ export interface Frontend {
   readonly backendCount: number;
   readonly affinitySeconds: number;
   readonly flags: number;
+  readonly affinityId: number;
 }
 
 export const frontendCodec: Codec<Frontend> = {
@@ -677,7 +678,8 @@ export const frontendCodec: Codec<Frontend> = {
     view.setUint32(offset + 8, value.backendCount, true);
     view.setUint32(offset + 12, value.affinitySeconds, true);
     view.setUint32(offset + 16, value.flags, true);
-    zeroBytes(view, offset + 20, 12);
+    view.setUint32(offset + 20, value.affinityId, true);
+    zeroBytes(view, offset + 24, 8);
   },
   decode(view, offset) {
     return {
@@ -686,6 +688,7 @@ export const frontendCodec: Codec<Frontend> = {
       backendCount: view.getUint32(offset + 8, true),
       affinitySeconds: view.getUint32(offset + 12, true),
       flags: view.getUint32(offset + 16, true),
+      affinityId: view.getUint32(offset + 20, true),
     };
   },
 };
