@@ -247,7 +247,7 @@ export class Agent {
 
   /** Resolves when the services that the API server listed first are in the kernel; rejects when stopped before. */
   async caughtUp(): Promise<void> {
-    await this.kubernetes.listed('Service', 'EndpointSlice');
+    await this.kubernetes.listed('Node', 'Service', 'EndpointSlice');
     await this.loadBalancer?.reconciler.flush();
   }
 

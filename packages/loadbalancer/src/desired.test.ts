@@ -203,3 +203,37 @@ test('an address named twice by one service is one frontend', () => {
   const keys = desiredFrontends(twice, [placed(here)], viewpoint).map(({ key }) => key);
   assert.deepEqual(keys, [...new Set(keys)]);
 });
+
+test('hints keep traffic on this node, or in its zone, as long as every ready endpoint has them and one is for us', () => {
+  interface Hints {
+    readonly nodes?: readonly string[];
+    readonly zones?: readonly string[];
+    readonly conditions?: object;
+  }
+  const hintedTo = (hints: readonly Hints[], zone: string | undefined = 'a', of = web) => {
+    const named = (names: readonly string[] = []) => names.map((name) => ({ name }));
+    const endpoints = hints.map(({ nodes, zones, conditions }, index) => ({
+      addresses: [`10.244.1.${index}`],
+      conditions,
+      hints: { forNodes: named(nodes), forZones: named(zones) },
+    }));
+    const [first] = desiredFrontends(of, [slice([], { endpoints })], { ...viewpoint, zone });
+    return first?.backends.map(({ address }) => Number(address.split('.').at(-1)));
+  };
+  const [zoneA, zoneB, both] = [{ zones: ['a'] }, { zones: ['b'] }, { zones: ['a', 'b'] }];
+  assert.deepEqual(hintedTo([zoneA, zoneB, both]), [0, 2]);
+  assert.deepEqual(hintedTo([zoneA, zoneB, {}]), [0, 1, 2], 'one has no hint');
+  assert.deepEqual(hintedTo([zoneB, zoneB]), [0, 1], 'nobody is here');
+  assert.deepEqual(hintedTo([zoneA, zoneB], ''), [0, 1], 'the node has no zone');
+  const [here, there] = [
+    { ...zoneA, nodes: ['node-1'] },
+    { ...zoneA, nodes: ['node-2'] },
+  ];
+  assert.deepEqual(hintedTo([here, there]), [0]);
+  assert.deepEqual(hintedTo([there, { ...zoneB, nodes: ['node-2'] }]), [0], 'none on this node: its zone');
+  assert.deepEqual(hintedTo([here, zoneA]), [0, 1], 'one has no hint for nodes: the zone');
+  const leaving = { ready: false, serving: true, terminating: true };
+  assert.deepEqual(hintedTo([{ ...zoneA, conditions: leaving }, zoneB]), [1], 'what terminates has no say');
+  assert.deepEqual(hintedTo([{ conditions: leaving }, zoneA, zoneB]), [1]);
+  assert.deepEqual(hintedTo([{ ...zoneB, conditions: leaving }]), [0], 'nobody is ready anywhere');
+});

@@ -5,8 +5,10 @@ import { createFakeMap } from '@sluice/bpf';
 import { backendsMap, frontendsMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
 import {
   type EndpointSliceObject,
+  type NodeObject,
   objectKey,
   parseEndpointSlice,
+  parseNode,
   parseService,
   type ServiceObject,
 } from '@sluice/kube';
@@ -209,4 +211,34 @@ test('a health check that cannot be asked stands beside the frontends of its ser
   await new Promise((resolve) => other.close(resolve));
   world.clock.advance(10_000);
   assert.deepEqual(await until(0), []);
+});
+
+test('services wait for the node, whose zone hints mean, and follow it when the zone changes', async () => {
+  const nodes = new Table<NodeObject>({ name: 'nodes', key: (row) => row.name, columns: {}, sources: ['api'] });
+  const world = { ...cluster(), nodes };
+  await using balancer = startLoadBalancer(world);
+  const endpoints = ['a', 'b'].map((zone, index) => ({
+    addresses: [`10.244.1.${index + 2}`],
+    hints: { forZones: [{ name: zone }] },
+  }));
+  const hinted = parseEndpointSlice({
+    metadata: { namespace: 'shop', name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [{ name: '', protocol: 'TCP', port: 8080 }],
+    endpoints,
+  });
+  const backends = async () => {
+    await balancer.reconciler.flush();
+    return balancer.frontends.get('10.96.0.5:80/TCP')?.backends.map(({ key }) => key);
+  };
+  const inZone = (labels: object) => nodes.upsert(parseNode({ metadata: { name: 'node-1', labels } }));
+  await fill(world, { services: [service('web', '10.96.0.5')], slices: [hinted] });
+  assert.equal(await backends(), undefined);
+  inZone({ 'topology.kubernetes.io/zone': 'b' });
+  nodes.markInitialized('api');
+  assert.deepEqual(await backends(), ['10.244.1.3:8080/TCP']);
+  inZone({ 'topology.kubernetes.io/zone': 'a' });
+  assert.deepEqual(await backends(), ['10.244.1.2:8080/TCP']);
+  inZone({});
+  assert.deepEqual(await backends(), ['10.244.1.2:8080/TCP', '10.244.1.3:8080/TCP']);
 });
