@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "conntrack.h"
+#include "echo.h"
 #include "nat.h"
 #include "related.h"
 #include "service.h"
@@ -162,6 +163,8 @@ static __always_inline verdict_t dnat_translate(struct __sk_buff *skb, struct pa
 		return VERDICT_CONTINUE;
 	if (packet->is_icmp_error)
 		return dnat_translate_error(skb, packet);
+	if (echo_is_question(packet))
+		return echo_answer(skb, packet);
 	if (!packet_has_ports(packet))
 		return drop(packet, DROP_REASON_SERVICE_NOT_TRANSLATED);
 	if (packet->lacks_ports)
@@ -169,12 +172,13 @@ static __always_inline verdict_t dnat_translate(struct __sk_buff *skb, struct pa
 	return dnat_to_backend(skb, packet);
 }
 
-/* Of a client from outside, to an address that is services' alone, or to a NodePort. Echo and the like are the stack's.
- */
+/* Of a client from outside, to an address that is services' alone, or to a NodePort. */
 static __always_inline verdict_t dnat_translate_external(struct __sk_buff *skb, struct packet *packet)
 {
 	if (packet->is_icmp_error)
 		return dnat_translate_error(skb, packet);
+	if (echo_is_question(packet))
+		return echo_answer(skb, packet);
 	if (!packet_has_ports(packet))
 		return TC_ACT_OK;
 	if (packet->lacks_ports)

@@ -70,7 +70,7 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   },
   [DropReason.ServiceNotTranslated]: {
     text: 'service not served',
-    hint: 'neither TCP nor UDP (a ClusterIP does not answer ping), or from outside the cluster, where ClusterIPs do not serve',
+    hint: 'neither TCP, UDP nor a whole ping, or from outside the cluster, where ClusterIPs do not serve',
   },
   [DropReason.WriteFailed]: { text: 'packet not writable', hint: 'the kernel had no memory to copy the packet' },
   [DropReason.FragmentUnsupported]: {
