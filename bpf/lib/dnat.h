@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "conntrack.h"
+#include "echo.h"
 #include "nat.h"
 #include "related.h"
 #include "service.h"
@@ -139,6 +140,9 @@ __noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packe
 		/* A port that the service does not have is refused like one without backends. */
 		if (!frontend)
 			return drop(packet, DROP_REASON_NO_BACKEND);
+		/* Inside the cluster nobody is asked where he is, and who was let in once stays. */
+		if (packet->trace_point == TRACE_POINT_FROM_NETWORK && !service_allows(frontend, &request.client))
+			return drop(packet, DROP_REASON_CLIENT_NOT_ALLOWED);
 		if (!dnat_choose(packet, frontend, &request, &to))
 			return frontend->flags & FRONTEND_FLAG_ELSEWHERE ? drop(packet, DROP_REASON_NO_LOCAL_BACKEND)
 									 : drop(packet, DROP_REASON_NO_BACKEND);
@@ -159,6 +163,8 @@ static __always_inline verdict_t dnat_translate(struct __sk_buff *skb, struct pa
 		return VERDICT_CONTINUE;
 	if (packet->is_icmp_error)
 		return dnat_translate_error(skb, packet);
+	if (echo_is_question(packet))
+		return echo_answer(skb, packet);
 	if (!packet_has_ports(packet))
 		return drop(packet, DROP_REASON_SERVICE_NOT_TRANSLATED);
 	if (packet->lacks_ports)
@@ -166,12 +172,13 @@ static __always_inline verdict_t dnat_translate(struct __sk_buff *skb, struct pa
 	return dnat_to_backend(skb, packet);
 }
 
-/* Of a client from outside, to an address that is services' alone, or to a NodePort. Echo and the like are the stack's.
- */
+/* Of a client from outside, to an address that is services' alone, or to a NodePort. */
 static __always_inline verdict_t dnat_translate_external(struct __sk_buff *skb, struct packet *packet)
 {
 	if (packet->is_icmp_error)
 		return dnat_translate_error(skb, packet);
+	if (echo_is_question(packet))
+		return echo_answer(skb, packet);
 	if (!packet_has_ports(packet))
 		return TC_ACT_OK;
 	if (packet->lacks_ports)

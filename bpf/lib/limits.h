@@ -13,6 +13,8 @@
 #define SLOTS_MAX 524288
 #define BACKENDS_MAX 262144
 #define AFFINITIES_MAX 16384
+/* Ranges of clients, once for each address and port that only they may use. */
+#define SOURCE_RANGES_MAX 65536
 /* What kube-proxy gives a node at least. */
 #define CONNTRACK_MAX 131072
 #define CONNTRACK_NEW_MAX 16384

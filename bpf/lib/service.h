@@ -37,6 +37,8 @@ enum frontend_flag {
 	FRONTEND_FLAG_ELSEWHERE = 4,
 	/* At a loopback address: the node's own processes mean it, and nobody else. */
 	FRONTEND_FLAG_LOOPBACK = 8,
+	/* Of the clients who come by the network only those of `source_ranges` are served. */
+	FRONTEND_FLAG_SOURCE_RANGES = 16,
 };
 
 struct frontend {
@@ -47,7 +49,10 @@ struct frontend {
 	__u32 backend_count;
 	__u32 affinity_seconds;
 	__u32 flags;
-	__u32 reserved[3];
+	/* All frontends of a service's port and family have the same: a client keeps its backend at each. 0:
+	 * service_id. */
+	__u32 affinity_id;
+	__u32 reserved[2];
 };
 
 struct {
@@ -101,16 +106,35 @@ struct {
 	__type(value, struct backend);
 } backends SEC(".maps");
 
+struct source_range_key {
+	/* 64 for the two numbers, and the prefix among the 128 bits: an IPv4 one of n bits counts 96 + n. */
+	__u32 prefix_length;
+	__u32 service_id;
+	/* They change with the slots: no packet sees a mixture. */
+	__u32 generation;
+	struct address address;
+};
+
+/* Who may use a frontend with FRONTEND_FLAG_SOURCE_RANGES: whoever is found, with any value. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, SOURCE_RANGES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct source_range_key);
+	__type(value, __u32);
+} source_ranges SEC(".maps");
+
 struct affinity_key {
 	/* The client's address; for a process of the node, the node's. */
 	struct address client;
+	/* affinity_id of the frontend. */
 	__u32 service_id;
 };
 
 struct affinity {
 	__u64 last_used_ns;
 	__u32 backend_id;
-	/* In which the backend was a member of the service. */
+	/* In which the backend was a member. No two frontends have a generation of the same number. */
 	__u32 generation;
 };
 
@@ -206,6 +230,18 @@ static __always_inline bool service_owns_address(const struct address *address, 
 	return mark && (!is_external || (mark->flags & FRONTEND_FLAG_EXTERNAL));
 }
 
+static __always_inline bool service_allows(const struct frontend *frontend, const struct address *client)
+{
+	struct source_range_key key = {
+	    .prefix_length = 8 * (sizeof(key) - sizeof(key.prefix_length)),
+	    .service_id = frontend->service_id,
+	    .generation = frontend->generation,
+	    .address = *client,
+	};
+
+	return !(frontend->flags & FRONTEND_FLAG_SOURCE_RANGES) || bpf_map_lookup_elem(&source_ranges, &key) != NULL;
+}
+
 static __always_inline bool service_has_backend(const struct frontend *frontend, __u32 backend_id)
 {
 	struct slot_key key = {.service_id = frontend->service_id, .generation = frontend->generation};
@@ -259,11 +295,19 @@ static __always_inline bool service_choose_random(const struct frontend *fronten
 	return choice->backend != NULL;
 }
 
+static __always_inline struct affinity_key affinity_key_of(const struct frontend *frontend,
+							   const struct service_request *request)
+{
+	__u32 id = frontend->affinity_id ? frontend->affinity_id : frontend->service_id;
+
+	return (struct affinity_key){.client = request->client, .service_id = id};
+}
+
 static __always_inline bool service_choose_by_affinity(const struct frontend *frontend,
 						       const struct service_request *request,
 						       struct service_choice *choice)
 {
-	struct affinity_key key = {.client = request->client, .service_id = frontend->service_id};
+	struct affinity_key key = affinity_key_of(frontend, request);
 	struct affinity *affinity = bpf_map_lookup_elem(&affinities, &key);
 	__u64 now = bpf_ktime_get_ns();
 
@@ -284,7 +328,7 @@ static __always_inline void service_remember_affinity(const struct frontend *fro
 						      const struct service_request *request,
 						      const struct service_choice *choice)
 {
-	struct affinity_key key = {.client = request->client, .service_id = frontend->service_id};
+	struct affinity_key key = affinity_key_of(frontend, request);
 	struct affinity affinity = {
 	    .last_used_ns = bpf_ktime_get_ns(),
 	    .backend_id = choice->backend_id,

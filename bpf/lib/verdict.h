@@ -51,7 +51,9 @@ enum drop_reason {
 	DROP_REASON_NO_MASQUERADE_ADDRESS = 26,
 	/* The service's policy is Local, and all its backends are on other nodes. */
 	DROP_REASON_NO_LOCAL_BACKEND = 27,
-	DROP_REASON_MAX = 28,
+	/* The service takes clients of other ranges only. */
+	DROP_REASON_CLIENT_NOT_ALLOWED = 28,
+	DROP_REASON_MAX = 29,
 };
 
 enum direction {

@@ -11,6 +11,7 @@ import {
   ipcachePrefixMap,
   netnsEndpointsMap,
   slotsMap,
+  sourceRangesMap,
 } from '@sluice/datapath';
 import type { NodeLayout } from '@sluice/lab';
 
@@ -20,9 +21,11 @@ const wholeMaps = [backendsMap, endpointsMap, frontendsMap, ipcacheMap, ipcacheP
 /** Every row of the configuration maps as text, sorted; of the slots those in use, not those in their grace. */
 export function configurationRows(node: NodeLayout): Record<string, string[]> {
   const inUse = new Set(read(node, frontendsMap).map(([, { serviceId, generation }]) => `${serviceId}.${generation}`));
-  const slots = read(node, slotsMap).filter(([key]) => inUse.has(`${key.serviceId}.${key.generation}`));
+  const isInUse = ([key]: [{ readonly serviceId: number; readonly generation: number }, unknown]) =>
+    inUse.has(`${key.serviceId}.${key.generation}`);
   return {
-    slots: textOf(slots),
+    slots: textOf(read(node, slotsMap).filter(isInUse)),
+    sourceRanges: textOf(read(node, sourceRangesMap).filter(isInUse)),
     ...Object.fromEntries(wholeMaps.map((descriptor) => [descriptor.name, textOf(read(node, descriptor as never))])),
   };
 }

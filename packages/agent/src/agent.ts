@@ -27,6 +27,7 @@ import { cgroupRoot } from './cgroup-root.ts';
 import { CniPart } from './cni-part.ts';
 import { Connections } from './connections.ts';
 import { type ForeignPrograms, foreignPrograms, foreignProgramsAt } from './foreign/foreign-programs.ts';
+import { Healthz } from './healthz.ts';
 import { hookedDevices } from './hooked-devices.ts';
 import { addressesOf, hostPortSource } from './host-ports.ts';
 import { Installation } from './installation.ts';
@@ -88,6 +89,7 @@ export class Agent {
   readonly identities: LocalIdentities;
   readonly links: Links;
   readonly services: Services;
+  readonly healthz: Healthz;
   readonly cni: CniPart;
   readonly connections: Connections;
   readonly kernelDrops: KernelDropsPart;
@@ -157,6 +159,13 @@ export class Agent {
       links,
       tallies,
     });
+    this.healthz = new Healthz({
+      ...common,
+      address: enabled ? values.kubeProxyReplacementHealthzBindAddr : { host: '', port: 0 },
+      nodeName: options.nodeName,
+      nodes: objects.nodes,
+      loadBalancer: () => this.loadBalancer,
+    });
     this.cni = new CniPart({
       ...common,
       socket: this.cniSocket,
@@ -212,6 +221,7 @@ export class Agent {
     parts.add(this.#localApi());
     // Early: who looks from outside sees what the agent waits for.
     parts.add(this.metrics);
+    parts.add(this.healthz);
     parts.add({ name: 'kubernetes', start: () => this.kubernetes.start(), stop: () => this.kubernetes.stop() });
     parts.add(this.apiFacts);
     parts.add(this.identities);
@@ -237,7 +247,7 @@ export class Agent {
 
   /** Resolves when the services that the API server listed first are in the kernel; rejects when stopped before. */
   async caughtUp(): Promise<void> {
-    await this.kubernetes.listed('Service', 'EndpointSlice');
+    await this.kubernetes.listed('Node', 'Service', 'EndpointSlice');
     await this.loadBalancer?.reconciler.flush();
   }
 
@@ -261,7 +271,13 @@ export class Agent {
       shownTable(this.nodes.addresses),
       shownTable(this.nodes.ipcache.table),
       ...(this.endpoints ? [shownTable(this.endpoints.table)] : []),
-      ...(this.loadBalancer ? [shownTable(this.loadBalancer.frontends), shownTable(this.loadBalancer.conflicts)] : []),
+      ...(this.loadBalancer
+        ? [
+            shownTable(this.loadBalancer.frontends),
+            shownTable(this.loadBalancer.conflicts),
+            shownTable(this.loadBalancer.healthChecks),
+          ]
+        : []),
       shownTable(services),
       shownTable(endpointSlices),
       shownTable(nodes),

@@ -14,6 +14,7 @@ function frontend(service: string, backends: readonly string[], reason?: string)
     type: 'ClusterIP',
     service,
     portName: '',
+    sourceRanges: undefined,
     backends: backends.map((key) => ({ key, state: 'active', nodeName: 'k8s-cp2' })),
     state: reason === undefined ? 'done' : 'error',
     reason,

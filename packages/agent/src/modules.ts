@@ -19,6 +19,7 @@ export function moduleReports(
     endpointsModule(agent),
     identitiesModule(agent),
     servicesModule(agent),
+    healthzModule(agent),
     mapsModule(maps),
     conntrackModule(agent),
     kernelDropsModule(agent),
@@ -103,6 +104,14 @@ function servicesModule({ loadBalancer, values, nodes }: Agent): ModuleReport {
   if (!loadBalancer) return judged('services', nodes.problem ?? 'starting');
   const failing = loadBalancer.frontends.list().filter((row) => row.state === 'error');
   return judged('services', failing.map((row) => `${row.key} of ${row.service}: ${row.reason}`).join('; '));
+}
+
+function healthzModule({ healthz, values }: Agent): ModuleReport {
+  if (healthz.isOn) return judged('healthz', healthz.problem);
+  return off(
+    'healthz',
+    values.kubeProxyReplacement ? 'kubeProxyReplacementHealthzBindAddr is empty' : 'kubeProxyReplacement is false',
+  );
 }
 
 const linksNamedMax = 10;

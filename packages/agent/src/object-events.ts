@@ -65,6 +65,7 @@ export class ObjectEvents implements LifecyclePart {
       hostPorts: hostPorts(),
       refusedElsewhere: this.#refusedElsewhere(),
       failedFrontends: this.#failedFrontends(),
+      failedHealthChecks: this.#failedHealthChecks(),
       service: (name) => kubernetes.services.get(name),
     });
   }
@@ -79,6 +80,11 @@ export class ObjectEvents implements LifecyclePart {
       this.#elsewhere = { revision, problems: refusedElsewhere(nodeName, nodes.list(), prefixes) };
     }
     return this.#elsewhere.problems;
+  }
+
+  #failedHealthChecks() {
+    const checks = this.#options.loadBalancer()?.healthChecks.list() ?? [];
+    return checks.filter(({ problem }) => problem !== undefined && problem !== 'starting');
   }
 
   #failedFrontends(): FailedFrontend[] {

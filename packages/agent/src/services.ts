@@ -40,9 +40,9 @@ export class Services implements LifecyclePart {
       forgetServices(maps);
       return;
     }
-    const { services, endpointSlices } = kubernetes;
+    const { services, endpointSlices, nodes } = kubernetes;
     this.loadBalancer = startLoadBalancer({
-      ...{ services, endpointSlices, maps, log, clock, controllers },
+      ...{ services, endpointSlices, nodes, maps, log, clock, controllers },
       viewpoint: this.#options.viewpoint,
       hostPorts: this.#options.hostPorts(),
     });
@@ -62,6 +62,7 @@ export class Services implements LifecyclePart {
 function forgetServices(maps: DatapathMaps): void {
   empty(maps.frontends);
   empty(maps.slots);
+  empty(maps.sourceRanges);
   empty(maps.backends);
   empty(maps.affinities);
 }

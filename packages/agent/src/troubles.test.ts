@@ -16,6 +16,7 @@ const nothing: TroubleSources = {
   hostPorts: undefined,
   refusedElsewhere: [],
   failedFrontends: [],
+  failedHealthChecks: [],
   service: () => undefined,
 };
 
@@ -42,6 +43,16 @@ const hostPorts = [
   { containerPort: 53, hostPort: 53, protocol: 'UDP', hostIP: '10.10.30.101' },
   { containerPort: 9000 },
 ];
+
+test('a service is told of a health check port that this node cannot have', () => {
+  const web = parseService({ metadata: { namespace: 'shop', name: 'web', uid: 'u' }, spec: {} });
+  const problem = 'port 31000: another process has it; tried again every 10 s';
+  const failedHealthChecks = [{ service: 'shop/web', port: 31_000, localEndpoints: 1, problem }];
+  assert.deepEqual(told({ failedHealthChecks, service: () => web }), [
+    `Service shop/web u HealthCheckNotServed: node n1 does not answer at healthCheckNodePort: ${problem}; a load balancer takes the node for one without endpoints`,
+  ]);
+  assert.deepEqual(told({ failedHealthChecks }), []);
+});
 
 test('a pod is told of host ports that are not served, unless it is over or has the network of the host', () => {
   const containers = [{ ports: hostPorts }];

@@ -1,6 +1,6 @@
 import type { Endpoint } from '@sluice/endpoint';
 import { type NodeObject, objectKey, type PodObject, type ServiceObject, type Trouble } from '@sluice/kube';
-import { type HostPortNode, hostPortText, unservedHostPort } from '@sluice/loadbalancer';
+import { type HealthCheckRow, type HostPortNode, hostPortText, unservedHostPort } from '@sluice/loadbalancer';
 import type { Prefix } from '@sluice/net';
 import { deriveNodes, type NodeRow } from '@sluice/nodes';
 import type { RowStatus } from '@sluice/state';
@@ -21,6 +21,8 @@ export interface TroubleSources {
   readonly refusedElsewhere: readonly string[];
   /** Those that the kernel would not take. */
   readonly failedFrontends: Iterable<FailedFrontend>;
+  /** Those that nobody can ask. */
+  readonly failedHealthChecks: Iterable<HealthCheckRow>;
   readonly service: (name: string) => ServiceObject | undefined;
 }
 
@@ -32,7 +34,12 @@ export interface FailedFrontend {
 }
 
 export function nodeTroubles(sources: TroubleSources): Trouble[] {
-  return [...podTroubles(sources), ...ownNodeTroubles(sources), ...frontendTroubles(sources)];
+  return [
+    ...podTroubles(sources),
+    ...ownNodeTroubles(sources),
+    ...frontendTroubles(sources),
+    ...healthCheckTroubles(sources),
+  ];
 }
 
 function podTroubles({ pods, endpoints, endpointStatus, hostPorts }: TroubleSources): Trouble[] {
@@ -106,17 +113,23 @@ function frontendTroubles({ nodeName, failedFrontends, service }: TroubleSources
     const owner = service(name);
     const [first] = failures;
     if (!owner || !first) return [];
-    const { namespace, uid } = owner;
     const more = failures.length === 1 ? '' : ` and ${failures.length - 1} more`;
     const message = `${first.key}${more}: not written to the kernel of node ${nodeName}: ${first.error}; it is tried again`;
-    return [
-      {
-        object: { apiVersion: 'v1', kind: 'Service', namespace, name: owner.name, uid },
-        reason: 'NotProgrammed',
-        message,
-      },
-    ];
+    return [{ object: serviceReference(owner), reason: 'NotProgrammed', message }];
   });
+}
+
+function healthCheckTroubles({ nodeName, failedHealthChecks, service }: TroubleSources): Trouble[] {
+  return [...failedHealthChecks].flatMap((check) => {
+    const owner = service(check.service);
+    if (owner === undefined) return [];
+    const message = `node ${nodeName} does not answer at healthCheckNodePort: ${check.problem}; a load balancer takes the node for one without endpoints`;
+    return [{ object: serviceReference(owner), reason: 'HealthCheckNotServed', message }];
+  });
+}
+
+function serviceReference({ namespace, name, uid }: ServiceObject): Trouble['object'] {
+  return { apiVersion: 'v1', kind: 'Service', namespace, name, uid };
 }
 
 function podReference({ namespace, name, uid }: PodObject): Trouble['object'] {

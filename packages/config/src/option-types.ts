@@ -64,6 +64,30 @@ export function port(standard: number): OptionType<number> {
   });
 }
 
+export interface BindAddress {
+  readonly host: string;
+  /** 0: nowhere. */
+  readonly port: number;
+}
+
+export const nowhere: BindAddress = { host: '', port: 0 };
+
+/** `0.0.0.0:10256` or `[::]:10256`; empty: nowhere. */
+export const bindAddress = optionType<BindAddress>(
+  {
+    description: 'an address and a port, such as "0.0.0.0:10256", or empty',
+    schema: { type: 'string', pattern: '^(([0-9]{1,3}([.][0-9]{1,3}){3}|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5})?$' },
+  },
+  (value) => {
+    if (typeof value !== 'string') return undefined;
+    if (value === '') return nowhere;
+    const [, ipv4, ipv6, number] = /^(?:([\d.]+)|\[([\dA-Fa-f:.]+)\]):(\d{1,5})$/.exec(value) ?? [];
+    const [host = '', port] = [ipv4 ?? ipv6, Number(number)];
+    return isAddress(host) && isWholeNumber(port, 1, 65535) ? { host, port } : undefined;
+  },
+  ({ host, port }) => (port === 0 ? '' : `${host.includes(':') ? `[${host}]` : host}:${port}`),
+);
+
 export interface PortRange {
   readonly first: number;
   /** Included. */

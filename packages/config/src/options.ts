@@ -1,5 +1,6 @@
 import { parsePrefix } from '@sluice/net';
 import {
+  bindAddress,
   choice,
   clusterName,
   devices,
@@ -7,6 +8,7 @@ import {
   host,
   labelPatterns,
   mtu,
+  nowhere,
   type OptionType,
   port,
   portRange,
@@ -88,6 +90,11 @@ export const options = {
   }),
   tunnelPort: option(port(vxlanPort), vxlanPort, 'UDP port of the tunnel, the same on every node; 0 for the default.'),
   kubeProxyReplacement: option(trueOrFalseOrText, true, 'Whether Sluice serves Services, so that no kube-proxy runs.'),
+  kubeProxyReplacementHealthzBindAddr: option(
+    bindAddress,
+    nowhere,
+    'Where the agent answers as kube-proxy does at /healthz and /livez, usually `0.0.0.0:10256`: for balancers of a cloud and the autoscaler; empty: nowhere.',
+  ),
   'nodePort.range': option(
     portRange,
     { first: 30_000, last: 32_767 },

@@ -70,7 +70,7 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   },
   [DropReason.ServiceNotTranslated]: {
     text: 'service not served',
-    hint: 'neither TCP nor UDP (a ClusterIP does not answer ping), or from outside the cluster, where ClusterIPs do not serve',
+    hint: 'neither TCP, UDP nor a whole ping, or from outside the cluster, where ClusterIPs do not serve',
   },
   [DropReason.WriteFailed]: { text: 'packet not writable', hint: 'the kernel had no memory to copy the packet' },
   [DropReason.FragmentUnsupported]: {
@@ -112,6 +112,10 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   [DropReason.NoLocalBackend]: {
     text: 'no backend of the service on this node',
     hint: 'externalTrafficPolicy or internalTrafficPolicy is Local, and all ready endpoints are on other nodes: "sluice service list" shows them',
+  },
+  [DropReason.ClientNotAllowed]: {
+    text: 'client is not of the ranges that the service allows',
+    hint: 'spec.loadBalancerSourceRanges of the Service names who may come in from outside; "sluice service list" shows them',
   },
   [DropReason.InvalidTunnelSender]: {
     text: "tunneled from an address that is no node's",

@@ -48,10 +48,10 @@ test('a frontend is laid out as in C: address and port in wire order, reserved r
   frontendsMap.key.encode({ address, port: 53, protocol: 17, scope: 0 }, new DataView(key.buffer), 0);
   assert.equal(Buffer.from(key).toString('hex'), '00000000000000000000ffff0a60000a00351100');
   const value = new Uint8Array(frontendsMap.valueSize).fill(0xff);
-  const numbers = { serviceId: 1, generation: 2, backendCount: 3, affinitySeconds: 4, flags: 5 };
+  const numbers = { serviceId: 1, generation: 2, backendCount: 3, affinitySeconds: 4, flags: 5, affinityId: 6 };
   frontendsMap.value.encode(numbers, new DataView(value.buffer), 0);
   const words = Array.from({ length: 8 }, (_, index) => new DataView(value.buffer).getUint32(index * 4, true));
-  assert.deepEqual(words, [1, 2, 3, 4, 5, 0, 0, 0]);
+  assert.deepEqual(words, [1, 2, 3, 4, 5, 6, 0, 0]);
 });
 
 test('configuration is bytes by the names in C', () => {

@@ -35,6 +35,7 @@ function describeMaps(cpus?: number) {
     kernelPlaces: generated.kernelPlacesMap,
     netnsEndpoints: generated.netnsEndpointsMap,
     slots: generated.slotsMap,
+    sourceRanges: generated.sourceRangesMap,
   } as const;
 }
 

@@ -3,9 +3,10 @@ import { after, test } from 'node:test';
 import { type PacketBuilder, packet, parseAddress, parseMac } from '@sluice/net';
 import { configuration, createBench, gateway, IFINDEX, neighbour, pod, remotePod } from '../test/programs.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
-import { DropReason, dropReasonNames } from './index.ts';
+import { DropReason, dropReasonNames, FrontendFlag } from './index.ts';
 
 const service = { ipv4: parseAddress('10.96.0.20'), ipv6: parseAddress('fd00:10:96::20') } as const;
+const balancer = { ipv4: parseAddress('203.0.113.5'), ipv6: parseAddress('2001:db8:113::5') } as const;
 const world = { ipv4: '192.0.2.1', ipv6: '2001:db8::1' } as const;
 const families = ['ipv4', 'ipv6'] as const;
 type Family = (typeof families)[number];
@@ -18,9 +19,14 @@ for (const [index, family] of families.entries()) {
   writeService(bench.maps, { id: id + 1, address, port: 80, protocol: TCP, backends: [] });
   writeService(bench.maps, { id: id + 2, address, port: 80, protocol: UDP, backends: [] });
   writeService(bench.maps, { id: id + 3, address, port: 443, protocol: TCP, backends: [backend] });
+  const external = { address: balancer[family], flags: FrontendFlag.External };
+  writeService(bench.maps, { id: id + 4, ...external, port: 443, protocol: TCP, backends: [backend] });
 }
 
 bench.maps.devices.update(IFINDEX, { ipv4: parseAddress('10.10.30.1'), ipv6: undefined });
+
+/** On to the next program, or the stack. */
+const TC_ACT_UNSPEC = 0xffff_ffff;
 
 const frame = packet().ethernet({ source: pod.mac, destination: gateway.mac });
 
@@ -282,6 +288,7 @@ test('every drop reason is met by a packet here, or it is known why not', () => 
     [DropReason.NatExhausted, 'needs a world: routes.kernel.test.ts'],
     [DropReason.NoMasqueradeAddress, 'needs a device without one: routes.kernel.test.ts'],
     [DropReason.NoLocalBackend, 'needs a client from outside: ways-in.kernel.test.ts'],
+    [DropReason.ClientNotAllowed, 'needs a client from outside: ways-in.kernel.test.ts'],
     [DropReason.NatConflict, 'needs two connections: service-packets.kernel.test.ts'],
     [DropReason.NatUnsupported, 'needs a world: routes.kernel.test.ts'],
     [DropReason.NoRoute, 'needs routes: routes.kernel.test.ts'],
@@ -426,6 +433,43 @@ for (const family of families) {
       if (family === 'ipv4') assert.equal(answer.ipv4?.checksumValid, true);
     });
   }
+
+  for (const [program, client] of [
+    ['pod_from_pod', pod],
+    ['host_from_host', gateway],
+  ] as const) {
+    test(`echo to an address of a service is answered with all that it carries (${family}, ${program})`, () => {
+      const echo = { identifier: 77, sequence: 5, code: 0 };
+      const question = ip(family, { source: client[family], destination: service[family], ttl: 3 });
+      const asked = family === 'ipv4' ? question.icmp({ type: 8, ...echo }) : question.icmpv6({ type: 128, ...echo });
+      const { action, packet: answer, drops } = bench.run(program, asked.payload('odd data'));
+      assert.deepEqual([action, drops], ['redirect', []]);
+      assert.deepEqual([answer[family]?.source, answer[family]?.destination], [service[family], client[family]]);
+      assert.deepEqual([answer.ethernet?.source, answer.ethernet?.destination], [gateway.mac, pod.mac]);
+      const icmp = family === 'ipv4' ? answer.icmp : answer.icmpv6;
+      assert.deepEqual([icmp?.type, icmp?.identifier, icmp?.sequence], [family === 'ipv4' ? 0 : 129, 77, 5]);
+      assert.equal(icmp?.checksumValid, true);
+      assert.equal(family === 'ipv4' ? answer.ipv4?.ttl : answer.ipv6?.hopLimit, 64);
+      if (family === 'ipv4') assert.equal(answer.ipv4?.checksumValid, true);
+      assert.equal(Buffer.from(answer.payload).toString(), 'odd data');
+    });
+  }
+
+  test(`echo from outside is answered at an address of a load balancer, and at a ClusterIP it is not (${family})`, () => {
+    const echo = (destination: string) => {
+      const question = ip(family, { source: world[family], destination });
+      return family === 'ipv4' ? question.icmp({ type: 8 }) : question.icmpv6({ type: 128 });
+    };
+    const { action, packet: answer } = bench.run('netdev_from_network', echo(balancer[family]).payload('x'));
+    assert.deepEqual(
+      [action, answer[family]?.source, answer[family]?.destination],
+      ['redirect', balancer[family], world[family]],
+    );
+    assert.deepEqual([answer.ethernet?.source, answer.ethernet?.destination], [gateway.mac, pod.mac]);
+    assert.equal((family === 'ipv4' ? answer.icmp : answer.icmpv6)?.checksumValid, true);
+    const other = bench.run('netdev_from_network', echo(service[family]).payload('x'));
+    assert.deepEqual([other.action, other.drops, other.packet[family]?.source], [TC_ACT_UNSPEC, [], world[family]]);
+  });
 
   test(`a packet on its last hop gets time exceeded from the gateway (${family})`, () => {
     const datagram = ip(family, { destination: neighbour[family], ttl: 1 }).udp({ sourcePort: 33434 });

@@ -14,6 +14,7 @@ const families = [
 ] as const;
 const TARGET_PORT = 8080;
 const ATTEMPTS = 4;
+const hostBits = { 4: 32, 6: 128 } as const;
 const balancer = { ipv4: parseAddress('203.0.113.5'), ipv6: parseAddress('2001:db8:113::5') } as const;
 const loopback = { ipv4: parseAddress('127.0.0.1'), ipv6: parseAddress('::1') } as const;
 const unspecified = { ipv4: parseAddress('0.0.0.0'), ipv6: parseAddress('::') } as const;
@@ -40,6 +41,17 @@ interface Serving {
   readonly port?: number;
   readonly scope?: number;
   readonly flags?: number;
+  readonly sourceRanges?: readonly string[];
+  readonly affinityId?: number;
+}
+
+const backendIds = new Map<string, number>();
+
+/** The same in all services, as the load balancer has it. */
+function backendId(address: Address, protocol: number): number {
+  const key = `${address}/${protocol}`;
+  backendIds.set(key, backendIds.get(key) ?? backendIds.size + 1);
+  return backendIds.get(key) ?? 0;
 }
 
 /** Returns its port; each service has one of its own. */
@@ -48,7 +60,10 @@ function serve({ address, protocol, backends, scope = 0, flags = FrontendFlag.Ex
   const port = given.port ?? 30_000 + numbers;
   writeService(one.datapath.maps, {
     ...{ id: numbers, address, port, protocol, scope, flags },
-    backends: backends.map((backend, index) => ({ id: 1000 * numbers + index, address: backend, port: TARGET_PORT })),
+    ...(given.sourceRanges && { sourceRanges: given.sourceRanges }),
+    ...(given.affinityId && { affinityId: given.affinityId, affinitySeconds: 60 }),
+    generation: numbers,
+    backends: backends.map((backend) => ({ id: backendId(backend, protocol), address: backend, port: TARGET_PORT })),
   });
   return port;
 }
@@ -186,6 +201,76 @@ for (const [version, family] of families) {
     assert.throws(() => client.connect(balancer[family], inside), /ECONNREFUSED/);
   });
 
+  test(`a client keeps its backend at every way in, unless that is none of this one's (${family})`, () => {
+    const nearby = one.addPod(30 + version, 1003);
+    const [first, second] = [here.addresses[family], nearby.addresses[family]];
+    const serving = { protocol: UDP, backends: [first, second], affinityId: 700_000 + version };
+    const ways: [Address, Address][] = [
+      [balancer[family], balancer[family]],
+      [world.nodeAddresses[family], unspecified[family]],
+    ];
+    using servers = new DisposableStack();
+    const [a, b] = [first, second].map((address) =>
+      servers.use(udpServer(address === first ? here : nearby, address, TARGET_PORT)),
+    );
+    const answering = (client: Place, target: Address, port: number) => {
+      using socket = udpSocket(client, version);
+      socket.connect(target, port);
+      socket.send('ask');
+      for (const deadline = performance.now() + 1_000; performance.now() < deadline; ) {
+        const index = [a, b].findIndex((server) => server?.receiveNow() !== undefined);
+        if (index >= 0) return index;
+      }
+      return assert.fail('nobody was asked');
+    };
+    for (const client of [world, here]) {
+      const seen = new Set<number>();
+      for (let time = 0; time < 6; time += 1) {
+        for (const [target, row] of ways) seen.add(answering(client, target, serve({ ...serving, address: row })));
+      }
+      assert.equal(seen.size, 1, `of ${[...seen]}`);
+      const other = seen.has(0) ? second : first;
+      const port = serve({ ...serving, address: balancer[family], backends: [other] });
+      assert.equal(answering(client, balancer[family], port), seen.has(0) ? 1 : 0);
+    }
+  });
+
+  test(`who is not of its source ranges is not let in from outside, and gets no answer (${family})`, () => {
+    const before = dropsOf(one).client_not_allowed ?? 0;
+    const flags = FrontendFlag.External | FrontendFlag.SourceRanges;
+    const serving = { address: balancer[family], protocol: UDP, backends: [there.addresses[family]], flags };
+    // Those of another service, and of the other family, are not its own.
+    serve({ ...serving, sourceRanges: ['0.0.0.0/0', '::/0'] });
+    const port = serve({ ...serving, sourceRanges: ['198.51.100.0/24', '2001:db8:5::/64'] });
+    using client = udpSocket(world, version);
+    client.connect(balancer[family], port);
+    client.send('ask');
+    assert.equal(client.receive(), undefined);
+    assert.equal(dropsOf(one).client_not_allowed, before + 1);
+    using server = udpServer(there, there.addresses[family], TARGET_PORT);
+    for (const inside of [here, one]) ask(inside, version, balancer[family], port, server);
+  });
+
+  test(`who is of its source ranges is let in, and stays when they change (${family})`, () => {
+    const flags = FrontendFlag.External | FrontendFlag.SourceRanges;
+    const serving = { address: balancer[family], protocol: TCP, backends: [here.addresses[family]], flags };
+    const port = serve({
+      ...serving,
+      sourceRanges: ['198.51.100.0/24', `${world.addresses[family]}/${hostBits[version]}`],
+    });
+    using server = tcpServer(here, here.addresses[family], TARGET_PORT);
+    using client = tcpSocket(world, version);
+    client.connect(balancer[family], port);
+    using accepted = server.accept();
+    serve({ ...serving, port, sourceRanges: [] });
+    client.send('request');
+    assert.equal(accepted?.receive(), 'request');
+    accepted?.send('answer');
+    assert.equal(client.receive(), 'answer');
+    using another = tcpSocket(world, version);
+    assert.throws(() => another.connect(balancer[family], port), /ETIMEDOUT|EINPROGRESS|EAGAIN/);
+  });
+
   test(`a host port is at an address of the node, whose other ports stay its own (${family})`, () => {
     const address = world.nodeAddresses[family];
     const port = serve({ address, protocol: UDP, port: 8088, backends: [here.addresses[family]] });
@@ -217,7 +302,8 @@ for (const [version, family] of families) {
 }
 
 test('nothing was dropped that was not meant to be', () => {
+  const meant = ['client_not_allowed', 'no_backend', 'no_local_backend', 'too_big'];
   // Who does not know yet what fits into the tunnel is told.
-  assert.deepEqual(Object.keys(dropsOf(one)).toSorted(), ['no_backend', 'no_local_backend', 'too_big']);
+  assert.deepEqual(Object.keys(dropsOf(one)).toSorted(), meant);
   assert.deepEqual(Object.keys(dropsOf(other)), ['too_big']);
 });

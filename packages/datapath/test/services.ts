@@ -1,5 +1,5 @@
 // Services in the maps, as the load balancer writes them.
-import { type Address, parseAddress } from '@sluice/net';
+import { type Address, familyOf, parseAddress, parsePrefix } from '@sluice/net';
 import { BackendState, type DatapathMaps, FrontendFlag } from '../src/index.ts';
 
 export const TCP = 6;
@@ -13,10 +13,14 @@ export interface TestService {
   readonly backends: readonly { readonly id: number; readonly address: Address; readonly port: number }[];
   readonly generation?: number;
   readonly affinitySeconds?: number;
+  /** Shared by frontends; each of them needs a generation of its own then. */
+  readonly affinityId?: number;
   /** FrontendFlag */
   readonly flags?: number;
   /** FrontendScope */
   readonly scope?: number;
+  /** Whom FrontendFlag.SourceRanges lets in. */
+  readonly sourceRanges?: readonly string[];
 }
 
 export function writeService(maps: DatapathMaps, service: TestService): void {
@@ -26,11 +30,17 @@ export function writeService(maps: DatapathMaps, service: TestService): void {
     maps.backends.update(backend.id, { address, port, protocol, state: BackendState.Active });
     maps.slots.update({ serviceId: id, generation, slot }, { backendId: backend.id });
   }
+  for (const range of service.sourceRanges ?? []) {
+    const { address, length } = parsePrefix(range);
+    const prefixLength = length + (familyOf(address) === 4 ? 160 : 64);
+    maps.sourceRanges.update({ prefixLength, serviceId: id, generation, address }, 1);
+  }
   const frontend = {
     serviceId: id,
     generation,
     backendCount: backends.length,
     affinitySeconds,
+    affinityId: service.affinityId ?? 0,
     flags: flags | (affinitySeconds > 0 ? FrontendFlag.Affinity : 0),
   };
   const key = { address: service.address, port: service.port, protocol, scope };

@@ -106,8 +106,9 @@ export class Field {
     return this.#parsed((text) => parseAddress(text), 'is not an IP address');
   }
 
+  /** The API server takes spaces around those of loadBalancerSourceRanges. */
   prefix(): Prefix | undefined {
-    return this.#parsed((text) => parsePrefix(text, { lenient: true }), 'is not a prefix');
+    return this.#parsed((text) => parsePrefix(text.trim(), { lenient: true }), 'is not a prefix');
   }
 
   /** RFC 3339, as milliseconds since the epoch. */

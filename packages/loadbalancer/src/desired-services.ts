@@ -2,7 +2,7 @@
  * The table of desired frontends, kept from the tables of Services and EndpointSlices. A change of one object touches
  * the frontends of one service. Two services that claim one frontend: the older keeps it, the other one is told.
  */
-import type { EndpointSliceObject, ServiceObject } from '@sluice/kube';
+import type { EndpointSliceObject, NodeObject, ServiceObject } from '@sluice/kube';
 import { Table } from '@sluice/state';
 import { desiredFrontends, type Viewpoint } from './desired.ts';
 import type { DesiredFrontend } from './frontend.ts';
@@ -29,20 +29,26 @@ export interface ServiceSources {
   /** Indexed by `service`: `namespace/name` of the service that a slice belongs to. */
   readonly endpointSlices: Table<EndpointSliceObject>;
   readonly viewpoint: Viewpoint;
+  /** Where the zone of `viewpoint.nodeName` is learned; without, it has none. */
+  readonly nodes?: Pick<Table<NodeObject>, 'get' | 'initialized' | 'subscribe'>;
   /** Without: nobody serves host ports. */
   readonly hostPorts?: HostPortSource;
 }
 
-export function deriveServices({ services, endpointSlices, viewpoint, hostPorts }: ServiceSources): DesiredServices {
+export function deriveServices(sources: ServiceSources): DesiredServices {
+  const { services, endpointSlices, nodes, hostPorts } = sources;
   const frontends = desiredFrontendTable();
   const conflicts = conflictTable();
   const claims = new Claims();
 
-  // Before both kinds are known nothing is derived: a service whose slices have not come yet would lose its backends.
+  // Before all kinds are known nothing is derived: a service whose slices have not come yet would lose its backends.
   let known = false;
+  const zoneNow = () => nodes?.get(sources.viewpoint.nodeName ?? '')?.zone;
+  let zone = zoneNow();
   const derive = (names: Iterable<string>): void => {
     if (!known) return;
     const touched = new Set<string>();
+    const viewpoint = { ...sources.viewpoint, zone };
     for (const name of names) {
       const service = services.get(name);
       const slices = endpointSlices.by('service', name);
@@ -52,7 +58,7 @@ export function deriveServices({ services, endpointSlices, viewpoint, hostPorts 
     settle(touched, claims, { frontends, conflicts });
   };
   const begin = (): void => {
-    if (known || !services.initialized || !endpointSlices.initialized) return;
+    if (known || !services.initialized || !endpointSlices.initialized || nodes?.initialized === false) return;
     known = true;
     derive(services.keys());
     frontends.markInitialized('kubernetes');
@@ -64,6 +70,12 @@ export function deriveServices({ services, endpointSlices, viewpoint, hostPorts 
   });
   const onSlices = endpointSlices.subscribe((changes) => {
     derive(new Set(changes.flatMap(({ before, after }) => [before, after].flatMap(serviceOf))));
+    begin();
+  });
+  const onNodes = nodes?.subscribe(() => {
+    const before = zone;
+    zone = zoneNow();
+    if (zone !== before) derive(services.keys());
     begin();
   });
   // Known without the API, and served before it has told of anything.
@@ -90,6 +102,7 @@ export function deriveServices({ services, endpointSlices, viewpoint, hostPorts 
     [Symbol.dispose]: () => {
       onServices[Symbol.dispose]();
       onSlices[Symbol.dispose]();
+      onNodes?.[Symbol.dispose]();
       onHostPorts?.[Symbol.dispose]();
     },
   };

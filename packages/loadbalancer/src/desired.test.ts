@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseEndpointSlice, parseService } from '@sluice/kube';
+import { formatPrefix } from '@sluice/net';
 import { desiredFrontends } from './desired.ts';
 import { unservedFrontends } from './unserved.ts';
 
@@ -174,18 +175,65 @@ test('with policy Local a terminating endpoint here is used before nobody; with 
   assert.equal(external([]), '0.0.0.0:30080/TCP/external all: ');
 });
 
-test('an address whose balancer ends connections itself, or that is not for everybody, is not ours', () => {
+test('an address whose balancer ends connections itself is not ours', () => {
   const addresses = (of: ReturnType<typeof loadBalanced>) =>
     desiredFrontends(of, [], viewpoint)
       .filter(({ type }) => type === 'LoadBalancer')
       .map(({ key }) => key);
   const ingress = [{ ip: '203.0.113.5', ipMode: 'Proxy' }, { ip: '203.0.113.6', ipMode: 'VIP' }, { hostname: 'lb' }];
   assert.deepEqual(addresses(loadBalanced({}, ingress)), ['203.0.113.6:80/TCP']);
-  assert.deepEqual(addresses(loadBalanced({ loadBalancerSourceRanges: ['192.0.2.0/24'] })), []);
+});
+
+test('source ranges hold at addresses of load balancers, for clients from outside; each family has its own', () => {
+  const allowed = (more: object) =>
+    desiredFrontends(loadBalanced(more, [{ ip: '203.0.113.5' }, { ip: '2001:db8::5' }]), [], viewpoint)
+      .filter(({ sourceRanges }) => sourceRanges !== undefined)
+      .map(({ key, sourceRanges }) => `${key}: ${sourceRanges?.map(formatPrefix)}`);
+  const ranges = { loadBalancerSourceRanges: ['192.0.2.0/24', '10.0.0.0/8'], externalIPs: ['203.0.113.7'] };
+  assert.deepEqual(allowed(ranges), ['203.0.113.5:80/TCP: 192.0.2.0/24,10.0.0.0/8', '[2001:db8::5]:80/TCP: ']);
+  assert.deepEqual(allowed({ ...ranges, externalTrafficPolicy: 'Local' }), [
+    '203.0.113.5:80/TCP/external: 192.0.2.0/24,10.0.0.0/8',
+    '[2001:db8::5]:80/TCP/external: ',
+  ]);
+  assert.deepEqual(allowed({}), []);
 });
 
 test('an address named twice by one service is one frontend', () => {
   const twice = loadBalanced({ externalIPs: ['203.0.113.5'] });
   const keys = desiredFrontends(twice, [placed(here)], viewpoint).map(({ key }) => key);
   assert.deepEqual(keys, [...new Set(keys)]);
+});
+
+test('hints keep traffic on this node, or in its zone, as long as every ready endpoint has them and one is for us', () => {
+  interface Hints {
+    readonly nodes?: readonly string[];
+    readonly zones?: readonly string[];
+    readonly conditions?: object;
+  }
+  const hintedTo = (hints: readonly Hints[], zone: string | undefined = 'a', of = web) => {
+    const named = (names: readonly string[] = []) => names.map((name) => ({ name }));
+    const endpoints = hints.map(({ nodes, zones, conditions }, index) => ({
+      addresses: [`10.244.1.${index}`],
+      conditions,
+      hints: { forNodes: named(nodes), forZones: named(zones) },
+    }));
+    const [first] = desiredFrontends(of, [slice([], { endpoints })], { ...viewpoint, zone });
+    return first?.backends.map(({ address }) => Number(address.split('.').at(-1)));
+  };
+  const [zoneA, zoneB, both] = [{ zones: ['a'] }, { zones: ['b'] }, { zones: ['a', 'b'] }];
+  assert.deepEqual(hintedTo([zoneA, zoneB, both]), [0, 2]);
+  assert.deepEqual(hintedTo([zoneA, zoneB, {}]), [0, 1, 2], 'one has no hint');
+  assert.deepEqual(hintedTo([zoneB, zoneB]), [0, 1], 'nobody is here');
+  assert.deepEqual(hintedTo([zoneA, zoneB], ''), [0, 1], 'the node has no zone');
+  const [here, there] = [
+    { ...zoneA, nodes: ['node-1'] },
+    { ...zoneA, nodes: ['node-2'] },
+  ];
+  assert.deepEqual(hintedTo([here, there]), [0]);
+  assert.deepEqual(hintedTo([there, { ...zoneB, nodes: ['node-2'] }]), [0], 'none on this node: its zone');
+  assert.deepEqual(hintedTo([here, zoneA]), [0, 1], 'one has no hint for nodes: the zone');
+  const leaving = { ready: false, serving: true, terminating: true };
+  assert.deepEqual(hintedTo([{ ...zoneA, conditions: leaving }, zoneB]), [1], 'what terminates has no say');
+  assert.deepEqual(hintedTo([{ conditions: leaving }, zoneA, zoneB]), [1]);
+  assert.deepEqual(hintedTo([{ ...zoneB, conditions: leaving }]), [0], 'nobody is ready anywhere');
 });

@@ -3,7 +3,7 @@
  * whatever the order in which the API told of it.
  */
 import type { EndpointSliceObject, ServiceObject, ServicePort, SliceEndpoint } from '@sluice/kube';
-import { type Address, familyOf } from '@sluice/net';
+import { type Address, familyOf, type Prefix } from '@sluice/net';
 import {
   anyAddress,
   type BackendStateName,
@@ -18,6 +18,8 @@ import { isServedProtocol } from './unserved.ts';
 export interface Viewpoint {
   /** Whose endpoints the policy Local means; undefined: nobody's. */
   readonly nodeName: string | undefined;
+  /** The node's, by its label; undefined: it has none. */
+  readonly zone?: string | undefined;
   /** `externalIPs.enabled` */
   readonly externalIps: boolean;
 }
@@ -71,7 +73,6 @@ function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, { ext
 
 /** Addresses in the status that nodes answer for: not those of a balancer that ends connections itself (KEP-1860). */
 export function servedIngress(service: ServiceObject): Address[] {
-  if (service.loadBalancerSourceRanges.length > 0) return [];
   return service.loadBalancerIngress.filter(({ ipMode }) => ipMode === 'VIP').map(({ address }) => address);
 }
 
@@ -91,23 +92,60 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
     ...{ service: `${service.namespace}/${service.name}`, portName: looked.port.name },
     affinitySeconds: service.affinityTimeoutSeconds ?? 0,
   };
-  const whole = { backends: chosen(all), isElsewhere: false } as const;
+  const whole = { backends: chosen(near(all, viewpoint)), isElsewhere: false } as const;
   const local = { backends: chosen(here), isElsewhere: chosen(here).length === 0 && whole.backends.length > 0 };
   if (type === 'ClusterIP') {
     const backends = service.internalTrafficPolicy === 'Local' ? local : whole;
-    return [{ ...common, ...backends, scope: 'internal', isExternal: false }];
+    return [{ ...common, ...backends, scope: 'internal', isExternal: false, sourceRanges: undefined }];
   }
   const isLocal = service.externalTrafficPolicy === 'Local';
+  const allowed = type === 'LoadBalancer' ? allowedAt(address, service) : undefined;
   return [
-    { ...common, ...whole, scope: 'internal', isExternal: !isLocal },
+    { ...common, ...whole, scope: 'internal', isExternal: !isLocal, sourceRanges: isLocal ? undefined : allowed },
     ...(isLocal
-      ? [{ ...common, ...local, key: `${common.key}/external`, scope: 'external', isExternal: true } as const]
+      ? [
+          {
+            ...common,
+            ...local,
+            sourceRanges: allowed,
+            key: `${common.key}/external`,
+            scope: 'external',
+            isExternal: true,
+          } as const,
+        ]
       : []),
   ];
 }
 
+/** Ranges of the other family let nobody in: nor do they leave the door open. */
+function allowedAt(address: Address, { loadBalancerSourceRanges: ranges }: ServiceObject): Prefix[] | undefined {
+  return ranges?.filter((range) => familyOf(range.address) === familyOf(address));
+}
+
 interface Candidate extends DesiredBackend {
   readonly usable: 'ready' | 'fallback' | 'no';
+  readonly nodeHints: readonly string[];
+  readonly zoneHints: readonly string[];
+}
+
+/**
+ * What the hints leave of a service's endpoints, as kube-proxy has it since 1.33: trafficDistribution and topology-mode are
+ * the business of whoever writes EndpointSlices. A kind of hint counts when every ready endpoint has one, and one of them
+ * means us; this node goes before its zone. Policy Local does not ask.
+ */
+function near(all: readonly Candidate[], { nodeName, zone }: Viewpoint): readonly Candidate[] {
+  const ready = all.filter(({ usable }) => usable === 'ready');
+  return hinted(ready, 'nodeHints', nodeName) ?? hinted(ready, 'zoneHints', zone) ?? all;
+}
+
+function hinted(
+  ready: readonly Candidate[],
+  kind: 'nodeHints' | 'zoneHints',
+  own: string | undefined,
+): readonly Candidate[] | undefined {
+  if (own === undefined || ready.some((candidate) => candidate[kind].length === 0)) return undefined;
+  const ours = ready.filter((candidate) => candidate[kind].includes(own));
+  return ours.length > 0 ? ours : undefined;
 }
 
 /** Every endpoint of the family that offers the port; the same address in several slices counts once, its best state. */
@@ -142,6 +180,8 @@ function candidatesOf(endpoint: SliceEndpoint, service: ServicePort, port: numbe
     nodeName: endpoint.nodeName,
     state,
     usable,
+    nodeHints: endpoint.nodeHints,
+    zoneHints: endpoint.zoneHints,
   }));
 }
 
@@ -154,5 +194,5 @@ function usability(endpoint: SliceEndpoint): Candidate['usable'] {
 function chosen(all: readonly Candidate[]): DesiredBackend[] {
   const ready = all.filter((candidate) => candidate.usable === 'ready');
   const used = ready.length > 0 ? ready : all.filter((candidate) => candidate.usable === 'fallback');
-  return used.map(({ usable: _, ...backend }) => backend);
+  return used.map(({ usable: _usable, nodeHints: _nodes, zoneHints: _zones, ...backend }) => backend);
 }

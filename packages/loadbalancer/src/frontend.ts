@@ -1,5 +1,5 @@
 import type { Protocol } from '@sluice/model';
-import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
+import { type Address, formatAddressPort, type Prefix, parseAddress } from '@sluice/net';
 
 /** `10.96.0.10:53/UDP`: the name of a frontend or a backend, from the API as from the maps. */
 export function keyOf(
@@ -39,6 +39,8 @@ export interface DesiredFrontend {
   readonly isExternal: boolean;
   /** No backend here, where the policy is Local, but some on other nodes. */
   readonly isElsewhere: boolean;
+  /** Of clients from outside only these are served; undefined: all. */
+  readonly sourceRanges: readonly Prefix[] | undefined;
   /** 0: no session affinity. */
   readonly affinitySeconds: number;
   /** Sorted by key, no key twice: equal inputs in any order give equal slots on every node. */

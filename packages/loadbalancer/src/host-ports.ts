@@ -95,6 +95,7 @@ function frontend({ pod, port, node, address, target }: Placed): DesiredFrontend
     scope: 'internal',
     isExternal: !isLoopback(address),
     isElsewhere: false,
+    sourceRanges: undefined,
     affinitySeconds: 0,
     backends: [{ key: keyOf(backend, protocol), ...backend, protocol, nodeName: node.nodeName, state: 'active' }],
   };

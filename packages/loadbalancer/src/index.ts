@@ -13,6 +13,7 @@ export {
 } from './desired-services.ts';
 export type { BackendStateName, DesiredBackend, DesiredFrontend, FrontendType } from './frontend.ts';
 export { anyAddress } from './frontend.ts';
+export type { HealthCheckRow } from './health-check-servers.ts';
 export {
   type HostPort,
   type HostPortNode,
@@ -22,6 +23,7 @@ export {
   unservedHostPort,
 } from './host-ports.ts';
 export type { ServiceMaps } from './kernel-services.ts';
+export { Lag } from './lag.ts';
 export { type FrontendRow, type LoadBalancer, type LoadBalancerOptions, startLoadBalancer } from './load-balancer.ts';
 export { invalid, serviceTroubles } from './troubles.ts';
 export { type UnservedFrontend, unservedFrontends } from './unserved.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BpfMap, type MapDescriptor, openMap } from '@sluice/bpf';
-import { backendsMap, frontendsMap, slotsMap } from '@sluice/datapath';
+import { backendsMap, frontendsMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
 import { parseAddress } from '@sluice/net';
 import type { DesiredBackend, DesiredFrontend } from './frontend.ts';
 import { KernelServices } from './kernel-services.ts';
@@ -17,7 +17,7 @@ function backend(index: number, port: number): DesiredBackend {
 function frontend(last: number, backends: readonly DesiredBackend[]): DesiredFrontend {
   const address = parseAddress(`10.96.0.${last}`);
   const identity = { key: `${address}:80/TCP`, address, port: 80, protocol: 'TCP', type: 'ClusterIP' } as const;
-  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false } as const;
+  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false, sourceRanges: undefined } as const;
   return { ...identity, ...forWhom, service: 'shop/web', portName: '', affinitySeconds: 0, backends };
 }
 
@@ -27,7 +27,12 @@ test('a service of 250,000 endpoints is served whole, and one more for which the
     const sizes = { keySize: descriptor.key.size, valueSize: descriptor.value.size };
     return openMap(stack.use(BpfMap.create({ ...descriptor, ...sizes })), descriptor);
   };
-  const maps = { frontends: create(frontendsMap), slots: create(slotsMap), backends: create(backendsMap) };
+  const maps = {
+    frontends: create(frontendsMap),
+    slots: create(slotsMap),
+    backends: create(backendsMap),
+    sourceRanges: create(sourceRangesMap),
+  };
   const time = { ms: 0 };
   const services = new KernelServices({ maps, nowMs: () => time.ms, graceMs: 1 });
   const counts = () => [maps.frontends, maps.slots, maps.backends].map((map) => map.count());

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFakeMap } from '@sluice/bpf';
-import { backendsMap, frontendsMap, slotsMap } from '@sluice/datapath';
-import { parseAddress } from '@sluice/net';
+import { backendsMap, FrontendFlag, frontendsMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
+import { parseAddress, parsePrefix } from '@sluice/net';
 import type { DesiredBackend, DesiredFrontend } from './frontend.ts';
 import { KernelServices, type ServiceMaps } from './kernel-services.ts';
 
@@ -13,6 +13,7 @@ function kernel() {
     frontends: createFakeMap(frontendsMap),
     slots: createFakeMap(slotsMap),
     backends: createFakeMap(backendsMap),
+    sourceRanges: createFakeMap(sourceRangesMap),
   } satisfies ServiceMaps;
   const time = { ms: 0 };
   const start = () => new KernelServices({ maps, nowMs: () => time.ms, graceMs: GRACE_MS });
@@ -39,7 +40,7 @@ function frontend(
 ): DesiredFrontend {
   const address = parseAddress(`10.96.0.${last}`);
   const identity = { key: `${address}:80/TCP`, address, port: 80, protocol: 'TCP', type: 'ClusterIP' } as const;
-  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false } as const;
+  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false, sourceRanges: undefined } as const;
   return { ...identity, ...forWhom, service: 'shop/web', portName: '', affinitySeconds: 0, backends, ...more };
 }
 
@@ -189,4 +190,92 @@ test('what could not be deleted after its grace is removed by the comparison', (
   assert.deepEqual(counts(maps), [2, 2, 2]);
   services.compare();
   assert.deepEqual([counts(maps), walk(maps, 5)], [[2, 1, 1], ['10.244.1.3']]);
+});
+
+/** Of the frontend's present generation. */
+function ranges(maps: ServiceMaps, last: number): string[] {
+  const value = maps.frontends.lookup({ address: parseAddress(`10.96.0.${last}`), port: 80, protocol: 6, scope: 0 });
+  return [...maps.sourceRanges.entries()]
+    .filter(([key]) => key.serviceId === value?.serviceId && key.generation === value.generation)
+    .map(([key]) => `${key.address}/${key.prefixLength - 160}`);
+}
+
+test('source ranges change with the slots, and the old ones go after the grace', () => {
+  const { maps, time, services } = kernel();
+  const only = (...texts: string[]) =>
+    services.update(frontend(5, [backend(2)], { sourceRanges: texts.map((text) => parsePrefix(text)) }));
+  only('10.0.0.0/8', '192.0.2.0/24');
+  only('192.0.2.0/24', '10.0.0.0/8', '10.0.0.0/8');
+  assert.deepEqual([ranges(maps, 5), maps.sourceRanges.count()], [['10.0.0.0/8', '192.0.2.0/24'], 2]);
+  only('198.51.100.0/24');
+  assert.deepEqual([ranges(maps, 5), maps.sourceRanges.count()], [['198.51.100.0/24'], 3]);
+  time.ms += GRACE_MS;
+  services.collect();
+  assert.deepEqual([ranges(maps, 5), maps.sourceRanges.count()], [['198.51.100.0/24'], 1]);
+  services.update(frontend(5, [backend(2)]));
+  const flags = [...maps.frontends.entries()].map(([, value]) => value.flags & FrontendFlag.SourceRanges);
+  assert.deepEqual([ranges(maps, 5), ...new Set(flags)], [[], 0]);
+});
+
+test('a restart leaves source ranges as they are, and removes those of nobody', () => {
+  const { maps, start, services } = kernel();
+  const wanted = frontend(5, [backend(2)], {
+    sourceRanges: ['0.0.0.0/0', '10.0.0.0/8'].map((text) => parsePrefix(text)),
+  });
+  services.update(wanted);
+  const before = [...maps.frontends.entries()];
+  maps.sourceRanges.update({ prefixLength: 168, serviceId: 9, generation: 9, address: parseAddress('11.0.0.0') }, 1);
+  const restarted = start();
+  restarted.update(wanted);
+  assert.deepEqual([...maps.frontends.entries()], before);
+  assert.deepEqual([restarted.compare().count, maps.sourceRanges.count()], [1, 2]);
+});
+
+const affinityOf = (maps: ServiceMaps, last: number) =>
+  maps.frontends.lookup({ address: parseAddress(`10.96.0.${last}`), port: 80, protocol: 6, scope: 0 })?.affinityId;
+
+test("all frontends of a service's port share one affinity, and none with another's, over restarts as well", () => {
+  const { maps, start, services } = kernel();
+  const [web, https] = [{ affinitySeconds: 60 }, { affinitySeconds: 60, portName: 'https' }] as const;
+  services.update(frontend(5, [backend(2)], web));
+  services.update(frontend(6, [backend(2)], web));
+  services.update(frontend(7, [backend(2)], https));
+  services.update(frontend(8, [backend(2)]));
+  const [five, six, seven, eight] = [5, 6, 7, 8].map((last) => affinityOf(maps, last));
+  assert.deepEqual([five === six, five === seven, eight], [true, false, 0]);
+  const ids = [...maps.frontends.entries()].map(([, { serviceId }]) => serviceId);
+  assert.ok(![five, seven].some((id) => ids.includes(id ?? 0)), 'no frontend has the number');
+  const restarted = start();
+  const before = [...maps.frontends.entries()];
+  restarted.update(frontend(7, [backend(2)], https));
+  restarted.update(frontend(6, [backend(2)], web));
+  restarted.update(frontend(5, [backend(2)], web));
+  restarted.update(frontend(9, [backend(2)], web));
+  assert.deepEqual([...maps.frontends.entries()].slice(0, before.length), before);
+  assert.equal(affinityOf(maps, 9), five);
+});
+
+test('affinity switched off gives its number back, and a frontend that moves to another service takes none along', () => {
+  const { maps, services } = kernel();
+  services.update(frontend(5, [backend(2)], { affinitySeconds: 60 }));
+  const first = affinityOf(maps, 5);
+  services.update(frontend(5, [backend(2)], { affinitySeconds: 60, service: 'shop/other' }));
+  services.update(frontend(6, [backend(2)], { affinitySeconds: 60 }));
+  assert.notEqual(affinityOf(maps, 5), affinityOf(maps, 6));
+  services.update(frontend(5, [backend(2)]));
+  services.update(frontend(6, [backend(2)]));
+  assert.deepEqual([affinityOf(maps, 5), affinityOf(maps, 6)], [0, 0]);
+  services.update(frontend(7, [backend(2)], { affinitySeconds: 60 }));
+  assert.ok((affinityOf(maps, 7) ?? 99) <= (first ?? 0) + 3, 'numbers are used again');
+});
+
+test('no two generations of any frontends have one number', () => {
+  const { maps, start, services } = kernel();
+  services.update(frontend(5, [backend(2)]));
+  services.update(frontend(5, [backend(3)]));
+  const restarted = start();
+  restarted.update(frontend(6, [backend(2)]));
+  restarted.update(frontend(5, [backend(2)]));
+  const generations = [...maps.slots.entries()].map(([{ generation }]) => generation);
+  assert.deepEqual(generations, [...new Set(generations)]);
 });

@@ -13,18 +13,22 @@ import {
   FrontendScope,
   type Slot,
   type SlotKey,
+  type SourceRangeKey,
 } from '@sluice/datapath';
 import { protocolName, protocolNumbers } from '@sluice/model';
-import { isLoopback } from '@sluice/net';
+import { familyOf, isLoopback } from '@sluice/net';
+import { AffinityIds } from './affinity-ids.ts';
 import { type DesiredFrontend, keyOf } from './frontend.ts';
 import { IdPool } from './id-pool.ts';
 import { AddressTable } from './kernel-addresses.ts';
 import { BackendTable } from './kernel-backends.ts';
+import { sourceRangeKey, sourceRangeOf, sourceRangeTexts } from './source-ranges.ts';
 
 export interface ServiceMaps {
   readonly frontends: TypedMap<FrontendKey, Frontend>;
   readonly slots: TypedMap<SlotKey, Slot>;
   readonly backends: TypedMap<number, Backend>;
+  readonly sourceRanges: TypedMap<SourceRangeKey, number>;
 }
 
 interface ActualFrontend {
@@ -33,24 +37,31 @@ interface ActualFrontend {
   readonly id: number;
   readonly generation: number;
   readonly affinitySeconds: number;
+  /** 0: no affinity. */
+  readonly affinityId: number;
   /** FrontendFlag */
   readonly flags: number;
   readonly backendIds: readonly number[];
+  /** As text, in order. */
+  readonly sourceRanges: readonly string[];
 }
 
 /** Slots and backends that a packet under way may still read. */
 interface Retired {
   readonly dueMs: number;
-  readonly slots: readonly SlotRange[];
+  readonly generations: readonly Generation[];
   readonly backendIds: readonly number[];
   /** Not 0: the frontend is gone altogether and so is its id. */
   readonly id: number;
 }
 
-interface SlotRange {
+/** Rows that come and go together. */
+interface Generation {
   readonly serviceId: number;
   readonly generation: number;
+  /** Of its slots. */
   readonly count: number;
+  readonly sourceRanges: readonly string[];
 }
 
 export interface Repairs {
@@ -71,6 +82,9 @@ export class KernelServices {
   readonly #nowMs: () => number;
   readonly #graceMs: number;
   readonly #ids = new IdPool();
+  readonly #affinityIds = new AffinityIds(this.#ids);
+  /** The last one given. Frontends count together: a number names one set of backends, which affinity relies on. */
+  #generation = 0;
   readonly #frontends = new Map<string, ActualFrontend>();
   readonly #backends: BackendTable;
   readonly #addresses: AddressTable;
@@ -95,21 +109,23 @@ export class KernelServices {
   update(desired: DesiredFrontend): number {
     const actual = this.#frontends.get(desired.key);
     const backendIds = this.#backends.acquire(desired.backends);
-    if (actual !== undefined && isServedAs(actual, desired, backendIds)) {
+    const affinityId = this.#affinityId(desired, actual);
+    if (actual?.affinityId === affinityId && isServedAs(actual, desired, backendIds)) {
       this.#backends.release(backendIds);
       return actual.id;
     }
-    return this.#flip(desired, actual, backendIds);
+    return this.#flip(desired, actual, { backendIds, affinityId });
   }
 
   /** Ends a frontend; one that is not there is ended already. */
   delete(key: string): void {
     const actual = this.#frontends.get(key);
+    this.#affinityIds.leave(key);
     if (actual === undefined) return;
     this.#maps.frontends.delete(actual.key);
     this.#frontends.delete(key);
     this.#addresses.release(actual.key);
-    this.#retire({ slots: [slotsOf(actual)], backendIds: actual.backendIds, id: actual.id });
+    this.#retire({ generations: [generationOf(actual)], backendIds: actual.backendIds, id: actual.id });
   }
 
   /** Deletes what retired long enough ago. When that fails it throws, and `compare` removes what has stayed. */
@@ -139,34 +155,57 @@ export class KernelServices {
     return { count: count + believed.size + this.#removeOrphans() };
   }
 
-  #flip(desired: DesiredFrontend, actual: ActualFrontend | undefined, backendIds: readonly number[]): number {
+  #affinityId(desired: DesiredFrontend, actual: ActualFrontend | undefined): number {
+    if (desired.affinitySeconds > 0)
+      return this.#affinityIds.join(affinityGroup(desired), desired.key, actual?.affinityId ?? 0);
+    this.#affinityIds.leave(desired.key);
+    return 0;
+  }
+
+  #flip(
+    desired: DesiredFrontend,
+    actual: ActualFrontend | undefined,
+    chosen: Pick<ActualFrontend, 'backendIds' | 'affinityId'>,
+  ): number {
+    const { backendIds } = chosen;
     const id = actual?.id ?? this.#ids.take();
-    const generation = nextGeneration(actual?.generation);
     const key = frontendKey(desired);
-    let marked = false;
-    try {
-      this.#maps.slots.updateBatch(
-        backendIds.map((backendId, slot) => [{ serviceId: id, generation, slot }, { backendId }] as const),
-      );
-      // Before the frontend: when there is no room for the mark, no frontend stays behind whose slots are gone.
-      if (actual === undefined) this.#addresses.acquire(key, flagsOf(desired));
-      marked = actual === undefined;
-      this.#maps.frontends.update(key, frontendValue(desired, { id, generation, count: backendIds.length }));
-    } catch (error) {
-      if (marked) this.#addresses.release(key);
-      this.#bury({ slots: [{ serviceId: id, generation, count: backendIds.length }], backendIds, id: actual ? 0 : id });
-      throw error;
-    }
-    this.#frontends.set(desired.key, {
+    this.#generation = nextGeneration(this.#generation);
+    const next: ActualFrontend = {
+      ...chosen,
       key,
       id,
-      generation,
+      generation: this.#generation,
       affinitySeconds: desired.affinitySeconds,
       flags: flagsOf(desired),
-      backendIds,
-    });
-    if (actual !== undefined) this.#retire({ slots: [slotsOf(actual)], backendIds: actual.backendIds, id: 0 });
+      sourceRanges: sourceRangeTexts(desired.sourceRanges),
+    };
+    let marked = false;
+    try {
+      this.#write(next);
+      // Before the frontend: when there is no room for the mark, no frontend stays behind whose slots are gone.
+      if (actual === undefined) this.#addresses.acquire(key, next.flags);
+      marked = actual === undefined;
+      this.#maps.frontends.update(key, frontendValue(next));
+    } catch (error) {
+      if (marked) this.#addresses.release(key);
+      this.#bury({ generations: [generationOf(next)], backendIds, id: actual ? 0 : id });
+      throw error;
+    }
+    this.#frontends.set(desired.key, next);
+    if (actual !== undefined)
+      this.#retire({ generations: [generationOf(actual)], backendIds: actual.backendIds, id: 0 });
     return id;
+  }
+
+  /** Everything that the frontend's row will lead to. */
+  #write({ id: serviceId, generation, backendIds, sourceRanges }: ActualFrontend): void {
+    this.#maps.slots.updateBatch(
+      backendIds.map((backendId, slot) => [{ serviceId, generation, slot }, { backendId }] as const),
+    );
+    this.#maps.sourceRanges.updateBatch(
+      sourceRanges.map((range) => [sourceRangeKey({ serviceId, generation }, range), ALLOWED] as const),
+    );
   }
 
   #retire(retired: Omit<Retired, 'dueMs'>): void {
@@ -174,7 +213,10 @@ export class KernelServices {
   }
 
   #bury(retired: Omit<Retired, 'dueMs'>): void {
-    for (const range of retired.slots) this.#maps.slots.deleteBatch(slotKeys(range));
+    for (const generation of retired.generations) {
+      this.#maps.slots.deleteBatch(slotKeys(generation));
+      this.#maps.sourceRanges.deleteBatch(generation.sourceRanges.map((range) => sourceRangeKey(generation, range)));
+    }
     this.#backends.release(retired.backendIds);
     if (retired.id === 0) return;
     this.#ids.give(retired.id);
@@ -185,6 +227,7 @@ export class KernelServices {
     this.#backends.read();
     this.#addresses.clear();
     this.#frontends.clear();
+    const sourceRanges = this.#readSourceRanges();
     for (const [key, value] of this.#maps.frontends.entries()) {
       if (key.address === undefined) continue;
       if (AddressTable.isMark(key)) {
@@ -195,13 +238,17 @@ export class KernelServices {
       const backendIds = this.#readSlots(value);
       this.#backends.hold(backendIds);
       this.#ids.claim(value.serviceId);
+      if (value.affinityId !== 0) this.#ids.claim(value.affinityId);
+      this.#generation = Math.max(this.#generation, value.generation);
       this.#frontends.set(rowKey(key), {
         key,
         id: value.serviceId,
         generation: value.generation,
         affinitySeconds: value.affinitySeconds,
+        affinityId: value.affinityId,
         flags: value.flags,
         backendIds,
+        sourceRanges: sourceRanges.get(generationName(value)) ?? [],
       });
     }
     for (const retired of this.#retired) this.#backends.hold(retired.backendIds);
@@ -215,25 +262,40 @@ export class KernelServices {
     });
   }
 
-  #removeOrphans(): number {
-    const live = new Set([...this.#frontends.values()].map((frontend) => slotSet(frontend.id, frontend.generation)));
-    for (const range of this.#retired.flatMap((retired) => retired.slots)) {
-      live.add(slotSet(range.serviceId, range.generation));
+  /** By their generation, in order. */
+  #readSourceRanges(): ReadonlyMap<string, readonly string[]> {
+    const ranges = new Map<string, string[]>();
+    for (const [key] of this.#maps.sourceRanges.entries()) {
+      const name = generationName(key);
+      ranges.set(name, [...(ranges.get(name) ?? []), sourceRangeOf(key)].sort());
     }
-    const slots = [...this.#maps.slots.entries()]
-      .map(([key]) => key)
-      .filter((key) => !live.has(slotSet(key.serviceId, key.generation)));
+    return ranges;
+  }
+
+  #removeOrphans(): number {
+    const live = new Set([
+      ...[...this.#frontends.values()].map((frontend) => generationName(generationOf(frontend))),
+      ...this.#retired.flatMap((retired) => retired.generations).map(generationName),
+    ]);
+    const isOrphan = (key: GenerationKey) => !live.has(generationName(key));
+    const slots = [...this.#maps.slots.entries()].map(([key]) => key).filter(isOrphan);
+    const sourceRanges = [...this.#maps.sourceRanges.entries()].map(([key]) => key).filter(isOrphan);
     this.#maps.slots.deleteBatch(slots);
-    return slots.length + this.#backends.removeUnused() + this.#addresses.repair();
+    this.#maps.sourceRanges.deleteBatch(sourceRanges);
+    return slots.length + sourceRanges.length + this.#backends.removeUnused() + this.#addresses.repair();
   }
 }
+
+/** A row of `source_ranges` says all by being there. */
+const ALLOWED = 1;
 
 function isServedAs(actual: ActualFrontend, desired: DesiredFrontend, backendIds: readonly number[]): boolean {
   return (
     actual.affinitySeconds === desired.affinitySeconds &&
     actual.flags === flagsOf(desired) &&
     actual.backendIds.length === backendIds.length &&
-    actual.backendIds.every((id, slot) => id === backendIds[slot])
+    actual.backendIds.every((id, slot) => id === backendIds[slot]) &&
+    actual.sourceRanges.join() === sourceRangeTexts(desired.sourceRanges).join()
   );
 }
 
@@ -249,45 +311,46 @@ function rowKey(key: FrontendKey): string {
   return key.scope === FrontendScope.External ? `${place}/external` : place;
 }
 
-function flagsOf({ address, affinitySeconds, isExternal, isElsewhere }: DesiredFrontend): number {
+function flagsOf({ address, affinitySeconds, isExternal, isElsewhere, sourceRanges }: DesiredFrontend): number {
   return (
     (affinitySeconds > 0 ? FrontendFlag.Affinity : 0) |
     (isExternal ? FrontendFlag.External : 0) |
     (isElsewhere ? FrontendFlag.Elsewhere : 0) |
-    (isLoopback(address) ? FrontendFlag.Loopback : 0)
+    (isLoopback(address) ? FrontendFlag.Loopback : 0) |
+    (sourceRanges === undefined ? 0 : FrontendFlag.SourceRanges)
   );
 }
 
-function frontendValue(
-  desired: DesiredFrontend,
-  place: { readonly id: number; readonly generation: number; readonly count: number },
-): Frontend {
-  return {
-    serviceId: place.id,
-    generation: place.generation,
-    backendCount: place.count,
-    affinitySeconds: desired.affinitySeconds,
-    flags: flagsOf(desired),
-  };
+function frontendValue(frontend: ActualFrontend): Frontend {
+  const { id, generation, backendIds, affinitySeconds, affinityId, flags } = frontend;
+  return { serviceId: id, generation, backendCount: backendIds.length, affinitySeconds, affinityId, flags };
+}
+
+/** A port of a service in one family: what kube-proxy remembers a client for. */
+function affinityGroup({ service, portName, protocol, address }: DesiredFrontend): string {
+  return `${service}:${portName}/${protocol}/${familyOf(address)}`;
 }
 
 /** 32 bits, never 0. */
-function nextGeneration(generation = 0): number {
+function nextGeneration(generation: number): number {
   return generation >= 0xffff_ffff ? 1 : generation + 1;
 }
 
-const slotSet = (serviceId: number, generation: number): string => `${serviceId}/${generation}`;
+type GenerationKey = Pick<Generation, 'serviceId' | 'generation'>;
 
-function slotsOf(frontend: ActualFrontend): SlotRange {
-  return { serviceId: frontend.id, generation: frontend.generation, count: frontend.backendIds.length };
+function generationName({ serviceId, generation }: GenerationKey): string {
+  return `${serviceId}/${generation}`;
 }
 
-function slotKeys(range: SlotRange): { serviceId: number; generation: number; slot: number }[] {
-  const { serviceId, generation, count } = range;
+function generationOf({ id, generation, backendIds, sourceRanges }: ActualFrontend): Generation {
+  return { serviceId: id, generation, count: backendIds.length, sourceRanges };
+}
+
+function slotKeys({ serviceId, generation, count }: Generation): SlotKey[] {
   return Array.from({ length: count }, (_, slot) => ({ serviceId, generation, slot }));
 }
 
 function summary(frontend: ActualFrontend): string {
-  const { id, generation, affinitySeconds, flags, backendIds } = frontend;
-  return `${id}/${generation}/${affinitySeconds}/${flags}/${backendIds.join(',')}`;
+  const { id, generation, affinitySeconds, affinityId, flags, backendIds, sourceRanges } = frontend;
+  return `${id}/${generation}/${affinitySeconds}/${affinityId}/${flags}/${backendIds.join(',')}/${sourceRanges.join(',')}`;
 }

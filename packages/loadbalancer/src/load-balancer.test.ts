@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { createFakeMap } from '@sluice/bpf';
-import { backendsMap, frontendsMap, slotsMap } from '@sluice/datapath';
+import { backendsMap, frontendsMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
 import {
   type EndpointSliceObject,
+  type NodeObject,
   objectKey,
   parseEndpointSlice,
+  parseNode,
   parseService,
   type ServiceObject,
 } from '@sluice/kube';
@@ -26,6 +29,7 @@ function cluster() {
     frontends: createFakeMap(frontendsMap),
     slots: createFakeMap(slotsMap),
     backends: createFakeMap(backendsMap),
+    sourceRanges: createFakeMap(sourceRangesMap),
   };
   const viewpoint = { nodeName: 'node-1', externalIps: true };
   return { services, endpointSlices, maps, viewpoint, log: silentLogger };
@@ -187,4 +191,54 @@ test('an old generation that cannot be deleted is logged and breaks nothing', as
   await clock.advanceAsync(2_000);
   assert.match(log.lines[0]?.message ?? '', /old generation of a service.*left to the next comparison/);
   assert.equal(balancer.frontends.get('10.96.0.5:80/TCP')?.state, 'done');
+});
+
+test('a health check that cannot be asked stands beside the frontends of its service, until it can', async () => {
+  const world = { ...cluster(), clock: fakeClock() };
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, resolve));
+  const { port } = other.address() as AddressInfo;
+  await using balancer = startLoadBalancer(world);
+  const spec = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: port };
+  await fill(world, { services: [service('web', '10.96.0.5', { spec })], slices: [] });
+  const failed = () => balancer.frontends.list().filter(({ type }) => type === 'HealthCheck');
+  const until = async (count: number) => {
+    for (let tries = 0; failed().length !== count && tries < 200; tries += 1)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    return failed().map(({ service, state, reason }) => `${service} ${state} ${reason}`);
+  };
+  assert.deepEqual(await until(1), [`shop/web error port ${port}: another process has it; tried again every 10 s`]);
+  await new Promise((resolve) => other.close(resolve));
+  world.clock.advance(10_000);
+  assert.deepEqual(await until(0), []);
+});
+
+test('services wait for the node, whose zone hints mean, and follow it when the zone changes', async () => {
+  const nodes = new Table<NodeObject>({ name: 'nodes', key: (row) => row.name, columns: {}, sources: ['api'] });
+  const world = { ...cluster(), nodes };
+  await using balancer = startLoadBalancer(world);
+  const endpoints = ['a', 'b'].map((zone, index) => ({
+    addresses: [`10.244.1.${index + 2}`],
+    hints: { forZones: [{ name: zone }] },
+  }));
+  const hinted = parseEndpointSlice({
+    metadata: { namespace: 'shop', name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [{ name: '', protocol: 'TCP', port: 8080 }],
+    endpoints,
+  });
+  const backends = async () => {
+    await balancer.reconciler.flush();
+    return balancer.frontends.get('10.96.0.5:80/TCP')?.backends.map(({ key }) => key);
+  };
+  const inZone = (labels: object) => nodes.upsert(parseNode({ metadata: { name: 'node-1', labels } }));
+  await fill(world, { services: [service('web', '10.96.0.5')], slices: [hinted] });
+  assert.equal(await backends(), undefined);
+  inZone({ 'topology.kubernetes.io/zone': 'b' });
+  nodes.markInitialized('api');
+  assert.deepEqual(await backends(), ['10.244.1.3:8080/TCP']);
+  inZone({ 'topology.kubernetes.io/zone': 'a' });
+  assert.deepEqual(await backends(), ['10.244.1.2:8080/TCP']);
+  inZone({});
+  assert.deepEqual(await backends(), ['10.244.1.2:8080/TCP', '10.244.1.3:8080/TCP']);
 });

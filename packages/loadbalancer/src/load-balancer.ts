@@ -4,7 +4,10 @@ import { type Controllers, type Operations, type Reconciler, type RowStatus, rec
 import type { Viewpoint } from './desired.ts';
 import { conflictText, deriveServices, type FrontendConflict, type ServiceSources } from './desired-services.ts';
 import type { DesiredFrontend, FrontendType } from './frontend.ts';
+import { type HealthCheckRow, startHealthChecks } from './health-check-servers.ts';
 import { KernelServices, type ServiceMaps } from './kernel-services.ts';
+import { Lag } from './lag.ts';
+import { sourceRangeTexts } from './source-ranges.ts';
 import { unservedFrontends } from './unserved.ts';
 
 /** One line of `sluice service list`. */
@@ -12,9 +15,11 @@ export interface FrontendRow {
   readonly key: string;
   /** Also the rev-NAT index; 0 while the kernel does not have it. */
   readonly id: number;
-  readonly type: FrontendType;
+  readonly type: FrontendType | 'HealthCheck';
   readonly service: string;
   readonly portName: string;
+  /** Of clients from outside only these; undefined: all. */
+  readonly sourceRanges: readonly string[] | undefined;
   readonly backends: readonly { readonly key: string; readonly state: string; readonly nodeName: string | undefined }[];
   /** `off`: accepted, and `reason` says why nothing serves it. */
   readonly state: RowStatus['state'] | 'off';
@@ -32,6 +37,9 @@ export interface LoadBalancer extends AsyncDisposable {
   readonly frontends: Table<FrontendRow>;
   readonly conflicts: Table<FrontendConflict>;
   readonly reconciler: Reconciler<DesiredFrontend>;
+  /** What is answered at healthCheckNodePorts. */
+  readonly healthChecks: Table<HealthCheckRow>;
+  readonly lag: Lag;
   /** Compares the maps with what they should be, now. */
   compare(): Promise<void>;
 }
@@ -42,7 +50,8 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   const desired = deriveServices(options);
   const kernel = new KernelServices({ maps: options.maps, nowMs: () => Number(clock.monotonicNs() / 1_000_000n) });
   const rows = frontendTable();
-  const kept = keepFrontends(kernel, graceTimer({ clock, log, kernel }), rows);
+  const lag = new Lag(clock);
+  const kept = keepFrontends(kernel, { timer: graceTimer({ clock, log, kernel }), rows, lag });
   const reconcile = reconciler<DesiredFrontend>({
     name: 'frontends',
     desired: desired.frontends,
@@ -51,11 +60,18 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     ...(options.controllers && { controllers: options.controllers }),
     operations: kept.operations,
     onStatus: (key, status) => {
+      lag.note(key, status.state === 'done');
       const frontend = desired.frontends.get(key);
       if (frontend !== undefined) rows.upsert(servedRow(frontend, kept.idOf(key), status));
     },
   });
   const unserved = showUnserved(options, desired.conflicts, rows);
+  const healthChecks = startHealthChecks({
+    ...{ services: options.services, endpointSlices: options.endpointSlices, clock, log },
+    nodeName: options.viewpoint.nodeName,
+    isHealthy: () => lag.isHealthy,
+  });
+  const failedChecks = showFailedChecks(healthChecks.checks, rows);
   const whole = desired.frontends.subscribe(() => {
     if (desired.frontends.initialized) rows.markInitialized('kubernetes');
   });
@@ -65,6 +81,8 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     frontends: rows,
     conflicts: desired.conflicts,
     reconciler: reconcile,
+    healthChecks: healthChecks.checks,
+    lag,
     compare: async () => {
       reconcile.triggerFull();
       await reconcile.flush();
@@ -73,6 +91,8 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
       desired[Symbol.dispose]();
       unserved[Symbol.dispose]();
       whole[Symbol.dispose]();
+      await healthChecks[Symbol.asyncDispose]();
+      failedChecks[Symbol.dispose]();
       await reconcile.stop();
       kept[Symbol.dispose]();
     },
@@ -86,7 +106,10 @@ interface KeptFrontends extends Disposable {
 }
 
 /** What the reconciler does to the kernel; after each change the timer looks when the old generation may go. */
-function keepFrontends(kernel: KernelServices, timer: GraceTimer, rows: Table<FrontendRow>): KeptFrontends {
+function keepFrontends(
+  kernel: KernelServices,
+  { timer, rows, lag }: { readonly timer: GraceTimer; readonly rows: Table<FrontendRow>; readonly lag: Lag },
+): KeptFrontends {
   const ids = new Map<string, number>();
   return {
     idOf: (key) => ids.get(key) ?? 0,
@@ -97,6 +120,7 @@ function keepFrontends(kernel: KernelServices, timer: GraceTimer, rows: Table<Fr
       },
       delete: (key) => {
         kernel.delete(key);
+        lag.note(key, true);
         ids.delete(key);
         rows.delete(key);
         timer.arm();
@@ -130,9 +154,14 @@ function frontendTable(): Table<FrontendRow> {
   });
 }
 
-function statusText({ state, reason, backends }: FrontendRow): string {
+function statusText({ state, reason, backends, sourceRanges }: FrontendRow): string {
   if (reason !== undefined) return `${state}: ${reason}`;
-  return backends.length === 0 ? `${state}, no backends` : state;
+  const allowed = sourceRanges?.length === 0 ? 'nobody' : `only ${sourceRanges?.join(', ')}`;
+  return [
+    state,
+    ...(backends.length === 0 ? ['no backends'] : []),
+    ...(sourceRanges === undefined ? [] : [`from outside ${allowed}`]),
+  ].join(', ');
 }
 
 function servedRow(frontend: DesiredFrontend, id: number, status: RowStatus): FrontendRow {
@@ -142,6 +171,7 @@ function servedRow(frontend: DesiredFrontend, id: number, status: RowStatus): Fr
     type: frontend.type,
     service: frontend.service,
     portName: frontend.portName,
+    sourceRanges: frontend.sourceRanges && sourceRangeTexts(frontend.sourceRanges),
     backends: frontend.backends.map(({ key, state, nodeName }) => ({ key, state, nodeName })),
     state: status.state,
     reason: status.error,
@@ -177,11 +207,24 @@ function showUnserved(
   };
 }
 
-const unmade = { id: 0, portName: '', backends: [] };
+const unmade = { id: 0, portName: '', sourceRanges: undefined, backends: [] };
 
 function conflictRow(key: string, conflict: FrontendConflict): FrontendRow {
   const { service } = conflict;
   return { ...unmade, key, type: 'ClusterIP', service, state: 'error', reason: conflictText(conflict) };
+}
+
+/** A health check that nobody can ask stands beside the service's frontends. */
+function showFailedChecks(checks: Table<HealthCheckRow>, rows: Table<FrontendRow>): Disposable {
+  const keyOf = ({ service, port }: HealthCheckRow) => `*:${port}/TCP health check of ${service}`;
+  return checks.subscribe((changes) => {
+    for (const { before, after } of changes) {
+      if (before !== undefined) rows.delete(keyOf(before));
+      if (after?.problem === undefined || after.problem === 'starting') continue;
+      const { service, problem } = after;
+      rows.upsert({ ...unmade, key: keyOf(after), type: 'HealthCheck', service, state: 'error', reason: problem });
+    }
+  });
 }
 
 function unservedRows(service: ServiceObject, viewpoint: Viewpoint): FrontendRow[] {

@@ -2,7 +2,7 @@ import { globSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { createFakeMap, type TypedMap } from '@sluice/bpf';
-import { type Backend, backendsMap, frontendsMap, slotsMap } from '@sluice/datapath';
+import { type Backend, backendsMap, frontendsMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
 import {
   type EndpointSliceObject,
   objectKey,
@@ -34,6 +34,7 @@ class World implements AsyncDisposable {
     frontends: createFakeMap(frontendsMap),
     slots: createFakeMap(slotsMap),
     backends: createFakeMap(backendsMap),
+    sourceRanges: createFakeMap(sourceRangesMap),
   };
   readonly #objects = new Map<string, unknown>();
   #services = servicesTable();

@@ -52,10 +52,9 @@ function clusterPlaces({ type, clusterIps }: ServiceObject, port: ServicePort): 
 
 function ingressPlaces(service: ServiceObject, { port }: ServicePort): [string, FrontendType, string | undefined][] {
   const served = new Set(servedIngress(service));
-  return service.loadBalancerIngress.map(({ address, ipMode }) => {
-    const reason = ipMode === 'Proxy' ? 'ipMode is Proxy: the balancer answers there' : sourceRangesReason;
-    return [formatAddressPort(address, port), 'LoadBalancer', served.has(address) ? undefined : reason];
-  });
+  return service.loadBalancerIngress.map(({ address }) => [
+    formatAddressPort(address, port),
+    'LoadBalancer',
+    served.has(address) ? undefined : 'ipMode is Proxy: the balancer answers there',
+  ]);
 }
-
-const sourceRangesReason = 'loadBalancerSourceRanges are not enforced yet, and nobody else may come in';

@@ -14,6 +14,7 @@ export function nodeObject(name: string, addresses: readonly string[], podCidrs:
     ready: true,
     terminating: false,
     zone: undefined,
+    taints: [],
     problems: [],
   };
 }

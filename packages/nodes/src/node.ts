@@ -114,6 +114,7 @@ const unknownObject: NodeObject = {
   ready: false,
   terminating: false,
   zone: undefined,
+  taints: [],
   problems: [],
 };
 

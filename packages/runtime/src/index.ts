@@ -9,6 +9,7 @@ export { type FakeClock, fakeClock } from './fake-clock.ts';
 export { readFileIfPresent, writeFileAtomic } from './file.ts';
 export { HealthServer, type HealthServerOptions } from './health-server.ts';
 export { installationRoot, installedVersion } from './installation.ts';
+export { type JsonAnswer, JsonServer, type JsonServerOptions } from './json-server.ts';
 export { type Lifecycle, type LifecyclePart, lifecycle } from './lifecycle.ts';
 export {
   createLogger,

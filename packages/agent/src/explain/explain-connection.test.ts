@@ -199,6 +199,7 @@ frontends.upsert({
   type: 'ClusterIP',
   service: 'shop/web',
   portName: 'http',
+  sourceRanges: undefined,
   backends: [],
   state: 'done',
   reason: undefined,

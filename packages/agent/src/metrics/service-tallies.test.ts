@@ -8,8 +8,8 @@ import { countServices, measureFrontends } from './service-tallies.ts';
 import { Tallies } from './tallies.ts';
 
 function frontend(id: number, state: FrontendRow['state']): FrontendRow {
-  const rest = { type: 'ClusterIP', service: 'shop/web', portName: '', backends: [], reason: undefined } as const;
-  return { key: '10.96.0.1:80/TCP', id, state, ...rest };
+  const rest = { type: 'ClusterIP', service: 'shop/web', portName: '', backends: [] } as const;
+  return { key: '10.96.0.1:80/TCP', id, state, ...rest, sourceRanges: undefined, reason: undefined };
 }
 
 function frontends() {

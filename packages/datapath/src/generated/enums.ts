@@ -106,6 +106,7 @@ export const DropReason = {
   NotTracked: 25,
   NoMasqueradeAddress: 26,
   NoLocalBackend: 27,
+  ClientNotAllowed: 28,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -138,6 +139,7 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
   25: 'not_tracked',
   26: 'no_masquerade_address',
   27: 'no_local_backend',
+  28: 'client_not_allowed',
 };
 
 /** enum endpoint_flag */
@@ -182,6 +184,7 @@ export const FrontendFlag = {
   External: 2,
   Elsewhere: 4,
   Loopback: 8,
+  SourceRanges: 16,
 } as const;
 export type FrontendFlag = (typeof FrontendFlag)[keyof typeof FrontendFlag];
 
@@ -190,6 +193,7 @@ export const frontendFlagNames: Readonly<Record<FrontendFlag, string>> = {
   2: 'external',
   4: 'elsewhere',
   8: 'loopback',
+  16: 'source_ranges',
 };
 
 /** enum frontend_scope */

@@ -1,7 +1,7 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type NetnsEndpoint, type Packet, type Slot, type SlotKey, type SocketTranslations, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, netnsEndpointCodec, packetCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type NetnsEndpoint, type Packet, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, netnsEndpointCodec, packetCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
@@ -350,7 +350,8 @@ export const frontendsMap: MapDescriptor<FrontendKey, Frontend> = {
    8    4 backend_count: __u32
   12    4 affinity_seconds: __u32
   16    4 flags: __u32
-  20   12 reserved: __u32[3]`,
+  20    4 affinity_id: __u32
+  24    8 reserved: __u32[2]`,
 };
 
 export const heldCountMap: MapDescriptor<number, number> = {
@@ -622,6 +623,24 @@ export const slotsMap: MapDescriptor<SlotKey, Slot> = {
    0    4 backend_id: __u32`,
 };
 
+export const sourceRangesMap: MapDescriptor<SourceRangeKey, number> = {
+  name: 'source_ranges',
+  type: 11,
+  keySize: 28,
+  valueSize: 4,
+  maxEntries: 65536,
+  flags: 1,
+  key: sourceRangeKeyCodec,
+  value: u32Codec,
+  keyLayout: `struct source_range_key, 28 bytes
+   0    4 prefix_length: __u32
+   4    4 service_id: __u32
+   8    4 generation: __u32
+  12   16 address: struct address
+  12   16   words: __be32[4]`,
+  valueLayout: '__u32, 4 bytes',
+};
+
 export const translationsMap: MapDescriptor<number, SocketTranslations> = {
   name: 'translations',
   type: 24,
@@ -676,5 +695,6 @@ export const mapDescriptors = {
   packets: packetsMap,
   shot_packets: shotPacketsMap,
   slots: slotsMap,
+  source_ranges: sourceRangesMap,
   translations: translationsMap,
 } as const;

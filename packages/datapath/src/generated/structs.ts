@@ -667,6 +667,7 @@ export interface Frontend {
   readonly backendCount: number;
   readonly affinitySeconds: number;
   readonly flags: number;
+  readonly affinityId: number;
 }
 
 export const frontendCodec: Codec<Frontend> = {
@@ -677,7 +678,8 @@ export const frontendCodec: Codec<Frontend> = {
     view.setUint32(offset + 8, value.backendCount, true);
     view.setUint32(offset + 12, value.affinitySeconds, true);
     view.setUint32(offset + 16, value.flags, true);
-    zeroBytes(view, offset + 20, 12);
+    view.setUint32(offset + 20, value.affinityId, true);
+    zeroBytes(view, offset + 24, 8);
   },
   decode(view, offset) {
     return {
@@ -686,6 +688,7 @@ export const frontendCodec: Codec<Frontend> = {
       backendCount: view.getUint32(offset + 8, true),
       affinitySeconds: view.getUint32(offset + 12, true),
       flags: view.getUint32(offset + 16, true),
+      affinityId: view.getUint32(offset + 20, true),
     };
   },
 };
@@ -753,6 +756,32 @@ export const backendCodec: Codec<Backend> = {
       port: view.getUint16(offset + 16),
       protocol: view.getUint8(offset + 18),
       state: view.getUint8(offset + 19),
+    };
+  },
+};
+
+/** struct source_range_key */
+export interface SourceRangeKey {
+  readonly prefixLength: number;
+  readonly serviceId: number;
+  readonly generation: number;
+  readonly address: Address | undefined;
+}
+
+export const sourceRangeKeyCodec: Codec<SourceRangeKey> = {
+  size: 28,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.prefixLength, true);
+    view.setUint32(offset + 4, value.serviceId, true);
+    view.setUint32(offset + 8, value.generation, true);
+    addressCodec.encode(value.address, view, offset + 12);
+  },
+  decode(view, offset) {
+    return {
+      prefixLength: view.getUint32(offset, true),
+      serviceId: view.getUint32(offset + 4, true),
+      generation: view.getUint32(offset + 8, true),
+      address: addressCodec.decode(view, offset + 12),
     };
   },
 };

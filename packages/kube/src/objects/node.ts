@@ -1,5 +1,5 @@
 import { type Address, formatPrefix, type Prefix } from '@sluice/net';
-import { distinct, type Field } from '../field.ts';
+import { distinct, type Field, present } from '../field.ts';
 import { type ObjectRow, openObject } from './metadata.ts';
 
 export interface NodeAddress {
@@ -16,6 +16,8 @@ export interface NodeObject extends ObjectRow {
   readonly ready: boolean;
   readonly terminating: boolean;
   readonly zone: string | undefined;
+  /** Their keys. */
+  readonly taints: readonly string[];
 }
 
 const zoneLabel = 'topology.kubernetes.io/zone';
@@ -38,6 +40,12 @@ export function parseNode(object: unknown): NodeObject {
     ready: isTrue(status.get('conditions'), 'Ready'),
     terminating: metadata.get('deletionTimestamp').present,
     zone: labels[zoneLabel],
+    taints: present(
+      spec
+        .get('taints')
+        .items()
+        .map((taint) => taint.get('key').text()),
+    ),
     problems: root.problems,
   };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { formatPrefix } from '@sluice/net';
 import fc from 'fast-check';
 import { MalformedObjectError } from '../field.ts';
 import { parseEndpointSlice, parseNode, parsePod, parseService, parseServiceCidr } from '../index.ts';
@@ -24,7 +25,7 @@ test('a service row has what its traffic needs', () => {
       sessionAffinity: 'ClientIP',
       externalTrafficPolicy: 'Local',
       healthCheckNodePort: 32000,
-      loadBalancerSourceRanges: ['10.0.0.0/8', '192.168.1.7/24'],
+      loadBalancerSourceRanges: ['10.0.0.0/8', ' 192.168.1.7/24 '],
     },
     status: { loadBalancer: { ingress: [{ ip: '10.10.30.240' }, { ip: '10.10.30.241', ipMode: 'Proxy' }] } },
   });
@@ -45,8 +46,14 @@ test('a service row has what its traffic needs', () => {
     row.loadBalancerIngress.map(({ ipMode }) => ipMode),
     ['VIP', 'Proxy'],
   );
-  assert.equal(row.loadBalancerSourceRanges.length, 2);
+  assert.deepEqual(row.loadBalancerSourceRanges?.map(formatPrefix), ['10.0.0.0/8', '192.168.1.0/24']);
   assert.equal(row.headless, false);
+});
+
+test('source ranges of which none can be read let nobody in, rather than everybody', () => {
+  const ranges = (given: unknown) => service({ loadBalancerSourceRanges: given }).loadBalancerSourceRanges;
+  assert.deepEqual([ranges(undefined), ranges([])], [undefined, undefined]);
+  assert.deepEqual([ranges(['x']), ranges('10.0.0.0/8')], [[], []]);
 });
 
 test('a headless service has no addresses, and that is no problem', () => {

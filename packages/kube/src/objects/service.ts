@@ -35,7 +35,8 @@ export interface ServiceObject extends NamespacedRow {
   readonly loadBalancerClass: string | undefined;
   /** The address asked for in spec.loadBalancerIP. */
   readonly loadBalancerIp: Address | undefined;
-  readonly loadBalancerSourceRanges: readonly Prefix[];
+  /** Undefined: everybody may come in. None that can be read: nobody. */
+  readonly loadBalancerSourceRanges: readonly Prefix[] | undefined;
   readonly allocateNodePorts: boolean;
   readonly ports: readonly ServicePort[];
   /** Undefined: no affinity. */
@@ -118,13 +119,14 @@ function loadBalancer(root: Field) {
     ),
     loadBalancerClass: spec.get('loadBalancerClass').text(),
     loadBalancerIp: spec.get('loadBalancerIP').value === '' ? undefined : spec.get('loadBalancerIP').address(),
-    loadBalancerSourceRanges: distinct(
-      spec.get('loadBalancerSourceRanges').items(),
-      (field) => field.prefix(),
-      formatPrefix,
-    ),
+    loadBalancerSourceRanges: sourceRanges(spec.get('loadBalancerSourceRanges')),
     allocateNodePorts: spec.get('allocateLoadBalancerNodePorts').boolean() ?? true,
   };
+}
+
+function sourceRanges(field: Field): Prefix[] | undefined {
+  const isEmpty = Array.isArray(field.value) && field.value.length === 0;
+  return field.present && !isEmpty ? distinct(field.items(), (item) => item.prefix(), formatPrefix) : undefined;
 }
 
 function ingress(field: Field): LoadBalancerIngress | undefined {
