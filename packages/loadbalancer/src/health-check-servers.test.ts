@@ -127,8 +127,9 @@ test('nothing is answered before services and slices are known', async () => {
   await using checks = startHealthChecks(world);
   world.services.upsert(service(port));
   world.services.markInitialized('api');
-  assert.equal(checks.checks.size, 0);
+  assert.deepEqual([checks.checks.size, checks.checks.initialized], [0, false]);
   world.endpointSlices.markInitialized('api');
+  assert.equal(checks.checks.initialized, true);
   assert.equal((await ask(port)).status, 503);
 });
 

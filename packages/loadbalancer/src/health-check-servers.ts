@@ -42,6 +42,7 @@ export function startHealthChecks(options: HealthCheckOptions): HealthCheckServe
     if (known || !services.initialized || !endpointSlices.initialized) return;
     known = true;
     derive(services.keys());
+    servers.checks.markInitialized('kubernetes');
   };
   const onServices = services.subscribe((changes) => {
     // A port that one service gives up may be what another one takes.
@@ -134,6 +135,7 @@ function healthCheckTable(): Table<HealthCheckRow> {
   return new Table<HealthCheckRow>({
     name: 'health-checks',
     key: (row) => row.service,
+    sources: ['kubernetes'],
     columns: {
       Service: (row) => row.service,
       Port: (row) => String(row.port),
