@@ -44,6 +44,4 @@ export const exclusions: readonly Exclusion[] = [
   { pattern: 'Feature:NetworkPolicy', reason: 'not yet: policies are stored, none is enforced' },
   { pattern: 'Feature:SCTPConnectivity|SCTP', reason: 'not yet: SCTP is not served' },
   { pattern: 'Feature:LoadBalancer|Type LoadBalancer', reason: noBalancer },
-  { pattern: 'HealthCheckNodePort|health check node port', reason: 'not yet: healthCheckNodePort is not answered' },
-  { pattern: 'Traffic Distribution|Topology Hints', reason: 'not yet: hints and trafficDistribution are not followed' },
 ];

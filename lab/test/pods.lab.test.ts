@@ -207,7 +207,8 @@ async function untilTrue(what: string, look: () => Promise<boolean>): Promise<vo
 async function untilEvent(namespace: string, reason: string): Promise<void> {
   const deadline = performance.now() + 30_000;
   while (performance.now() < deadline) {
-    if ((await kubectl('get', 'events', '-n', namespace)).includes(reason)) return;
+    const reasons = await kubectl('get', 'events', '-n', namespace, '-o', 'jsonpath={.items[*].reason}');
+    if (reasons.split(' ').includes(reason)) return;
   }
   assert.fail(`no event ${reason} in namespace ${namespace} after 30 s`);
 }
