@@ -229,7 +229,6 @@ export class KernelServices {
     this.#frontends.clear();
     const sourceRanges = this.#readSourceRanges();
     for (const [key, value] of this.#maps.frontends.entries()) {
-      if (key.address === undefined) continue;
       if (AddressTable.isMark(key)) {
         this.#addresses.found(key, value);
         continue;

@@ -242,3 +242,30 @@ test('services wait for the node, whose zone hints mean, and follow it when the 
   inZone({});
   assert.deepEqual(await backends(), ['10.244.1.2:8080/TCP', '10.244.1.3:8080/TCP']);
 });
+
+test('an agent that starts again writes no frontend that is there already, NodePorts of both families among them', async () => {
+  const spec = {
+    type: 'NodePort',
+    clusterIPs: ['10.96.0.5', 'fd00:10:96::5'],
+    ports: [{ port: 80, nodePort: 30_080 }],
+  };
+  const services = [service('web', '10.96.0.5', { spec }), service('later', '10.96.0.6')];
+  const objects = { services, slices: [slice('web', ['10.244.1.2'])] };
+  const world = cluster();
+  {
+    await using before = startLoadBalancer(world);
+    await fill(world, objects);
+    await before.reconciler.flush();
+  }
+  const rows = () => [...world.maps.frontends.entries()].map((row) => JSON.stringify(row)).sort();
+  const left = rows();
+  assert.equal(left.length, 8, 'three cluster addresses and their marks, two NodePorts');
+  const restarted = { ...cluster(), maps: world.maps };
+  await using balancer = startLoadBalancer(restarted);
+  await fill(restarted, objects);
+  await balancer.reconciler.flush();
+  assert.deepEqual(rows(), left);
+  for (const name of ['shop/web', 'shop/later']) restarted.services.delete(name);
+  await balancer.reconciler.flush();
+  assert.deepEqual(rows(), []);
+});
