@@ -19,7 +19,7 @@ function listening(port: number): Promise<Server> {
 
 async function ask(port: number, path: string) {
   const response = await fetch(`http://127.0.0.1:${port}${path}`);
-  return { status: response.status, text: (await response.text()).trim() };
+  return { status: response.status, body: await response.json() };
 }
 
 test('a process that waits is alive but not ready, and says what it waits for', async () => {
@@ -28,10 +28,10 @@ test('a process that waits is alive but not ready, and says what it waits for', 
   const server = new HealthServer({ port, unready: () => unready, log: silentLogger });
   await server.start();
   try {
-    assert.deepEqual(await ask(port, '/healthz'), { status: 200, text: 'ok' });
-    assert.deepEqual(await ask(port, '/readyz'), { status: 503, text: 'no pod CIDR yet' });
+    assert.deepEqual(await ask(port, '/healthz'), { status: 200, body: { status: 'ok' } });
+    assert.deepEqual(await ask(port, '/readyz'), { status: 503, body: { unready: 'no pod CIDR yet' } });
     unready = undefined;
-    assert.deepEqual(await ask(port, '/readyz'), { status: 200, text: 'ok' });
+    assert.deepEqual(await ask(port, '/readyz'), { status: 200, body: { status: 'ok' } });
     assert.equal((await ask(port, '/metrics')).status, 404);
   } finally {
     await server.stop();
@@ -52,7 +52,7 @@ test('a port that somebody else has is taken once it is free', async () => {
     let answer: unknown;
     for (let tries = 0; answer === undefined && tries < 100; tries++)
       answer = await ask(port, '/healthz').catch(() => undefined);
-    assert.deepEqual(answer, { status: 200, text: 'ok' });
+    assert.deepEqual(answer, { status: 200, body: { status: 'ok' } });
   } finally {
     await server.stop();
   }

@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type Clock, systemClock, type Timer } from './clock.ts';
+import type { Clock } from './clock.ts';
+import { type JsonAnswer, JsonServer } from './json-server.ts';
 import type { LifecyclePart } from './lifecycle.ts';
 import type { Logger } from './logger.ts';
 
@@ -12,69 +12,40 @@ export interface HealthServerOptions {
 }
 
 const host = '127.0.0.1';
-const retryMs = 10_000;
-const connectionsMax = 16;
-const silenceMs = 5_000;
 
 /**
- * What the kubelet asks on the node itself: `/healthz` answers while we run, `/readyz` says why we are not ready. A port that
- * cannot be had is tried again every 10 s; until then the kubelet finds us unhealthy, as the log explains.
+ * What the kubelet asks on the node itself: `/healthz` answers while we run, `/readyz` says why we are not ready. Until the
+ * port can be had the kubelet finds us unhealthy, as the log explains.
  */
 export class HealthServer implements LifecyclePart {
   readonly name = 'health';
-  readonly #options: HealthServerOptions;
-  readonly #clock: Clock;
-  #server: Server | undefined;
-  #retry: Timer | undefined;
-  #stopped = false;
+  readonly #server: JsonServer;
 
-  constructor(options: HealthServerOptions) {
-    this.#options = options;
-    this.#clock = options.clock ?? systemClock;
+  constructor({ unready, log, ...options }: HealthServerOptions) {
+    const answers: Readonly<Record<string, () => JsonAnswer>> = {
+      '/healthz': () => ok,
+      '/readyz': () => {
+        const why = unready();
+        return why === undefined ? ok : { status: 503, body: { unready: why } };
+      },
+    };
+    this.#server = new JsonServer({
+      ...options,
+      host,
+      answer: (path) => (Object.hasOwn(answers, path) ? answers[path]?.() : undefined),
+      onProblem: (problem) => {
+        if (problem !== undefined) log.error({ problem }, 'the kubelet finds us unhealthy until the port is free');
+      },
+    });
   }
 
   start(): Promise<void> {
-    return this.#listen();
+    return this.#server.start();
   }
 
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#retry?.cancel();
-    const server = this.#server;
-    if (server === undefined) return;
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-  }
-
-  #listen(): Promise<void> {
-    const { port, log } = this.#options;
-    const limits = { headersTimeout: silenceMs, requestTimeout: silenceMs };
-    const server = createServer(limits, (request, response) => this.#answer(request, response));
-    server.maxConnections = connectionsMax;
-    return new Promise((resolve) => {
-      server.once('error', (error) => {
-        log.error({ port, error }, 'the health port cannot be had: the kubelet finds us unhealthy until it is free');
-        if (!this.#stopped) this.#retry = this.#clock.setTimeout(() => void this.#listen(), retryMs);
-        resolve();
-      });
-      server.listen({ port, host }, () => {
-        this.#server = server;
-        resolve();
-      });
-    });
-  }
-
-  #answer({ url }: IncomingMessage, response: ServerResponse): void {
-    const unready = url === '/readyz' ? this.#options.unready() : undefined;
-    if (url !== '/readyz' && url !== '/healthz') reply(response, 404, 'there are /healthz and /readyz');
-    else if (unready !== undefined) reply(response, 503, unready);
-    else reply(response, 200, 'ok');
+  stop(): Promise<void> {
+    return this.#server.stop();
   }
 }
 
-function reply(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain', connection: 'close' });
-  response.end(`${text}\n`);
-}
+const ok: JsonAnswer = { status: 200, body: { status: 'ok' } };

@@ -86,7 +86,7 @@ export class JsonServer {
 
   #failed(error: NodeJS.ErrnoException): void {
     this.#server = undefined;
-    this.#tell(`port ${this.#options.port}: ${reasonOf(error)}; tried again every ${retryMs / 1000} s`);
+    this.#tell(`port ${this.#options.port}: ${whyNotListening(error)}; tried again every ${retryMs / 1000} s`);
     if (!this.#stopped) this.#retry = this.#clock.setTimeout(() => void this.#listen(), retryMs);
   }
 
@@ -105,7 +105,8 @@ export class JsonServer {
 
 const notFound: JsonAnswer = { status: 404, body: { error: 'there is nothing here' } };
 
-function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+/** Why a port cannot be had. */
+export function whyNotListening({ code, message }: NodeJS.ErrnoException): string {
   if (code === 'EADDRINUSE') return 'another process has it';
   if (code === 'EACCES') return 'ports below 1024 need the right CAP_NET_BIND_SERVICE';
   return message;

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type Clock, systemClock, type Timer } from '../clock.ts';
+import { whyNotListening } from '../json-server.ts';
 import type { LifecyclePart } from '../lifecycle.ts';
 import type { Logger } from '../logger.ts';
 import { expositionFor } from './exposition.ts';
@@ -87,7 +88,7 @@ export class MetricsServer implements LifecyclePart {
 
   #failed(error: NodeJS.ErrnoException): void {
     const { port, log } = this.#options;
-    const problem = `port ${port}: ${reasonOf(error)}; tried again every ${retryMs / 1000} s`;
+    const problem = `port ${port}: ${whyNotListening(error)}; tried again every ${retryMs / 1000} s`;
     if (problem !== this.problem) log.warn({ port, error: error.message }, 'metrics cannot be served');
     this.problem = problem;
     this.#server = undefined;
@@ -121,12 +122,6 @@ export class MetricsServer implements LifecyclePart {
     this.#failures = failures;
     return gathered;
   }
-}
-
-function reasonOf({ code, message }: NodeJS.ErrnoException): string {
-  if (code === 'EADDRINUSE') return 'another process has it';
-  if (code === 'EACCES') return 'ports below 1024 need the right CAP_NET_BIND_SERVICE';
-  return message;
 }
 
 function refuse(response: ServerResponse, status: number, text: string): void {
