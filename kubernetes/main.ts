@@ -2,7 +2,7 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { runTestFiles, type Totals } from '../tools/steps.ts';
+import { runTestFiles, type Totals, totalsLine } from '../tools/steps.ts';
 import { recipe, root, run } from './cluster.ts';
 import { runConformance } from './conformance/run.ts';
 import { testConnectivity } from './connectivity.ts';
@@ -70,10 +70,10 @@ async function stories(): Promise<boolean> {
   const files = globSync('kubernetes/test/*.cluster.test.ts', { cwd: root })
     .filter((file) => file.includes(options.story) && !(options.subset && slowStories.test(file)))
     .sort();
-  const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+  const totals: Totals = { passed: 0, failed: 0, skipped: 0, flaky: 0 };
   const signal = new AbortController().signal;
   const good = await runTestFiles({ root, totals, signal }, files, { concurrency: 1, seconds: storySeconds });
-  process.stdout.write(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped\n`);
+  process.stdout.write(totalsLine(totals));
   return good && totals.passed > 0;
 }
 

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { diagnosisLines, examineMachine, hasErrors } from '../packages/doctor/src/index.ts';
 import { complaints } from './rules.ts';
@@ -12,6 +12,8 @@ export interface Totals {
   passed: number;
   failed: number;
   skipped: number;
+  /** Failed, and passed when their file ran once more, alone. */
+  flaky: number;
 }
 
 export interface Run {
@@ -141,36 +143,69 @@ function tests(
   };
 }
 
-/** False if any failed; what failed and what was skipped is printed. */
-export async function runTestFiles(
-  { root, totals, signal }: Run,
+/** More files than this that fail are no accident of a busy machine, and do not run again. */
+const FILES_AGAIN_MAX = 3;
+
+interface FileRun {
+  readonly concurrency: number;
+  readonly seconds: number;
+}
+
+/**
+ * False if any failed twice; what failed and what was skipped is printed. A file in which a test fails runs once more,
+ * alone: what passes then is counted as flaky, which nobody can overlook and which stops nobody's work.
+ */
+export async function runTestFiles(started: Run, files: readonly string[], options: FileRun): Promise<boolean> {
+  const results = await runOnce(started, files, options);
+  const failed = [...results].filter(([, { failed }]) => failed > 0);
+  if (failed.length <= FILES_AGAIN_MAX && !started.signal.aborted) {
+    for (const [file, first] of failed) {
+      process.stdout.write(`again, alone: ${file}\n`);
+      const again = (await runOnce(started, [file], { ...options, concurrency: 1 })).get(file);
+      if (again === undefined || again.failed > 0) continue;
+      process.stdout.write(`FLAKY, passed the second time: ${file}\n`);
+      results.set(file, { ...again, flaky: first.failed });
+    }
+  }
+  for (const result of results.values()) {
+    for (const key of ['passed', 'failed', 'skipped', 'flaky'] as const) started.totals[key] += result[key];
+  }
+  return [...results.values()].every(({ failed }) => failed === 0);
+}
+
+/** By the file's path. */
+async function runOnce(
+  { root, signal }: Run,
   files: readonly string[],
-  options: { readonly concurrency: number; readonly seconds: number },
-): Promise<boolean> {
-  const before = totals.failed;
-  const stream = run({
-    cwd: root,
-    files: files.map((file) => join(root, file)),
-    concurrency: options.concurrency,
-    timeout: options.seconds * 1000,
-    signal,
-  });
+  { concurrency, seconds }: FileRun,
+): Promise<Map<string, Totals>> {
+  const results = new Map<string, Totals>();
+  const paths = files.map((file) => join(root, file));
+  const stream = run({ cwd: root, files: paths, concurrency, timeout: seconds * 1000, signal });
   for await (const event of stream) {
     if (event.type === 'test:stderr' || event.type === 'test:stdout') process.stdout.write(event.data.message);
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const { data } = event;
     if (data.details.type === 'suite') continue;
+    const file = relative(root, data.file ?? data.name);
+    const result = results.get(file) ?? { passed: 0, failed: 0, skipped: 0, flaky: 0 };
+    results.set(file, result);
     if (event.type === 'test:fail') {
-      totals.failed += 1;
+      result.failed += 1;
       process.stdout.write(
         `not ok: ${data.file ?? ''}:${data.line ?? ''} ${data.name}\n${failure(event.data.details.error)}\n`,
       );
     } else if (data.skip !== undefined && data.skip !== false) {
-      totals.skipped += 1;
+      result.skipped += 1;
       process.stdout.write(`skipped: ${data.name}: ${String(data.skip)}\n`);
-    } else totals.passed += 1;
+    } else result.passed += 1;
   }
-  return totals.failed === before;
+  return results;
+}
+
+/** The last line of a run. */
+export function totalsLine({ passed, failed, skipped, flaky }: Totals): string {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped${flaky > 0 ? `, ${flaky} FLAKY` : ''}\n`;
 }
 
 function failure(error: Error): string {

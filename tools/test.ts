@@ -2,10 +2,10 @@
 // point it waits for the step under way to end and removes what that left.
 import { join } from 'node:path';
 import { removeLeftovers } from './leftovers.ts';
-import { checks, runSteps, slowSteps } from './steps.ts';
+import { checks, runSteps, slowSteps, totalsLine } from './steps.ts';
 
 const root = join(import.meta.dirname, '..');
-const totals = { passed: 0, failed: 0, skipped: 0 };
+const totals = { passed: 0, failed: 0, skipped: 0, flaky: 0 };
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupted.abort(signal));
 
@@ -13,5 +13,5 @@ const good = await runSteps([...checks, ...slowSteps], { root, totals, signal: i
 const removed = removeLeftovers(root);
 if (removed.length > 0) process.stdout.write(`removed what tests left: ${removed.join(', ')}\n`);
 if (interrupted.signal.aborted) process.stdout.write(`interrupted by ${String(interrupted.signal.reason)}\n`);
-process.stdout.write(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped\n`);
+process.stdout.write(totalsLine(totals));
 process.exitCode = good && !interrupted.signal.aborted ? 0 : 1;

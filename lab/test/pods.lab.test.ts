@@ -78,7 +78,7 @@ test('a pod with an unknown image says which there are and stays pending', async
   await kubectl(
     'wait',
     'pod/stranger',
-    '--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=CreateContainerError',
+    '--for=jsonpath={.status.containerStatuses[*].state.waiting.reason}=CreateContainerError',
   );
   const pod = JSON.parse(await kubectl('get', 'pod', 'stranger', '-o', 'json'));
   assert.match(
@@ -90,7 +90,7 @@ test('a pod with an unknown image says which there are and stays pending', async
 
 test('a container that fails is started again, and the pod tells how often', async () => {
   await kubectl('run', 'crasher', '--image=sluice-lab/client', '--command', '--', 'sh', '-c', 'sleep 0.1; exit 3');
-  await kubectl('wait', 'pod/crasher', '--for=jsonpath={.status.containerStatuses[0].restartCount}=2', '--timeout=30s');
+  await kubectl('wait', 'pod/crasher', '--for=jsonpath={.status.containerStatuses[*].restartCount}=2', '--timeout=30s');
   const pod = JSON.parse(await kubectl('get', 'pod', 'crasher', '-o', 'json'));
   assert.equal(pod.status.containerStatuses[0].lastState.terminated.exitCode, 3);
   await kubectl('delete', 'pod', 'crasher');
