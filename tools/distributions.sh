@@ -65,10 +65,10 @@ inside() {
 		DEBIAN_FRONTEND=noninteractive sh /run/distributions.sh --typed
 }
 
-# This machine's, for distributions whose own is too old.
+# This machine's, for distributions whose own is too old: not the project's, which npm puts before it.
 copy_node() {
 	mkdir -p "$1/bin" "$1/lib/node_modules"
-	cp "$(readlink -f "$(command -v node)")" "$1/bin/node"
+	cp "$(readlink -f "$(PATH=$(echo "$PATH" | sed 's,[^:]*/node_modules/.bin:,,g') && command -v node)")" "$1/bin/node"
 	cp -a "$(npm root --global)/npm" "$1/lib/node_modules/"
 	for name in npm npx; do ln -s "../lib/node_modules/npm/bin/$name-cli.js" "$1/bin/$name"; done
 }
