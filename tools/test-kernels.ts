@@ -1,6 +1,7 @@
-// `npm run test:kernels [-- --kernel 6.12] [--programs] [--test TEXT]`: our programs and tests on other kernels than the one that runs
-// here. Each series that the distribution offers is booted in an emulated machine; what is older than we support must
-// be refused properly. Writes the table of instructions into bpf/README.md, this machine's kernel in the last columns.
+// `npm run test:kernels [-- --kernel 6.12] [--programs | --all | --test TEXT]`: our programs, and packets through them, on
+// other kernels than the one that runs here. Each series that the distribution offers is booted in an emulated machine;
+// what is older than we support must be refused properly. With --all every kernel test of ours runs there, which takes an
+// hour. Writes the table of instructions into bpf/README.md, this machine's kernel in the last columns.
 import { spawn } from 'node:child_process';
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,6 +25,10 @@ const PROGRAM_TESTS = [
   'packages/datapath/src/programs.kernel.test.ts',
   'packages/datapath/src/other-programs.kernel.test.ts',
 ];
+/** Pods, services at the socket and per packet, every way in. */
+const PACKET_TESTS = ['datapath', 'sock', 'service-packets', 'ways-in'].map(
+  (name) => `packages/datapath/src/${name}.kernel.test.ts`,
+);
 const TESTS = ['packages/{ffi,netlink,bpf,datapath}/{src,test}/**/*.kernel.test.ts'];
 
 const root = resolve(import.meta.dirname, '..');
@@ -31,6 +36,7 @@ const { values } = parseArgs({
   options: {
     kernel: { type: 'string' },
     programs: { type: 'boolean', default: false },
+    all: { type: 'boolean', default: false },
     // Of the test files only those that have it in their name, for who looks into a failure.
     test: { type: 'string' },
   },
@@ -72,8 +78,9 @@ function chosenKernels(): KernelImage[] {
 function testsFor(series: string): string[] {
   if (compareReleases(series, FLOOR) < 0) return [FLOOR_TEST];
   if (values.programs) return PROGRAM_TESTS;
-  const files = globSync(TESTS, { cwd: root }).sort();
   const { test } = values;
+  if (!values.all && test === undefined) return [...PROGRAM_TESTS, ...PACKET_TESTS];
+  const files = globSync(TESTS, { cwd: root }).sort();
   if (test !== undefined) return files.filter((file) => file.includes(test));
   return [...PROGRAM_TESTS, ...files.filter((file) => !PROGRAM_TESTS.includes(file))];
 }
