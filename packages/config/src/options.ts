@@ -30,12 +30,15 @@ export interface Option<T> {
   readonly unsupported?: Readonly<Record<string, string>>;
   /** Set while nothing acts on the option: what happens when it is switched on. */
   readonly pending?: string;
+  /** Few need it: docs/configuration.md has it, the chart's values.yaml takes it without listing it. */
+  readonly isRare?: true;
 }
 
 function option<T>(type: OptionType<T>, standard: T, sentence: string, more: Partial<Option<T>> = {}): Option<T> {
   return { type, standard, sentence, ...more };
 }
 
+const rare = { isRare: true } as const;
 const vxlanPort = 8472;
 const apiServerPort = 6443;
 const agentMetricsPort = 9962;
@@ -45,17 +48,19 @@ const podCidrsOnly = 'each node has one pod CIDR for each family from the cluste
 /** Every option, by its path in the values. */
 export const options = {
   'cluster.name': option(clusterName, 'default', 'Name of this cluster in flows, metrics and the status.'),
-  'cluster.id': option(wholeNumber(0, 255), 0, 'Number of this cluster among connected ones; 0 for one alone.'),
+  'cluster.id': option(wholeNumber(0, 255), 0, 'Number of this cluster among connected ones; 0 for one alone.', rare),
   'operator.replicas': option(wholeNumber(1, 10), 2, 'How many operators run; one of them leads, the others wait.'),
   'operator.identityGCInterval': option(
     duration,
     15 * 60_000,
     'How often identities are looked over: one that no pod has is marked, and given to no new pod.',
+    rare,
   ),
   'operator.identityHeartbeatTimeout': option(
     duration,
     30 * 60_000,
     'For how long an identity stays that no pod has; then it is deleted.',
+    rare,
   ),
   'operator.prometheus.enabled': option(
     trueOrFalse,
@@ -66,6 +71,7 @@ export const options = {
     port(operatorMetricsPort),
     operatorMetricsPort,
     "TCP port of the operator's metrics, on all addresses of its node; 0 for the default.",
+    rare,
   ),
   'prometheus.enabled': option(
     trueOrFalse,
@@ -76,19 +82,28 @@ export const options = {
     port(agentMetricsPort),
     agentMetricsPort,
     "TCP port of the agents' metrics, on all addresses of each node; 0 for the default.",
+    rare,
   ),
   labels: option(
     labelPatterns,
     [],
     'Which labels make an identity, by regular expressions of their keys: `k8s:app` leaves only what is named, `!job-name` leaves that out.',
+    rare,
   ),
   routingMode: option(choice(['tunnel']), 'tunnel', 'How packets for pods reach another node.', {
+    ...rare,
     unsupported: { native: 'packets between nodes go through the tunnel: native routing is not there yet' },
   }),
   tunnelProtocol: option(choice(['vxlan']), 'vxlan', 'Encapsulation between nodes.', {
+    ...rare,
     unsupported: { geneve: 'VXLAN is used, on its own port' },
   }),
-  tunnelPort: option(port(vxlanPort), vxlanPort, 'UDP port of the tunnel, the same on every node; 0 for the default.'),
+  tunnelPort: option(
+    port(vxlanPort),
+    vxlanPort,
+    'UDP port of the tunnel, the same on every node; 0 for the default.',
+    rare,
+  ),
   kubeProxyReplacement: option(trueOrFalseOrText, true, 'Whether Sluice serves Services, so that no kube-proxy runs.'),
   kubeProxyReplacementHealthzBindAddr: option(
     bindAddress,
@@ -116,6 +131,7 @@ export const options = {
     pending: 'Gateway API objects are stored, but nothing acts on them yet',
   }),
   l7Proxy: option(trueOrFalse, true, 'Whether a proxy may serve layer 7 policies and gateways.', {
+    ...rare,
     pending: 'no proxy runs yet, and no layer 7 rule is enforced',
   }),
   'l2announcements.enabled': option(trueOrFalse, false, 'Whether nodes answer ARP and NDP for service addresses.', {
@@ -147,6 +163,7 @@ export const options = {
     trueOrFalse,
     false,
     "Whether packets of pods to the world pass the host's stack, for what hooks into it, such as a firewall.",
+    rare,
   ),
   'ipam.mode': option(
     choice(['cluster-pool', 'kubernetes']),
@@ -178,6 +195,7 @@ export const options = {
   MTU: option(mtu, 0, 'Largest packet of the node devices, tunnel included; 0: as the devices have it.'),
   'debug.enabled': option(trueOrFalse, false, 'Whether the log has debugging lines.'),
   'hubble.enabled': option(trueOrFalse, true, 'Whether flows are recorded and served.', {
+    ...rare,
     pending: 'no flows are served yet; `sluice monitor` shows drops',
   }),
 } as const satisfies Record<string, Option<unknown>>;

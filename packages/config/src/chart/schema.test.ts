@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { parse, stringify } from 'yaml';
 import { ConfigError } from '../error.ts';
 import { lackedOptions } from '../lacked.ts';
-import { optionPaths } from '../options.ts';
+import { type Option, optionPaths, options } from '../options.ts';
 import { parseValues } from '../values.ts';
 import { chartOptions } from './chart-options.ts';
 import { valuesSchema } from './schema.ts';
@@ -127,7 +127,14 @@ test('the values file gives the chart its options and leaves the others to the p
     assert.deepEqual(value, standard, path);
   }
   for (const path of optionPaths) {
-    assert.match(valuesFile(), new RegExp(`^ *# ${path.split('.').at(-1)}:`, 'm'), path);
+    const option: Option<unknown> = options[path];
+    if (!option.isRare) assert.match(valuesFile(), new RegExp(`^ *# ${path.split('.').at(-1)}:`, 'm'), path);
     assert.ok(!Object.hasOwn(chartOptions, path), `${path} is an option of both`);
   }
+});
+
+test('the values file can be read: it has at most 40 options', () => {
+  const common = optionPaths.filter((path) => !(options[path] as Option<unknown>).isRare);
+  const count = common.length + Object.keys(chartOptions).length;
+  assert.ok(count <= 40, `${count} options: mark those that few need as rare`);
 });

@@ -10,14 +10,15 @@ interface Line {
   readonly shown: string;
 }
 
-/** charts/sluice/values.yaml: every option with its default and what it does. */
+/** charts/sluice/values.yaml: every option that is not rare, with its default and what it does. */
 export function valuesFile(): string {
-  const lines = [...Object.keys(chartOptions).map(chartLine), ...optionPaths.map(optionLine)];
+  const common = optionPaths.filter((path) => !(options[path] as Option<unknown>).isRare);
+  const lines = [...Object.keys(chartOptions).map(chartLine), ...common.map(optionLine)];
   const names = new Set(lines.map(({ path }) => path.split('.')[0] ?? path));
   return [
     "# The values of Sluice, which are the incumbent's: what stands here as a comment is the default.",
-    '# Generated from packages/config by `npm run generate`; do not edit. Options of the incumbent that Sluice lacks are taken',
-    '# with a warning: docs/configuration.md lists them, and says what happens instead.',
+    '# Generated from packages/config by `npm run generate`; do not edit. docs/configuration.md lists the options that few',
+    '# need, and those of the incumbent that Sluice lacks: they are taken with a warning that says what happens instead.',
     ...[...names].flatMap((name) => ['', ...block(lines, [name])]),
     '',
   ].join('\n');
