@@ -198,6 +198,7 @@ export class Agent {
       interfaceOf: (ifindex) => this.interfaceOf(ifindex),
       kernelReason: (reason, name) =>
         this.kernelDrops.drops?.describe(reason, name) ?? { text: `kernel reason ${reason}`, hint: '' },
+      kernelReasons: () => this.kernelDrops.drops?.texts ?? [],
       endpointName: nameEndpoints(this),
       othersAt: foreignProgramsAt(() => this.foreignPrograms(), clock),
     });

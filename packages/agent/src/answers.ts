@@ -6,7 +6,6 @@ import { identityRows, ipListRows } from './identity-rows.ts';
 import type { Answer, Stream } from './local-api.ts';
 import { dumpMap } from './map-dump.ts';
 import { mapUsage } from './map-usage.ts';
-import { monitorQuery } from './monitor.ts';
 import { paced } from './paced.ts';
 import { measuredPrograms } from './program-measure.ts';
 import { knownParameters, secondPart, wholeParameter } from './query.ts';
@@ -29,7 +28,7 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
     connections: (url) => connectionsAnswer(agent, url),
     // Loaded when it is first asked, as the programs are: most agents never are.
     explain: async (url) => (await import('./explain/answer.ts')).explainAnswer(agent, url),
-    events: (url) => agent.monitor.recent(monitorQuery(url.searchParams)),
+    events: (url) => agent.monitor.recent(agent.monitor.query(url.searchParams)),
     programs: (url) => (agent.datapath ? measuredPrograms(agent.datapath, url.searchParams) : []),
     config: () => configReport(agent),
     metrics: () => agent.metrics.gather(),
@@ -38,7 +37,7 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
 }
 
 export function agentStreams(agent: Agent): Readonly<Record<string, Stream>> {
-  return { monitor: (url, send) => agent.monitor.follow(monitorQuery(url.searchParams), send) };
+  return { monitor: (url, send) => agent.monitor.follow(agent.monitor.query(url.searchParams), send) };
 }
 
 function connectionsAnswer(agent: Agent, url: URL): unknown {

@@ -22,6 +22,8 @@ export interface NamingOptions {
   readonly interfaceOf: (ifindex: number) => string;
   /** Of the running kernel's own reasons. */
   readonly kernelReason: (reason: number, functionName: string) => DropReasonText;
+  /** All of them; a reason may say more, such as the name of a function. */
+  readonly kernelReasons: () => readonly string[];
   /** Programs of others at a device, or empty. */
   readonly othersAt: (device: string) => string;
   /** `namespace/pod` of an endpoint, or empty. */

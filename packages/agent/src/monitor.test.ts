@@ -9,7 +9,7 @@ import {
   TracePoint,
 } from '@sluice/datapath';
 import { packet, parseAddress } from '@sluice/net';
-import { createMonitor, monitorQuery } from './monitor.ts';
+import { createMonitor } from './monitor.ts';
 import { QueryError } from './query.ts';
 import type { MonitorDrop, MonitorEvent } from './report.ts';
 
@@ -61,6 +61,7 @@ const unknown = {
   nameOf: () => '',
   interfaceOf: () => '',
   kernelReason: () => ({ text: '', hint: '' }),
+  kernelReasons: () => ['wrong checksum [IP_CSUM]', 'neighbour failed [NEIGH_FAILED]'],
   othersAt: () => '',
   endpointName: () => '',
 };
@@ -69,6 +70,7 @@ function shown(event: PacketDrop | KernelDrop): MonitorDrop | undefined {
   const seen: MonitorEvent[] = [];
   const nameOf = (address: unknown): string => (address === client ? 'shop/client' : '');
   const monitor = createMonitor({
+    ...unknown,
     nameOf,
     interfaceOf: () => 'slc0123456789',
     kernelReason: (reason, functionName) => ({ text: `reason ${reason} in ${functionName}`, hint: 'look there' }),
@@ -129,7 +131,7 @@ test('who left is sent nothing', () => {
   assert.deepEqual(seen, []);
 });
 
-const query = (text: string) => monitorQuery(new URLSearchParams(text));
+const query = (text: string) => createMonitor(unknown).query(new URLSearchParams(text));
 
 test('who asks afterwards is shown the last events that are wanted, oldest first', () => {
   const monitor = createMonitor(unknown);
@@ -160,9 +162,11 @@ test('a reason is found by a part of it, however it is written', () => {
   monitor.onEvent(drop({ reason: DropReason.TtlExceeded }));
   const count = (text: string) => monitor.recent(query(`last=9&${text}`)).length;
   assert.deepEqual(
-    [count('reason=no_backend'), count('reason=backend&reason=ttl'), count('reason=nothing')],
+    [count('reason=no_backend'), count('reason=backend&reason=ttl'), count('reason=checksum')],
     [1, 2, 0],
   );
+  assert.deepEqual([count('reason=dropped_by_the_kernel in ip_rcv'), count('reason=neighbour_failed')], [0, 0]);
+  assert.throws(() => query('reason=nothing'), /reason nothing: .*docs\/drop-reasons.md/);
 });
 
 function trace(changes: Partial<ConnectionTrace> = {}): ConnectionTrace {

@@ -1,4 +1,4 @@
-import type { DatapathEvent } from '@sluice/datapath';
+import { type DatapathEvent, dropReasonText } from '@sluice/datapath';
 import { tryParseAddress } from '@sluice/net';
 import { monitorEvent, type NamingOptions } from './monitor-event.ts';
 import { knownParameters, QueryError, wholeParameter } from './query.ts';
@@ -15,6 +15,8 @@ export interface MonitorQuery {
 }
 
 export interface Monitor {
+  /** Of a question such as `?type=drop&pod=shop/web&last=20`; throws QueryError. */
+  query(parameters: URLSearchParams): MonitorQuery;
   /** For `GET /monitor`: those that have been, as far as the query wants any, and those to come. */
   follow(query: MonitorQuery, send: (event: MonitorEvent) => void): Disposable;
   /** For `GET /events`: only those that have been, oldest first. */
@@ -37,6 +39,7 @@ export function createMonitor(options: NamingOptions): Monitor {
     return shown.filter(isWanted).slice(-last);
   };
   return {
+    query: (parameters) => monitorQuery(parameters, options.kernelReasons),
     recent,
     follow(query, send) {
       for (const event of recent(query)) send(event);
@@ -55,10 +58,9 @@ export function createMonitor(options: NamingOptions): Monitor {
   };
 }
 
-/** Of a question such as `?type=drop&pod=shop/web&last=20`; throws QueryError. */
-export function monitorQuery(parameters: URLSearchParams): MonitorQuery {
+function monitorQuery(parameters: URLSearchParams, kernelReasons: () => readonly string[]): MonitorQuery {
   const query = knownParameters(parameters, ['type', 'reason', 'since', 'last', ...trafficParameters]);
-  const reasons = query.getAll('reason').map(plainReason);
+  const reasons = query.getAll('reason').map((text) => knownReason(text, kernelReasons));
   const since = wholeParameter(query, 'since');
   const isWantedTraffic = trafficFilter(query);
   return {
@@ -75,6 +77,17 @@ function eventType(text: string): MonitorEvent['type'] {
   if (text === 'drop' || text === 'trace') return text;
   throw new QueryError(`type ${text}: drop or trace`);
 }
+
+/** Nobody waits for what can never come. */
+function knownReason(text: string, kernelReasons: () => readonly string[]): string {
+  const reason = plainReason(text);
+  const known = [...Object.values(dropReasonText).map(({ text }) => text), ...kernelReasons()].map(plainReason);
+  if (reason.startsWith(KERNEL_FUNCTION) || known.some((each) => each.includes(reason))) return reason;
+  throw new QueryError(`reason ${text}: no reason has this in it; docs/drop-reasons.md lists them`);
+}
+
+/** How the kernel's drops without a reason are told, before the function's name. */
+const KERNEL_FUNCTION = 'dropped by the kernel';
 
 function hasReason(event: MonitorEvent, reason: string): boolean {
   return event.type === 'drop' && plainReason(event.reason).includes(reason);

@@ -35,6 +35,8 @@ export interface KernelDrops extends Disposable {
   /** By reason, most first. */
   counts(): KernelDropCount[];
   describe(reason: number, functionName: string): DropReasonText;
+  /** Every text that `describe` may give, without the functions' names. */
+  readonly texts: readonly string[];
   /** Packets that were freed while the program was at work on the same CPU: the kernel does not call it twice. */
   missed(): bigint;
   /** The one that counts; none once disposed of. */
@@ -78,6 +80,7 @@ export function openKernelDrops(options: KernelDropsOptions): KernelDrops {
     },
     counts: () => readCounts(options.maps, reasons),
     describe: (reason, functionName) => kernelReasonText(reasons.nameOf(reason), functionName || undefined),
+    texts: reasons.names.map((name) => kernelReasonText(name, undefined).text),
     missed: () => attached.statistics().recursionMisses,
     programs: () => (owned.disposed ? [] : [attached]),
     [Symbol.dispose]: () => owned.dispose(),

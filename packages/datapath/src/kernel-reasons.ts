@@ -7,6 +7,7 @@ export interface KernelReasons {
   nameOf(reason: number): string;
   /** Undefined where this kernel has no such reason. */
   numberOf(name: string): number | undefined;
+  readonly names: readonly string[];
   /** Those that are no loss on our way. */
   readonly ignored: readonly number[];
 }
@@ -29,6 +30,7 @@ export function readKernelReasons(kernelBtf: KernelTypes): KernelReasons {
       return `${subsystems.get(subsystem) ?? `subsystem ${subsystem}`} ${reason & ((1 << SUBSYSTEM_BITS) - 1)}`;
     },
     numberOf: (name) => numbers.get(name),
+    names: [...numbers.keys()],
     ignored: [...core].flatMap(([number, name]) => (isIgnored(name) ? [number] : [])),
   };
 }
