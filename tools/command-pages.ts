@@ -34,14 +34,12 @@ function indexPage(program: Command, commands: readonly Command[]): string {
 
 function commandPage(command: Command): string {
   const leaves = leavesOf(command);
-  if (leaves.length === 1 && leaves[0] === command) {
-    return [generated, `# ${pathOf(command)}\n`, ...bodyOf(command)].join('\n');
-  }
+  const below = leaves.filter((leaf) => leaf !== command);
   return [
     generated,
     `# ${pathOf(command)}\n`,
-    `${command.description()}.\n`,
-    ...leaves.flatMap((leaf) => [`## ${pathOf(leaf)}\n`, ...bodyOf(leaf)]),
+    ...(below.length < leaves.length ? bodyOf(command) : [`${command.description()}.\n`]),
+    ...below.flatMap((leaf) => [`## ${pathOf(leaf)}\n`, ...bodyOf(leaf)]),
   ].join('\n');
 }
 
@@ -65,10 +63,11 @@ function bodyOf(command: Command): string[] {
   ];
 }
 
-/** Commands that do something: those below, or the command itself where there are none. */
+/** Commands that do something, and so have examples: the command itself, those below, or both. */
 function leavesOf(command: Command): Command[] {
   const below = visibleOf(command);
-  return below.length === 0 ? [command] : below.flatMap(leavesOf);
+  const own = below.length === 0 || afterHelpOf(command) !== '' ? [command] : [];
+  return [...own, ...below.flatMap(leavesOf)];
 }
 
 function visibleOf(command: Command): Command[] {

@@ -277,6 +277,17 @@ test('every command has help with an example', async () => {
   }
 });
 
+test('help shows that of a command inside another, and suggests where there is none', async () => {
+  const help = await sluice(['help', 'explain', 'connect']);
+  assert.deepEqual(
+    [help.exitCode, help.out.split('\n')[0]],
+    [0, 'Usage: sluice explain connect [options] <pod> <host:port>'],
+  );
+  assert.match((await sluice(['help'])).out, /^Usage: sluice \[options\] \[command\]\n/);
+  const wrong = await sluice(['help', 'explain', 'conect']);
+  assert.deepEqual([wrong.exitCode, wrong.err], [2, 'sluice: no command conect; did you mean connect?\n']);
+});
+
 test('a number that is none is refused before anything is asked', async () => {
   for (const args of [
     ['status', '--wait', '--wait-duration', 'long'],

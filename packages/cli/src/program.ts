@@ -19,6 +19,7 @@ import { tableCommands } from './commands/tables.ts';
 import { versionCommand } from './commands/version.ts';
 import type { Context } from './context.ts';
 import { VERSION } from './version.ts';
+import { wrongName } from './wrong-name.ts';
 
 const BEGIN = `
 Begin with:
@@ -45,6 +46,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     .option('-o, --output <format>', 'table, wide, json or yaml')
     .option('--socket <path>', 'unix socket of the agent; default SLUICE_SOCKET or /run/sluice/sluice.sock')
     .enablePositionalOptions()
+    .helpCommand(false)
     .addHelpText('after', BEGIN)
     .showHelpAfterError('(see --help)');
   for (const command of [
@@ -68,8 +70,26 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     program.addCommand(acceptGlobals(command));
   }
   for (const command of extra) program.addCommand(command);
-  return program;
+  return program.addCommand(helpCommand(program));
 }
+
+/** `sluice help explain connect`: of a command inside another too. */
+function helpCommand(program: Command): Command {
+  return new Command('help')
+    .description('Show the help of a command')
+    .argument('[command...]', 'such as explain connect')
+    .action((names: readonly string[]) => {
+      let command = program;
+      for (const name of names) {
+        const next = command.commands.find((each) => each.name() === name || each.aliases().includes(name));
+        if (next === undefined) throw wrongName('command', name, commandNames(command));
+        command = next;
+      }
+      command.outputHelp();
+    });
+}
+
+const commandNames = (command: Command): string[] => command.commands.map((each) => each.name());
 
 /** `sluice status -o json` as well as `sluice -o json status`, and `sluice map -o json list`: people type all of them. */
 function acceptGlobals(command: Command): Command {

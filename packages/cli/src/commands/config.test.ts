@@ -15,9 +15,10 @@ const report = {
       sentence: 'Devices.',
       warning: 'devices: x',
     },
+    { name: 'ipam.mode', value: 'kubernetes', standard: 'cluster-pool', source: 'default', sentence: 'Who gives.' },
     { name: '--bpffs', value: '/sys/fs/bpf', source: 'command line', sentence: 'Option.' },
   ],
-  lacked: { encryption: 'packets are NOT encrypted' },
+  lacked: { encryption: 'packets are NOT encrypted', ipam: 'no cloud is asked' },
   warnings: ['devices: x'],
 };
 
@@ -34,6 +35,7 @@ test('every option is shown with where it was set, and what does something else 
       'OPTION | VALUE | SET BY',
       'routingMode | tunnel | default',
       'devices | eno1 | /etc/values.yaml:4',
+      'ipam.mode | kubernetes | default',
       '--bpffs | /sys/fs/bpf | command line',
       '',
     ],
@@ -59,4 +61,10 @@ test('an option that Sluice lacks says what happens instead, one that is none ge
   const wrong = await config('get', 'routingmod');
   assert.equal(wrong.exitCode, 2);
   assert.equal(wrong.err, 'sluice: no option routingmod; did you mean routingMode?\n');
+});
+
+test('a name with options below it shows those, and says what of it Sluice lacks', async () => {
+  const { out, err, exitCode } = await config('get', 'ipam');
+  assert.deepEqual([exitCode, err], [0, 'Sluice lacks the rest of ipam: no cloud is asked\n']);
+  assert.match(out, /^ipam\.mode +kubernetes +default$/m);
 });

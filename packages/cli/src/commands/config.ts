@@ -13,6 +13,7 @@ Examples:
   sluice config                      # every option, its value, and where it was set
   sluice config --set                # those only that the values file sets
   sluice config get prometheus.port
+  sluice config get ipam             # those below a name
   sluice config get encryption       # what happens instead of an option that Sluice lacks
   sluice config --lacked             # all of those
   sluice config -o json`;
@@ -59,8 +60,16 @@ function optionsText(options: readonly Option[]): string {
   });
 }
 
+/** Or all of those below a name. */
 async function showOne(name: string, command: Command, context: Context): Promise<void> {
   const report = await agentOf(command, context).get('/config', configAnswer);
+  const inside = report.options.filter((option) => option.name.startsWith(`${name}.`));
+  if (inside.length > 0) {
+    show(context, globalOptions(command, context).output, { data: inside, text: () => optionsText(inside) });
+    const rest = report.lacked[name];
+    if (rest !== undefined) context.err.write(`Sluice lacks the rest of ${name}: ${rest}\n`);
+    return;
+  }
   const found = report.options.find((option) => option.name === name);
   const lacking = lackedBy(name, report.lacked);
   if (found === undefined && lacking !== undefined) {
