@@ -102,8 +102,8 @@ function compareText(
   if (!subject.same(actual, expected)) throw new LayoutMismatchError({ map, expected, actual });
 }
 
-// The types that the map was created with, from the kernel's own copy.
-function readMapBtf(map: BpfMap): Btf | undefined {
+/** The types that the map was created with, from the kernel's own copy. */
+export function readMapBtf(map: BpfMap): Btf | undefined {
   if (map.info.btfId === 0) return undefined;
   const fd = openById(Command.btfGetFdById, map.info.btfId);
   try {

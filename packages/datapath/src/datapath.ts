@@ -110,7 +110,8 @@ export function openDatapath(options: DatapathOptions): Datapath {
   requireKernel();
   using stack = new DisposableStack();
   const paths = pathsOn(options.bpffs);
-  const pinned = openPinnedMaps(readObject(options.objectsDirectory, 'contract'), paths, stack);
+  const contract = readObject(options.objectsDirectory, 'contract');
+  const { maps: pinned, successors } = openPinnedMaps(contract, paths, stack);
   const counts = new Map<string, MapCounts>();
   const maps = openMaps(pinned, counts);
   const loading = (configuration: Configuration) => ({
@@ -124,7 +125,9 @@ export function openDatapath(options: DatapathOptions): Datapath {
   let programs = openPinnedPrograms(loading(options.configuration), paths);
   stack.defer(() => programs[Symbol.dispose]());
   const held = stack.use(new HeldLinks(paths, [kernelDropsLink]));
+  successors.fill(options.log);
   replacePrograms(held, programs, options.log);
+  successors.settle();
   programs.retireOthers();
   let kernelDrops: KernelDrops | undefined;
   let inspection: Inspection | undefined;

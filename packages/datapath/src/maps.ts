@@ -1,18 +1,19 @@
 import {
   BpfMap,
   createFakeMap,
-  Link,
+  isMapReusable,
   loadBtf,
   type MapCounts,
   mapCounts,
   type ObjectSpec,
   openMap,
-  Program,
   perCpu,
   type TypedMap,
 } from '@sluice/bpf';
 import * as generated from './generated/index.ts';
+import { mapsInUse } from './maps-in-use.ts';
 import type { Paths } from './paths.ts';
+import { Successors } from './successors.ts';
 
 function describeMaps(cpus?: number) {
   return {
@@ -77,46 +78,33 @@ function mapsOf(descriptors: Descriptors, open: (descriptor: AnyDescriptor) => u
   return Object.fromEntries(opened) as DatapathMaps;
 }
 
+export interface PinnedMaps {
+  /** By their names in C. */
+  readonly maps: ReadonlyMap<string, BpfMap>;
+  /** In place of those that another version has pinned with another layout. */
+  readonly successors: Successors;
+}
+
 /**
- * Every map of ours, by its name in C: the pinned one, the one that the programs in our links use, should somebody have
- * removed its pin, or a new one; then it is pinned here. A restart finds its connections again this way.
+ * Every map of ours: the pinned one, the one that the programs in our links use, should somebody have removed its pin,
+ * or a new one; then it is pinned here. A restart finds its connections again this way, and so does an upgrade: where
+ * the layout has changed there is a successor, see `Successors`.
  */
-export function openPinnedMaps(contract: ObjectSpec, paths: Paths, stack: DisposableStack): Map<string, BpfMap> {
+export function openPinnedMaps(contract: ObjectSpec, paths: Paths, stack: DisposableStack): PinnedMaps {
   const maps = new Map<string, BpfMap>();
   using btf = loadBtf(contract.loadableBtf, contract.name);
   const isComplete = contract.maps.every((spec) => paths.isPinned(paths.map(spec.name)));
   using inUse = isComplete ? undefined : mapsInUse(paths);
+  const successors = new Successors(paths);
   for (const spec of contract.maps) {
     const path = paths.map(spec.name);
     const found = paths.isPinned(path) ? BpfMap.openPinned(path) : inUse?.find(spec.name);
     const map = stack.use(found ?? BpfMap.create(spec, btf.fd));
     if (!paths.isPinned(path)) map.pin(path);
-    maps.set(spec.name, map);
+    const isOurs = found === undefined || isMapReusable(map, spec, contract.btf);
+    maps.set(spec.name, isOurs ? map : stack.use(successors.add(map, spec, { btf: contract.btf, fd: btf.fd })));
   }
-  return maps;
-}
-
-/** The kernel cuts names. */
-const nameLengthMax = 15;
-
-/** What the programs of our pinned links work on, whether or not it is pinned. */
-function mapsInUse(paths: Paths) {
-  const ids = new Set(paths.links().flatMap((name) => mapIdsOf(paths.link(name))));
-  const stack = new DisposableStack();
-  const maps = [...ids].map((id) => stack.use(BpfMap.openById(id)));
-  return {
-    find(name: string): BpfMap | undefined {
-      const map = maps.find(({ info }) => info.name === name.slice(0, nameLengthMax));
-      return map && BpfMap.openById(map.info.id);
-    },
-    [Symbol.dispose]: () => stack.dispose(),
-  };
-}
-
-function mapIdsOf(linkPath: string): readonly number[] {
-  using link = Link.openPinned(linkPath);
-  using program = Program.openById(link.info().programId);
-  return program.info().mapIds;
+  return { maps, successors };
 }
 
 /** What somebody has unpinned: the next agent would look for it. */

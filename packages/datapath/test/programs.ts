@@ -79,7 +79,7 @@ export function createBench(chosen: Configuration = configuration): Bench {
   using stack = new DisposableStack();
   const paths = pathsOn(stack.use(temporaryBpffs()).path);
   const directory = `${installationRoot()}/bpf/build`;
-  const pinned = openPinnedMaps(readObject(directory, 'contract'), paths, stack);
+  const { maps: pinned } = openPinnedMaps(readObject(directory, 'contract'), paths, stack);
   const maps = openMaps(pinned);
   const loaded = new Map<string, Programs>();
   // To verify all objects takes half a second: an object is loaded when a test first asks for a program of it.

@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { leakCheck } from '@sluice/testing';
+import { type Btf, parseBtf } from './btf.ts';
+import { BtfBuilder } from './btf-builder.ts';
+import { isArrayType, MapFlag, MapType } from './kernel-constants.ts';
+import { LayoutMismatchError } from './layout-mismatch-error.ts';
+import { loadBtf } from './loaded-btf.ts';
+import { BpfMap } from './map.ts';
+import { isMapReusable, planMigration } from './map-migration.ts';
+import { perCpu, possibleCpus } from './per-cpu.ts';
+import { arrayCodec, u32Codec } from './scalar-codec.ts';
+import type { Codec, MapSpec } from './spec.ts';
+import { openMap, type TypedMap } from './typed-map.ts';
+
+interface Row {
+  readonly [name: string]: number;
+}
+
+/** A map whose keys and values are structs of such numbers, 4 bytes each. */
+interface Version {
+  readonly spec: MapSpec;
+  readonly btf: Btf;
+  create(): BpfMap;
+  open(map: BpfMap): TypedMap<Row, Row>;
+}
+
+function structOf(names: readonly string[]): Codec<Row> {
+  const codec = arrayCodec(u32Codec, names.length);
+  return {
+    size: codec.size,
+    encode: (row, view, offset) =>
+      codec.encode(
+        names.map((name) => row[name] ?? 0),
+        view,
+        offset,
+      ),
+    decode: (view, offset) =>
+      Object.fromEntries(codec.decode(view, offset).map((value, index) => [names[index] ?? '', value])),
+  };
+}
+
+interface Fields {
+  readonly key: readonly string[];
+  readonly value: readonly string[];
+}
+
+function version({ key, value }: Fields, shape: Partial<MapSpec> = {}): Version {
+  const builder = new BtfBuilder();
+  const u32 = builder.int('__u32', 4);
+  const struct = (name: string, names: readonly string[]) =>
+    builder.struct(
+      name,
+      4 * names.length,
+      names.map((field, index) => ({ name: field, typeId: u32, byteOffset: 4 * index })),
+    );
+  // The kernel takes no struct as the index of an array.
+  const keyTypeId = isArrayType(shape.type ?? MapType.hash) ? u32 : struct('key', key);
+  const valueTypeId = struct('value', value);
+  const bytes = builder.build();
+  const spec: MapSpec = {
+    name: 'rows',
+    type: MapType.hash,
+    keySize: 4 * key.length,
+    valueSize: 4 * value.length,
+    maxEntries: 10_000,
+    flags: 0,
+    extra: 0,
+    keyTypeId,
+    valueTypeId,
+    ...shape,
+  };
+  const descriptor = { ...spec, key: structOf(key), value: structOf(value), keyLayout: '', valueLayout: '' };
+  return {
+    spec,
+    btf: parseBtf(bytes, 'rows'),
+    create() {
+      using btf = loadBtf(bytes, 'rows');
+      return BpfMap.create(spec, btf.fd);
+    },
+    open: (map) => openMap(map, descriptor),
+  };
+}
+
+const before: Fields = { key: ['id'], value: ['packets', 'port', 'old'] };
+const after: Fields = { key: ['zone', 'id'], value: ['port', 'fresh', 'packets', 'reserved'] };
+const count = 5_000;
+
+for (const type of [MapType.hash, MapType.lruHash] as const) {
+  test(`every row is taken over into a map of another layout (type ${type})`, () => {
+    using _leaks = leakCheck();
+    const [one, other] = [version(before, { type }), version(after, { type })];
+    using from = one.create();
+    using to = other.create();
+    one
+      .open(from)
+      .updateBatch(
+        Array.from({ length: count }, (_, id) => [{ id }, { packets: id * 3, port: id % 65_536, old: 7 }] as const),
+      );
+    assert.ok(isMapReusable(from, one.spec, one.btf));
+    assert.ok(!isMapReusable(from, other.spec, other.btf));
+    const migration = planMigration(from, other.spec, other.btf);
+    assert.deepEqual([migration.lost, migration.added], [['old'], ['zone', 'fresh']]);
+    assert.deepEqual(migration.copy(from, to, 'all'), { kept: count, lost: 0 });
+    const rows = other.open(to);
+    assert.equal(rows.count(), count);
+    assert.deepEqual(rows.lookup({ zone: 0, id: 4_711 }), { port: 4_711, fresh: 0, packets: 14_133, reserved: 0 });
+  });
+}
+
+test('rows that came meanwhile are added, and none is written twice', () => {
+  const [one, other] = [version(before), version(after)];
+  using from = one.create();
+  using to = other.create();
+  const old = one.open(from);
+  old.update({ id: 1 }, { packets: 1, port: 80, old: 0 });
+  const migration = planMigration(from, other.spec, other.btf);
+  migration.copy(from, to, 'all');
+  const rows = other.open(to);
+  rows.update({ zone: 0, id: 1 }, { packets: 99, port: 80, fresh: 5 });
+  old.update({ id: 2 }, { packets: 2, port: 443, old: 0 });
+  assert.deepEqual(migration.copy(from, to, 'absent'), { kept: 2, lost: 0 });
+  assert.equal(rows.lookup({ zone: 0, id: 1 })?.packets, 99);
+  assert.equal(rows.lookup({ zone: 0, id: 2 })?.port, 443);
+});
+
+test('what does not fit into a smaller map is counted', () => {
+  const [one, other] = [version(before), version(after, { maxEntries: 10, flags: MapFlag.noPrealloc })];
+  using from = one.create();
+  using to = other.create();
+  one.open(from).updateBatch(Array.from({ length: 25 }, (_, id) => [{ id }, { packets: 1 }] as const));
+  assert.deepEqual(planMigration(from, other.spec, other.btf).copy(from, to, 'all'), { kept: 10, lost: 15 });
+});
+
+test('the values of every CPU are taken over, and the rows of an array', () => {
+  const shape = { type: MapType.percpuArray, keySize: 4, maxEntries: 3 };
+  const [one, other] = [
+    version({ key: ['index'], value: ['a', 'b', 'c'] }, shape),
+    version({ key: ['index'], value: ['c', 'd', 'a', 'b', 'e'] }, shape),
+  ];
+  using from = one.create();
+  using to = other.create();
+  const openPerCpu = (map: BpfMap, fields: readonly string[]) =>
+    openMap(
+      map,
+      perCpu({
+        ...one.spec,
+        valueSize: 4 * fields.length,
+        key: u32Codec,
+        value: structOf(fields),
+        keyLayout: '',
+        valueLayout: '',
+      }),
+    );
+  const cpus = possibleCpus();
+  const values = Array.from({ length: cpus }, (_, cpu) => ({ a: cpu, b: 10 + cpu, c: 20 + cpu }));
+  openPerCpu(from, ['a', 'b', 'c']).update(1, values);
+  const migration = planMigration(from, other.spec, other.btf);
+  migration.copy(from, to, 'all');
+  assert.deepEqual(
+    openPerCpu(to, ['c', 'd', 'a', 'b', 'e']).lookup(1),
+    values.map(({ a, b, c }) => ({ c, d: 0, a, b, e: 0 })),
+  );
+  assert.deepEqual(migration.copy(from, to, 'absent'), { kept: 0, lost: 0 });
+});
+
+test('an array of another size is none that programs were verified for, a hash of another size is', () => {
+  const array = { type: MapType.array, maxEntries: 3 };
+  const fields = { key: ['index'], value: ['a'] };
+  using three = version(fields, array).create();
+  const five = version(fields, { ...array, maxEntries: 5 });
+  assert.ok(!isMapReusable(three, five.spec, five.btf));
+  using hash = version(before).create();
+  const larger = version(before, { maxEntries: 20_000 });
+  assert.ok(isMapReusable(hash, larger.spec, larger.btf));
+});
+
+test('rows that cannot be read as those of the new layout are an error that names why', () => {
+  const wanted = version(after);
+  const refused = (map: BpfMap, why: RegExp) =>
+    assert.throws(
+      () => planMigration(map, wanted.spec, wanted.btf),
+      (error) => error instanceof LayoutMismatchError && why.test(error.message),
+    );
+  using untyped = BpfMap.create({ ...version(before).spec, name: 'rows', keyTypeId: 0, valueTypeId: 0 });
+  refused(untyped, /map rows .*\n.*the types of\n.*without/);
+  using narrower = version({ key: ['id', 'vlan'], value: ['packets'] }).create();
+  refused(narrower, /a key that keeps its field vlan/);
+  using perCpuRows = version(before, { type: MapType.percpuHash }).create();
+  refused(perCpuRows, /percpu_hash/);
+});

@@ -1,0 +1,139 @@
+/** Rows of a map for one of another layout: what an upgrade does, so that it need not throw connections away. */
+import { Errno, SystemError } from '@sluice/ffi';
+import { Attributes } from './attributes.ts';
+import type { Btf } from './btf.ts';
+import { Command, isArrayType, isPerCpuType, MapType, mapTypeName } from './kernel-constants.ts';
+import { layoutsCompatible, layoutText } from './layout.ts';
+import { readMapBtf } from './layout-check.ts';
+import { LayoutMismatchError } from './layout-mismatch-error.ts';
+import type { BpfMap } from './map.ts';
+import { type Batch, BatchReader, readOneByOne } from './map-batch.ts';
+import { perCpuValueBytes, possibleCpus } from './per-cpu.ts';
+import { type FieldsPlan, planFields } from './row-plan.ts';
+import type { MapSpec } from './spec.ts';
+
+export interface MapMigration {
+  /** Fields that rows lose, and those that they get, as `planFields` names them. */
+  readonly lost: readonly string[];
+  readonly added: readonly string[];
+  /** All rows of `from` into `to`; `absent`: only those whose key is not there. */
+  copy(from: BpfMap, to: BpfMap, which: 'all' | 'absent'): MigratedRows;
+}
+
+export interface MigratedRows {
+  readonly kept: number;
+  /** A number did not fit into its smaller field, or the new map is full. */
+  readonly lost: number;
+}
+
+/** Whether programs of an object can work on the map as it is, and understand its rows. */
+export function isMapReusable(map: BpfMap, spec: MapSpec, btf: Btf): boolean {
+  const { info } = map;
+  const shape = (of: Pick<MapSpec, 'type' | 'keySize' | 'valueSize' | 'flags'>) =>
+    `${of.type} ${of.keySize} ${of.valueSize} ${of.flags}`;
+  if (shape(info) !== shape(spec)) return false;
+  // A hash of another size works as it is; programs are verified against the bounds of an array.
+  if (isArrayType(info.type) && info.maxEntries !== spec.maxEntries) return false;
+  const own = readMapBtf(map);
+  if (own === undefined) return true;
+  const same = (left: number, right: number) =>
+    left === 0 || right === 0 || layoutsCompatible(layoutText(own, left), layoutText(btf, right));
+  return same(info.keyTypeId, spec.keyTypeId) && same(info.valueTypeId, spec.valueTypeId);
+}
+
+/** Their rows can be read and written. */
+const withRows: readonly number[] = [
+  MapType.hash,
+  MapType.array,
+  MapType.percpuHash,
+  MapType.percpuArray,
+  MapType.lruHash,
+  MapType.lruPercpuHash,
+  MapType.lpmTrie,
+];
+
+/**
+ * Of a map that another version has made, told by the types that the kernel keeps of it. Throws LayoutMismatchError
+ * where it has none, its rows are of another sort, its key lost a field, or a field changed beyond recognition.
+ */
+export function planMigration(map: BpfMap, spec: MapSpec, btf: Btf): MapMigration {
+  const { info } = map;
+  const own = readMapBtf(map);
+  const refuse = (expected: string, actual: string) => new LayoutMismatchError({ map: spec.name, expected, actual });
+  if (
+    !withRows.includes(info.type) ||
+    !withRows.includes(spec.type) ||
+    isPerCpuType(info.type) !== isPerCpuType(spec.type)
+  )
+    throw refuse(mapTypeName(spec.type), mapTypeName(info.type));
+  if (own === undefined || info.keyTypeId === 0 || info.valueTypeId === 0)
+    throw refuse('a map that the kernel knows the types of', 'one that was made without');
+  const plan = (from: number, to: number) => {
+    const [actual, expected] = [layoutText(own, from), layoutText(btf, to)];
+    try {
+      return planFields(actual, expected);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      throw refuse(`${expected}\n${error.message}`, actual);
+    }
+  };
+  const key = plan(info.keyTypeId, spec.keyTypeId);
+  const value = plan(info.valueTypeId, spec.valueTypeId);
+  if (key.lost.length > 0)
+    throw refuse(`a key that keeps its field ${key.lost.join(', ')}`, layoutText(own, info.keyTypeId));
+  return {
+    lost: value.lost,
+    added: [...key.added, ...value.added],
+    copy: (from, to, which) => copyRows({ from, to, key, value }, which),
+  };
+}
+
+interface Plan {
+  readonly from: BpfMap;
+  readonly to: BpfMap;
+  readonly key: FieldsPlan;
+  readonly value: FieldsPlan;
+}
+
+function copyRows({ from, to, key, value }: Plan, which: 'all' | 'absent'): MigratedRows {
+  // The rows of an array are always there.
+  if (which === 'absent' && isArrayType(to.info.type)) return { kept: 0, lost: 0 };
+  const cpus = isPerCpuType(from.info.type) ? possibleCpus() : 1;
+  const [fromBytes, toBytes] = [valueBytes(from), valueBytes(to)];
+  const target = { key: new Uint8Array(to.info.keySize), value: new Uint8Array(toBytes) };
+  const [keyView, valueView] = [new DataView(target.key.buffer), new DataView(target.value.buffer)];
+  const write = new Attributes(32)
+    .u32(0, to.fd)
+    .pointer(8, target.key)
+    .pointer(16, target.value)
+    .u64(24, which === 'absent' ? NOEXIST : 0n);
+  let [kept, lost] = [0, 0];
+  for (const batch of rowsOf(from, fromBytes)) {
+    for (let row = 0; row < batch.count; row += 1) {
+      target.key.fill(0);
+      target.value.fill(0);
+      let fits = key.copy(batch.keys, row * from.info.keySize, keyView, 0);
+      for (let cpu = 0; cpu < cpus; cpu += 1) {
+        const at = row * fromBytes + (cpu * fromBytes) / cpus;
+        fits = value.copy(batch.values, at, valueView, (cpu * toBytes) / cpus) && fits;
+      }
+      const result = fits ? write.attempt(Command.mapUpdateElem) : -Errno.E2BIG;
+      if (result >= 0 || result === -Errno.EEXIST) kept += 1;
+      else if (result === -Errno.E2BIG || result === -Errno.ENOSPC) lost += 1;
+      else throw new SystemError('bpf', -result, `write a row of the former layout into map ${to.info.name}`);
+    }
+  }
+  return { kept, lost };
+}
+
+const NOEXIST = 1n;
+
+const valueBytes = ({ info }: BpfMap): number =>
+  isPerCpuType(info.type) ? perCpuValueBytes(info.valueSize) : info.valueSize;
+
+function* rowsOf(map: BpfMap, value: number): IterableIterator<Batch> {
+  const sizes = { key: map.info.keySize, value };
+  const reader = new BatchReader(map, sizes);
+  yield* reader.batches();
+  if (!reader.supported) yield* readOneByOne(map, sizes);
+}

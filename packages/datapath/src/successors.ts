@@ -1,0 +1,65 @@
+import { renameSync } from 'node:fs';
+import { BpfMap, type Btf, type MapMigration, type MapSpec, planMigration, unpin } from '@sluice/bpf';
+import type { Logger } from '@sluice/runtime';
+import { mapIdsInUse } from './maps-in-use.ts';
+import type { Paths } from './paths.ts';
+
+interface Succession {
+  readonly name: string;
+  readonly from: BpfMap;
+  readonly to: BpfMap;
+  readonly migration: MapMigration;
+  /** An upgrade that was interrupted while links changed over: programs work on both maps. */
+  readonly isInUse: boolean;
+}
+
+/**
+ * Maps whose layout has changed between the version that pinned them and this one. Rows are taken over while the former
+ * programs run, just before the new ones come into the links, and once more for what came meanwhile; then each
+ * successor gets its predecessor's pin. Killed at any point, the next start goes on: a successor that no link uses yet
+ * is made anew, one that is in use keeps what it has.
+ */
+export class Successors {
+  readonly #paths: Paths;
+  readonly #all: Succession[] = [];
+
+  constructor(paths: Paths) {
+    this.#paths = paths;
+  }
+
+  /** Throws LayoutMismatchError where rows cannot be read as those of the new layout. */
+  add(from: BpfMap, spec: MapSpec, types: { readonly btf: Btf; readonly fd: number }): BpfMap {
+    const migration = planMigration(from, spec, types.btf);
+    const path = this.#pin(spec.name);
+    using stack = new DisposableStack();
+    const left = this.#paths.isPinned(path) ? stack.use(BpfMap.openPinned(path)) : undefined;
+    const isInUse = left !== undefined && mapIdsInUse(this.#paths).has(left.info.id);
+    if (left !== undefined && !isInUse) unpin(path);
+    const to = isInUse ? BpfMap.openPinned(path) : BpfMap.create(spec, types.fd);
+    if (!isInUse) to.pin(path);
+    this.#all.push({ name: spec.name, from, to, migration, isInUse });
+    return to;
+  }
+
+  /** Fills the successors; the former programs go on working on the predecessors. */
+  fill(log: Logger): void {
+    for (const { name, from, to, migration, isInUse } of this.#all) {
+      const { kept, lost } = migration.copy(from, to, isInUse ? 'absent' : 'all');
+      const fields = { map: name, kept, lost, fieldsLost: migration.lost, fieldsAdded: migration.added };
+      const loss = lost === 0 ? '' : `, ${lost} cannot be kept`;
+      log[lost === 0 ? 'info' : 'warn'](fields, `map ${name} has another layout now: ${kept} rows taken over${loss}`);
+    }
+  }
+
+  /** Once no link works on the predecessors: what came meanwhile, and the pins. */
+  settle(): void {
+    for (const { name, from, to, migration } of this.#all.splice(0)) {
+      migration.copy(from, to, 'absent');
+      renameSync(this.#pin(name), this.#paths.map(name));
+    }
+  }
+
+  #pin(name: string): string {
+    return this.#paths.map(`${name}_next`);
+  }
+}

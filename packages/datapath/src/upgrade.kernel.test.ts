@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { BpfMap } from '@sluice/bpf';
+import { SocketLevel, setsockopt } from '@sluice/ffi';
+import { installationRoot } from '@sluice/runtime';
+import { type OtherVersion, otherVersion } from '@sluice/testing';
+import { createTestNode, dropsOf, type TestNode } from '../test/node.ts';
+import type { OpenDatapathOptions } from '../test/open-datapath.ts';
+import { type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { connectWorld } from '../test/world.ts';
+
+/** In front of what is there, so that every field stands elsewhere. */
+const other = await otherVersion(installationRoot(), [
+  {
+    file: 'bpf/lib/connection.h',
+    from: '\t/* Past it the entry counts as absent. An alias has none. */\n',
+    to: '\t__u32 first_mark;\n\t__u32 second_mark;\n\t/* Past it the entry counts as absent. An alias has none. */\n',
+  },
+  {
+    file: 'bpf/lib/endpoint.h',
+    from: 'struct endpoint {\n',
+    to: 'struct endpoint {\n\t__u32 color;\n',
+  },
+]);
+after(() => other[Symbol.dispose]());
+
+function start(version: OtherVersion, node: TestNode) {
+  const options: OpenDatapathOptions = {
+    namespace: node.namespace.path,
+    bpffs: node.bpffs,
+    cgroupPath: node.cgroupPath,
+    configuration: node.configuration,
+  };
+  return version.start('packages/datapath/test/open-datapath.ts', [JSON.stringify(options)]);
+}
+
+async function upgrade(node: TestNode): Promise<string> {
+  const child = start(other, node);
+  assert.ok(child.stdout && child.stderr);
+  const [out, error, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  assert.equal(status, 0, error);
+  return out;
+}
+
+function mapsOf(node: TestNode): Map<string, number> {
+  const folder = join(node.bpffs, 'sluice', 'maps');
+  return new Map(
+    readdirSync(folder)
+      .sort()
+      .map((name) => {
+        using map = BpfMap.openPinned(join(folder, name));
+        return [name, map.info.id];
+      }),
+  );
+}
+
+/** Both ways: the server speaks first, and its segments need the translation that is in the table. */
+function exchange(client: TestSocket, server: TestSocket, words: string): void {
+  server.send(`to the client: ${words}`);
+  assert.equal(client.receive(), `to the client: ${words}`);
+  client.send(`to the server: ${words}`);
+  assert.equal(server.receive(), `to the server: ${words}`);
+}
+
+function connection(node: TestNode) {
+  using stack = new DisposableStack();
+  const world = stack.use(connectWorld(node));
+  const pod = node.addPod(10, 1000);
+  const listener = stack.use(tcpServer(world, world.addresses.ipv4, 80));
+  const client = stack.use(tcpSocket(pod, 4));
+  client.connect(world.addresses.ipv4, 80);
+  const accepted = listener.accept();
+  assert.ok(accepted);
+  const server = stack.use(accepted);
+  const owned = stack.move();
+  return { world, pod, client, server, [Symbol.dispose]: () => owned.dispose() };
+}
+
+test('an upgrade to maps of another layout, and the way back, lose no connection and no datagram', async () => {
+  using node = createTestNode(1);
+  using connected = connection(node);
+  const { world, pod, client, server } = connected;
+  exchange(client, server, 'before');
+  using receiver = udpServer(world, world.addresses.ipv4, 53);
+  const SO_RCVBUFFORCE = 33;
+  setsockopt(receiver.fd, SocketLevel.SOCKET, SO_RCVBUFFORCE, 256 * 1024 * 1024);
+  using sender = udpSocket(pod, 4);
+  sender.connect(world.addresses.ipv4, 53);
+  const stop = new Int32Array(new SharedArrayBuffer(8));
+  const worker = new Worker(new URL('../test/sender.ts', import.meta.url), { workerData: { fd: sender.fd, stop } });
+  const done = once(worker, 'message') as Promise<[number]>;
+  let received = 0;
+  const drain = (): void => {
+    while (receiver.receiveNow() !== undefined) received += 1;
+  };
+  while (received === 0) {
+    drain();
+    await sleep(1);
+  }
+  const isTcp = ([tuple]: readonly [{ readonly protocol: number }, unknown]) => tuple.protocol === 6;
+  const [before] = [...node.datapath.maps.conntrack.entries()].filter(isTcp);
+  const maps = mapsOf(node);
+
+  const said = await upgrade(node);
+  assert.match(said, /map conntrack has another layout now: \d+ rows taken over\n/);
+  assert.match(said, /map endpoints has another layout now: \d+ rows taken over\n/);
+  exchange(client, server, 'another version');
+  drain();
+  const changed = mapsOf(node);
+  assert.deepEqual([...changed.keys()], [...maps.keys()]);
+  const different = [...changed].flatMap(([name, id]) => (maps.get(name) === id ? [] : [name]));
+  assert.deepEqual(different, ['connection_drafts', 'conntrack', 'conntrack_new', 'endpoints']);
+
+  using again = node.openDatapath();
+  exchange(client, server, 'and back');
+  const [kept] = [...again.maps.conntrack.entries()].filter(isTcp);
+  assert.ok(before && kept);
+  assert.deepEqual(kept[0], before[0]);
+  assert.equal(kept[1].createdNs, before[1].createdNs);
+  assert.deepEqual(kept[1].snat, before[1].snat);
+  assert.deepEqual(new Map([...again.maps.endpoints.entries()]), new Map([...node.datapath.maps.endpoints.entries()]));
+  assert.deepEqual(again.unpinned(), []);
+  Atomics.store(stop, 0, 1);
+  const [count] = await done;
+  await worker.terminate();
+  drain();
+  assert.equal(received, count);
+  assert.deepEqual(dropsOf(node), {});
+});
+
+test('an upgrade that is killed at any point is gone on with', async () => {
+  using node = createTestNode(1);
+  using connected = connection(node);
+  const { client, server } = connected;
+  const maps = mapsOf(node);
+  const started = performance.now();
+  await upgrade(node);
+  const took = performance.now() - started;
+  node.openDatapath()[Symbol.dispose]();
+  for (let part = 1; part <= 4; part += 1) {
+    const child = start(other, node);
+    const exit = once(child, 'exit');
+    await sleep((took * (part + 5)) / 10);
+    child.kill('SIGKILL');
+    await exit;
+    exchange(client, server, `killed after ${part} parts`);
+    // Now and then this version starts again upon what is left.
+    if (part === 2) node.openDatapath()[Symbol.dispose]();
+  }
+  await upgrade(node);
+  exchange(client, server, 'whole');
+  assert.deepEqual([...mapsOf(node).keys()], [...maps.keys()]);
+  using again = node.openDatapath();
+  exchange(client, server, 'and back');
+  assert.deepEqual(again.unpinned(), []);
+  assert.deepEqual([...mapsOf(node).keys()], [...maps.keys()]);
+});
