@@ -200,6 +200,7 @@ frontends.upsert({
   service: 'shop/web',
   portName: 'http',
   sourceRanges: undefined,
+  isNodeAllowed: true,
   backends: [],
   state: 'done',
   reason: undefined,
@@ -232,6 +233,15 @@ test('no backend refuses TCP before a packet is sent, and says which pods are no
   assert.match(report.summary, /ECONNREFUSED/);
   assert.match(texts.service ?? '', /no backend, as none is ready \(far\)/);
   assert.deepEqual(asked.packets, []);
+});
+
+test('who is not of the source ranges is told so: the node at its call, a pod by what becomes of its packets', () => {
+  const host = explain('10.96.4.7:80', { socket: { result: 'not allowed' } }, { from: 'host' });
+  assert.match(host.report.summary, /not of the ranges .* EPERM, no packet is sent/);
+  assert.deepEqual(host.asked.packets, []);
+  const pod = explain('web:80', { socket: { result: 'not allowed' } });
+  assert.match(pod.texts.socket ?? '', /is of nobody in loadBalancerSourceRanges and goes on as it is/);
+  assert.equal(pod.asked.packets[0]?.packet.ipv4?.destination, '10.96.4.7');
 });
 
 test('past the socket hooks nobody is asked for the call', () => {

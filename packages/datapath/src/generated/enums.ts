@@ -185,6 +185,7 @@ export const FrontendFlag = {
   Elsewhere: 4,
   Loopback: 8,
   SourceRanges: 16,
+  NodeAllowed: 64,
 } as const;
 export type FrontendFlag = (typeof FrontendFlag)[keyof typeof FrontendFlag];
 
@@ -194,6 +195,7 @@ export const frontendFlagNames: Readonly<Record<FrontendFlag, string>> = {
   4: 'elsewhere',
   8: 'loopback',
   16: 'source_ranges',
+  64: 'node_allowed',
 };
 
 /** enum frontend_scope */
@@ -235,6 +237,7 @@ export const SocketResult = {
   Unchanged: 0,
   Translated: 1,
   NoBackend: 2,
+  NotAllowed: 3,
 } as const;
 export type SocketResult = (typeof SocketResult)[keyof typeof SocketResult];
 
@@ -242,6 +245,7 @@ export const socketResultNames: Readonly<Record<SocketResult, string>> = {
   0: 'unchanged',
   1: 'translated',
   2: 'no_backend',
+  3: 'not_allowed',
 };
 
 /** enum trace_point */
