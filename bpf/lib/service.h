@@ -20,7 +20,7 @@ enum frontend_scope {
 };
 
 struct frontend_key {
-	/* Of a NodePort, which is at every address of the node: 0.0.0.0 (mapped) or ::. */
+	/* Of a NodePort, which stands for all addresses of the node that have NodePorts: 0.0.0.0 (mapped) or ::. */
 	struct address address;
 	__be16 port;
 	/* IPPROTO_*; 0 asks whether the address has any frontend at all (port 0). */
@@ -189,7 +189,7 @@ __noinline int frontend_resolve(struct frontend_key *key)
 	if (port < config_node_port_min || port > config_node_port_max)
 		return 0;
 	endpoint = endpoint_lookup(&key->address);
-	if (!endpoint || !(endpoint->flags & ENDPOINT_FLAG_HOST))
+	if (!endpoint || (endpoint->flags & (ENDPOINT_FLAG_HOST | ENDPOINT_FLAG_NO_NODE_PORTS)) != ENDPOINT_FLAG_HOST)
 		return 0;
 	key->address = unspecified;
 	return 1;

@@ -159,6 +159,21 @@ test('externalTrafficPolicy Local is for clients outside: those inside are led t
   ]);
 });
 
+test('NodePorts are at loopback only where that is configured, for the node itself, by all endpoints', () => {
+  const local = loadBalanced({ externalTrafficPolicy: 'Local', externalIPs: [] }, []);
+  const keys = (nodePortLoopback: readonly string[]) =>
+    desiredFrontends(local, [placed(here, there)], {
+      ...viewpoint,
+      nodePortLoopback: nodePortLoopback.map((text) => parseAddress(text)),
+    })
+      .filter(({ type }) => type === 'NodePort')
+      .map(({ key, isExternal, backends }) => `${key} ${isExternal} ${backends.length}`);
+  const ordinary = ['0.0.0.0:30080/TCP false 2', '0.0.0.0:30080/TCP/external true 1'];
+  assert.deepEqual(keys([]), ordinary);
+  // The service has no IPv6.
+  assert.deepEqual(keys(['127.0.0.1', '::1']), [...ordinary, '127.0.0.1:30080/TCP false 2']);
+});
+
 test('internalTrafficPolicy Local is for the ClusterIP alone', () => {
   assert.deepEqual(
     served(loadBalanced({ internalTrafficPolicy: 'Local', externalIPs: [] }, []), [placed(here, there)]),

@@ -3,7 +3,7 @@
  * whatever the order in which the API told of it.
  */
 import type { EndpointSliceObject, ServiceObject, ServicePort, SliceEndpoint } from '@sluice/kube';
-import { type Address, familyOf, prefixContains } from '@sluice/net';
+import { type Address, familyOf, isLoopback, prefixContains } from '@sluice/net';
 import {
   anyAddress,
   type BackendStateName,
@@ -24,6 +24,8 @@ export interface Viewpoint {
   readonly nodeAddresses?: readonly Address[];
   /** `externalIPs.enabled` */
   readonly externalIps: boolean;
+  /** Where the node's own processes find NodePorts besides the node's addresses: 127.0.0.1, ::1, both or nowhere. */
+  readonly nodePortLoopback?: readonly Address[];
 }
 
 /**
@@ -60,14 +62,18 @@ interface Place {
   readonly port: number;
 }
 
-function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, { externalIps }: Viewpoint): Place[] {
+function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, viewpoint: Viewpoint): Place[] {
+  const { externalIps, nodePortLoopback = [] } = viewpoint;
   const families = [...new Set(service.clusterIps.map(familyOf))];
+  const loopback = nodePortLoopback.filter((address) => families.includes(familyOf(address)));
   const at = (type: FrontendType, address: Address): Place => ({ type, address, port });
   return [
     ...service.clusterIps.map((address) => at('ClusterIP', address)),
     ...(nodePort === undefined
       ? []
-      : families.map((family): Place => ({ type: 'NodePort', address: anyAddress(family), port: nodePort }))),
+      : [...families.map(anyAddress), ...loopback].map(
+          (address): Place => ({ type: 'NodePort', address, port: nodePort }),
+        )),
     ...servedIngress(service).map((address) => at('LoadBalancer', address)),
     ...(externalIps ? service.externalIps : []).map((address) => at('ExternalIP', address)),
   ];
@@ -100,6 +106,8 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
     const backends = service.internalTrafficPolicy === 'Local' ? local : whole;
     return [{ ...common, ...backends, ...everybody, scope: 'internal', isExternal: false }];
   }
+  // Nobody outside means a loopback address of ours.
+  if (isLoopback(address)) return [{ ...common, ...whole, ...everybody, scope: 'internal', isExternal: false }];
   const isLocal = service.externalTrafficPolicy === 'Local';
   const allowed = type === 'LoadBalancer' ? allowedAt(address, service, viewpoint) : everybody;
   const internal = { ...common, ...whole, ...allowed, scope: 'internal', isExternal: !isLocal } as const;

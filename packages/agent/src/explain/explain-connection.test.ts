@@ -135,7 +135,11 @@ function sourcesOf(told: Told): { sources: ExplainSources; asked: Asked } {
     endpointSlices,
     nodeName: 'k8s-cp1',
     endpoints,
-    nodes: { nodes, ips: () => [remote] },
+    nodes: {
+      nodes,
+      ips: () => [remote],
+      nodePortAddresses: () => ({ served: [parseAddress('10.10.30.101')], without: [parseAddress('10.10.31.101')] }),
+    },
     facts: {
       hostIfindex: 3,
       netIfindex: 4,
@@ -299,7 +303,7 @@ test('a node port is named on the addresses of this node and nowhere else', () =
   frontends.upsert({ ...clusterIp, key: '0.0.0.0:30080/TCP', type: 'NodePort', backends: [] });
   const { texts } = explain('10.10.30.101:30080', { explanation: { way: Way.Host } });
   assert.match(texts.service ?? '', /^NodePort of service shop\/web:http; no backend/);
-  for (const elsewhere of ['10.10.30.102', '192.0.2.1']) {
+  for (const elsewhere of ['10.10.30.102', '10.10.31.101', '192.0.2.1']) {
     assert.equal(explain(`${elsewhere}:30080`, { explanation: { way: Way.Host } }).texts.service, undefined);
   }
   frontends.delete('0.0.0.0:30080/TCP');

@@ -71,8 +71,7 @@ function serviceStep(asked: ServiceQuestion): ExplainStep[] {
 
 /** On whatever address of this node it is asked; another node's is asked by a packet, which that one translates. */
 function nodePort({ address, port, question, sources }: ServiceQuestion): FrontendRow | undefined {
-  const isOwn = sources.nodes.nodes.get(sources.nodeName)?.addresses.includes(address);
-  if (!isOwn) return undefined;
+  if (!sources.nodes.nodePortAddresses().served.includes(address)) return undefined;
   const any = formatAddressPort(anyAddress(familyOf(address)), port);
   return sources.frontends?.get(`${any}/${question.protocol}`);
 }

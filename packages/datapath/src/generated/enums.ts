@@ -145,11 +145,13 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
 /** enum endpoint_flag */
 export const EndpointFlag = {
   Host: 1,
+  NoNodePorts: 2,
 } as const;
 export type EndpointFlag = (typeof EndpointFlag)[keyof typeof EndpointFlag];
 
 export const endpointFlagNames: Readonly<Record<EndpointFlag, string>> = {
   1: 'host',
+  2: 'no_node_ports',
 };
 
 /** enum event_type */
