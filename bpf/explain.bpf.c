@@ -13,6 +13,7 @@ int explain_socket(struct socket_question *question)
 	};
 	struct frontend *frontend = frontend_find(&request.key);
 	struct service_choice choice = {};
+	bool is_node = bpf_map_lookup_elem(&netns_endpoints, &question->netns_cookie) == NULL;
 
 	question->result = SOCKET_RESULT_UNCHANGED;
 	request.client = socket_client_in(question->netns_cookie, address_is_ipv4(&request.key.address));
@@ -23,6 +24,9 @@ int explain_socket(struct socket_question *question)
 	question->generation = frontend->generation;
 	question->backend_count = frontend->backend_count;
 	question->affinity_seconds = frontend->affinity_seconds;
+	question->result = SOCKET_RESULT_NOT_ALLOWED;
+	if (!service_allows(frontend, &request.client, is_node))
+		return 0;
 	question->is_by_affinity =
 	    (frontend->flags & FRONTEND_FLAG_AFFINITY) && service_choose_by_affinity(frontend, &request, &choice);
 	question->result = SOCKET_RESULT_NO_BACKEND;

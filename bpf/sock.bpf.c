@@ -8,7 +8,7 @@ static __always_inline int forward4(struct bpf_sock_addr *call, bool is_connect)
 
 	if (result == SOCKET_RESULT_TRANSLATED)
 		socket_set_peer4(call, &peer);
-	return result == SOCKET_RESULT_NO_BACKEND ? socket_refuse(call, &peer) : SOCKET_PROCEED;
+	return socket_conclude(call, &peer, result);
 }
 
 static __always_inline int forward6(struct bpf_sock_addr *call, bool is_connect)
@@ -18,7 +18,7 @@ static __always_inline int forward6(struct bpf_sock_addr *call, bool is_connect)
 
 	if (result == SOCKET_RESULT_TRANSLATED)
 		socket_set_peer6(call, &peer);
-	return result == SOCKET_RESULT_NO_BACKEND ? socket_refuse(call, &peer) : SOCKET_PROCEED;
+	return socket_conclude(call, &peer, result);
 }
 
 static __always_inline int back4(struct bpf_sock_addr *call)

@@ -6,6 +6,7 @@
 #pragma once
 #include "conntrack.h"
 #include "echo.h"
+#include "identity.h"
 #include "nat.h"
 #include "related.h"
 #include "service.h"
@@ -140,8 +141,8 @@ __noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packe
 		/* A port that the service does not have is refused like one without backends. */
 		if (!frontend)
 			return drop(packet, DROP_REASON_NO_BACKEND);
-		/* Inside the cluster nobody is asked where he is, and who was let in once stays. */
-		if (packet->trace_point == TRACE_POINT_FROM_NETWORK && !service_allows(frontend, &request.client))
+		/* Who was let in once stays. */
+		if (!service_allows(frontend, &request.client, packet->source_identity == IDENTITY_HOST))
 			return drop(packet, DROP_REASON_CLIENT_NOT_ALLOWED);
 		if (!dnat_choose(packet, frontend, &request, &to))
 			return frontend->flags & FRONTEND_FLAG_ELSEWHERE ? drop(packet, DROP_REASON_NO_LOCAL_BACKEND)

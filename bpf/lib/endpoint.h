@@ -7,6 +7,8 @@
 enum endpoint_flag {
 	/* The address belongs to the node: deliver to the host's stack, there is no pod behind it. */
 	ENDPOINT_FLAG_HOST = 1,
+	/* An address of the node outside of nodePort.addresses: a NodePort's number is the node's own there. */
+	ENDPOINT_FLAG_NO_NODE_PORTS = 2,
 };
 
 struct endpoint {

@@ -9,6 +9,8 @@ enum socket_result {
 	/* *peer is the backend now. */
 	SOCKET_RESULT_TRANSLATED = 1,
 	SOCKET_RESULT_NO_BACKEND = 2,
+	/* Not of the source ranges. */
+	SOCKET_RESULT_NOT_ALLOWED = 3,
 };
 
 struct socket_question {

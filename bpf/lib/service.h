@@ -20,7 +20,7 @@ enum frontend_scope {
 };
 
 struct frontend_key {
-	/* Of a NodePort, which is at every address of the node: 0.0.0.0 (mapped) or ::. */
+	/* Of a NodePort, which stands for all addresses of the node that have NodePorts: 0.0.0.0 (mapped) or ::. */
 	struct address address;
 	__be16 port;
 	/* IPPROTO_*; 0 asks whether the address has any frontend at all (port 0). */
@@ -37,8 +37,10 @@ enum frontend_flag {
 	FRONTEND_FLAG_ELSEWHERE = 4,
 	/* At a loopback address: the node's own processes mean it, and nobody else. */
 	FRONTEND_FLAG_LOOPBACK = 8,
-	/* Of the clients who come by the network only those of `source_ranges` are served. */
+	/* Only the clients of `source_ranges` are served, wherever they are. */
 	FRONTEND_FLAG_SOURCE_RANGES = 16,
+	/* Among those ranges is an address of this node, by which all of its own processes are judged. */
+	FRONTEND_FLAG_NODE_ALLOWED = 64,
 };
 
 struct frontend {
@@ -187,7 +189,7 @@ __noinline int frontend_resolve(struct frontend_key *key)
 	if (port < config_node_port_min || port > config_node_port_max)
 		return 0;
 	endpoint = endpoint_lookup(&key->address);
-	if (!endpoint || !(endpoint->flags & ENDPOINT_FLAG_HOST))
+	if (!endpoint || (endpoint->flags & (ENDPOINT_FLAG_HOST | ENDPOINT_FLAG_NO_NODE_PORTS)) != ENDPOINT_FLAG_HOST)
 		return 0;
 	key->address = unspecified;
 	return 1;
@@ -230,7 +232,8 @@ static __always_inline bool service_owns_address(const struct address *address, 
 	return mark && (!is_external || (mark->flags & FRONTEND_FLAG_EXTERNAL));
 }
 
-static __always_inline bool service_allows(const struct frontend *frontend, const struct address *client)
+/* As kube-proxy has it (allowFromNode), a process of the node is the node, whatever source its packets get. */
+static __always_inline bool service_allows(const struct frontend *frontend, const struct address *client, bool is_node)
 {
 	struct source_range_key key = {
 	    .prefix_length = 8 * (sizeof(key) - sizeof(key.prefix_length)),
@@ -239,7 +242,10 @@ static __always_inline bool service_allows(const struct frontend *frontend, cons
 	    .address = *client,
 	};
 
-	return !(frontend->flags & FRONTEND_FLAG_SOURCE_RANGES) || bpf_map_lookup_elem(&source_ranges, &key) != NULL;
+	if (!(frontend->flags & FRONTEND_FLAG_SOURCE_RANGES))
+		return true;
+	return is_node ? frontend->flags & FRONTEND_FLAG_NODE_ALLOWED
+		       : bpf_map_lookup_elem(&source_ranges, &key) != NULL;
 }
 
 static __always_inline bool service_has_backend(const struct frontend *frontend, __u32 backend_id)

@@ -10,6 +10,7 @@
 #include "service.h"
 #include "translation.h"
 
+#define EPERM 1
 #define ECONNREFUSED 111
 
 /* What a hook returns. */
@@ -120,9 +121,12 @@ static __always_inline enum socket_result socket_translate(struct bpf_sock_addr 
 		return SOCKET_RESULT_UNCHANGED;
 	if (is_connect)
 		translations_clear(translations);
-	if ((is_connect || !socket_choose_again(translations, frontend, &request, peer, &choice)) &&
-	    !service_choose(frontend, &request, &choice))
-		return SOCKET_RESULT_NO_BACKEND;
+	if (is_connect || !socket_choose_again(translations, frontend, &request, peer, &choice)) {
+		if (!service_allows(frontend, &request.client, !socket_is_of_pod(call)))
+			return SOCKET_RESULT_NOT_ALLOWED;
+		if (!service_choose(frontend, &request, &choice))
+			return SOCKET_RESULT_NO_BACKEND;
+	}
 	if (!socket_can_reach(&choice, &peer->address))
 		return SOCKET_RESULT_NO_BACKEND;
 	translation_store(translations, peer, &choice);
@@ -132,17 +136,18 @@ static __always_inline enum socket_result socket_translate(struct bpf_sock_addr 
 }
 
 /* No packet leaves that could be dropped: the refusal is counted and told in its place. */
-static __always_inline void socket_report_refusal(struct bpf_sock_addr *call, const struct peer *peer)
+static __always_inline void socket_report_refusal(struct bpf_sock_addr *call, const struct peer *peer,
+						  enum drop_reason reason)
 {
 	__u64 cookie = bpf_get_netns_cookie(call);
 	struct netns_endpoint *endpoint = bpf_map_lookup_elem(&netns_endpoints, &cookie);
-	struct counter *counter = counter_of(DROP_REASON_NO_BACKEND, DIRECTION_EGRESS);
+	struct counter *counter = counter_of(reason, DIRECTION_EGRESS);
 	struct drop_event *event;
 
 	/* The programs at the devices interrupt this one, on the same CPU. */
 	if (counter)
 		__sync_fetch_and_add(&counter->packets, 1);
-	event = drop_event_reserve(DROP_REASON_NO_BACKEND);
+	event = drop_event_reserve(reason);
 	if (!event)
 		return;
 	event->direction = DIRECTION_EGRESS;
@@ -164,13 +169,35 @@ static __always_inline void socket_report_refusal(struct bpf_sock_addr *call, co
 }
 
 /* TCP is told at once what it would learn from a reset; a datagram goes on and gets its ICMP error. */
-static __always_inline int socket_refuse(struct bpf_sock_addr *call, const struct peer *peer)
+static __always_inline int socket_refuse_connection(struct bpf_sock_addr *call, const struct peer *peer)
 {
 	if (call->protocol != IPPROTO_TCP)
 		return SOCKET_PROCEED;
-	socket_report_refusal(call, peer);
+	socket_report_refusal(call, peer, DROP_REASON_NO_BACKEND);
 	bpf_set_retval(-ECONNREFUSED);
 	return SOCKET_REFUSE;
+}
+
+/*
+ * A pod's packets go on with the service's address, and its own program drops them. Those of the node pass no program
+ * before the network: its processes get the answer that netfilter gives whose packets it drops on their way out.
+ */
+static __always_inline int socket_refuse_client(struct bpf_sock_addr *call, const struct peer *peer)
+{
+	if (socket_is_of_pod(call))
+		return SOCKET_PROCEED;
+	socket_report_refusal(call, peer, DROP_REASON_CLIENT_NOT_ALLOWED);
+	bpf_set_retval(-EPERM);
+	return SOCKET_REFUSE;
+}
+
+/* What a call returns that the service does not serve; *peer is as it was. */
+static __always_inline int socket_conclude(struct bpf_sock_addr *call, const struct peer *peer,
+					   enum socket_result result)
+{
+	if (result == SOCKET_RESULT_NO_BACKEND)
+		return socket_refuse_connection(call, peer);
+	return result == SOCKET_RESULT_NOT_ALLOWED ? socket_refuse_client(call, peer) : SOCKET_PROCEED;
 }
 
 /* True: *peer is the frontend that the socket's owner talks to. */

@@ -42,6 +42,7 @@ import { countServices } from './metrics/service-tallies.ts';
 import { Tallies } from './metrics/tallies.ts';
 import { createMonitor } from './monitor.ts';
 import { type NameOf, nameAddresses, nameEndpoints } from './names.ts';
+import { nodePortLoopback } from './node-ports.ts';
 import { ObjectEvents } from './object-events.ts';
 import type { AgentOptions } from './options.ts';
 import { OwnNodeFile } from './own-node.ts';
@@ -147,7 +148,11 @@ export class Agent {
       sockets: enabled,
     });
     const { kubernetes: objects, links, tallies } = this;
-    const viewpoint = { nodeName: options.nodeName, externalIps: this.values.externalIPs.enabled };
+    const viewpoint = {
+      nodeName: options.nodeName,
+      externalIps: values.externalIPs.enabled,
+      nodePortLoopback: nodePortLoopback(values.nodePort.addresses),
+    };
     const hostPorts = () => this.#hostPorts();
     this.services = new Services({
       ...common,
@@ -317,6 +322,7 @@ export class Agent {
         tunnelPort: values.tunnelPort,
         ipv4: values.ipv4.enabled,
         ipv6: values.ipv6.enabled,
+        nodePortAddresses: values.nodePort.addresses,
       },
       lastKnown: this.#ownNode.load(options.nodeName),
       proc: options.proc,

@@ -15,6 +15,7 @@ function frontend(service: string, backends: readonly string[], reason?: string)
     service,
     portName: '',
     sourceRanges: undefined,
+    isNodeAllowed: true,
     backends: backends.map((key) => ({ key, state: 'active', nodeName: 'k8s-cp2' })),
     state: reason === undefined ? 'done' : 'error',
     reason,

@@ -38,6 +38,14 @@ export interface StatusReport {
     readonly devices: readonly { readonly name: string; readonly addresses: readonly string[]; readonly why: string }[];
     /** Hooks by what the kernel says of them. */
     readonly hooks: readonly { readonly name: string; readonly attached: boolean; readonly why: string | undefined }[];
+    readonly nodePorts: {
+      readonly first: number;
+      readonly last: number;
+      /** Of the node, and of loopback. */
+      readonly addresses: readonly string[];
+      /** Of the node, but outside of nodePort.addresses: the port is the node's own there. */
+      readonly without: readonly string[];
+    };
   };
   readonly cni: {
     readonly state: State;

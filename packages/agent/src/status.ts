@@ -9,6 +9,7 @@ import { sockHooks } from './links.ts';
 import { mapUsage } from './map-usage.ts';
 import { moduleReports } from './modules.ts';
 import { networkReport } from './network-report.ts';
+import { nodePortsReport } from './node-ports.ts';
 import type { StatusReport } from './report.ts';
 
 /** Everything is looked at now: the kernel, the tables, the sockets. What is not there yet says so. */
@@ -35,6 +36,7 @@ export function statusReport(agent: Agent): StatusReport {
         .filter((device) => device.selected)
         .map(({ name, addresses, why }) => ({ name, addresses, why })),
       hooks,
+      nodePorts: nodePortsReport(agent.values, nodes),
     },
     cni: cniReport(agent),
     ipam: ipamReport(agent),

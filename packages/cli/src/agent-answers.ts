@@ -61,6 +61,7 @@ export const statusAnswer = record<StatusReport>({
     why: optional(text),
     devices: list(device),
     hooks: list(record({ name: text, attached: flag, why: optional(text) })),
+    nodePorts: record({ first: number, last: number, addresses: list(text), without: list(text) }),
   }),
   cni: record({ state, socket: text, configFile: optional(text), why: optional(text) }),
   ipam: list(record({ family: oneOf(4, 6), prefix: text, allocated: number, total: optional(number) })),

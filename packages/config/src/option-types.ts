@@ -224,8 +224,15 @@ export function prefixes(family: 4 | 6): OptionType<readonly Prefix[]> {
   return listOf({ description: `IPv${family} prefixes`, pattern }, (text) => readPrefix(text, family), formatPrefix);
 }
 
-function readPrefix(text: string, family: 4 | 6): Prefix | undefined {
-  if (text.includes(':') !== (family === 6)) return undefined;
+/** Of both families, one beside the other. */
+export const anyPrefixes = listOf(
+  { description: 'prefixes such as 10.10.30.0/24 or fd00::/64', pattern: '[0-9A-Fa-f:.]+/[0-9]{1,3}' },
+  (text) => readPrefix(text),
+  formatPrefix,
+);
+
+function readPrefix(text: string, family?: 4 | 6): Prefix | undefined {
+  if (family !== undefined && text.includes(':') !== (family === 6)) return undefined;
   try {
     return parsePrefix(text);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { parsePrefix } from '@sluice/net';
 import {
+  anyPrefixes,
   bindAddress,
   choice,
   clusterName,
@@ -114,6 +115,11 @@ export const options = {
     portRange,
     { first: 30_000, last: 32_767 },
     "Ports of the node that services may have, first and last, as the API server's --service-node-port-range.",
+  ),
+  'nodePort.addresses': option(
+    anyPrefixes,
+    [],
+    "Networks in which an address of the node must be to have NodePorts; empty: every address has. At the others the port is the node's own. A network within 127.0.0.0/8, or ::1/128, gives NodePorts to the node's own processes at 127.0.0.1 or ::1.",
   ),
   k8sServiceHost: option(
     host,

@@ -115,7 +115,7 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   },
   [DropReason.ClientNotAllowed]: {
     text: 'client is not of the ranges that the service allows',
-    hint: 'spec.loadBalancerSourceRanges of the Service names who may come in from outside; "sluice service list" shows them',
+    hint: 'spec.loadBalancerSourceRanges of the Service names who may come in, pods and nodes of the cluster too; "sluice service list" shows them',
   },
   [DropReason.InvalidTunnelSender]: {
     text: "tunneled from an address that is no node's",

@@ -23,7 +23,7 @@ export interface SocketCall {
 
 export interface SocketAnswer {
   /** `none`: no service, the call goes on as it is. */
-  readonly result: 'none' | 'translated' | 'no backend';
+  readonly result: 'none' | 'translated' | 'no backend' | 'not allowed';
   readonly backend: { readonly address: Address; readonly port: number; readonly id: number } | undefined;
   readonly backendCount: number;
   /** 0: the service has none. */
@@ -189,4 +189,5 @@ function askSocket(program: Program, { netnsCookie, address, port, protocol }: S
 const results = new Map([
   [SocketResult.Translated, 'translated'],
   [SocketResult.NoBackend, 'no backend'],
+  [SocketResult.NotAllowed, 'not allowed'],
 ] as const) as ReadonlyMap<number, SocketAnswer['result']>;

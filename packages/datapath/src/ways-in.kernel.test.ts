@@ -247,8 +247,69 @@ for (const [version, family] of families) {
     client.send('ask');
     assert.equal(client.receive(), undefined);
     assert.equal(dropsOf(one).client_not_allowed, before + 1);
+  });
+
+  test(`a pod that is not of its source ranges gets no answer, as when kube-proxy drops its packets (${family})`, () => {
+    const flags = FrontendFlag.External | FrontendFlag.SourceRanges | FrontendFlag.NodeAllowed;
+    const serving = { address: balancer[family], backends: [there.addresses[family]], flags };
+    const sourceRanges = [`${there.addresses[family]}/${hostBits[version]}`];
+    const datagrams = serve({ ...serving, protocol: UDP, sourceRanges });
+    const connections = serve({ ...serving, protocol: TCP, sourceRanges });
     using server = udpServer(there, there.addresses[family], TARGET_PORT);
-    for (const inside of [here, one]) ask(inside, version, balancer[family], port, server);
+    const before = dropsOf(one).client_not_allowed ?? 0;
+    const pastHooks: Place = { run: (section) => here.namespace.run(section) };
+    for (const [index, client] of [here, pastHooks].entries()) {
+      using socket = udpSocket(client, version);
+      socket.connect(balancer[family], datagrams);
+      socket.send('ask');
+      assert.equal(socket.receive(), undefined);
+      assert.equal(dropsOf(one).client_not_allowed, before + 1 + index);
+      assert.equal(server.receiveNow(), undefined);
+    }
+    using connection = tcpSocket(here, version);
+    assert.throws(() => connection.connect(balancer[family], connections), /ETIMEDOUT|EINPROGRESS|EAGAIN/);
+    ask(one, version, balancer[family], datagrams, server);
+  });
+
+  test(`a pod that is of its source ranges is served, at the socket and past it, though its node is not (${family})`, () => {
+    const flags = FrontendFlag.External | FrontendFlag.SourceRanges;
+    const sourceRanges = ['198.51.100.0/24', `${here.addresses[family]}/${hostBits[version]}`];
+    const serving = { address: balancer[family], protocol: UDP, backends: [there.addresses[family]], sourceRanges };
+    const port = serve({ ...serving, flags });
+    using server = udpServer(there, there.addresses[family], TARGET_PORT);
+    for (const run of [here.run, here.namespace.run]) ask({ run }, version, balancer[family], port, server);
+  });
+
+  test(`a process of the node is judged by the node, not by its router's address, and told EPERM (${family})`, () => {
+    const flags = FrontendFlag.External | FrontendFlag.SourceRanges;
+    const serving = { address: balancer[family], backends: [there.addresses[family]] };
+    const sourceRanges = [`${one.router[family]}/${hostBits[version]}`];
+    const before = dropsOf(one).client_not_allowed ?? 0;
+    for (const [protocol, socketOf] of [
+      [TCP, tcpSocket],
+      [UDP, udpSocket],
+    ] as const) {
+      const port = serve({ ...serving, protocol, flags, sourceRanges });
+      using socket = socketOf(one, version);
+      assert.throws(() => socket.connect(balancer[family], port), { code: 'EPERM' });
+    }
+    using unconnected = udpSocket(one, version);
+    const port = serve({ ...serving, protocol: UDP, flags, sourceRanges });
+    assert.throws(() => unconnected.sendTo('ask', balancer[family], port), { code: 'EPERM' });
+    assert.equal(dropsOf(one).client_not_allowed, before + 3);
+  });
+
+  test(`datagrams of an unconnected socket go on to who let them in when the ranges change (${family})`, () => {
+    const flags = FrontendFlag.External | FrontendFlag.SourceRanges;
+    const serving = { address: balancer[family], protocol: UDP, backends: [there.addresses[family]], flags };
+    const port = serve({ ...serving, sourceRanges: [`${here.addresses[family]}/${hostBits[version]}`] });
+    using server = udpServer(there, there.addresses[family], TARGET_PORT);
+    using client = udpSocket(here, version);
+    for (const text of ['before', 'after']) {
+      client.sendTo(text, balancer[family], port);
+      assert.equal(server.receiveFrom()?.text, text);
+      serve({ ...serving, port, sourceRanges: [] });
+    }
   });
 
   test(`who is of its source ranges is let in, and stays when they change (${family})`, () => {

@@ -2,6 +2,7 @@
  * The table of desired frontends, kept from the tables of Services and EndpointSlices. A change of one object touches
  * the frontends of one service. Two services that claim one frontend: the older keeps it, the other one is told.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { EndpointSliceObject, NodeObject, ServiceObject } from '@sluice/kube';
 import { Table } from '@sluice/state';
 import { desiredFrontends, type Viewpoint } from './desired.ts';
@@ -29,7 +30,7 @@ export interface ServiceSources {
   /** Indexed by `service`: `namespace/name` of the service that a slice belongs to. */
   readonly endpointSlices: Table<EndpointSliceObject>;
   readonly viewpoint: Viewpoint;
-  /** Where the zone of `viewpoint.nodeName` is learned; without, it has none. */
+  /** Where zone and addresses of `viewpoint.nodeName` are learned; without, it has none. */
   readonly nodes?: Pick<Table<NodeObject>, 'get' | 'initialized' | 'subscribe'>;
   /** Without: nobody serves host ports. */
   readonly hostPorts?: HostPortSource;
@@ -43,12 +44,11 @@ export function deriveServices(sources: ServiceSources): DesiredServices {
 
   // Before all kinds are known nothing is derived: a service whose slices have not come yet would lose its backends.
   let known = false;
-  const zoneNow = () => nodes?.get(sources.viewpoint.nodeName ?? '')?.zone;
-  let zone = zoneNow();
+  let place = placeOf(nodes?.get(sources.viewpoint.nodeName ?? ''));
   const derive = (names: Iterable<string>): void => {
     if (!known) return;
     const touched = new Set<string>();
-    const viewpoint = { ...sources.viewpoint, zone };
+    const viewpoint = { ...sources.viewpoint, ...place };
     for (const name of names) {
       const service = services.get(name);
       const slices = endpointSlices.by('service', name);
@@ -73,9 +73,9 @@ export function deriveServices(sources: ServiceSources): DesiredServices {
     begin();
   });
   const onNodes = nodes?.subscribe(() => {
-    const before = zone;
-    zone = zoneNow();
-    if (zone !== before) derive(services.keys());
+    const before = place;
+    place = placeOf(nodes.get(sources.viewpoint.nodeName ?? ''));
+    if (!isDeepStrictEqual(place, before)) derive(services.keys());
     begin();
   });
   // Known without the API, and served before it has told of anything.
@@ -106,6 +106,11 @@ export function deriveServices(sources: ServiceSources): DesiredServices {
       onHostPorts?.[Symbol.dispose]();
     },
   };
+}
+
+/** What of our own Node object services depend on. */
+function placeOf(node: NodeObject | undefined): Pick<Viewpoint, 'zone' | 'nodeAddresses'> {
+  return { zone: node?.zone, nodeAddresses: node?.addresses.map(({ address }) => address) ?? [] };
 }
 
 function desiredFrontendTable(): Table<DesiredFrontend> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseEndpointSlice, parseService } from '@sluice/kube';
-import { formatPrefix } from '@sluice/net';
+import { formatPrefix, parseAddress } from '@sluice/net';
 import { desiredFrontends } from './desired.ts';
 import { unservedFrontends } from './unserved.ts';
 
@@ -159,6 +159,21 @@ test('externalTrafficPolicy Local is for clients outside: those inside are led t
   ]);
 });
 
+test('NodePorts are at loopback only where that is configured, for the node itself, by all endpoints', () => {
+  const local = loadBalanced({ externalTrafficPolicy: 'Local', externalIPs: [] }, []);
+  const keys = (nodePortLoopback: readonly string[]) =>
+    desiredFrontends(local, [placed(here, there)], {
+      ...viewpoint,
+      nodePortLoopback: nodePortLoopback.map((text) => parseAddress(text)),
+    })
+      .filter(({ type }) => type === 'NodePort')
+      .map(({ key, isExternal, backends }) => `${key} ${isExternal} ${backends.length}`);
+  const ordinary = ['0.0.0.0:30080/TCP false 2', '0.0.0.0:30080/TCP/external true 1'];
+  assert.deepEqual(keys([]), ordinary);
+  // The service has no IPv6.
+  assert.deepEqual(keys(['127.0.0.1', '::1']), [...ordinary, '127.0.0.1:30080/TCP false 2']);
+});
+
 test('internalTrafficPolicy Local is for the ClusterIP alone', () => {
   assert.deepEqual(
     served(loadBalanced({ internalTrafficPolicy: 'Local', externalIPs: [] }, []), [placed(here, there)]),
@@ -184,7 +199,7 @@ test('an address whose balancer ends connections itself is not ours', () => {
   assert.deepEqual(addresses(loadBalanced({}, ingress)), ['203.0.113.6:80/TCP']);
 });
 
-test('source ranges hold at addresses of load balancers, for clients from outside; each family has its own', () => {
+test('source ranges hold at addresses of load balancers, for every client; each family has its own', () => {
   const allowed = (more: object) =>
     desiredFrontends(loadBalanced(more, [{ ip: '203.0.113.5' }, { ip: '2001:db8::5' }]), [], viewpoint)
       .filter(({ sourceRanges }) => sourceRanges !== undefined)
@@ -192,10 +207,28 @@ test('source ranges hold at addresses of load balancers, for clients from outsid
   const ranges = { loadBalancerSourceRanges: ['192.0.2.0/24', '10.0.0.0/8'], externalIPs: ['203.0.113.7'] };
   assert.deepEqual(allowed(ranges), ['203.0.113.5:80/TCP: 192.0.2.0/24,10.0.0.0/8', '[2001:db8::5]:80/TCP: ']);
   assert.deepEqual(allowed({ ...ranges, externalTrafficPolicy: 'Local' }), [
+    '203.0.113.5:80/TCP: 192.0.2.0/24,10.0.0.0/8',
     '203.0.113.5:80/TCP/external: 192.0.2.0/24,10.0.0.0/8',
+    '[2001:db8::5]:80/TCP: ',
     '[2001:db8::5]:80/TCP/external: ',
   ]);
   assert.deepEqual(allowed({}), []);
+});
+
+test("a node's processes are let in where a range has one of its addresses, in the family that is asked", () => {
+  const letIn = (ranges: readonly string[] | undefined, nodeAddresses: readonly string[]) =>
+    desiredFrontends(
+      loadBalanced({ loadBalancerSourceRanges: ranges }, [{ ip: '203.0.113.5' }, { ip: '2001:db8::5' }]),
+      [],
+      { ...viewpoint, nodeAddresses: nodeAddresses.map((text) => parseAddress(text)) },
+    )
+      .filter(({ type }) => type === 'LoadBalancer')
+      .map(({ isNodeAllowed }) => isNodeAllowed);
+  const both = ['10.10.30.101', 'fd00:10:10:30::101'];
+  assert.deepEqual(letIn(undefined, both), [true, true]);
+  assert.deepEqual(letIn(['10.10.30.0/24'], both), [true, false]);
+  assert.deepEqual(letIn(['192.0.2.0/24', 'fd00:10:10:30::/64'], both), [false, true]);
+  assert.deepEqual(letIn(['0.0.0.0/0'], []), [false, false]);
 });
 
 test('an address named twice by one service is one frontend', () => {

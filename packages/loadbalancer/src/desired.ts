@@ -3,7 +3,7 @@
  * whatever the order in which the API told of it.
  */
 import type { EndpointSliceObject, ServiceObject, ServicePort, SliceEndpoint } from '@sluice/kube';
-import { type Address, familyOf, type Prefix } from '@sluice/net';
+import { type Address, familyOf, isLoopback, prefixContains } from '@sluice/net';
 import {
   anyAddress,
   type BackendStateName,
@@ -20,8 +20,12 @@ export interface Viewpoint {
   readonly nodeName: string | undefined;
   /** The node's, by its label; undefined: it has none. */
   readonly zone?: string | undefined;
+  /** The node's, as its object has them: by these its own processes are judged. */
+  readonly nodeAddresses?: readonly Address[];
   /** `externalIPs.enabled` */
   readonly externalIps: boolean;
+  /** Where the node's own processes find NodePorts besides the node's addresses: 127.0.0.1, ::1, both or nowhere. */
+  readonly nodePortLoopback?: readonly Address[];
 }
 
 /**
@@ -58,14 +62,18 @@ interface Place {
   readonly port: number;
 }
 
-function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, { externalIps }: Viewpoint): Place[] {
+function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, viewpoint: Viewpoint): Place[] {
+  const { externalIps, nodePortLoopback = [] } = viewpoint;
   const families = [...new Set(service.clusterIps.map(familyOf))];
+  const loopback = nodePortLoopback.filter((address) => families.includes(familyOf(address)));
   const at = (type: FrontendType, address: Address): Place => ({ type, address, port });
   return [
     ...service.clusterIps.map((address) => at('ClusterIP', address)),
     ...(nodePort === undefined
       ? []
-      : families.map((family): Place => ({ type: 'NodePort', address: anyAddress(family), port: nodePort }))),
+      : [...families.map(anyAddress), ...loopback].map(
+          (address): Place => ({ type: 'NodePort', address, port: nodePort }),
+        )),
     ...servedIngress(service).map((address) => at('LoadBalancer', address)),
     ...(externalIps ? service.externalIps : []).map((address) => at('ExternalIP', address)),
   ];
@@ -96,30 +104,32 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
   const local = { backends: chosen(here), isElsewhere: chosen(here).length === 0 && whole.backends.length > 0 };
   if (type === 'ClusterIP') {
     const backends = service.internalTrafficPolicy === 'Local' ? local : whole;
-    return [{ ...common, ...backends, scope: 'internal', isExternal: false, sourceRanges: undefined }];
+    return [{ ...common, ...backends, ...everybody, scope: 'internal', isExternal: false }];
   }
+  // Nobody outside means a loopback address of ours.
+  if (isLoopback(address)) return [{ ...common, ...whole, ...everybody, scope: 'internal', isExternal: false }];
   const isLocal = service.externalTrafficPolicy === 'Local';
-  const allowed = type === 'LoadBalancer' ? allowedAt(address, service) : undefined;
-  return [
-    { ...common, ...whole, scope: 'internal', isExternal: !isLocal, sourceRanges: isLocal ? undefined : allowed },
-    ...(isLocal
-      ? [
-          {
-            ...common,
-            ...local,
-            sourceRanges: allowed,
-            key: `${common.key}/external`,
-            scope: 'external',
-            isExternal: true,
-          } as const,
-        ]
-      : []),
-  ];
+  const allowed = type === 'LoadBalancer' ? allowedAt(address, service, viewpoint) : everybody;
+  const internal = { ...common, ...whole, ...allowed, scope: 'internal', isExternal: !isLocal } as const;
+  if (!isLocal) return [internal];
+  const key = `${common.key}/external`;
+  return [internal, { ...common, ...local, ...allowed, key, scope: 'external', isExternal: true }];
 }
 
+type Allowed = Pick<DesiredFrontend, 'sourceRanges' | 'isNodeAllowed'>;
+
+const everybody: Allowed = { sourceRanges: undefined, isNodeAllowed: true };
+
 /** Ranges of the other family let nobody in: nor do they leave the door open. */
-function allowedAt(address: Address, { loadBalancerSourceRanges: ranges }: ServiceObject): Prefix[] | undefined {
-  return ranges?.filter((range) => familyOf(range.address) === familyOf(address));
+function allowedAt(
+  address: Address,
+  { loadBalancerSourceRanges: ranges }: ServiceObject,
+  { nodeAddresses = [] }: Viewpoint,
+): Allowed {
+  if (ranges === undefined) return everybody;
+  const sourceRanges = ranges.filter((range) => familyOf(range.address) === familyOf(address));
+  const isNodeAllowed = sourceRanges.some((range) => nodeAddresses.some((own) => prefixContains(range, own)));
+  return { sourceRanges, isNodeAllowed };
 }
 
 interface Candidate extends DesiredBackend {

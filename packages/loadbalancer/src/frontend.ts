@@ -39,8 +39,10 @@ export interface DesiredFrontend {
   readonly isExternal: boolean;
   /** No backend here, where the policy is Local, but some on other nodes. */
   readonly isElsewhere: boolean;
-  /** Of clients from outside only these are served; undefined: all. */
+  /** Only these clients are served, wherever they are; undefined: all. */
   readonly sourceRanges: readonly Prefix[] | undefined;
+  /** Whether processes of this node are served: one of the ranges has an address of it, or there are no ranges. */
+  readonly isNodeAllowed: boolean;
   /** 0: no session affinity. */
   readonly affinitySeconds: number;
   /** Sorted by key, no key twice: equal inputs in any order give equal slots on every node. */

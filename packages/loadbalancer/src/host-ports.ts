@@ -96,6 +96,7 @@ function frontend({ pod, port, node, address, target }: Placed): DesiredFrontend
     isExternal: !isLoopback(address),
     isElsewhere: false,
     sourceRanges: undefined,
+    isNodeAllowed: true,
     affinitySeconds: 0,
     backends: [{ key: keyOf(backend, protocol), ...backend, protocol, nodeName: node.nodeName, state: 'active' }],
   };

@@ -17,8 +17,9 @@ function backend(index: number, port: number): DesiredBackend {
 function frontend(last: number, backends: readonly DesiredBackend[]): DesiredFrontend {
   const address = parseAddress(`10.96.0.${last}`);
   const identity = { key: `${address}:80/TCP`, address, port: 80, protocol: 'TCP', type: 'ClusterIP' } as const;
-  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false, sourceRanges: undefined } as const;
-  return { ...identity, ...forWhom, service: 'shop/web', portName: '', affinitySeconds: 0, backends };
+  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false } as const;
+  const clients = { sourceRanges: undefined, isNodeAllowed: true } as const;
+  return { ...identity, ...forWhom, ...clients, service: 'shop/web', portName: '', affinitySeconds: 0, backends };
 }
 
 test('a service of 250,000 endpoints is served whole, and one more for which there is no room is refused', () => {

@@ -40,8 +40,18 @@ function frontend(
 ): DesiredFrontend {
   const address = parseAddress(`10.96.0.${last}`);
   const identity = { key: `${address}:80/TCP`, address, port: 80, protocol: 'TCP', type: 'ClusterIP' } as const;
-  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false, sourceRanges: undefined } as const;
-  return { ...identity, ...forWhom, service: 'shop/web', portName: '', affinitySeconds: 0, backends, ...more };
+  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false } as const;
+  const clients = { sourceRanges: undefined, isNodeAllowed: true } as const;
+  return {
+    ...identity,
+    ...forWhom,
+    ...clients,
+    service: 'shop/web',
+    portName: '',
+    affinitySeconds: 0,
+    backends,
+    ...more,
+  };
 }
 
 /** What a packet to the frontend may meet: the backends' addresses, in slot order. */
@@ -215,6 +225,21 @@ test('source ranges change with the slots, and the old ones go after the grace',
   services.update(frontend(5, [backend(2)]));
   const flags = [...maps.frontends.entries()].map(([, value]) => value.flags & FrontendFlag.SourceRanges);
   assert.deepEqual([ranges(maps, 5), ...new Set(flags)], [[], 0]);
+});
+
+test('whether the node itself is of the ranges stands in the row, and is written when it changes', () => {
+  const { maps, services } = kernel();
+  const flags = () => [...maps.frontends.entries()].find(([key]) => key.port === 80)?.[1].flags;
+  const sourceRanges = [parsePrefix('10.0.0.0/8')];
+  for (const [isNodeAllowed, expected] of [
+    [true, FrontendFlag.SourceRanges | FrontendFlag.NodeAllowed],
+    [false, FrontendFlag.SourceRanges],
+  ] as const) {
+    services.update(frontend(5, [backend(2)], { sourceRanges, isNodeAllowed }));
+    assert.equal(flags(), expected);
+  }
+  services.update(frontend(5, [backend(2)]));
+  assert.equal(flags(), 0);
 });
 
 test('a restart leaves source ranges as they are, and removes those of nobody', () => {

@@ -310,13 +310,14 @@ function rowKey(key: FrontendKey): string {
   return key.scope === FrontendScope.External ? `${place}/external` : place;
 }
 
-function flagsOf({ address, affinitySeconds, isExternal, isElsewhere, sourceRanges }: DesiredFrontend): number {
+function flagsOf(frontend: DesiredFrontend): number {
+  const { address, affinitySeconds, isExternal, isElsewhere, sourceRanges, isNodeAllowed } = frontend;
   return (
     (affinitySeconds > 0 ? FrontendFlag.Affinity : 0) |
     (isExternal ? FrontendFlag.External : 0) |
     (isElsewhere ? FrontendFlag.Elsewhere : 0) |
     (isLoopback(address) ? FrontendFlag.Loopback : 0) |
-    (sourceRanges === undefined ? 0 : FrontendFlag.SourceRanges)
+    (sourceRanges === undefined ? 0 : FrontendFlag.SourceRanges | (isNodeAllowed ? FrontendFlag.NodeAllowed : 0))
   );
 }
 

@@ -18,8 +18,10 @@ export interface FrontendRow {
   readonly type: FrontendType | 'HealthCheck';
   readonly service: string;
   readonly portName: string;
-  /** Of clients from outside only these; undefined: all. */
+  /** Only these clients are served; undefined: all. */
   readonly sourceRanges: readonly string[] | undefined;
+  /** Whether processes of this node are among them. */
+  readonly isNodeAllowed: boolean;
   readonly backends: readonly { readonly key: string; readonly state: string; readonly nodeName: string | undefined }[];
   /** `off`: accepted, and `reason` says why nothing serves it. */
   readonly state: RowStatus['state'] | 'off';
@@ -154,14 +156,16 @@ function frontendTable(): Table<FrontendRow> {
   });
 }
 
-function statusText({ state, reason, backends, sourceRanges }: FrontendRow): string {
+function statusText(row: FrontendRow): string {
+  const { state, reason, backends } = row;
   if (reason !== undefined) return `${state}: ${reason}`;
-  const allowed = sourceRanges?.length === 0 ? 'nobody' : `only ${sourceRanges?.join(', ')}`;
-  return [
-    state,
-    ...(backends.length === 0 ? ['no backends'] : []),
-    ...(sourceRanges === undefined ? [] : [`from outside ${allowed}`]),
-  ].join(', ');
+  return [state, ...(backends.length === 0 ? ['no backends'] : []), ...clientsText(row)].join(', ');
+}
+
+function clientsText({ sourceRanges, isNodeAllowed }: FrontendRow): string[] {
+  if (sourceRanges === undefined) return [];
+  if (sourceRanges.length === 0) return ['for nobody'];
+  return [`only for ${sourceRanges.join(', ')}`, `this node ${isNodeAllowed ? 'included' : 'not'}`];
 }
 
 function servedRow(frontend: DesiredFrontend, id: number, status: RowStatus): FrontendRow {
@@ -172,6 +176,7 @@ function servedRow(frontend: DesiredFrontend, id: number, status: RowStatus): Fr
     service: frontend.service,
     portName: frontend.portName,
     sourceRanges: frontend.sourceRanges && sourceRangeTexts(frontend.sourceRanges),
+    isNodeAllowed: frontend.isNodeAllowed,
     backends: frontend.backends.map(({ key, state, nodeName }) => ({ key, state, nodeName })),
     state: status.state,
     reason: status.error,
@@ -207,7 +212,7 @@ function showUnserved(
   };
 }
 
-const unmade = { id: 0, portName: '', sourceRanges: undefined, backends: [] };
+const unmade = { id: 0, portName: '', sourceRanges: undefined, isNodeAllowed: true, backends: [] };
 
 function conflictRow(key: string, conflict: FrontendConflict): FrontendRow {
   const { service } = conflict;

@@ -1,4 +1,4 @@
-/** Rows of `source_ranges`: which clients from outside may use a frontend, in one generation of it. */
+/** Rows of `source_ranges`: which clients may use a frontend, in one generation of it. */
 import type { SourceRangeKey } from '@sluice/datapath';
 import { familyOf, formatPrefix, type Prefix, parseAddress, parsePrefix } from '@sluice/net';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { IpcacheFlag } from '@sluice/datapath';
-import { parseAddress, parseMac } from '@sluice/net';
+import { EndpointFlag, IpcacheFlag } from '@sluice/datapath';
+import { parseAddress, parseMac, parsePrefix } from '@sluice/net';
 import { homelabNodes, nodeObject, serviceCidr } from './builders.ts';
 import { desiredHostEndpoints, desiredIpcachePrefixes, desiredRoutes } from './desired.ts';
 import { deriveNodes } from './node.ts';
@@ -78,4 +78,21 @@ test('addresses of the node, of its router and of its selected devices are the h
     'fd00:10:244::1',
   ]);
   assert.deepEqual(rows.get('10.244.0.1'), { id: 0, ifindex: 7, identity: 1, flags: 1, mac, nodeMac: mac });
+});
+
+test('addresses outside of nodePort.addresses are the host, too, and have no NodePorts', () => {
+  const mac = parseMac('02:00:00:00:00:01');
+  const withNodePorts = (...prefixes: readonly string[]) => {
+    const nodePortAddresses = prefixes.map((text) => parsePrefix(text));
+    const rows = desiredHostEndpoints(nodes[0], [], { hostIfindex: 7, hostMac: mac, nodePortAddresses });
+    assert.equal(rows.size, 4);
+    return [...rows].filter(([, { flags }]) => flags === EndpointFlag.Host).map(([address]) => address);
+  };
+  assert.deepEqual(withNodePorts('10.10.30.0/24', 'fd00::/16').toSorted(), [
+    '10.10.30.101',
+    'fd00:10:10:30::101',
+    'fd00:10:244::1',
+  ]);
+  assert.deepEqual(withNodePorts('192.0.2.0/24', '127.0.0.0/8'), []);
+  assert.equal(withNodePorts().length, 4);
 });

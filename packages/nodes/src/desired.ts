@@ -1,14 +1,11 @@
-import { IpcacheFlag } from '@sluice/datapath';
+import { EndpointFlag, IpcacheFlag } from '@sluice/datapath';
 import type { ServiceCidrObject } from '@sluice/kube';
 import { reservedIdentities } from '@sluice/model';
-import { type Address, familyOf, formatPrefix, type Mac, type Prefix } from '@sluice/net';
+import { type Address, familyOf, formatPrefix, type Mac, type Prefix, prefixContains } from '@sluice/net';
 import type { Device } from './device.ts';
 import { firstOf } from './facts.ts';
 import type { Node } from './node.ts';
 import type { DeviceValue, EndpointValue, IpcacheValue } from './ports.ts';
-
-/** ENDPOINT_FLAG_HOST */
-export const endpointHostFlag = 1;
 
 /** A route of ours; all go to sluice_host, where the programs take over. */
 export interface NodeRoute {
@@ -68,6 +65,8 @@ export function desiredIpcachePrefixes(
 export interface HostEndpoint {
   readonly hostIfindex: number;
   readonly hostMac: Mac;
+  /** Where in the node's addresses NodePorts are; empty: everywhere. */
+  readonly nodePortAddresses?: readonly Prefix[];
 }
 
 /** By address: those of the Node object, the router's, and whatever the selected devices have besides. */
@@ -80,13 +79,19 @@ export function desiredHostEndpoints(
     id: 0,
     ifindex: host.hostIfindex,
     identity: reservedIdentities.host,
-    flags: endpointHostFlag,
+    flags: EndpointFlag.Host,
     mac: host.hostMac,
     nodeMac: host.hostMac,
   };
   const selected = [...devices].filter((device) => device.selected).flatMap((device) => device.addresses);
   const addresses = [...(local?.addresses ?? []), ...(local?.routerAddresses ?? []), ...selected];
-  return new Map(addresses.map((address) => [address, row]));
+  const without = { ...row, flags: EndpointFlag.Host | EndpointFlag.NoNodePorts };
+  return new Map(addresses.map((address) => [address, hasNodePorts(address, host.nodePortAddresses) ? row : without]));
+}
+
+/** Of an address of the node, by the option nodePort.addresses. */
+export function hasNodePorts(address: Address, nodePortAddresses: readonly Prefix[] = []): boolean {
+  return nodePortAddresses.length === 0 || nodePortAddresses.some((prefix) => prefixContains(prefix, address));
 }
 
 /** By ifindex: the devices that face the network, and what pods' packets leave them with. */

@@ -8,7 +8,7 @@ import {
   desiredIpcachePrefixes,
   desiredNetworkDevices,
   desiredRoutes,
-  type HostEndpoint,
+  hasNodePorts,
   type RouteTarget,
 } from './desired.ts';
 import { type Device, describeDevices, localNetworks, type Observation, unmatchedPatterns } from './device.ts';
@@ -20,7 +20,7 @@ import { deriveMtu, tunneledMtu } from './mtu.ts';
 import { deriveNodes, type LocalNode, type Node, tunnelSource } from './node.ts';
 import { ensureNodeDevices } from './node-devices.ts';
 import { pathMtu } from './path-mtu.ts';
-import type { NodeMaps } from './ports.ts';
+import type { EndpointValue, NodeMaps } from './ports.ts';
 import {
   type AnyReconciler,
   type Common,
@@ -48,6 +48,8 @@ export interface NodesOptions {
     /** False: no pods, services or routes of the family, whatever the objects say. Default true. */
     readonly ipv4?: boolean;
     readonly ipv6?: boolean;
+    /** Where in the node's addresses NodePorts are; default: everywhere. */
+    readonly nodePortAddresses?: readonly Prefix[];
   };
   readonly log: Logger;
   /** Our own node as it last was, for a start while the API server is away. */
@@ -58,6 +60,11 @@ export interface NodesOptions {
   readonly controllers?: Controllers;
   /** From one comparison with the kernel to the next; default one minute for devices and routes, five for maps. */
   readonly fullIntervalMs?: number;
+}
+
+export interface NodePortAddresses {
+  readonly served: readonly Address[];
+  readonly without: readonly Address[];
 }
 
 export interface NodesFeature extends AsyncDisposable {
@@ -75,6 +82,8 @@ export interface NodesFeature extends AsyncDisposable {
   readonly problem: string | undefined;
   /** What of the configuration and of our Node object this machine does not have; the rest works. */
   readonly contradictions: readonly string[];
+  /** Of this node's addresses those that have NodePorts, and those that nodePort.addresses leaves without. */
+  nodePortAddresses(): NodePortAddresses;
   /** Called when something in the facts is other than before: the datapath must be configured anew. */
   onFactsChange(listener: (facts: NodeFacts) => void): Disposable;
   /** Begins to keep the maps; they are opened with the facts, so they come later than the rest. */
@@ -156,10 +165,22 @@ class Nodes implements NodesFeature {
     const { nodeName } = this.#options;
     const present = new Set(this.addresses.list().map(({ address }) => address));
     const absent = (this.#local()?.addresses ?? []).filter((address) => !present.has(address));
+    const { served, without } = this.nodePortAddresses();
     return [
+      ...(served.length === 0 && without.length > 0
+        ? [`nodePort.addresses has none of this node's addresses (${without.join(', ')}): no NodePort is served here`]
+        : []),
       ...this.#unmatched.map((pattern) => `devices names ${pattern}, which no device is called`),
       ...absent.map((address) => `${address} of Node ${nodeName} is on no device: give it to one, or correct the Node`),
     ];
+  }
+
+  nodePortAddresses(): NodePortAddresses {
+    const addresses = [...this.#hostEndpoints().keys()] as Address[];
+    const { true: served = [], false: without = [] } = Object.groupBy(addresses, (address) =>
+      String(hasNodePorts(address, this.#options.values.nodePortAddresses)),
+    );
+    return { served, without };
   }
 
   onFactsChange(listener: (facts: NodeFacts) => void): Disposable {
@@ -177,7 +198,7 @@ class Nodes implements NodesFeature {
       initialized: () => nodeObjects.initialized && serviceCidrs.initialized,
     };
     this.#add(ipcachePrefixReconciler(maps.ipcachePrefix, prefixes, common));
-    const desired = () => (this.#facts ? this.#hostEndpoints(this.#facts) : new Map());
+    const desired = () => this.#hostEndpoints();
     const known = (): boolean => this.#facts !== undefined;
     this.#add(hostEndpointReconciler(maps.endpoints, { desired, initialized: known }, common));
     const devices = { desired: () => desiredNetworkDevices(this.devices.list()), initialized: known };
@@ -376,7 +397,10 @@ class Nodes implements NodesFeature {
     this.#announced = facts;
   }
 
-  #hostEndpoints(host: HostEndpoint) {
+  #hostEndpoints(): ReadonlyMap<string, EndpointValue> {
+    if (this.#facts === undefined) return new Map();
+    const { nodePortAddresses } = this.#options.values;
+    const host = { ...this.#facts, ...(nodePortAddresses && { nodePortAddresses }) };
     return desiredHostEndpoints(this.#local(), this.devices.list(), host);
   }
 }

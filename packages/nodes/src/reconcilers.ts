@@ -1,7 +1,8 @@
+import { EndpointFlag } from '@sluice/datapath';
 import { familyOf, formatPrefix, parseAddress, parsePrefix } from '@sluice/net';
 import { hasCode, type Netlink, type Route, type RouteSpec, routeProtocol, routeTable } from '@sluice/netlink';
 import { type Operations, type Reconciler, type ReconcilerOptions, reconciler } from '@sluice/state';
-import { endpointHostFlag, type NodeRoute } from './desired.ts';
+import type { NodeRoute } from './desired.ts';
 import { ipcacheOperations } from './ipcache/ipcache-operations.ts';
 import type { IpcacheShares } from './ipcache/ipcache-shares.ts';
 import type { IpcacheShare } from './ipcache/share.ts';
@@ -125,7 +126,7 @@ export function hostEndpointOperations(map: NodeMaps['endpoints']): Operations<E
     delete: (key) => void map.delete(parseAddress(key)),
     *list() {
       for (const [address, row] of map.entries()) {
-        if (address !== undefined && (row.flags & endpointHostFlag) !== 0) yield [address, row] as const;
+        if (address !== undefined && (row.flags & EndpointFlag.Host) !== 0) yield [address, row] as const;
       }
     },
   };

@@ -135,7 +135,11 @@ function sourcesOf(told: Told): { sources: ExplainSources; asked: Asked } {
     endpointSlices,
     nodeName: 'k8s-cp1',
     endpoints,
-    nodes: { nodes, ips: () => [remote] },
+    nodes: {
+      nodes,
+      ips: () => [remote],
+      nodePortAddresses: () => ({ served: [parseAddress('10.10.30.101')], without: [parseAddress('10.10.31.101')] }),
+    },
     facts: {
       hostIfindex: 3,
       netIfindex: 4,
@@ -200,6 +204,7 @@ frontends.upsert({
   service: 'shop/web',
   portName: 'http',
   sourceRanges: undefined,
+  isNodeAllowed: true,
   backends: [],
   state: 'done',
   reason: undefined,
@@ -232,6 +237,15 @@ test('no backend refuses TCP before a packet is sent, and says which pods are no
   assert.match(report.summary, /ECONNREFUSED/);
   assert.match(texts.service ?? '', /no backend, as none is ready \(far\)/);
   assert.deepEqual(asked.packets, []);
+});
+
+test('who is not of the source ranges is told so: the node at its call, a pod by what becomes of its packets', () => {
+  const host = explain('10.96.4.7:80', { socket: { result: 'not allowed' } }, { from: 'host' });
+  assert.match(host.report.summary, /not of the ranges .* EPERM, no packet is sent/);
+  assert.deepEqual(host.asked.packets, []);
+  const pod = explain('web:80', { socket: { result: 'not allowed' } });
+  assert.match(pod.texts.socket ?? '', /is of nobody in loadBalancerSourceRanges and goes on as it is/);
+  assert.equal(pod.asked.packets[0]?.packet.ipv4?.destination, '10.96.4.7');
 });
 
 test('past the socket hooks nobody is asked for the call', () => {
@@ -289,7 +303,7 @@ test('a node port is named on the addresses of this node and nowhere else', () =
   frontends.upsert({ ...clusterIp, key: '0.0.0.0:30080/TCP', type: 'NodePort', backends: [] });
   const { texts } = explain('10.10.30.101:30080', { explanation: { way: Way.Host } });
   assert.match(texts.service ?? '', /^NodePort of service shop\/web:http; no backend/);
-  for (const elsewhere of ['10.10.30.102', '192.0.2.1']) {
+  for (const elsewhere of ['10.10.30.102', '10.10.31.101', '192.0.2.1']) {
     assert.equal(explain(`${elsewhere}:30080`, { explanation: { way: Way.Host } }).texts.service, undefined);
   }
   frontends.delete('0.0.0.0:30080/TCP');

@@ -1,4 +1,4 @@
-import { DropReason, dropReasonText, type PacketAnswer } from '@sluice/datapath';
+import { type DropReason, dropReasonText, type PacketAnswer } from '@sluice/datapath';
 import {
   type Address,
   familyOf,
@@ -14,7 +14,7 @@ import { type Client, familiesOf, findClient } from './client.ts';
 import { type Destination, findDestination } from './destination.ts';
 import { probePacket } from './probe-packet.ts';
 import type { Question } from './question.ts';
-import { serviceSteps } from './service-steps.ts';
+import { type Refusal, serviceSteps } from './service-steps.ts';
 import type { ExplainSources } from './sources.ts';
 import { waySteps } from './way-steps.ts';
 
@@ -69,8 +69,8 @@ function tell(client: Client, destination: Destination, asked: Asked): Told {
     };
   }
   const service = serviceSteps({ address, port, client, ...asked });
-  if (service.isRefused) {
-    return { steps: service.steps, verdict: 'dropped', ...refusal(asked.question) };
+  if (service.refusal) {
+    return { steps: service.steps, verdict: 'dropped', ...refusalText(service.refusal, asked.question) };
   }
   const ends = { source, ...service.to };
   const rest =
@@ -78,9 +78,9 @@ function tell(client: Client, destination: Destination, asked: Asked): Told {
   return { ...rest, steps: [...service.steps, ...rest.steps] };
 }
 
-function refusal({ protocol }: Question): Pick<Told, 'summary' | 'hint'> {
-  const { text, hint } = dropReasonText[DropReason.NoBackend];
-  return { summary: `${text}: connect() over ${protocol} fails at once with ECONNREFUSED, no packet is sent`, hint };
+function refusalText({ reason, errno }: Refusal, { protocol }: Question): Pick<Told, 'summary' | 'hint'> {
+  const { text, hint } = dropReasonText[reason];
+  return { summary: `${text}: connect() over ${protocol} fails at once with ${errno}, no packet is sent`, hint };
 }
 
 /** What a pod's own kernel keeps for itself; connect() to no address at all is one to the loopback. */

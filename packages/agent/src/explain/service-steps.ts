@@ -1,4 +1,4 @@
-import type { SocketAnswer } from '@sluice/datapath';
+import { DropReason, type SocketAnswer } from '@sluice/datapath';
 import { objectKey } from '@sluice/kube';
 import { anyAddress, type FrontendRow } from '@sluice/loadbalancer';
 import { type Address, familyOf, formatAddressPort } from '@sluice/net';
@@ -19,22 +19,33 @@ export interface ServiceAnswer {
   readonly steps: readonly ExplainStep[];
   /** Where packets are sent to. */
   readonly to: { readonly address: Address; readonly port: number };
-  /** The call fails: no packet is sent. */
-  readonly isRefused: boolean;
+  /** Why the call fails and no packet is sent. */
+  readonly refusal: Refusal | undefined;
+}
+
+export interface Refusal {
+  readonly reason: DropReason;
+  readonly errno: string;
 }
 
 /** Which service is asked, and what the socket hooks make of the call. */
 export function serviceSteps(asked: ServiceQuestion): ServiceAnswer {
   const { address, port, question, sources } = asked;
   const service = serviceStep(asked);
-  const unchanged = { steps: service, to: { address, port }, isRefused: false };
+  const unchanged = { steps: service, to: { address, port }, refusal: undefined };
   if (sources.frontends === undefined || question.isPastHooks) return unchanged;
   const call = { netnsCookie: asked.client.netnsCookie, address, port, protocol: numberOf(question.protocol) };
   const answer = sources.dryRun.socketCall(call);
   if (answer.result === 'none') return unchanged;
-  const isRefused = answer.result === 'no backend' && question.protocol === 'TCP';
   const steps = [...service, socketStep(answer, asked)];
-  return { steps, to: answer.backend ?? { address, port }, isRefused };
+  return { steps, to: answer.backend ?? { address, port }, refusal: refusalOf(answer, asked) };
+}
+
+function refusalOf({ result }: SocketAnswer, { client, question }: ServiceQuestion): Refusal | undefined {
+  if (result === 'no backend' && question.protocol === 'TCP')
+    return { reason: DropReason.NoBackend, errno: 'ECONNREFUSED' };
+  if (result === 'not allowed' && client.isHost) return { reason: DropReason.ClientNotAllowed, errno: 'EPERM' };
+  return undefined;
 }
 
 function serviceStep(asked: ServiceQuestion): ExplainStep[] {
@@ -60,8 +71,7 @@ function serviceStep(asked: ServiceQuestion): ExplainStep[] {
 
 /** On whatever address of this node it is asked; another node's is asked by a packet, which that one translates. */
 function nodePort({ address, port, question, sources }: ServiceQuestion): FrontendRow | undefined {
-  const isOwn = sources.nodes.nodes.get(sources.nodeName)?.addresses.includes(address);
-  if (!isOwn) return undefined;
+  if (!sources.nodes.nodePortAddresses().served.includes(address)) return undefined;
   const any = formatAddressPort(anyAddress(familyOf(address)), port);
   return sources.frontends?.get(`${any}/${question.protocol}`);
 }
@@ -88,9 +98,14 @@ function ownerStep({ address, port, question, sources }: Omit<ServiceQuestion, '
   return [{ step: 'service', text: `${address} is service ${service}, which ${why}`, facts: { service } }];
 }
 
-function socketStep(answer: SocketAnswer, { question, sources }: ServiceQuestion): ExplainStep {
+function socketStep(answer: SocketAnswer, { client, question, sources }: ServiceQuestion): ExplainStep {
   const call = question.protocol === 'TCP' ? 'connect()' : 'connect() or sendmsg()';
   const { backend } = answer;
+  if (answer.result === 'not allowed') {
+    const what = client.isHost ? 'is refused' : 'goes on as it is, and its packets are dropped on their way';
+    const text = `${call} is of nobody in loadBalancerSourceRanges and ${what}`;
+    return { step: 'socket', text, facts: { result: answer.result } };
+  }
   if (backend === undefined) {
     const what = question.protocol === 'TCP' ? 'is refused' : 'goes on, for a datagram is answered on its way';
     return { step: 'socket', text: `${call} finds no backend and ${what}`, facts: { result: answer.result } };

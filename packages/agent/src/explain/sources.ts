@@ -12,7 +12,7 @@ import type { NameSources } from './destination.ts';
 export interface ExplainSources extends NameSources {
   readonly nodeName: string;
   readonly endpoints: EndpointTable;
-  readonly nodes: Pick<NodesFeature, 'nodes' | 'ips'>;
+  readonly nodes: Pick<NodesFeature, 'nodes' | 'ips' | 'nodePortAddresses'>;
   readonly facts: NodeFacts;
   /** Undefined: services are left to another load balancer. */
   readonly frontends: LoadBalancer['frontends'] | undefined;

@@ -9,7 +9,15 @@ import { Tallies } from './tallies.ts';
 
 function frontend(id: number, state: FrontendRow['state']): FrontendRow {
   const rest = { type: 'ClusterIP', service: 'shop/web', portName: '', backends: [] } as const;
-  return { key: '10.96.0.1:80/TCP', id, state, ...rest, sourceRanges: undefined, reason: undefined };
+  return {
+    key: '10.96.0.1:80/TCP',
+    id,
+    state,
+    ...rest,
+    sourceRanges: undefined,
+    isNodeAllowed: true,
+    reason: undefined,
+  };
 }
 
 function frontends() {

@@ -20,6 +20,7 @@ function summary(report: StatusReport, now: number): Pair[] {
     ['Kubernetes', kubernetes(report)],
     ['Kubernetes APIs', JSON.stringify(report.kubernetes.watches.map((watch) => watch.kind))],
     ['KubeProxyReplacement', proxyReplacement(report)],
+    ...(report.kubeProxyReplacement.enabled ? [['NodePorts', nodePorts(report)] as const] : []),
     ['CNI', withReason(report.cni.state, report.cni.why)],
     [
       'Sluice',
@@ -82,6 +83,14 @@ function kubernetes({ kubernetes }: StatusReport): string {
 function proxyReplacement({ kubeProxyReplacement: proxy }: StatusReport): string {
   const devices = proxy.devices.map((device) => [device.name, ...device.addresses].join(' ')).join(', ');
   return `${proxy.enabled ? 'True' : 'False'}   [${devices}]${reason(proxy.why)}`;
+}
+
+/** Where they are not is worth a word only where somebody has chosen. */
+function nodePorts({ kubeProxyReplacement: { nodePorts } }: StatusReport): string {
+  const { first, last, addresses, without } = nodePorts;
+  const where = addresses.length === 0 ? 'nowhere' : `at ${addresses.join(' ')}`;
+  const exceptions = without.length === 0 ? '' : `, not at ${without.join(' ')} (nodePort.addresses)`;
+  return `${first} to ${last} ${where}${exceptions}`;
 }
 
 function devices(report: StatusReport): string {

@@ -145,11 +145,13 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
 /** enum endpoint_flag */
 export const EndpointFlag = {
   Host: 1,
+  NoNodePorts: 2,
 } as const;
 export type EndpointFlag = (typeof EndpointFlag)[keyof typeof EndpointFlag];
 
 export const endpointFlagNames: Readonly<Record<EndpointFlag, string>> = {
   1: 'host',
+  2: 'no_node_ports',
 };
 
 /** enum event_type */
@@ -185,6 +187,7 @@ export const FrontendFlag = {
   Elsewhere: 4,
   Loopback: 8,
   SourceRanges: 16,
+  NodeAllowed: 64,
 } as const;
 export type FrontendFlag = (typeof FrontendFlag)[keyof typeof FrontendFlag];
 
@@ -194,6 +197,7 @@ export const frontendFlagNames: Readonly<Record<FrontendFlag, string>> = {
   4: 'elsewhere',
   8: 'loopback',
   16: 'source_ranges',
+  64: 'node_allowed',
 };
 
 /** enum frontend_scope */
@@ -235,6 +239,7 @@ export const SocketResult = {
   Unchanged: 0,
   Translated: 1,
   NoBackend: 2,
+  NotAllowed: 3,
 } as const;
 export type SocketResult = (typeof SocketResult)[keyof typeof SocketResult];
 
@@ -242,6 +247,7 @@ export const socketResultNames: Readonly<Record<SocketResult, string>> = {
   0: 'unchanged',
   1: 'translated',
   2: 'no_backend',
+  3: 'not_allowed',
 };
 
 /** enum trace_point */
