@@ -66,6 +66,7 @@ export const kubectlRun = (...args: readonly string[]) => run(join(recipe, 'kube
 export const apply = (manifest: string) => must(join(recipe, 'kubectl'), ['apply', '-f', '-'], { input: manifest });
 /** A command on a machine: cp, n1, n2, n3. */
 export const on = (machine: string, ...command: readonly string[]) => must(join(recipe, 'on'), [machine, ...command]);
+export const onRun = (machine: string, ...command: readonly string[]) => run(join(recipe, 'on'), [machine, ...command]);
 /** The words before a command that is to run here, on this file system, with the control plane's network. */
 export const onNetworkOfControlPlane = (): readonly string[] => [
   'nsenter',

@@ -1,15 +1,15 @@
 /** Sluice on the cluster, as a person installs it: the image on each node, then the chart. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { cgroupRoot, eventually, kubectl, kubectlJson, must, nodeNames, on, root, sluice } from './cluster.ts';
+import { cgroupRoot, eventually, kubectl, kubectlJson, nodeNames, on, onRun, root, sluice } from './cluster.ts';
 
-const chart = join(root, 'charts/sluice');
-const values = join(root, 'examples/homelab/values.yaml');
+export const chart = join(root, 'charts/sluice');
+export const values = join(root, 'examples/homelab/values.yaml');
 export const namespace = 'kube-system';
 
-/** Gives each node the image as it was last built; whether any had another one. */
-export async function loadImage(): Promise<boolean> {
-  const archive = join(root, 'dist/sluice-image.tar');
+/** Gives each node the image as it was last built, of this repository or another; whether any had another one. */
+export async function loadImage(repository = root): Promise<boolean> {
+  const archive = join(repository, 'dist/sluice-image.tar');
   const digests = () =>
     Promise.all(nodeNames.map((node) => on(node, 'ctr', '-n', 'k8s.io', 'images', 'ls', `name~=sluice`)));
   const before = await digests();
@@ -42,7 +42,14 @@ export async function uninstall(): Promise<void> {
 }
 
 export function helm(...args: readonly string[]): Promise<string> {
-  return must(join(root, 'kubernetes/on'), ['cp', helmProgram(), '--namespace', namespace, ...args]);
+  return on('cp', helmProgram(), '--namespace', namespace, ...args);
+}
+
+/** What helm says to a thing that it must not do. */
+export async function helmRefuses(...args: readonly string[]): Promise<string> {
+  const { status, stderr } = await onRun('cp', helmProgram(), ...args);
+  if (status === 0) throw new Error(`helm ${args.join(' ')} went well`);
+  return stderr;
 }
 
 function helmProgram(): string {

@@ -9,25 +9,13 @@ import { Worker } from 'node:worker_threads';
 import { BpfMap } from '@sluice/bpf';
 import { SocketLevel, setsockopt } from '@sluice/ffi';
 import { installationRoot } from '@sluice/runtime';
-import { type OtherVersion, otherVersion } from '@sluice/testing';
+import { type OtherVersion, otherLayouts, otherVersion } from '@sluice/testing';
 import { createTestNode, dropsOf, type TestNode } from '../test/node.ts';
 import type { OpenDatapathOptions } from '../test/open-datapath.ts';
 import { type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { connectWorld } from '../test/world.ts';
 
-/** In front of what is there, so that every field stands elsewhere. */
-const other = await otherVersion(installationRoot(), [
-  {
-    file: 'bpf/lib/connection.h',
-    from: '\t/* Past it the entry counts as absent. An alias has none. */\n',
-    to: '\t__u32 first_mark;\n\t__u32 second_mark;\n\t/* Past it the entry counts as absent. An alias has none. */\n',
-  },
-  {
-    file: 'bpf/lib/endpoint.h',
-    from: 'struct endpoint {\n',
-    to: 'struct endpoint {\n\t__u32 color;\n',
-  },
-]);
+const other = await otherVersion(installationRoot(), otherLayouts);
 after(() => other[Symbol.dispose]());
 
 function start(version: OtherVersion, node: TestNode) {

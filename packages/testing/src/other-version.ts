@@ -11,6 +11,16 @@ export interface Edit {
   readonly to: string;
 }
 
+/** Connections and endpoints with fields in front of those that are there, so that every field stands elsewhere. */
+export const otherLayouts: readonly Edit[] = [
+  {
+    file: 'bpf/lib/connection.h',
+    from: 'struct connection {\n',
+    to: 'struct connection {\n\t__u32 first_mark;\n\t__u32 second_mark;\n',
+  },
+  { file: 'bpf/lib/endpoint.h', from: 'struct endpoint {\n', to: 'struct endpoint {\n\t__u32 color;\n' },
+];
+
 /** The repository as another version of it, with types generated from objects of its own. */
 export interface OtherVersion extends Disposable {
   readonly root: string;
