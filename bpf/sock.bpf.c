@@ -1,4 +1,8 @@
-/* Services at the socket: translated once at connect or sendmsg, undone at recvmsg and getpeername. */
+/*
+ * Services at the socket: translated once at connect or sendmsg, undone at recvmsg and getpeername. At bind the node's
+ * own processes are kept off the ports that services have.
+ */
+#include "lib/bind.h"
 #include "lib/socket.h"
 
 static __always_inline int forward4(struct bpf_sock_addr *call, bool is_connect)
@@ -85,6 +89,22 @@ SEC("cgroup/getpeername6")
 int sock_getpeername6(struct bpf_sock_addr *call)
 {
 	return back6(call);
+}
+
+SEC("cgroup/post_bind4")
+int sock_post_bind4(struct bpf_sock *sock)
+{
+	struct address address = address_from_ipv4(sock->src_ip4);
+
+	return bind_decide(sock, &address);
+}
+
+SEC("cgroup/post_bind6")
+int sock_post_bind6(struct bpf_sock *sock)
+{
+	struct address address = {{sock->src_ip6[0], sock->src_ip6[1], sock->src_ip6[2], sock->src_ip6[3]}};
+
+	return bind_decide(sock, &address);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

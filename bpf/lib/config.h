@@ -24,5 +24,9 @@ const volatile __be16 config_tunnel_port;
 /* Ports of the node that services may have, both included, host order. */
 const volatile __u16 config_node_port_min;
 const volatile __u16 config_node_port_max;
+/* The node's own network namespace, by SO_NETNS_COOKIE. */
+const volatile __u64 config_host_netns_cookie;
+/* Whether its processes are refused ports that services have there. */
+const volatile __u8 config_bind_protection;
 /* A second instance for `explain`: counts nothing, changes nothing. */
 const volatile __u8 config_dry_run;

@@ -135,37 +135,63 @@ static __always_inline enum socket_result socket_translate(struct bpf_sock_addr 
 	return SOCKET_RESULT_TRANSLATED;
 }
 
-/* No packet leaves that could be dropped: the refusal is counted and told in its place. */
-static __always_inline void socket_report_refusal(struct bpf_sock_addr *call, const struct peer *peer,
-						  enum drop_reason reason)
+/* A call that fails: no packet leaves that could be dropped. */
+struct socket_refusal {
+	enum drop_reason reason;
+	__u32 identity;
+	__u32 endpoint_id;
+	struct address source;
+	struct address destination;
+	__be16 port;
+	__u8 protocol;
+};
+
+/* Counted and told in the packet's place. */
+static __always_inline void socket_report(const struct socket_refusal *refusal)
 {
-	__u64 cookie = bpf_get_netns_cookie(call);
-	struct netns_endpoint *endpoint = bpf_map_lookup_elem(&netns_endpoints, &cookie);
-	struct counter *counter = counter_of(reason, DIRECTION_EGRESS);
+	struct counter *counter = counter_of(refusal->reason, DIRECTION_EGRESS);
 	struct drop_event *event;
 
 	/* The programs at the devices interrupt this one, on the same CPU. */
 	if (counter)
 		__sync_fetch_and_add(&counter->packets, 1);
-	event = drop_event_reserve(reason);
+	event = drop_event_reserve(refusal->reason);
 	if (!event)
 		return;
 	event->direction = DIRECTION_EGRESS;
 	event->trace_point = TRACE_POINT_SOCKET;
 	event->ifindex = 0;
 	__builtin_memset(&event->tuple, 0, sizeof(event->tuple));
-	event->tuple.source = socket_client(call, address_is_ipv4(&peer->address));
-	event->tuple.destination = peer->address;
-	event->tuple.destination_port = peer->port;
-	event->tuple.protocol = call->protocol;
-	event->source_identity = endpoint ? endpoint->identity : IDENTITY_HOST;
+	event->tuple.source = refusal->source;
+	event->tuple.destination = refusal->destination;
+	event->tuple.destination_port = refusal->port;
+	event->tuple.protocol = refusal->protocol;
+	event->source_identity = refusal->identity;
 	event->destination_identity = 0;
-	event->endpoint_id = endpoint ? endpoint->endpoint_id : 0;
+	event->endpoint_id = refusal->endpoint_id;
 	event->packet_length = 0;
 	event->line = __LINE__;
 	event->captured_length = 0;
 	__builtin_memset(event->packet, 0, EVENT_PACKET_BYTES);
 	bpf_ringbuf_submit(event, 0);
+}
+
+static __always_inline void socket_report_refusal(struct bpf_sock_addr *call, const struct peer *peer,
+						  enum drop_reason reason)
+{
+	__u64 cookie = bpf_get_netns_cookie(call);
+	struct netns_endpoint *endpoint = bpf_map_lookup_elem(&netns_endpoints, &cookie);
+	struct socket_refusal refusal = {
+	    .reason = reason,
+	    .identity = endpoint ? endpoint->identity : IDENTITY_HOST,
+	    .endpoint_id = endpoint ? endpoint->endpoint_id : 0,
+	    .source = socket_client(call, address_is_ipv4(&peer->address)),
+	    .destination = peer->address,
+	    .port = peer->port,
+	    .protocol = call->protocol,
+	};
+
+	socket_report(&refusal);
 }
 
 /* TCP is told at once what it would learn from a reset; a datagram goes on and gets its ICMP error. */

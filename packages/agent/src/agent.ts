@@ -42,7 +42,8 @@ import { countServices } from './metrics/service-tallies.ts';
 import { Tallies } from './metrics/tallies.ts';
 import { createMonitor } from './monitor.ts';
 import { type NameOf, nameAddresses, nameEndpoints } from './names.ts';
-import { nodePortLoopback } from './node-ports.ts';
+import { ownNetnsCookie } from './netns-cookie.ts';
+import { nodePortLoopback, reservedPorts } from './node-ports.ts';
 import { ObjectEvents } from './object-events.ts';
 import type { AgentOptions } from './options.ts';
 import { OwnNodeFile } from './own-node.ts';
@@ -323,6 +324,7 @@ export class Agent {
         ipv4: values.ipv4.enabled,
         ipv6: values.ipv6.enabled,
         nodePortAddresses: values.nodePort.addresses,
+        reservedPorts: reservedPorts(values),
       },
       lastKnown: this.#ownNode.load(options.nodeName),
       proc: options.proc,
@@ -385,6 +387,7 @@ export class Agent {
 
   #configuration(facts: NodeFacts): Configuration {
     return {
+      bindProtection: this.values.nodePort.bindProtection ? 1 : 0,
       dryRun: 0,
       hostRouting: this.values.bpf.hostLegacyRouting ? 0 : 1,
       masqueradeIpv4: this.values.enableIPv4Masquerade ? 1 : 0,
@@ -393,6 +396,7 @@ export class Agent {
       gatewayIpv6: facts.gatewayIpv6,
       hostIfindex: facts.hostIfindex,
       hostMac: facts.hostMac,
+      hostNetnsCookie: ownNetnsCookie(),
       ipv4Enabled: this.values.ipv4.enabled ? 1 : 0,
       ipv6Enabled: this.values.ipv6.enabled ? 1 : 0,
       // What other nodes see our own traffic as.

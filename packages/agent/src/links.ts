@@ -5,7 +5,7 @@ import type { LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controller, Controllers, Table } from '@sluice/state';
 
 /** The pins' names of the socket hooks. */
-export const sockHooks = ['connect', 'sendmsg', 'recvmsg', 'getpeername'].flatMap((name) => [
+export const sockHooks = ['connect', 'sendmsg', 'recvmsg', 'getpeername', 'post_bind'].flatMap((name) => [
   `sock_${name}4`,
   `sock_${name}6`,
 ]);

@@ -17,6 +17,14 @@ const loopbacks = [
   { address: parseAddress('::1'), network: parsePrefix('::1/128') },
 ] as const;
 
+/** What the kernel must give to nobody who asks for any port. */
+export function reservedPorts({
+  kubeProxyReplacement,
+  nodePort,
+}: SluiceValues): SluiceValues['nodePort']['range'] | undefined {
+  return kubeProxyReplacement && nodePort.autoProtectPortRange ? nodePort.range : undefined;
+}
+
 export function nodePortsReport(
   { nodePort }: Pick<SluiceValues, 'nodePort'>,
   nodes: Pick<NodesFeature, 'nodePortAddresses'>,

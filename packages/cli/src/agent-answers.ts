@@ -362,6 +362,11 @@ export interface ConfiguredNode {
     readonly ipv4: { readonly enabled: boolean };
     readonly ipv6: { readonly enabled: boolean };
     readonly prometheus: { readonly enabled: boolean; readonly port: number };
+    readonly kubeProxyReplacement: boolean;
+    readonly nodePort: {
+      readonly range: { readonly first: number; readonly last: number };
+      readonly autoProtectPortRange: boolean;
+    };
   };
 }
 
@@ -375,5 +380,7 @@ export const configuredNodeAnswer = record<ConfiguredNode>({
     ipv4: family,
     ipv6: family,
     prometheus: record({ enabled: flag, port: number }),
+    kubeProxyReplacement: flag,
+    nodePort: record({ range: record({ first: number, last: number }), autoProtectPortRange: flag }),
   }),
 });

@@ -105,6 +105,8 @@ function settingsOf(values: ConfiguredNode['values']): Partial<NodeSettings> {
     ipv4: values.ipv4.enabled,
     ipv6: values.ipv6.enabled,
     agentPorts: values.prometheus.enabled ? [values.prometheus.port] : [],
+    nodePorts: values.kubeProxyReplacement ? values.nodePort.range : undefined,
+    reservesNodePorts: values.nodePort.autoProtectPortRange,
   };
 }
 

@@ -12,8 +12,6 @@ export const lackedOptions: Readonly<Record<string, string>> = {
   'nodePort.enableHealthCheck': 'health checks of services are always answered',
   'nodePort.enableHealthCheckLoadBalancerIP': 'health checks are answered at the addresses of nodes',
   'nodePort.directRoutingDevice': 'packets between nodes go through the tunnel',
-  'nodePort.bindProtection': 'a process of the node may bind the port of a service',
-  'nodePort.autoProtectPortRange': 'nothing is changed in net.ipv4.ip_local_reserved_ports',
   hostPort: 'host ports are always served',
   socketLB: 'translation at the socket is always on, for the host and for pods',
   loadBalancer: 'a backend is chosen at random for each connection, and the answering node is the one that was asked',

@@ -120,6 +120,19 @@ export const options = {
     anyPrefixes,
     [],
     "Networks in which an address of the node must be to have NodePorts; empty: every address has. At the others the port is the node's own. A network within 127.0.0.0/8, or ::1/128, gives NodePorts to the node's own processes at 127.0.0.1 or ::1.",
+    rare,
+  ),
+  'nodePort.bindProtection': option(
+    trueOrFalse,
+    true,
+    'Whether processes of the node are refused (EADDRINUSE) the ports that services have there; pods never are.',
+    rare,
+  ),
+  'nodePort.autoProtectPortRange': option(
+    trueOrFalse,
+    true,
+    'Whether nodePort.range is added to net.ipv4.ip_local_reserved_ports where the kernel would give its ports to whoever asks for any.',
+    rare,
   ),
   k8sServiceHost: option(
     host,

@@ -43,7 +43,7 @@ export interface DatapathOptions {
 /** The kernel side of one node. Disposing closes descriptors: pinned maps and links go on, and so does the traffic. */
 export interface Datapath extends Disposable {
   readonly maps: DatapathMaps;
-  /** The eight socket hooks, on the node's cgroup. */
+  /** The ten socket hooks, on the node's cgroup. */
   attachSock(): void;
   /** Sockets speak to services untranslated from now on; what is connected stays so. Missing links are success. */
   detachSock(): void;

@@ -117,6 +117,10 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
     text: 'client is not of the ranges that the service allows',
     hint: 'spec.loadBalancerSourceRanges of the Service names who may come in, pods and nodes of the cluster too; "sluice service list" shows them',
   },
+  [DropReason.PortOfService]: {
+    text: 'a process of the node asked for the port of a service',
+    hint: 'bind() failed with EADDRINUSE: "sluice service list" shows who has the port as NodePort, host port or external address; nodePort.bindProtection: false lets processes have it, and nobody reaches them there',
+  },
   [DropReason.InvalidTunnelSender]: {
     text: "tunneled from an address that is no node's",
     hint: 'a pod or a foreign machine sends VXLAN to this node, or a node sends from an address that its Node object lacks: "sluice node list"',

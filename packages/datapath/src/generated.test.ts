@@ -56,6 +56,8 @@ test('a frontend is laid out as in C: address and port in wire order, reserved r
 
 test('configuration is bytes by the names in C', () => {
   const { config_host_mac, config_gateway_ipv6, config_ipv6_enabled } = generated.encodeConfiguration({
+    bindProtection: 0,
+    hostNetnsCookie: 0n,
     dryRun: 0,
     gatewayIpv4: undefined,
     gatewayIpv6: parseAddress('fd00::1'),

@@ -50,6 +50,7 @@ for (const [version, family] of families) {
     const [without, served] = [world.nodeAddresses[family], one.addresses[family]];
     const port = serve(unspecified[family], UDP, here.addresses[family]);
     using pod = udpServer(here, here.addresses[family], TARGET_PORT);
+    setNodePorts(without, false);
     using own = udpServer(one, without, port);
     const answeredBy = (client: Place, target: Address): string => {
       using socket = udpSocket(client, version);
@@ -62,7 +63,6 @@ for (const [version, family] of families) {
       return assert.fail(`nobody was asked at ${target}`);
     };
     const clients = [world, here, pastHooks, one];
-    setNodePorts(without, false);
     assert.deepEqual(
       clients.map((client) => answeredBy(client, without)),
       clients.map(() => 'node'),

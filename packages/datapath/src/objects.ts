@@ -25,6 +25,8 @@ export const sockHooks = [
   ['sock_recvmsg6', AttachType.cgroupUdp6Recvmsg],
   ['sock_getpeername4', AttachType.cgroupInet4Getpeername],
   ['sock_getpeername6', AttachType.cgroupInet6Getpeername],
+  ['sock_post_bind4', AttachType.cgroupInet4PostBind],
+  ['sock_post_bind6', AttachType.cgroupInet6PostBind],
 ] as const;
 
 /** The programs of `hookObjects`. */

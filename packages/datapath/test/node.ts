@@ -69,6 +69,8 @@ export function createTestNode(number: number): TestNode {
   const router = familiesOf(`10.244.${number}.1`, `fd00:10:244:${number}::1`);
   const devices = createNodeDevices(netlink, number, router);
   const configuration: Configuration = {
+    bindProtection: 1,
+    hostNetnsCookie: netnsCookie({ run: namespace.run }),
     dryRun: 0,
     hostRouting: 1,
     masqueradeIpv4: 1,

@@ -34,6 +34,8 @@ export const gateway = {
 } as const;
 
 export const configuration: Configuration = {
+  bindProtection: 0,
+  hostNetnsCookie: 0n,
   dryRun: 0,
   hostRouting: 1,
   masqueradeIpv4: 1,

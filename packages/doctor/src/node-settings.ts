@@ -1,4 +1,5 @@
 import type { Address } from '@sluice/net';
+import type { PortRange } from '@sluice/nodes';
 
 /** How Sluice is, or is to be, configured on this node, as far as the machine must fit to it. */
 export interface NodeSettings {
@@ -10,6 +11,10 @@ export interface NodeSettings {
   /** `eth0`, `eth+`; empty: chosen by their routes. */
   readonly devices: readonly string[];
   readonly nodeAddresses: readonly Address[];
+  /** Undefined: no NodePorts are served. */
+  readonly nodePorts: PortRange | undefined;
+  /** Whether the agent keeps the kernel from giving them away. */
+  readonly reservesNodePorts: boolean;
   readonly ipv4: boolean;
   readonly ipv6: boolean;
   /** Where the container runtime looks for network configurations. */
@@ -24,6 +29,8 @@ export const nodeSettingsDefault: NodeSettings = {
   mtu: 0,
   devices: [],
   nodeAddresses: [],
+  nodePorts: { first: 30_000, last: 32_767 },
+  reservesNodePorts: true,
   ipv4: true,
   ipv6: true,
   cniDirectory: '/etc/cni/net.d',

@@ -59,6 +59,8 @@ export const network: NetworkFacts = {
   },
   ipv6Settings: { 'all/forwarding': '1', 'all/disable_ipv6': '0' },
   neighbours: { 4: { used: 5, max: 1024 }, 6: { used: 5, max: 1024 } },
+  localPorts: '32768\t60999',
+  reservedPorts: '',
   conntrack: undefined,
   ipvsServices: 0,
   foreignRules: [],

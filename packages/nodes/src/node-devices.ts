@@ -4,7 +4,8 @@ import { hasCode, type Link, type LinkChange, type LinkSpec, type Netlink } from
 import type { Logger } from '@sluice/runtime';
 import { deviceNames } from './device.ts';
 import type { Mtu } from './mtu.ts';
-import { ensureDeviceSysctls, ensureForwarding, Sysctls } from './sysctl.ts';
+import type { PortRange } from './port-range.ts';
+import { ensureDeviceSysctls, ensureForwarding, reserveNodePorts, Sysctls } from './sysctl.ts';
 
 export interface NodeDevicesOptions {
   readonly netlink: Netlink;
@@ -16,6 +17,8 @@ export interface NodeDevicesOptions {
   readonly tunnelPort: number;
   /** One of each family at most; they are the only addresses of sluice_host. */
   readonly routerAddresses: readonly Address[];
+  /** Which the kernel must give to nobody who asks for any. */
+  readonly reservedPorts?: PortRange;
   readonly log: Logger;
 }
 
@@ -37,6 +40,7 @@ export function ensureNodeDevices(options: NodeDevicesOptions): NodeDevices {
   const { netlink, mtu, log } = options;
   const sysctls = new Sysctls(options.proc, log);
   ensureForwarding(sysctls);
+  if (options.reservedPorts) reserveNodePorts(sysctls, options.reservedPorts);
   const { host, net } = ensureHostPair(options);
   const overlay = ensureOverlay(options);
   for (const device of Object.values(deviceNames)) ensureDeviceSysctls(sysctls, device);

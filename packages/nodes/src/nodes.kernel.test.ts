@@ -428,6 +428,8 @@ function program(facts: NodeFacts, namespace: TemporaryNetworkNamespace, stack: 
       objectsDirectory: `${installationRoot()}/bpf/build`,
       configuration: {
         ...facts,
+        bindProtection: 0,
+        hostNetnsCookie: 0n,
         dryRun: 0,
         hostRouting: 1,
         ipv4Enabled: 1,

@@ -20,6 +20,7 @@ import { deriveMtu, tunneledMtu } from './mtu.ts';
 import { deriveNodes, type LocalNode, type Node, tunnelSource } from './node.ts';
 import { ensureNodeDevices } from './node-devices.ts';
 import { pathMtu } from './path-mtu.ts';
+import type { PortRange } from './port-range.ts';
 import type { EndpointValue, NodeMaps } from './ports.ts';
 import {
   type AnyReconciler,
@@ -50,6 +51,8 @@ export interface NodesOptions {
     readonly ipv6?: boolean;
     /** Where in the node's addresses NodePorts are; default: everywhere. */
     readonly nodePortAddresses?: readonly Prefix[];
+    /** Ports that the kernel must give to nobody who asks for any; default: it may give all. */
+    readonly reservedPorts?: PortRange | undefined;
   };
   readonly log: Logger;
   /** Our own node as it last was, for a start while the API server is away. */
@@ -359,7 +362,9 @@ class Nodes implements NodesFeature {
     const mtu = deriveMtu({ devices, tunnelSource: tunnelSource(local), configured: values.mtu });
     const { routerAddresses } = local;
     const { tunnelPort } = values;
-    const made = ensureNodeDevices({ netlink, proc, nodeName, mtu, tunnelPort, routerAddresses, log: this.#log });
+    const { reservedPorts } = this.#options.values;
+    const common = { netlink, proc, nodeName, mtu, tunnelPort, routerAddresses, log: this.#log };
+    const made = ensureNodeDevices({ ...common, ...(reservedPorts && { reservedPorts }) });
     this.#routerAddresses = routerAddresses;
     this.#publish({
       ...made,

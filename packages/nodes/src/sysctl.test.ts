@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { recordingLogger, silentLogger } from '@sluice/runtime';
 import { temporaryDirectory } from '@sluice/testing';
-import { ensureDeviceSysctls, ensureForwarding, Sysctls } from './sysctl.ts';
+import { ensureDeviceSysctls, ensureForwarding, reserveNodePorts, Sysctls } from './sysctl.ts';
 
 function proc(settings: Record<string, string>) {
   const directory = temporaryDirectory();
@@ -35,6 +35,19 @@ test('node that forwards already keeps what its administrator said about router 
   using fake = proc({ ...host, 'net/ipv6/conf/all/forwarding': '1' });
   ensureForwarding(new Sysctls(fake.path, silentLogger));
   assert.equal(fake.read('net/ipv6/conf/eno1/accept_ra'), '1');
+});
+
+test('the range of NodePorts is reserved where the kernel would give its ports away, beside what is reserved already', () => {
+  const name = 'net/ipv4/ip_local_reserved_ports';
+  const reservedWith = (localPorts: string, reserved: string) => {
+    using fake = proc({ 'net/ipv4/ip_local_port_range': localPorts, [name]: reserved });
+    reserveNodePorts(new Sysctls(fake.path, silentLogger), { first: 30_000, last: 32_767 });
+    return fake.read(name);
+  };
+  assert.equal(reservedWith('32768\t60999', ''), '');
+  assert.equal(reservedWith('1024\t65535', ''), '30000-32767');
+  assert.equal(reservedWith('1024\t65535', '8080'), '8080,30000-32767');
+  assert.equal(reservedWith('1024\t65535', '8080,30000-32767'), '8080,30000-32767');
 });
 
 test('kernel without IPv6 is no error', () => {

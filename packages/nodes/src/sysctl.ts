@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '@sluice/runtime';
+import { ephemeralPorts, type PortRange } from './port-range.ts';
 
 /** Kernel settings under /proc/sys of the thread's network namespace. Reads before it writes. */
 export class Sysctls {
@@ -56,6 +57,20 @@ export function ensureForwarding(sysctls: Sysctls): void {
     if (sysctls.read(acceptRa) === '1') sysctls.ensure(acceptRa, '2');
   }
   sysctls.ensure(forwarding, '1');
+}
+
+const reservedPorts = 'net/ipv4/ip_local_reserved_ports';
+
+/**
+ * Ports of services are not given to whoever asks for any: its peers' answers would go to the service. What is reserved
+ * stays so; sockets that have such a port keep it.
+ */
+export function reserveNodePorts(sysctls: Sysctls, nodePorts: PortRange): void {
+  const reserved = sysctls.read(reservedPorts);
+  if (reserved === undefined) return;
+  if (ephemeralPorts(nodePorts, sysctls.read('net/ipv4/ip_local_port_range') ?? '', reserved) === undefined) return;
+  const own = `${nodePorts.first}-${nodePorts.last}`;
+  sysctls.ensure(reservedPorts, reserved === '' ? own : `${reserved},${own}`);
 }
 
 const ADDR_GEN_MODE_NONE = '1';

@@ -1,13 +1,15 @@
 // Generated from bpf/ by "npm run generate": do not edit.
-import { be16Codec, encodeValue, u16Codec, u32Codec, u8Codec } from '@sluice/bpf';
+import { be16Codec, encodeValue, u16Codec, u32Codec, u64Codec, u8Codec } from '@sluice/bpf';
 import { type Address, type Mac, addressCodec, macCodec } from '@sluice/net';
 
 export interface Configuration {
+  readonly bindProtection: number;
   readonly dryRun: number;
   readonly gatewayIpv4: Address | undefined;
   readonly gatewayIpv6: Address | undefined;
   readonly hostIfindex: number;
   readonly hostMac: Mac;
+  readonly hostNetnsCookie: bigint;
   readonly hostRouting: number;
   readonly ipv4Enabled: number;
   readonly ipv6Enabled: number;
@@ -23,11 +25,13 @@ export interface Configuration {
 /** By the variable in C; the bytes for its place in `.rodata`. */
 export function encodeConfiguration(configuration: Configuration): Record<string, Uint8Array> {
   return {
+    config_bind_protection: encodeValue(u8Codec, configuration.bindProtection),
     config_dry_run: encodeValue(u8Codec, configuration.dryRun),
     config_gateway_ipv4: encodeValue(addressCodec, configuration.gatewayIpv4),
     config_gateway_ipv6: encodeValue(addressCodec, configuration.gatewayIpv6),
     config_host_ifindex: encodeValue(u32Codec, configuration.hostIfindex),
     config_host_mac: encodeValue(macCodec, configuration.hostMac),
+    config_host_netns_cookie: encodeValue(u64Codec, configuration.hostNetnsCookie),
     config_host_routing: encodeValue(u8Codec, configuration.hostRouting),
     config_ipv4_enabled: encodeValue(u8Codec, configuration.ipv4Enabled),
     config_ipv6_enabled: encodeValue(u8Codec, configuration.ipv6Enabled),

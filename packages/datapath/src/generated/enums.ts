@@ -107,6 +107,7 @@ export const DropReason = {
   NoMasqueradeAddress: 26,
   NoLocalBackend: 27,
   ClientNotAllowed: 28,
+  PortOfService: 30,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -140,6 +141,7 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
   26: 'no_masquerade_address',
   27: 'no_local_backend',
   28: 'client_not_allowed',
+  30: 'port_of_service',
 };
 
 /** enum endpoint_flag */

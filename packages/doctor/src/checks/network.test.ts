@@ -184,3 +184,20 @@ test('a CNI configuration that the runtime takes before ours is an error', () =>
   );
   assert.deepEqual(found({ cniFiles: [] }), []);
 });
+
+test('ports of services that the kernel gives to whoever asks for any are told, unless the agent will reserve them', () => {
+  const localPorts = '1024\t65535';
+  assert.match(
+    found({ localPorts }).join(),
+    /node-ports warning the kernel gives ports 30000 to 32767 to whoever asks for any \(net\.ipv4\.ip_local_port_range is 1024 to 65535\)/,
+  );
+  assert.match(found({ localPorts, links: [] }).join(), /node-ports note/);
+  const settings = { ...network.settings, reservesNodePorts: false };
+  assert.match(found({ localPorts, settings, links: [] }).join(), /node-ports warning/);
+  assert.match(
+    remediesOf({ localPorts, settings, reservedPorts: '8080' }),
+    /ip_local_reserved_ports=8080,30000-32767; or set nodePort\.autoProtectPortRange: true/,
+  );
+  assert.deepEqual(found({ localPorts, reservedPorts: '30000-32767' }), []);
+  assert.deepEqual(found({ localPorts, settings: { ...network.settings, nodePorts: undefined } }), []);
+});

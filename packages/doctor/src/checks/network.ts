@@ -1,4 +1,5 @@
 import { familyOf } from '@sluice/net';
+import { ephemeralPorts } from '@sluice/nodes';
 import type { NetworkFacts } from '../facts/network-facts.ts';
 import type { Check, Complaint } from '../finding.ts';
 
@@ -12,6 +13,7 @@ export const networkChecks: readonly Check<NetworkFacts>[] = [
   { name: 'neighbour-table', look: neighbourCheck },
   { name: 'tunnel-port', look: tunnelPortCheck },
   { name: 'agent-ports', look: agentPortCheck },
+  { name: 'node-ports', look: nodePortCheck },
 ];
 
 function deviceCheck({ devices, settings }: NetworkFacts): Complaint[] {
@@ -177,4 +179,24 @@ function agentPortCheck({ agentPortHolders }: NetworkFacts): Complaint[] {
     meaning: "the agent's metrics cannot be served there",
     remedy: 'end that process, or set another prometheus.port',
   }));
+}
+
+/** A process that got such a port as its own source would see its answers go to the service. */
+function nodePortCheck({ settings, localPorts, reservedPorts, links }: NetworkFacts): Complaint[] {
+  const { nodePorts, reservesNodePorts } = settings;
+  const given = nodePorts && ephemeralPorts(nodePorts, localPorts, reservedPorts);
+  if (nodePorts === undefined || given === undefined) return [];
+  const isInstalled = links.some(({ name }) => name === 'sluice_host');
+  const reserved = `${reservedPorts === '' ? '' : `${reservedPorts},`}${nodePorts.first}-${nodePorts.last}`;
+  return [
+    {
+      severity: reservesNodePorts && !isInstalled ? 'note' : 'warning',
+      what: `the kernel gives ports ${given.first} to ${given.last} to whoever asks for any (net.ipv4.ip_local_port_range is ${localPorts.replace(/\s+/, ' to ')}), and services may have them as NodePorts`,
+      meaning:
+        reservesNodePorts && !isInstalled
+          ? 'the agent reserves them when it starts (nodePort.autoProtectPortRange)'
+          : "a connection of the node's own that is given such a port loses its answers to the service that has it, and a server that asks for any port is refused",
+      remedy: `sysctl -w net.ipv4.ip_local_reserved_ports=${reserved}${reservesNodePorts ? '' : '; or set nodePort.autoProtectPortRange: true'}`,
+    },
+  ];
 }

@@ -20,6 +20,9 @@ export interface NetworkFacts extends ForeignRules {
   readonly ipv6Settings: Readonly<Record<string, string | undefined>>;
   /** Rows of the neighbour tables, and how many there may be. */
   readonly neighbours: Readonly<Record<4 | 6, Usage | undefined>>;
+  /** net.ipv4.ip_local_port_range, and net.ipv4.ip_local_reserved_ports: which ports the kernel gives to whoever asks. */
+  readonly localPorts: string;
+  readonly reservedPorts: string;
   /** Of the kernel's own connection tracking; undefined: not loaded. */
   readonly conntrack: Usage | undefined;
   /** IPVS services, as kube-proxy's mode of that name makes them. */
@@ -64,6 +67,8 @@ export function readNetworkFacts(options: NetworkFactsOptions): NetworkFacts {
       4: usageOf(rowsOf(4), text('sys/net/ipv4/neigh/default/gc_thresh3')),
       6: usageOf(rowsOf(6), text('sys/net/ipv6/neigh/default/gc_thresh3')),
     },
+    localPorts: text('sys/net/ipv4/ip_local_port_range') ?? '',
+    reservedPorts: text('sys/net/ipv4/ip_local_reserved_ports') ?? '',
     conntrack: usageOf(
       Number(text('sys/net/netfilter/nf_conntrack_count')),
       text('sys/net/netfilter/nf_conntrack_max'),
@@ -102,7 +107,7 @@ function isHooked(name: string, devices: readonly Device[]): boolean {
 
 /** Ours, by their names as the kernel cuts them. */
 const ours =
-  /^(sock_(connect|sendmsg|recvmsg|getpeername)[46]?|sock_getpeernam|pod_from_pod|overlay_from_ov|host_from_host|netdev_from_net|netdev_to_netwo)$/;
+  /^(sock_(connect|sendmsg|recvmsg|getpeername|post_bind)[46]?|sock_getpeernam|pod_from_pod|overlay_from_ov|host_from_host|netdev_from_net|netdev_to_netwo)$/;
 
 function readPrograms(links: readonly Link[], cgroupPath: string | undefined) {
   try {
