@@ -24,5 +24,8 @@ const volatile __be16 config_tunnel_port;
 /* Ports of the node that services may have, both included, host order. */
 const volatile __u16 config_node_port_min;
 const volatile __u16 config_node_port_max;
+/* Where the hashes of clients begin that Maglev tables are asked by: the same on all nodes. */
+const volatile __u32 config_maglev_seed_ipv4;
+const volatile __u32 config_maglev_seed_ipv6;
 /* A second instance for `explain`: counts nothing, changes nothing. */
 const volatile __u8 config_dry_run;
