@@ -28,5 +28,8 @@ const volatile __u16 config_node_port_max;
 const volatile __u64 config_host_netns_cookie;
 /* Whether its processes are refused ports that services have there. */
 const volatile __u8 config_bind_protection;
+/* Where the hashes of clients begin that Maglev tables are asked by: the same on all nodes. */
+const volatile __u32 config_maglev_seed_ipv4;
+const volatile __u32 config_maglev_seed_ipv6;
 /* A second instance for `explain`: counts nothing, changes nothing. */
 const volatile __u8 config_dry_run;

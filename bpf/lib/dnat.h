@@ -136,6 +136,8 @@ __noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packe
 	request.key.port = packet->tuple.destination_port;
 	request.key.protocol = packet->tuple.protocol;
 	request.client = packet->tuple.source;
+	request.client_port = packet->tuple.source_port;
+	request.is_external = packet->is_external;
 	frontend = request.key.port != 0 ? dnat_frontend(packet, &request.key) : NULL;
 	if (!dnat_recall(packet, frontend, &request, &to)) {
 		/* A port that the service does not have is refused like one without backends. */

@@ -15,6 +15,10 @@
 #define AFFINITIES_MAX 16384
 /* Ranges of clients, once for each address and port that only they may use. */
 #define SOURCE_RANGES_MAX 65536
+/* Some 7,000 Maglev tables of the default size of 16,381 entries, which take 9 of them each. */
+#define MAGLEV_CHUNKS_MAX 65536
+/* As many as make a row of the hash 4,080 bytes: the kernel would round one that is larger to 8,192. */
+#define MAGLEV_CHUNK_SLOTS 2000
 /* What kube-proxy gives a node at least. */
 #define CONNTRACK_MAX 131072
 #define CONNTRACK_NEW_MAX 16384

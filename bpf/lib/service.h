@@ -9,6 +9,7 @@
 #include "config.h"
 #include "endpoint.h"
 #include "limits.h"
+#include "maglev.h"
 #include "map.h"
 
 /* Whom a row is for. Clients from outside have one of their own where the service's policy for them is Local. */
@@ -54,7 +55,9 @@ struct frontend {
 	/* All frontends of a service's port and family have the same: a client keeps its backend at each. 0:
 	 * service_id. */
 	__u32 affinity_id;
-	__u32 reserved[2];
+	/* Entries of this generation's Maglev table; 0: there is none, slots are chosen at random. */
+	__u32 maglev_size;
+	__u32 reserved;
 };
 
 struct {
@@ -150,8 +153,12 @@ struct {
 /* What a client asks for, and who it is. */
 struct service_request {
 	struct frontend_key key;
-	/* For affinity. */
+	/* For affinity, and for Maglev tables. */
 	struct address client;
+	__be16 client_port;
+	/* Comes by the network, or from another node's pod: Maglev is for them alone. */
+	__u8 is_external;
+	__u8 reserved;
 };
 
 struct service_choice {
@@ -283,13 +290,51 @@ static __always_inline bool service_choice_holds(const struct frontend *frontend
 	return true;
 }
 
-/* Any slot, every one as likely. False: the generation went away between two look-ups. */
-static __always_inline bool service_choose_random(const struct frontend *frontend, struct service_choice *choice)
+/*
+ * What a client's connection is known by, the same on every node and at each of the service's addresses. With affinity
+ * it is the client alone, at each of the service's ways in.
+ */
+static __always_inline __u32 service_request_hash(const struct frontend *frontend,
+						  const struct service_request *request)
+{
+	__u32 seed = address_is_ipv4(&request->client) ? config_maglev_seed_ipv4 : config_maglev_seed_ipv6;
+	__u32 ports = 0;
+
+	if (!(frontend->flags & FRONTEND_FLAG_AFFINITY))
+		ports = (__u32)request->key.port << 16 | request->client_port;
+	return maglev_hash(&request->client, ports, request->key.protocol, seed);
+}
+
+/* Global, so that the verifier looks at it once. Negative: no table says. */
+__noinline int service_slot_by_table(const struct frontend *frontend, const struct service_request *request)
+{
+	struct maglev_key key = {};
+
+	if (!frontend || !request || frontend->maglev_size == 0)
+		return -1;
+	key.service_id = frontend->service_id;
+	key.generation = frontend->generation;
+	return maglev_slot(&key, service_request_hash(frontend, request) % frontend->maglev_size);
+}
+
+/* Any slot, every one as likely, unless a table says which. A table that is missing refuses nobody. */
+static __always_inline __u32 service_slot(const struct frontend *frontend, const struct service_request *request)
+{
+	int slot = -1;
+
+	if (request->is_external)
+		slot = service_slot_by_table(frontend, request);
+	return slot >= 0 ? (__u32)slot : bpf_get_prandom_u32() % frontend->backend_count;
+}
+
+/* False: the generation went away between two look-ups. */
+static __always_inline bool service_choose_slot(const struct frontend *frontend, const struct service_request *request,
+						struct service_choice *choice)
 {
 	struct slot_key key = {
 	    .service_id = frontend->service_id,
 	    .generation = frontend->generation,
-	    .slot = bpf_get_prandom_u32() % frontend->backend_count,
+	    .slot = service_slot(frontend, request),
 	};
 	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
 
@@ -354,10 +399,10 @@ static __always_inline bool service_choose(const struct frontend *frontend, cons
 		return false;
 	if (has_affinity && service_choose_by_affinity(frontend, request, choice))
 		return true;
-	if (!service_choose_random(frontend, choice)) {
+	if (!service_choose_slot(frontend, request, choice)) {
 		/* The service changed under us: its frontend is new by now. */
 		frontend = frontend_lookup(&request->key);
-		if (!frontend || frontend->backend_count == 0 || !service_choose_random(frontend, choice))
+		if (!frontend || frontend->backend_count == 0 || !service_choose_slot(frontend, request, choice))
 			return false;
 	}
 	if (has_affinity && !config_dry_run)

@@ -84,7 +84,8 @@ test('with kubeProxyReplacement false sockets and pods are left to another load 
 /** As an agent that translates would have left it. */
 function writeFrontend(bpffs: string): void {
   using map = BpfMap.openPinned(join(bpffs, 'sluice/maps/frontends'));
-  const frontend = { serviceId: 1, generation: 1, backendCount: 0, affinitySeconds: 0, affinityId: 0, flags: 0 };
+  const counts = { backendCount: 0, affinitySeconds: 0, maglevSize: 0 };
+  const frontend = { serviceId: 1, generation: 1, ...counts, affinityId: 0, flags: 0 };
   openMap(map, frontendsMap).update({ address: parseAddress('10.96.0.9'), port: 80, protocol: 6, scope: 0 }, frontend);
 }
 

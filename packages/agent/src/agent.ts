@@ -153,11 +153,14 @@ export class Agent {
       nodeName: options.nodeName,
       externalIps: values.externalIPs.enabled,
       nodePortLoopback: nodePortLoopback(values.nodePort.addresses),
+      algorithm: values.loadBalancer.algorithm,
     };
+    const { tableSize, hashSeed } = values.maglev;
     const hostPorts = () => this.#hostPorts();
     this.services = new Services({
       ...common,
       viewpoint,
+      maglev: { tableSize, seed: hashSeed.table },
       hostPorts,
       datapath,
       enabled,
@@ -399,6 +402,8 @@ export class Agent {
       hostNetnsCookie: ownNetnsCookie(),
       ipv4Enabled: this.values.ipv4.enabled ? 1 : 0,
       ipv6Enabled: this.values.ipv6.enabled ? 1 : 0,
+      maglevSeedIpv4: this.values.maglev.hashSeed.ipv4,
+      maglevSeedIpv6: this.values.maglev.hashSeed.ipv6,
       // What other nodes see our own traffic as.
       nodeIdentity: reservedIdentities['remote-node'],
       nodePortMin: this.values.nodePort.range.first,

@@ -16,6 +16,8 @@ function frontend(service: string, backends: readonly string[], reason?: string)
     portName: '',
     sourceRanges: undefined,
     isNodeAllowed: true,
+    algorithm: 'random',
+    whyRandom: undefined,
     backends: backends.map((key) => ({ key, state: 'active', nodeName: 'k8s-cp2' })),
     state: reason === undefined ? 'done' : 'error',
     reason,

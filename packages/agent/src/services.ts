@@ -1,5 +1,11 @@
 import type { Datapath, DatapathMaps } from '@sluice/datapath';
-import { type HostPortSource, type LoadBalancer, startLoadBalancer, type Viewpoint } from '@sluice/loadbalancer';
+import {
+  type HostPortSource,
+  type LoadBalancer,
+  type MaglevSettings,
+  startLoadBalancer,
+  type Viewpoint,
+} from '@sluice/loadbalancer';
 import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controllers } from '@sluice/state';
 import type { Kubernetes } from './kubernetes.ts';
@@ -11,6 +17,7 @@ export interface ServicesOptions {
   /** `kubeProxyReplacement` */
   readonly enabled: boolean;
   readonly viewpoint: Viewpoint;
+  readonly maglev: MaglevSettings;
   readonly hostPorts: () => HostPortSource;
   readonly kubernetes: Kubernetes;
   readonly datapath: () => Datapath;
@@ -44,6 +51,7 @@ export class Services implements LifecyclePart {
     this.loadBalancer = startLoadBalancer({
       ...{ services, endpointSlices, nodes, maps, log, clock, controllers },
       viewpoint: this.#options.viewpoint,
+      maglev: this.#options.maglev,
       hostPorts: this.#options.hostPorts(),
     });
     this.#measuring = measureFrontends(this.loadBalancer.frontends, { tallies, clock });
@@ -63,6 +71,7 @@ function forgetServices(maps: DatapathMaps): void {
   empty(maps.frontends);
   empty(maps.slots);
   empty(maps.sourceRanges);
+  empty(maps.maglev);
   empty(maps.backends);
   empty(maps.affinities);
 }

@@ -90,6 +90,7 @@ export {
   u16Codec,
   u32Codec,
   u64Codec,
+  wordsCodec,
   zeroBytes,
 } from './scalar-codec.ts';
 export {

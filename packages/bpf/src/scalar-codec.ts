@@ -104,6 +104,22 @@ export function bytesCodec(length: number): Codec<Uint8Array> {
   };
 }
 
+/** 16-bit numbers in one piece, in the order of a little-endian machine, which is what our objects are for; decoding copies. */
+export function wordsCodec(length: number): Codec<Uint16Array> {
+  return {
+    size: 2 * length,
+    encode(value, view, offset) {
+      if (value.length !== length) throw new RangeError(`${value.length} numbers for an array of ${length}`);
+      const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+      new Uint8Array(view.buffer, view.byteOffset + offset, 2 * length).set(bytes);
+    },
+    decode(view, offset) {
+      const start = view.byteOffset + offset;
+      return new Uint16Array(view.buffer.slice(start, start + 2 * length));
+    },
+  };
+}
+
 /** Reserved room in a struct: always written as zeros, so that a later version can give it a meaning. */
 export function zeroBytes(view: DataView, offset: number, length: number): void {
   new Uint8Array(view.buffer, view.byteOffset + offset, length).fill(0);

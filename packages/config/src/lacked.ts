@@ -14,8 +14,7 @@ export const lackedOptions: Readonly<Record<string, string>> = {
   'nodePort.directRoutingDevice': 'packets between nodes go through the tunnel',
   hostPort: 'host ports are always served',
   socketLB: 'translation at the socket is always on, for the host and for pods',
-  loadBalancer: 'a backend is chosen at random for each connection, and the answering node is the one that was asked',
-  maglev: 'a backend is chosen at random for each connection',
+  loadBalancer: 'the answering node is the one that was asked',
   sessionAffinity: 'ClientIP affinity is always served',
   svcSourceRangeCheck: 'loadBalancerSourceRanges are always enforced, at addresses of load balancers',
   localRedirectPolicy: 'CiliumLocalRedirectPolicy objects are not acted on',
@@ -47,6 +46,7 @@ export const lackedOptions: Readonly<Record<string, string>> = {
 
   // Packets
   bpf: 'map sizes are fixed, see `sluice map list`; masquerade in BPF needs no switch',
+  'bpf.lbAlgorithmAnnotation': 'the annotation service.cilium.io/lb-algorithm of a Service is always followed',
   bpfClockProbe: 'the kernel counts time in nanoseconds for us',
   bandwidthManager: 'bandwidth annotations of pods are not acted on',
   enableMasqueradeRouteSource: 'packets leave with the address of the device that they leave by',

@@ -129,6 +129,39 @@ export function choice<const T extends string>(words: readonly T[]): OptionType<
   return optionType({ description, schema: { enum: words } }, (value) => words.find((word) => word === value));
 }
 
+/** One of a few numbers. */
+export function numberChoice(numbers: readonly number[]): OptionType<number> {
+  const description = `one of ${numbers.join(', ')}`;
+  return optionType({ description, schema: { enum: numbers } }, (value) => numbers.find((number) => number === value));
+}
+
+/** Three numbers of 32 bits: where hashes begin, so that all nodes come to the same. */
+export interface HashSeed {
+  /** Of the permutations that Maglev tables are made from. */
+  readonly table: number;
+  /** Of what a client's connection is found in them by. */
+  readonly ipv4: number;
+  readonly ipv6: number;
+}
+
+/** The incumbent's: twelve bytes in Base64. */
+export const hashSeed = optionType<HashSeed>(
+  {
+    description: '12 bytes in Base64, such as `head -c12 /dev/urandom | base64` writes',
+    schema: { type: 'string', pattern: '^[A-Za-z0-9+/]{16}$' },
+  },
+  (value) => {
+    if (typeof value !== 'string' || !/^[A-Za-z0-9+/]{16}$/.test(value)) return undefined;
+    const bytes = Buffer.from(value, 'base64');
+    return { table: bytes.readUInt32BE(0), ipv4: bytes.readUInt32BE(4), ipv6: bytes.readUInt32BE(8) };
+  },
+  ({ table, ipv4, ipv6 }) => {
+    const bytes = Buffer.alloc(12);
+    for (const [index, number] of [table, ipv4, ipv6].entries()) bytes.writeUInt32BE(number, 4 * index);
+    return bytes.toString('base64');
+  },
+);
+
 const clusterNamePattern = '^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$';
 
 export const clusterName = optionType(

@@ -6,10 +6,12 @@ import {
   clusterName,
   devices,
   duration,
+  hashSeed,
   host,
   labelPatterns,
   mtu,
   nowhere,
+  numberChoice,
   type OptionType,
   port,
   portRange,
@@ -45,6 +47,9 @@ const apiServerPort = 6443;
 const agentMetricsPort = 9962;
 const operatorMetricsPort = 9963;
 const podCidrsOnly = 'each node has one pod CIDR for each family from the cluster pool';
+
+/** Primes, as the algorithm needs them, each just below a power of two. */
+const maglevTableSizes = [251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_521, 131_071];
 
 /** Every option, by its path in the values. */
 export const options = {
@@ -110,6 +115,24 @@ export const options = {
     bindAddress,
     nowhere,
     'Where the agent answers as kube-proxy does at /healthz and /livez, usually `0.0.0.0:10256`: for balancers of a cloud and the autoscaler; empty: nowhere.',
+  ),
+  'loadBalancer.algorithm': option(
+    choice(['random', 'maglev']),
+    'random',
+    'How a backend is chosen for clients from outside of the cluster: at random, or by Maglev, the same one on every node; `service.cilium.io/lb-algorithm` of a Service goes before. Clients inside are given any.',
+    rare,
+  ),
+  'maglev.tableSize': option(
+    numberChoice(maglevTableSizes),
+    16_381,
+    "Entries of a service's Maglev table, at best a hundred for each backend; each 2,000 of them take 4 KiB of the kernel's memory for each way in. The same on every node.",
+    rare,
+  ),
+  'maglev.hashSeed': option(
+    hashSeed,
+    { table: 0x24b7_ef82, ipv4: 0x71dc_da46, ipv6: 0x9250_5688 },
+    'What Maglev tables and the place of a client in them are made from; the same on every node.',
+    rare,
   ),
   'nodePort.range': option(
     portRange,

@@ -199,3 +199,21 @@ test('a duration is as Go writes it', () => {
     assert.equal(problemsOf(`operator: { identityGCInterval: ${wrong} }`)[0]?.path, 'operator.identityGCInterval');
   }
 });
+
+test('Maglev is set up as the incumbent has it: the sizes that it allows, twelve bytes in Base64', () => {
+  const { values } = parseValues(
+    'loadBalancer: { algorithm: maglev }\nmaglev: { tableSize: 65521, hashSeed: AQIDBAUGBwgJCgsM }',
+  );
+  assert.deepEqual([values.loadBalancer.algorithm, values.maglev.tableSize], ['maglev', 65_521]);
+  assert.deepEqual(values.maglev.hashSeed, { table: 0x01020304, ipv4: 0x05060708, ipv6: 0x090a0b0c });
+  const { maglev } = parseValues('').values;
+  assert.equal(options['maglev.hashSeed'].type.format(maglev.hashSeed), 'JLfvgnHc2kaSUFaI');
+  assert.deepEqual(options['maglev.hashSeed'].type.read('JLfvgnHc2kaSUFaI'), maglev.hashSeed);
+  for (const [wrong, path] of [
+    ['maglev: { tableSize: 16384 }', 'maglev.tableSize'],
+    ['maglev: { hashSeed: c2hvcnQ= }', 'maglev.hashSeed'],
+    ['maglev: { hashSeed: JLfvgnHc2kaSUFa- }', 'maglev.hashSeed'],
+    ['loadBalancer: { algorithm: rendezvous }', 'loadBalancer.algorithm'],
+  ] as const)
+    assert.equal(problemsOf(wrong)[0]?.path, path, wrong);
+});

@@ -243,7 +243,7 @@ test('a drop is an event for who listens', async () => {
   const nobody = parseAddress('10.96.0.77');
   node.datapath.maps.frontends.update(
     { address: nobody, port: 0, protocol: 0, scope: 0 },
-    { serviceId: 1, generation: 1, backendCount: 0, affinitySeconds: 0, affinityId: 0, flags: 0 },
+    { serviceId: 1, generation: 1, backendCount: 0, affinitySeconds: 0, affinityId: 0, maglevSize: 0, flags: 0 },
   );
   assert.throws(() => client.connect(nobody, 80), { code: 'ECONNREFUSED' });
   while (seen.length === 0) await new Promise((resolve) => setImmediate(resolve));

@@ -48,10 +48,18 @@ test('a frontend is laid out as in C: address and port in wire order, reserved r
   frontendsMap.key.encode({ address, port: 53, protocol: 17, scope: 0 }, new DataView(key.buffer), 0);
   assert.equal(Buffer.from(key).toString('hex'), '00000000000000000000ffff0a60000a00351100');
   const value = new Uint8Array(frontendsMap.valueSize).fill(0xff);
-  const numbers = { serviceId: 1, generation: 2, backendCount: 3, affinitySeconds: 4, flags: 5, affinityId: 6 };
+  const numbers = {
+    serviceId: 1,
+    generation: 2,
+    backendCount: 3,
+    affinitySeconds: 4,
+    flags: 5,
+    affinityId: 6,
+    maglevSize: 7,
+  };
   frontendsMap.value.encode(numbers, new DataView(value.buffer), 0);
   const words = Array.from({ length: 8 }, (_, index) => new DataView(value.buffer).getUint32(index * 4, true));
-  assert.deepEqual(words, [1, 2, 3, 4, 5, 6, 0, 0]);
+  assert.deepEqual(words, [1, 2, 3, 4, 5, 6, 7, 0]);
 });
 
 test('configuration is bytes by the names in C', () => {
@@ -70,6 +78,8 @@ test('configuration is bytes by the names in C', () => {
     masqueradeIpv6: 1,
     nodeIdentity: 6,
     nodePortMax: 32_767,
+    maglevSeedIpv4: 0x71dc_da46,
+    maglevSeedIpv6: 0x9250_5688,
     nodePortMin: 30_000,
     tunnelPort: 8472,
     overlayIfindex: 2,

@@ -34,6 +34,7 @@ function describeMaps(cpus?: number) {
     kernelSettings: generated.kernelSettingsMap,
     kernelDrops: perCpu(generated.kernelDropsMap, cpus),
     kernelPlaces: generated.kernelPlacesMap,
+    maglev: generated.maglevMap,
     netnsEndpoints: generated.netnsEndpointsMap,
     slots: generated.slotsMap,
     sourceRanges: generated.sourceRangesMap,

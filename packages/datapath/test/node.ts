@@ -83,6 +83,8 @@ export function createTestNode(number: number): TestNode {
     ipv6Enabled: 1,
     nodePortMin: 30_000,
     nodePortMax: 32_767,
+    maglevSeedIpv4: 0x71dc_da46,
+    maglevSeedIpv6: 0x9250_5688,
     tunnelPort: 8472,
     nodeIdentity: REMOTE_NODE_IDENTITY,
     overlayIfindex: devices.overlay,

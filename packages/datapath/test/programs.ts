@@ -48,6 +48,8 @@ export const configuration: Configuration = {
   ipv6Enabled: 1,
   nodePortMin: 30_000,
   nodePortMax: 32_767,
+  maglevSeedIpv4: 0x71dc_da46,
+  maglevSeedIpv6: 0x9250_5688,
   tunnelPort: 8472,
   nodeIdentity: 6,
   overlayIfindex: IFINDEX,

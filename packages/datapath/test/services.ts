@@ -5,6 +5,9 @@ import { BackendState, type DatapathMaps, FrontendFlag } from '../src/index.ts';
 export const TCP = 6;
 export const UDP = 17;
 
+/** MAGLEV_CHUNK_SLOTS of C. */
+const CHUNK_SLOTS = 2_000;
+
 export interface TestService {
   readonly id: number;
   readonly address: Address;
@@ -19,6 +22,8 @@ export interface TestService {
   readonly flags?: number;
   /** FrontendScope */
   readonly scope?: number;
+  /** Slots, by the entries of a Maglev table. */
+  readonly table?: Uint16Array;
   /** Whom FrontendFlag.SourceRanges lets in. */
   readonly sourceRanges?: readonly string[];
 }
@@ -35,12 +40,18 @@ export function writeService(maps: DatapathMaps, service: TestService): void {
     const prefixLength = length + (familyOf(address) === 4 ? 160 : 64);
     maps.sourceRanges.update({ prefixLength, serviceId: id, generation, address }, 1);
   }
+  for (let chunk = 0; chunk * CHUNK_SLOTS < (service.table?.length ?? 0); chunk += 1) {
+    const slots = new Uint16Array(CHUNK_SLOTS);
+    slots.set(service.table?.subarray(chunk * CHUNK_SLOTS, (chunk + 1) * CHUNK_SLOTS) ?? []);
+    maps.maglev.update({ serviceId: id, generation, chunk }, { checksum: 0, slots });
+  }
   const frontend = {
     serviceId: id,
     generation,
     backendCount: backends.length,
     affinitySeconds,
     affinityId: service.affinityId ?? 0,
+    maglevSize: service.table?.length ?? 0,
     flags: flags | (affinitySeconds > 0 ? FrontendFlag.Affinity : 0),
   };
   const key = { address: service.address, port: service.port, protocol, scope };

@@ -57,6 +57,7 @@ export { type ContainerPort, type PodObject, parsePod } from './objects/pod.ts';
 export {
   type LoadBalancerIngress,
   parseService,
+  type ServiceAlgorithm,
   type ServiceObject,
   type ServicePort,
   type TrafficPolicy,

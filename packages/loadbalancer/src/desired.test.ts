@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseEndpointSlice, parseService } from '@sluice/kube';
+import { parseEndpointSlice, parseService, type ServiceAlgorithm, type ServiceObject } from '@sluice/kube';
 import { formatPrefix, parseAddress } from '@sluice/net';
 import { desiredFrontends } from './desired.ts';
 import { unservedFrontends } from './unserved.ts';
@@ -269,4 +269,34 @@ test('hints keep traffic on this node, or in its zone, as long as every ready en
   assert.deepEqual(hintedTo([{ ...zoneA, conditions: leaving }, zoneB]), [1], 'what terminates has no say');
   assert.deepEqual(hintedTo([{ conditions: leaving }, zoneA, zoneB]), [1]);
   assert.deepEqual(hintedTo([{ ...zoneB, conditions: leaving }]), [0], 'nobody is ready anywhere');
+});
+
+test('Maglev is for clients from outside, in the row that serves them; a Service goes before the values', () => {
+  const spec = {
+    type: 'LoadBalancer',
+    clusterIPs: ['10.96.0.5'],
+    ports: [{ name: 'http', port: 80, protocol: 'TCP', nodePort: 30080 }],
+  };
+  const algorithms = (of: ServiceObject, standard?: ServiceAlgorithm) =>
+    desiredFrontends(of, [slice([{ address: '10.244.1.2' }])], {
+      ...viewpoint,
+      ...(standard && { algorithm: standard }),
+    })
+      .filter(({ algorithm }) => algorithm === 'maglev')
+      .map(({ key }) => key);
+  const annotated = (value: string, more: object = {}) =>
+    parseService({
+      metadata: { namespace: 'shop', name: 'web', annotations: { 'service.cilium.io/lb-algorithm': value } },
+      spec: { ...spec, ...more },
+      status: { loadBalancer: { ingress: [{ ip: '203.0.113.5' }] } },
+    });
+  const outside = ['0.0.0.0:30080/TCP', '203.0.113.5:80/TCP'];
+  assert.deepEqual(algorithms(annotated('maglev')), outside);
+  assert.deepEqual(algorithms(service(spec), 'maglev'), ['0.0.0.0:30080/TCP']);
+  assert.deepEqual([algorithms(annotated('random'), 'maglev'), algorithms(service(spec))], [[], []]);
+  const local = annotated('maglev', { externalTrafficPolicy: 'Local' });
+  assert.deepEqual(
+    algorithms(local),
+    outside.map((key) => `${key}/external`),
+  );
 });

@@ -2,7 +2,7 @@
  * From a Service and its EndpointSlices to the frontends that the kernel is to serve. Pure: equal input, equal output,
  * whatever the order in which the API told of it.
  */
-import type { EndpointSliceObject, ServiceObject, ServicePort, SliceEndpoint } from '@sluice/kube';
+import type { EndpointSliceObject, ServiceAlgorithm, ServiceObject, ServicePort, SliceEndpoint } from '@sluice/kube';
 import { type Address, familyOf, isLoopback, prefixContains } from '@sluice/net';
 import {
   anyAddress,
@@ -26,6 +26,8 @@ export interface Viewpoint {
   readonly externalIps: boolean;
   /** Where the node's own processes find NodePorts besides the node's addresses: 127.0.0.1, ::1, both or nowhere. */
   readonly nodePortLoopback?: readonly Address[];
+  /** `loadBalancer.algorithm`, for services that do not say; default `random`. */
+  readonly algorithm?: ServiceAlgorithm;
 }
 
 /**
@@ -99,7 +101,8 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
     ...{ key: keyOf({ address, port }, looked.port.protocol), address, port, protocol: looked.port.protocol, type },
     ...{ service: `${service.namespace}/${service.name}`, portName: looked.port.name },
     affinitySeconds: service.affinityTimeoutSeconds ?? 0,
-  };
+    algorithm: 'random',
+  } as const;
   const whole = { backends: chosen(near(all, viewpoint)), isElsewhere: false } as const;
   const local = { backends: chosen(here), isElsewhere: chosen(here).length === 0 && whole.backends.length > 0 };
   if (type === 'ClusterIP') {
@@ -110,10 +113,14 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
   if (isLoopback(address)) return [{ ...common, ...whole, ...everybody, scope: 'internal', isExternal: false }];
   const isLocal = service.externalTrafficPolicy === 'Local';
   const allowed = type === 'LoadBalancer' ? allowedAt(address, service, viewpoint) : everybody;
-  const internal = { ...common, ...whole, ...allowed, scope: 'internal', isExternal: !isLocal } as const;
-  if (!isLocal) return [internal];
+  const internal = { ...common, ...whole, ...allowed, scope: 'internal' } as const;
+  const forOutside = { isExternal: true, algorithm: service.algorithm ?? viewpoint.algorithm ?? 'random' } as const;
+  if (!isLocal) return [{ ...internal, ...forOutside }];
   const key = `${common.key}/external`;
-  return [internal, { ...common, ...local, ...allowed, key, scope: 'external', isExternal: true }];
+  return [
+    { ...internal, isExternal: false },
+    { ...common, ...local, ...allowed, ...forOutside, key, scope: 'external' },
+  ];
 }
 
 type Allowed = Pick<DesiredFrontend, 'sourceRanges' | 'isNodeAllowed'>;

@@ -1,3 +1,4 @@
+import type { ServiceAlgorithm } from '@sluice/kube';
 import type { Protocol } from '@sluice/model';
 import { type Address, formatAddressPort, type Prefix, parseAddress } from '@sluice/net';
 
@@ -45,6 +46,8 @@ export interface DesiredFrontend {
   readonly isNodeAllowed: boolean;
   /** 0: no session affinity. */
   readonly affinitySeconds: number;
+  /** How clients from outside get a backend; `random` where none of them is served. */
+  readonly algorithm: ServiceAlgorithm;
   /** Sorted by key, no key twice: equal inputs in any order give equal slots on every node. */
   readonly backends: readonly DesiredBackend[];
 }

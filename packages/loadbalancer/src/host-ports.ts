@@ -98,6 +98,7 @@ function frontend({ pod, port, node, address, target }: Placed): DesiredFrontend
     sourceRanges: undefined,
     isNodeAllowed: true,
     affinitySeconds: 0,
+    algorithm: 'random',
     backends: [{ key: keyOf(backend, protocol), ...backend, protocol, nodeName: node.nodeName, state: 'active' }],
   };
 }

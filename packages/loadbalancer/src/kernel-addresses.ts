@@ -88,7 +88,14 @@ export class AddressTable {
   }
 }
 
-const unmade = { serviceId: 0, generation: 0, backendCount: 0, affinitySeconds: 0, affinityId: 0 } as const;
+const unmade = {
+  serviceId: 0,
+  generation: 0,
+  backendCount: 0,
+  affinitySeconds: 0,
+  affinityId: 0,
+  maglevSize: 0,
+} as const;
 
 /** NodePorts have none, nor have host ports at loopback: those addresses are the node's. */
 function ownAddress({ address }: FrontendKey): Address | undefined {

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BpfMap, type MapDescriptor, openMap } from '@sluice/bpf';
-import { backendsMap, frontendsMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
+import { backendsMap, frontendsMap, maglevMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
 import { parseAddress } from '@sluice/net';
 import type { DesiredBackend, DesiredFrontend } from './frontend.ts';
 import { KernelServices } from './kernel-services.ts';
 
 const endpointCount = 250_000;
+const maglev = { tableSize: 16_381, seed: 0x24b7_ef82 };
 
 function backend(index: number, port: number): DesiredBackend {
   const address = parseAddress(`10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`);
@@ -17,7 +18,7 @@ function backend(index: number, port: number): DesiredBackend {
 function frontend(last: number, backends: readonly DesiredBackend[]): DesiredFrontend {
   const address = parseAddress(`10.96.0.${last}`);
   const identity = { key: `${address}:80/TCP`, address, port: 80, protocol: 'TCP', type: 'ClusterIP' } as const;
-  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false } as const;
+  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false, algorithm: 'random' } as const;
   const clients = { sourceRanges: undefined, isNodeAllowed: true } as const;
   return { ...identity, ...forWhom, ...clients, service: 'shop/web', portName: '', affinitySeconds: 0, backends };
 }
@@ -33,9 +34,10 @@ test('a service of 250,000 endpoints is served whole, and one more for which the
     slots: create(slotsMap),
     backends: create(backendsMap),
     sourceRanges: create(sourceRangesMap),
+    maglev: create(maglevMap),
   };
   const time = { ms: 0 };
-  const services = new KernelServices({ maps, nowMs: () => time.ms, graceMs: 1 });
+  const services = new KernelServices({ maps, maglev, nowMs: () => time.ms, graceMs: 1 });
   const counts = () => [maps.frontends, maps.slots, maps.backends].map((map) => map.count());
   const all = Array.from({ length: endpointCount }, (_, index) => backend(index, 8080));
   services.update(frontend(5, all));

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFakeMap } from '@sluice/bpf';
-import { backendsMap, FrontendFlag, frontendsMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
+import { backendsMap, FrontendFlag, frontendsMap, maglevMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
 import { parseAddress, parsePrefix } from '@sluice/net';
 import type { DesiredBackend, DesiredFrontend } from './frontend.ts';
 import { KernelServices, type ServiceMaps } from './kernel-services.ts';
 
 const GRACE_MS = 1_000;
+const maglev = { tableSize: 4093, seed: 0x24b7_ef82 };
 
 function kernel() {
   const maps = {
@@ -14,9 +15,10 @@ function kernel() {
     slots: createFakeMap(slotsMap),
     backends: createFakeMap(backendsMap),
     sourceRanges: createFakeMap(sourceRangesMap),
+    maglev: createFakeMap(maglevMap),
   } satisfies ServiceMaps;
   const time = { ms: 0 };
-  const start = () => new KernelServices({ maps, nowMs: () => time.ms, graceMs: GRACE_MS });
+  const start = () => new KernelServices({ maps, maglev, nowMs: () => time.ms, graceMs: GRACE_MS });
   return { maps, time, start, services: start() };
 }
 
@@ -40,7 +42,7 @@ function frontend(
 ): DesiredFrontend {
   const address = parseAddress(`10.96.0.${last}`);
   const identity = { key: `${address}:80/TCP`, address, port: 80, protocol: 'TCP', type: 'ClusterIP' } as const;
-  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false } as const;
+  const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false, algorithm: 'random' } as const;
   const clients = { sourceRanges: undefined, isNodeAllowed: true } as const;
   return {
     ...identity,
@@ -165,7 +167,7 @@ test('what was damaged or left in the maps is found, counted and put right', () 
 test('a full map refuses the new service with an error and leaves the others whole', () => {
   const full = createFakeMap({ ...backendsMap, maxEntries: 2 });
   const maps = { ...kernel().maps, backends: full };
-  const services = new KernelServices({ maps, nowMs: () => 0 });
+  const services = new KernelServices({ maps, maglev, nowMs: () => 0 });
   services.update(frontend(5, [backend(2)]));
   assert.throws(() => services.update(frontend(6, [backend(3), backend(4)])), /E2BIG/);
   assert.deepEqual([walk(maps, 5), walk(maps, 6)], [['10.244.1.2'], undefined]);
@@ -176,7 +178,7 @@ test('a full map refuses the new service with an error and leaves the others who
 test('a frontend for whose address there is no room leaves nothing behind', () => {
   for (const maxEntries of [2, 3]) {
     const maps = { ...kernel().maps, frontends: createFakeMap({ ...frontendsMap, maxEntries }) };
-    const services = new KernelServices({ maps, nowMs: () => 0 });
+    const services = new KernelServices({ maps, maglev, nowMs: () => 0 });
     services.update(frontend(5, [backend(2)]));
     const before = counts(maps);
     assert.throws(() => services.update(frontend(6, [backend(3)])), /E2BIG/);
@@ -191,7 +193,7 @@ test('what could not be deleted after its grace is removed by the comparison', (
   });
   const maps = { ...kernel().maps, slots };
   const time = { ms: 0 };
-  const services = new KernelServices({ maps, nowMs: () => time.ms, graceMs: GRACE_MS });
+  const services = new KernelServices({ maps, maglev, nowMs: () => time.ms, graceMs: GRACE_MS });
   services.update(frontend(5, [backend(2)]));
   services.update(frontend(5, [backend(3)]));
   [time.ms, failing.now] = [GRACE_MS, true];

@@ -1,8 +1,8 @@
 /**
  * What the kernel has of services, and how it is changed.
  *
- * Order of writes, so that no packet meets a dangling reference: backends, slots of a new generation, reverse NAT, then
- * the frontend in one write. What the old generation alone used goes after a grace, when no packet can hold it any more.
+ * Order of writes, so that no packet meets a dangling reference: backends, slots of a new generation, its Maglev table,
+ * then the frontend in one write. What the old generation alone used goes after a grace, when no packet can hold it any more.
  */
 import type { TypedMap } from '@sluice/bpf';
 import {
@@ -11,10 +11,13 @@ import {
   FrontendFlag,
   type FrontendKey,
   FrontendScope,
+  type MaglevChunk,
+  type MaglevKey,
   type Slot,
   type SlotKey,
   type SourceRangeKey,
 } from '@sluice/datapath';
+import { isSystemError } from '@sluice/ffi';
 import { protocolName, protocolNumbers } from '@sluice/model';
 import { familyOf, isLoopback } from '@sluice/net';
 import { AffinityIds } from './affinity-ids.ts';
@@ -22,6 +25,7 @@ import { type DesiredFrontend, keyOf } from './frontend.ts';
 import { IdPool } from './id-pool.ts';
 import { AddressTable } from './kernel-addresses.ts';
 import { BackendTable } from './kernel-backends.ts';
+import { chunkCount, type MaglevSettings, MaglevTables } from './maglev-tables.ts';
 import { sourceRangeKey, sourceRangeOf, sourceRangeTexts } from './source-ranges.ts';
 
 export interface ServiceMaps {
@@ -29,6 +33,7 @@ export interface ServiceMaps {
   readonly slots: TypedMap<SlotKey, Slot>;
   readonly backends: TypedMap<number, Backend>;
   readonly sourceRanges: TypedMap<SourceRangeKey, number>;
+  readonly maglev: TypedMap<MaglevKey, MaglevChunk>;
 }
 
 interface ActualFrontend {
@@ -44,6 +49,10 @@ interface ActualFrontend {
   readonly backendIds: readonly number[];
   /** As text, in order. */
   readonly sourceRanges: readonly string[];
+  /** 0: no table. */
+  readonly maglevSize: number;
+  /** Of its chunks one is missing or damaged, or was made by another seed. */
+  readonly isMaglevStale: boolean;
 }
 
 /** Slots and backends that a packet under way may still read. */
@@ -62,6 +71,7 @@ interface Generation {
   /** Of its slots. */
   readonly count: number;
   readonly sourceRanges: readonly string[];
+  readonly maglevSize: number;
 }
 
 export interface Repairs {
@@ -71,6 +81,7 @@ export interface Repairs {
 
 export interface KernelServicesOptions {
   readonly maps: ServiceMaps;
+  readonly maglev: MaglevSettings;
   /** Milliseconds of a monotonic clock. */
   readonly nowMs: () => number;
   /** How long the old generation stays after the flip; default 1000. */
@@ -88,6 +99,9 @@ export class KernelServices {
   readonly #frontends = new Map<string, ActualFrontend>();
   readonly #backends: BackendTable;
   readonly #addresses: AddressTable;
+  readonly #maglev: MaglevTables;
+  /** Frontends for whose table there is no room. */
+  readonly #withoutRoom = new Set<string>();
   /** In the order in which they fall due. */
   readonly #retired: Retired[] = [];
 
@@ -97,6 +111,7 @@ export class KernelServices {
     this.#graceMs = options.graceMs ?? 1000;
     this.#backends = new BackendTable(options.maps.backends);
     this.#addresses = new AddressTable(options.maps.frontends);
+    this.#maglev = new MaglevTables(options.maps.maglev, options.maglev);
     this.#read();
   }
 
@@ -110,17 +125,30 @@ export class KernelServices {
     const actual = this.#frontends.get(desired.key);
     const backendIds = this.#backends.acquire(desired.backends);
     const affinityId = this.#affinityId(desired, actual);
-    if (actual?.affinityId === affinityId && isServedAs(actual, desired, backendIds)) {
+    const maglevSize = this.#maglev.sizeFor(desired);
+    if (actual && isServedAs(actual, desired, { backendIds, affinityId, maglevSize })) {
       this.#backends.release(backendIds);
       return actual.id;
     }
-    return this.#flip(desired, actual, { backendIds, affinityId });
+    return this.#flip(desired, actual, { backendIds, affinityId, maglevSize });
+  }
+
+  /** Whether `update` may have a Maglev table to make, which takes a while. */
+  wantsTable(desired: DesiredFrontend): boolean {
+    return this.#maglev.sizeFor(desired) > 0;
+  }
+
+  /** Why a frontend that asks for Maglev is served at random; undefined: it is not. */
+  whyRandom(desired: DesiredFrontend): string | undefined {
+    if (this.#withoutRoom.has(desired.key)) return 'the map maglev has no room for its table';
+    return this.#maglev.problemOf(desired);
   }
 
   /** Ends a frontend; one that is not there is ended already. */
   delete(key: string): void {
     const actual = this.#frontends.get(key);
     this.#affinityIds.leave(key);
+    this.#withoutRoom.delete(key);
     if (actual === undefined) return;
     this.#maps.frontends.delete(actual.key);
     this.#frontends.delete(key);
@@ -130,6 +158,7 @@ export class KernelServices {
 
   /** Deletes what retired long enough ago. When that fails it throws, and `compare` removes what has stayed. */
   collect(): void {
+    this.#maglev.forget();
     const now = this.#nowMs();
     for (let first = this.#retired[0]; first !== undefined && first.dueMs <= now; first = this.#retired[0]) {
       this.#retired.shift();
@@ -162,17 +191,14 @@ export class KernelServices {
     return 0;
   }
 
-  #flip(
-    desired: DesiredFrontend,
-    actual: ActualFrontend | undefined,
-    chosen: Pick<ActualFrontend, 'backendIds' | 'affinityId'>,
-  ): number {
+  #flip(desired: DesiredFrontend, actual: ActualFrontend | undefined, chosen: Chosen): number {
     const { backendIds } = chosen;
     const id = actual?.id ?? this.#ids.take();
     const key = frontendKey(desired);
     this.#generation = nextGeneration(this.#generation);
-    const next: ActualFrontend = {
+    const written: ActualFrontend = {
       ...chosen,
+      isMaglevStale: false,
       key,
       id,
       generation: this.#generation,
@@ -180,16 +206,17 @@ export class KernelServices {
       flags: flagsOf(desired),
       sourceRanges: sourceRangeTexts(desired.sourceRanges),
     };
-    let marked = false;
+    let [next, marked] = [written, false];
     try {
-      this.#write(next);
+      this.#write(written);
+      next = this.#writeMaglev(written, desired);
       // Before the frontend: when there is no room for the mark, no frontend stays behind whose slots are gone.
       if (actual === undefined) this.#addresses.acquire(key, next.flags);
       marked = actual === undefined;
       this.#maps.frontends.update(key, frontendValue(next));
     } catch (error) {
       if (marked) this.#addresses.release(key);
-      this.#bury({ generations: [generationOf(next)], backendIds, id: actual ? 0 : id });
+      this.#bury({ generations: [generationOf(written)], backendIds, id: actual ? 0 : id });
       throw error;
     }
     this.#frontends.set(desired.key, next);
@@ -208,6 +235,25 @@ export class KernelServices {
     );
   }
 
+  /** A table that finds no room is done without: whoever is here must not be led to backends that are gone. */
+  #writeMaglev(written: ActualFrontend, { key, backends }: DesiredFrontend): ActualFrontend {
+    this.#withoutRoom.delete(key);
+    if (written.maglevSize === 0) return written;
+    const generation = generationOf(written);
+    try {
+      this.#maglev.write(
+        generation,
+        backends.map((backend) => backend.key),
+      );
+      return written;
+    } catch (error) {
+      this.#maglev.delete(generation, written.maglevSize);
+      if (!isSystemError(error, 'E2BIG')) throw error;
+      this.#withoutRoom.add(key);
+      return { ...written, maglevSize: 0 };
+    }
+  }
+
   #retire(retired: Omit<Retired, 'dueMs'>): void {
     this.#retired.push({ ...retired, dueMs: this.#nowMs() + this.#graceMs });
   }
@@ -216,6 +262,7 @@ export class KernelServices {
     for (const generation of retired.generations) {
       this.#maps.slots.deleteBatch(slotKeys(generation));
       this.#maps.sourceRanges.deleteBatch(generation.sourceRanges.map((range) => sourceRangeKey(generation, range)));
+      this.#maglev.delete(generation, generation.maglevSize);
     }
     this.#backends.release(retired.backendIds);
     if (retired.id === 0) return;
@@ -228,6 +275,7 @@ export class KernelServices {
     this.#addresses.clear();
     this.#frontends.clear();
     const sourceRanges = this.#readSourceRanges();
+    const chunks = Map.groupBy(this.#maglev.read(), generationName);
     for (const [key, value] of this.#maps.frontends.entries()) {
       if (AddressTable.isMark(key)) {
         this.#addresses.found(key, value);
@@ -248,6 +296,8 @@ export class KernelServices {
         flags: value.flags,
         backendIds,
         sourceRanges: sourceRanges.get(generationName(value)) ?? [],
+        maglevSize: value.maglevSize,
+        isMaglevStale: chunkCount(value.maglevSize) !== (chunks.get(generationName(value))?.length ?? 0),
       });
     }
     for (const retired of this.#retired) this.#backends.hold(retired.backendIds);
@@ -281,16 +331,27 @@ export class KernelServices {
     const sourceRanges = [...this.#maps.sourceRanges.entries()].map(([key]) => key).filter(isOrphan);
     this.#maps.slots.deleteBatch(slots);
     this.#maps.sourceRanges.deleteBatch(sourceRanges);
-    return slots.length + sourceRanges.length + this.#backends.removeUnused() + this.#addresses.repair();
+    const chunks = this.#maglev.deleteWhere(isOrphan);
+    return slots.length + sourceRanges.length + chunks + this.#backends.removeUnused() + this.#addresses.repair();
   }
 }
 
 /** A row of `source_ranges` says all by being there. */
 const ALLOWED = 1;
 
-function isServedAs(actual: ActualFrontend, desired: DesiredFrontend, backendIds: readonly number[]): boolean {
+/** What was found out for a frontend before it is written. */
+type Chosen = Pick<ActualFrontend, 'backendIds' | 'affinityId' | 'maglevSize'>;
+
+function isServedAs(
+  actual: ActualFrontend,
+  desired: DesiredFrontend,
+  { backendIds, affinityId, maglevSize }: Chosen,
+): boolean {
   return (
+    actual.affinityId === affinityId &&
     actual.affinitySeconds === desired.affinitySeconds &&
+    actual.maglevSize === maglevSize &&
+    !actual.isMaglevStale &&
     actual.flags === flagsOf(desired) &&
     actual.backendIds.length === backendIds.length &&
     actual.backendIds.every((id, slot) => id === backendIds[slot]) &&
@@ -322,8 +383,9 @@ function flagsOf(frontend: DesiredFrontend): number {
 }
 
 function frontendValue(frontend: ActualFrontend): Frontend {
-  const { id, generation, backendIds, affinitySeconds, affinityId, flags } = frontend;
-  return { serviceId: id, generation, backendCount: backendIds.length, affinitySeconds, affinityId, flags };
+  const { id, generation, backendIds, affinitySeconds, affinityId, flags, maglevSize } = frontend;
+  const counts = { backendCount: backendIds.length, maglevSize };
+  return { serviceId: id, generation, ...counts, affinitySeconds, affinityId, flags };
 }
 
 /** A port of a service in one family: what kube-proxy remembers a client for. */
@@ -342,8 +404,8 @@ function generationName({ serviceId, generation }: GenerationKey): string {
   return `${serviceId}/${generation}`;
 }
 
-function generationOf({ id, generation, backendIds, sourceRanges }: ActualFrontend): Generation {
-  return { serviceId: id, generation, count: backendIds.length, sourceRanges };
+function generationOf({ id, generation, backendIds, sourceRanges, maglevSize }: ActualFrontend): Generation {
+  return { serviceId: id, generation, count: backendIds.length, sourceRanges, maglevSize };
 }
 
 function slotKeys({ serviceId, generation, count }: Generation): SlotKey[] {
@@ -352,5 +414,6 @@ function slotKeys({ serviceId, generation, count }: Generation): SlotKey[] {
 
 function summary(frontend: ActualFrontend): string {
   const { id, generation, affinitySeconds, affinityId, flags, backendIds, sourceRanges } = frontend;
-  return `${id}/${generation}/${affinitySeconds}/${affinityId}/${flags}/${backendIds.join(',')}/${sourceRanges.join(',')}`;
+  const maglev = `${frontend.maglevSize}${frontend.isMaglevStale ? ' stale' : ''}`;
+  return `${id}/${generation}/${affinitySeconds}/${affinityId}/${flags}/${backendIds.join(',')}/${sourceRanges.join(',')}/${maglev}`;
 }

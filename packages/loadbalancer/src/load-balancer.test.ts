@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { createFakeMap } from '@sluice/bpf';
-import { backendsMap, frontendsMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
+import { backendsMap, frontendsMap, maglevMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
 import {
   type EndpointSliceObject,
   type NodeObject,
@@ -30,9 +30,11 @@ function cluster() {
     slots: createFakeMap(slotsMap),
     backends: createFakeMap(backendsMap),
     sourceRanges: createFakeMap(sourceRangesMap),
+    maglev: createFakeMap(maglevMap),
   };
   const viewpoint = { nodeName: 'node-1', externalIps: true };
-  return { services, endpointSlices, maps, viewpoint, log: silentLogger };
+  const maglev = { tableSize: 251, seed: 0x24b7_ef82 };
+  return { services, endpointSlices, maps, viewpoint, maglev, log: silentLogger };
 }
 
 const service = (name: string, clusterIp: string, more: { createdAt?: string; spec?: object } = {}) =>

@@ -1,4 +1,5 @@
-import type { ServiceObject } from '@sluice/kube';
+import { setImmediate } from 'node:timers/promises';
+import type { ServiceAlgorithm, ServiceObject } from '@sluice/kube';
 import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
 import { type Controllers, type Operations, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
 import type { Viewpoint } from './desired.ts';
@@ -7,6 +8,7 @@ import type { DesiredFrontend, FrontendType } from './frontend.ts';
 import { type HealthCheckRow, startHealthChecks } from './health-check-servers.ts';
 import { KernelServices, type ServiceMaps } from './kernel-services.ts';
 import { Lag } from './lag.ts';
+import type { MaglevSettings } from './maglev-tables.ts';
 import { sourceRangeTexts } from './source-ranges.ts';
 import { unservedFrontends } from './unserved.ts';
 
@@ -22,6 +24,10 @@ export interface FrontendRow {
   readonly sourceRanges: readonly string[] | undefined;
   /** Whether processes of this node are among them. */
   readonly isNodeAllowed: boolean;
+  /** How clients from outside get a backend. */
+  readonly algorithm: ServiceAlgorithm;
+  /** Why that is at random, where Maglev is asked for; undefined: it is not. */
+  readonly whyRandom: string | undefined;
   readonly backends: readonly { readonly key: string; readonly state: string; readonly nodeName: string | undefined }[];
   /** `off`: accepted, and `reason` says why nothing serves it. */
   readonly state: RowStatus['state'] | 'off';
@@ -30,6 +36,7 @@ export interface FrontendRow {
 
 export interface LoadBalancerOptions extends ServiceSources {
   readonly maps: ServiceMaps;
+  readonly maglev: MaglevSettings;
   readonly log: Logger;
   readonly clock?: Clock;
   readonly controllers?: Controllers;
@@ -50,7 +57,8 @@ export interface LoadBalancer extends AsyncDisposable {
 export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   const { clock = systemClock, log } = options;
   const desired = deriveServices(options);
-  const kernel = new KernelServices({ maps: options.maps, nowMs: () => Number(clock.monotonicNs() / 1_000_000n) });
+  const nowMs = () => Number(clock.monotonicNs() / 1_000_000n);
+  const kernel = new KernelServices({ maps: options.maps, maglev: options.maglev, nowMs });
   const rows = frontendTable();
   const lag = new Lag(clock);
   const kept = keepFrontends(kernel, { timer: graceTimer({ clock, log, kernel }), rows, lag });
@@ -64,7 +72,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     onStatus: (key, status) => {
       lag.note(key, status.state === 'done');
       const frontend = desired.frontends.get(key);
-      if (frontend !== undefined) rows.upsert(servedRow(frontend, kept.idOf(key), status));
+      if (frontend !== undefined) rows.upsert(servedRow(frontend, status, kept.told(frontend)));
     },
   });
   const unserved = showUnserved(options, desired.conflicts, rows);
@@ -103,8 +111,8 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
 
 interface KeptFrontends extends Disposable {
   readonly operations: Operations<DesiredFrontend>;
-  /** 0 while the kernel does not have the frontend. */
-  idOf(key: string): number;
+  /** What only the kernel's side knows; the id is 0 while it does not have the frontend. */
+  told(frontend: DesiredFrontend): Pick<FrontendRow, 'id' | 'whyRandom'>;
 }
 
 /** What the reconciler does to the kernel; after each change the timer looks when the old generation may go. */
@@ -113,13 +121,15 @@ function keepFrontends(
   { timer, rows, lag }: { readonly timer: GraceTimer; readonly rows: Table<FrontendRow>; readonly lag: Lag },
 ): KeptFrontends {
   const ids = new Map<string, number>();
+  const write = (row: DesiredFrontend): void => {
+    ids.set(row.key, kernel.update(row));
+    timer.arm();
+  };
   return {
-    idOf: (key) => ids.get(key) ?? 0,
+    told: (frontend) => ({ id: ids.get(frontend.key) ?? 0, whyRandom: kernel.whyRandom(frontend) }),
     operations: {
-      update: (row) => {
-        ids.set(row.key, kernel.update(row));
-        timer.arm();
-      },
+      // A table is made in a turn of its own: nothing else of the agent waits for more than one.
+      update: (row) => (kernel.wantsTable(row) ? setImmediate().then(() => write(row)) : write(row)),
       delete: (key) => {
         kernel.delete(key);
         lag.note(key, true);
@@ -159,7 +169,9 @@ function frontendTable(): Table<FrontendRow> {
 function statusText(row: FrontendRow): string {
   const { state, reason, backends } = row;
   if (reason !== undefined) return `${state}: ${reason}`;
-  return [state, ...(backends.length === 0 ? ['no backends'] : []), ...clientsText(row)].join(', ');
+  return [state, ...(backends.length === 0 ? ['no backends'] : []), ...clientsText(row), ...algorithmTexts(row)].join(
+    ', ',
+  );
 }
 
 function clientsText({ sourceRanges, isNodeAllowed }: FrontendRow): string[] {
@@ -168,10 +180,20 @@ function clientsText({ sourceRanges, isNodeAllowed }: FrontendRow): string[] {
   return [`only for ${sourceRanges.join(', ')}`, `this node ${isNodeAllowed ? 'included' : 'not'}`];
 }
 
-function servedRow(frontend: DesiredFrontend, id: number, status: RowStatus): FrontendRow {
+function algorithmTexts({ algorithm, whyRandom }: FrontendRow): string[] {
+  if (algorithm === 'random') return [];
+  return [whyRandom === undefined ? algorithm : `at random instead of by ${algorithm}: ${whyRandom}`];
+}
+
+function servedRow(
+  frontend: DesiredFrontend,
+  status: RowStatus,
+  told: Pick<FrontendRow, 'id' | 'whyRandom'>,
+): FrontendRow {
   return {
+    ...told,
     key: frontend.key,
-    id,
+    algorithm: frontend.algorithm,
     type: frontend.type,
     service: frontend.service,
     portName: frontend.portName,
@@ -212,7 +234,8 @@ function showUnserved(
   };
 }
 
-const unmade = { id: 0, portName: '', sourceRanges: undefined, isNodeAllowed: true, backends: [] };
+const atRandom = { algorithm: 'random', whyRandom: undefined } as const;
+const unmade = { id: 0, portName: '', sourceRanges: undefined, isNodeAllowed: true, backends: [], ...atRandom };
 
 function conflictRow(key: string, conflict: FrontendConflict): FrontendRow {
   const { service } = conflict;

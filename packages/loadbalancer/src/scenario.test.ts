@@ -2,7 +2,7 @@ import { globSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { createFakeMap, type TypedMap } from '@sluice/bpf';
-import { type Backend, backendsMap, frontendsMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
+import { type Backend, backendsMap, frontendsMap, maglevMap, slotsMap, sourceRangesMap } from '@sluice/datapath';
 import {
   type EndpointSliceObject,
   objectKey,
@@ -35,6 +35,7 @@ class World implements AsyncDisposable {
     slots: createFakeMap(slotsMap),
     backends: createFakeMap(backendsMap),
     sourceRanges: createFakeMap(sourceRangesMap),
+    maglev: createFakeMap(maglevMap),
   };
   readonly #objects = new Map<string, unknown>();
   #services = servicesTable();
@@ -63,6 +64,7 @@ class World implements AsyncDisposable {
       services: this.#services,
       endpointSlices: this.#slices,
       maps: this.#maps,
+      maglev: { tableSize: 251, seed: 0x24b7_ef82 },
       log: silentLogger,
     });
   }

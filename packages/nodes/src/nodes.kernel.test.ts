@@ -439,6 +439,8 @@ function program(facts: NodeFacts, namespace: TemporaryNetworkNamespace, stack: 
         nodeIdentity: 6,
         nodePortMin: 30_000,
         nodePortMax: 32_767,
+        maglevSeedIpv4: 0x71dc_da46,
+        maglevSeedIpv6: 0x9250_5688,
         tunnelPort: 8472,
       },
       log: silentLogger,

@@ -205,6 +205,8 @@ frontends.upsert({
   portName: 'http',
   sourceRanges: undefined,
   isNodeAllowed: true,
+  algorithm: 'random',
+  whyRandom: undefined,
   backends: [],
   state: 'done',
   reason: undefined,

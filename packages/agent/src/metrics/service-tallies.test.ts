@@ -8,7 +8,7 @@ import { countServices, measureFrontends } from './service-tallies.ts';
 import { Tallies } from './tallies.ts';
 
 function frontend(id: number, state: FrontendRow['state']): FrontendRow {
-  const rest = { type: 'ClusterIP', service: 'shop/web', portName: '', backends: [] } as const;
+  const rest = { type: 'ClusterIP', service: 'shop/web', portName: '', backends: [], algorithm: 'random' } as const;
   return {
     key: '10.96.0.1:80/TCP',
     id,
@@ -16,6 +16,7 @@ function frontend(id: number, state: FrontendRow['state']): FrontendRow {
     ...rest,
     sourceRanges: undefined,
     isNodeAllowed: true,
+    whyRandom: undefined,
     reason: undefined,
   };
 }

@@ -1,6 +1,6 @@
 import type { Field, StructDeclaration } from './declarations.ts';
 import { camelCase, pascalCase } from './names.ts';
-import { codecText, type Externals, typeText, type ValueType } from './value-type.ts';
+import { codecText, type Externals, isArray, typeText, type ValueType } from './value-type.ts';
 
 /** An interface and a codec. */
 export function emitStruct(struct: StructDeclaration, externals: Externals): string {
@@ -9,7 +9,7 @@ export function emitStruct(struct: StructDeclaration, externals: Externals): str
   const named = struct.fields.filter((field) => !field.reserved);
   const members = named.map((field) => `  readonly ${camelCase(field.name)}: ${typeText(field.type, externals)};`);
   const arrays = named.flatMap((field) => {
-    if (field.type.kind !== 'array' && field.type.kind !== 'bytes') return [];
+    if (!isArray(field.type)) return [];
     return [`const ${fieldCodec(struct, field)} = ${codecText(field.type, externals)};`];
   });
   const encodes = struct.fields.map((field) => `    ${encodeField(struct, field, externals)}`);
@@ -55,8 +55,7 @@ function decodeField(struct: StructDeclaration, field: Field, externals: Externa
 }
 
 function codecOf(struct: StructDeclaration, field: Field, externals: Externals): string {
-  const ownArray = field.type.kind === 'array' || field.type.kind === 'bytes';
-  return ownArray ? fieldCodec(struct, field) : codecText(field.type, externals);
+  return isArray(field.type) ? fieldCodec(struct, field) : codecText(field.type, externals);
 }
 
 function fieldCodec(struct: StructDeclaration, field: Field): string {

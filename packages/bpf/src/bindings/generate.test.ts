@@ -38,6 +38,7 @@ describe('generated bindings', () => {
       'readonly flags: readonly number[]',
       'readonly ready: boolean',
       'readonly packet: Uint8Array',
+      'readonly words: Uint16Array',
       '',
     ]);
     assert.match(structs, /export interface Event \{/);
@@ -62,7 +63,7 @@ describe('generated bindings', () => {
     const maps = generated().get('maps.ts') ?? '';
     assert.match(maps, /export const rowsByIdMap: MapDescriptor<number, Row> = \{/);
     assert.match(maps, /export const eventsMap: MapDescriptor<undefined, undefined>/);
-    assert.match(maps, /valueLayout: `struct row, 80 bytes\n {3}0 {3}16 where: struct place\n/);
+    assert.match(maps, /valueLayout: `struct row, 120 bytes\n {3}0 {3}16 where: struct place\n/);
   });
 
   test('are the same each time', () => {
@@ -98,10 +99,11 @@ describe('generated bindings', () => {
       flags: [1, 2, 3],
       ready: true,
       packet: Uint8Array.from({ length: 24 }, (_, index) => index),
+      words: Uint16Array.from({ length: 20 }, (_, index) => 0x0100 + index),
     };
     const bytes = new Uint8Array(codec.size + 3).fill(0xff);
     codec.encode(row, new DataView(bytes.buffer), 3);
-    assert.equal(codec.size, 80);
+    assert.equal(codec.size, 120);
     const hex = (from: number, to: number) => Buffer.from(bytes.subarray(3 + from, 3 + to)).toString('hex');
     assert.equal(hex(16, 24), '8877665544332211');
     assert.equal(hex(24, 28), 'feffffff');
@@ -111,6 +113,7 @@ describe('generated bindings', () => {
     assert.equal(hex(44, 48), '00000000');
     assert.equal(hex(64, 76), '101112131415161700000000');
     assert.equal(hex(76, 80), '00000000');
+    assert.equal(hex(80, 88), '0001010102010301');
     assert.deepEqual(codec.decode(new DataView(bytes.buffer), 3), row);
     assert.throws(
       () => codec.encode({ ...row, flags: [1] }, new DataView(bytes.buffer), 3),

@@ -18,7 +18,7 @@ const LIBRARY_TYPES = ['Codec', 'MapDescriptor'];
 const LIBRARY_VALUES = [
   ...['be16Codec', 'be32Codec', 'be64Codec', 'boolCodec', 'i16Codec', 'i32Codec', 'i64Codec', 'i8Codec'],
   ...['u16Codec', 'u32Codec', 'u64Codec', 'u8Codec'],
-  ...['arrayCodec', 'bytesCodec', 'encodeValue', 'nothingCodec', 'zeroBytes'],
+  ...['arrayCodec', 'bytesCodec', 'encodeValue', 'nothingCodec', 'wordsCodec', 'zeroBytes'],
 ];
 
 /** File names and texts; the same objects always give the same texts. Throws BindingError for what cannot be bound. */

@@ -4,7 +4,7 @@ import type { BtfComposite, BtfEnum, BtfInt } from '../btf-type.ts';
 import { BindingError } from './binding-error.ts';
 import { camelCase, pascalCase } from './names.ts';
 
-/** Bytes of up to this many are numbers in an array (flags, states); more of them are data. */
+/** Bytes and 16-bit numbers of up to this many stand in a list (flags, states); more of them are data. */
 const NUMBERS_MAX = 16;
 
 export interface ScalarType {
@@ -22,7 +22,7 @@ export type ValueType =
   | ScalarType
   | { readonly kind: 'enum'; readonly size: number; readonly enum: BtfEnum }
   | { readonly kind: 'struct'; readonly size: number; readonly struct: BtfComposite }
-  | { readonly kind: 'bytes'; readonly size: number }
+  | { readonly kind: 'bytes' | 'words'; readonly size: number }
   | { readonly kind: 'array'; readonly size: number; readonly element: ValueType; readonly length: number };
 
 /** `declaration` is what messages name, such as `struct backend.port`. */
@@ -42,17 +42,23 @@ export function valueType(btf: Btf, typeId: number, declaration: string): ValueT
       // Also refuses an array that holds itself.
       btf.sizeOf(typeId);
       const element = valueType(btf, type.elementTypeId, declaration);
-      if (element.kind === 'array' || element.kind === 'bytes') throw refuse('arrays of arrays are not supported');
+      if (isArray(element)) throw refuse('arrays of arrays are not supported');
       const size = element.size * type.length;
-      if (element.kind === 'scalar' && element.name === 'u8' && type.length > NUMBERS_MAX)
-        return { kind: 'bytes', size };
-      return { kind: 'array', size, element, length: type.length };
+      const data = element.kind === 'scalar' && type.length > NUMBERS_MAX ? dataKinds[element.name] : undefined;
+      return data === undefined ? { kind: 'array', size, element, length: type.length } : { kind: data, size };
     }
     case 'pointer':
       throw refuse('a pointer means nothing outside of the kernel');
     default:
       throw refuse(`a ${type.kind} is not supported`);
   }
+}
+
+const dataKinds: Readonly<Record<string, 'bytes' | 'words'>> = { u8: 'bytes', u16: 'words' };
+
+/** Has a codec of its own in the struct that holds it. */
+export function isArray({ kind }: ValueType): boolean {
+  return kind === 'array' || kind === 'bytes' || kind === 'words';
 }
 
 function scalarType(
@@ -121,6 +127,8 @@ export function typeText(type: ValueType, externals: Externals): string {
       return pascalCase(type.enum.name);
     case 'bytes':
       return 'Uint8Array';
+    case 'words':
+      return 'Uint16Array';
     case 'struct':
       return externals[type.struct.name]?.type ?? pascalCase(type.struct.name);
     case 'array': {
@@ -139,6 +147,8 @@ export function codecText(type: ValueType, externals: Externals): string {
       return `${camelCase(type.enum.name)}Codec`;
     case 'bytes':
       return `bytesCodec(${type.size})`;
+    case 'words':
+      return `wordsCodec(${type.size / 2})`;
     case 'struct':
       return externals[type.struct.name]?.codec ?? `${camelCase(type.struct.name)}Codec`;
     case 'array':

@@ -13,6 +13,8 @@ export interface Configuration {
   readonly hostRouting: number;
   readonly ipv4Enabled: number;
   readonly ipv6Enabled: number;
+  readonly maglevSeedIpv4: number;
+  readonly maglevSeedIpv6: number;
   readonly masqueradeIpv4: number;
   readonly masqueradeIpv6: number;
   readonly nodeIdentity: number;
@@ -35,6 +37,8 @@ export function encodeConfiguration(configuration: Configuration): Record<string
     config_host_routing: encodeValue(u8Codec, configuration.hostRouting),
     config_ipv4_enabled: encodeValue(u8Codec, configuration.ipv4Enabled),
     config_ipv6_enabled: encodeValue(u8Codec, configuration.ipv6Enabled),
+    config_maglev_seed_ipv4: encodeValue(u32Codec, configuration.maglevSeedIpv4),
+    config_maglev_seed_ipv6: encodeValue(u32Codec, configuration.maglevSeedIpv6),
     config_masquerade_ipv4: encodeValue(u8Codec, configuration.masqueradeIpv4),
     config_masquerade_ipv6: encodeValue(u8Codec, configuration.masqueradeIpv6),
     config_node_identity: encodeValue(u32Codec, configuration.nodeIdentity),

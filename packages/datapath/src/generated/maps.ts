@@ -1,7 +1,7 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type NetnsEndpoint, type Packet, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, netnsEndpointCodec, packetCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
@@ -351,7 +351,8 @@ export const frontendsMap: MapDescriptor<FrontendKey, Frontend> = {
   12    4 affinity_seconds: __u32
   16    4 flags: __u32
   20    4 affinity_id: __u32
-  24    8 reserved: __u32[2]`,
+  24    4 maglev_size: __u32
+  28    4 reserved: __u32`,
 };
 
 export const heldCountMap: MapDescriptor<number, number> = {
@@ -499,6 +500,24 @@ export const kernelSettingsMap: MapDescriptor<number, KernelDropSettings> = {
   44    4 tc_ingress_reason: __u32
   48    4 tc_egress_reason: __u32
   52   20 reserved: __u32[5]`,
+};
+
+export const maglevMap: MapDescriptor<MaglevKey, MaglevChunk> = {
+  name: 'maglev',
+  type: 1,
+  keySize: 12,
+  valueSize: 4004,
+  maxEntries: 65536,
+  flags: 1,
+  key: maglevKeyCodec,
+  value: maglevChunkCodec,
+  keyLayout: `struct maglev_key, 12 bytes
+   0    4 service_id: __u32
+   4    4 generation: __u32
+   8    4 chunk: __u32`,
+  valueLayout: `struct maglev_chunk, 4004 bytes
+   0    4 checksum: __u32
+   4 4000 slots: __u16[2000]`,
 };
 
 export const netnsEndpointsMap: MapDescriptor<bigint, NetnsEndpoint> = {
@@ -691,6 +710,7 @@ export const mapDescriptors = {
   kernel_drops: kernelDropsMap,
   kernel_places: kernelPlacesMap,
   kernel_settings: kernelSettingsMap,
+  maglev: maglevMap,
   netns_endpoints: netnsEndpointsMap,
   packets: packetsMap,
   shot_packets: shotPacketsMap,

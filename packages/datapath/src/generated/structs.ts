@@ -1,5 +1,5 @@
 // Generated from bpf/ by "npm run generate": do not edit.
-import { type Codec, arrayCodec, bytesCodec, u64Codec, u8Codec, zeroBytes } from '@sluice/bpf';
+import { type Codec, arrayCodec, bytesCodec, u64Codec, u8Codec, wordsCodec, zeroBytes } from '@sluice/bpf';
 import { type Address, type Mac, addressCodec, macCodec } from '@sluice/net';
 
 /** struct tuple */
@@ -634,6 +634,51 @@ export const kernelFunctionCodec: Codec<KernelFunction> = {
   },
 };
 
+/** struct maglev_key */
+export interface MaglevKey {
+  readonly serviceId: number;
+  readonly generation: number;
+  readonly chunk: number;
+}
+
+export const maglevKeyCodec: Codec<MaglevKey> = {
+  size: 12,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.serviceId, true);
+    view.setUint32(offset + 4, value.generation, true);
+    view.setUint32(offset + 8, value.chunk, true);
+  },
+  decode(view, offset) {
+    return {
+      serviceId: view.getUint32(offset, true),
+      generation: view.getUint32(offset + 4, true),
+      chunk: view.getUint32(offset + 8, true),
+    };
+  },
+};
+
+/** struct maglev_chunk */
+export interface MaglevChunk {
+  readonly checksum: number;
+  readonly slots: Uint16Array;
+}
+
+const maglevChunkSlotsCodec = wordsCodec(2000);
+
+export const maglevChunkCodec: Codec<MaglevChunk> = {
+  size: 4004,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.checksum, true);
+    maglevChunkSlotsCodec.encode(value.slots, view, offset + 4);
+  },
+  decode(view, offset) {
+    return {
+      checksum: view.getUint32(offset, true),
+      slots: maglevChunkSlotsCodec.decode(view, offset + 4),
+    };
+  },
+};
+
 /** struct frontend_key */
 export interface FrontendKey {
   readonly address: Address | undefined;
@@ -668,6 +713,7 @@ export interface Frontend {
   readonly affinitySeconds: number;
   readonly flags: number;
   readonly affinityId: number;
+  readonly maglevSize: number;
 }
 
 export const frontendCodec: Codec<Frontend> = {
@@ -679,7 +725,8 @@ export const frontendCodec: Codec<Frontend> = {
     view.setUint32(offset + 12, value.affinitySeconds, true);
     view.setUint32(offset + 16, value.flags, true);
     view.setUint32(offset + 20, value.affinityId, true);
-    zeroBytes(view, offset + 24, 8);
+    view.setUint32(offset + 24, value.maglevSize, true);
+    zeroBytes(view, offset + 28, 4);
   },
   decode(view, offset) {
     return {
@@ -689,6 +736,7 @@ export const frontendCodec: Codec<Frontend> = {
       affinitySeconds: view.getUint32(offset + 12, true),
       flags: view.getUint32(offset + 16, true),
       affinityId: view.getUint32(offset + 20, true),
+      maglevSize: view.getUint32(offset + 24, true),
     };
   },
 };

@@ -56,6 +56,15 @@ test('source ranges of which none can be read let nobody in, rather than everybo
   assert.deepEqual([ranges(['x']), ranges('10.0.0.0/8')], [[], []]);
 });
 
+test('an algorithm that nobody knows is told, and the values decide', () => {
+  const asked = (text: string) =>
+    parseService({ metadata: { ...metadata, annotations: { 'service.cilium.io/lb-algorithm': text } }, spec: {} });
+  assert.deepEqual([asked('maglev').algorithm, service({}).algorithm], ['maglev', undefined]);
+  const wrong = asked('Maglev');
+  assert.equal(wrong.algorithm, undefined);
+  assert.match(wrong.problems.join(), /lb-algorithm.*"Maglev" is none of random, maglev/);
+});
+
 test('a headless service has no addresses, and that is no problem', () => {
   for (const spec of [{ clusterIP: 'None' }, { clusterIP: 'None', clusterIPs: ['None'] }]) {
     const row = service(spec);

@@ -45,10 +45,15 @@ export interface ServiceObject extends NamespacedRow {
   readonly internalTrafficPolicy: TrafficPolicy;
   readonly healthCheckNodePort: number | undefined;
   readonly trafficDistribution: string | undefined;
+  /** Undefined: as the values have it. */
+  readonly algorithm: ServiceAlgorithm | undefined;
   readonly publishNotReadyAddresses: boolean;
 }
 
 export type TrafficPolicy = 'Cluster' | 'Local';
+
+/** How a client from outside gets a backend. */
+export type ServiceAlgorithm = 'random' | 'maglev';
 
 const serviceAnnotationPrefixes = [
   'service.cilium.io/',
@@ -60,6 +65,7 @@ const serviceAnnotationPrefixes = [
 ] as const;
 
 const trafficPolicies = ['Cluster', 'Local'] as const;
+const serviceAlgorithms = ['random', 'maglev'] as const;
 const serviceTypes = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] as const;
 const affinityTimeoutDefaultSeconds = 10_800;
 
@@ -86,6 +92,7 @@ export function parseService(object: unknown): ServiceObject {
     internalTrafficPolicy: spec.get('internalTrafficPolicy').oneOf(trafficPolicies) ?? 'Cluster',
     healthCheckNodePort: portUnlessZero(spec.get('healthCheckNodePort')),
     trafficDistribution: spec.get('trafficDistribution').text(),
+    algorithm: metadata.get('annotations').get('service.cilium.io/lb-algorithm').oneOf(serviceAlgorithms),
     publishNotReadyAddresses: spec.get('publishNotReadyAddresses').boolean() ?? false,
     problems: root.problems,
   };
