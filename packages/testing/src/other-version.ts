@@ -63,7 +63,12 @@ function linkModules(repository: string, root: string): void {
   const from = join(repository, 'node_modules');
   const to = join(root, 'node_modules');
   mkdirSync(join(to, '@sluice'), { recursive: true });
-  for (const name of readdirSync(from)) if (name !== '@sluice') symlinkSync(join(from, name), join(to, name));
+  for (const name of readdirSync(from)) {
+    if (name === '@sluice') continue;
+    // The image packs it from where the repository is.
+    if (name === 'koffi') cpSync(join(from, name), join(to, name), { recursive: true });
+    else symlinkSync(join(from, name), join(to, name));
+  }
   for (const name of readdirSync(join(from, '@sluice'))) {
     symlinkSync(readlinkSync(join(from, '@sluice', name)), join(to, '@sluice', name));
   }
