@@ -33,6 +33,8 @@ function connection(changes: Partial<Connection> = {}): Connection {
     state: CtState.Established,
     kind: CtKind.Connection,
     tcpFlags: [0, 0],
+    flags: 0,
+    told: 0,
     ...changes,
   };
 }
