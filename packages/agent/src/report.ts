@@ -36,6 +36,8 @@ export interface StatusReport {
     readonly enabled: boolean;
     readonly why: string | undefined;
     readonly devices: readonly { readonly name: string; readonly addresses: readonly string[]; readonly why: string }[];
+    /** `loadBalancer.mode`, which Services may set aside; undefined: of an agent that has no other than snat. */
+    readonly forwarding: 'snat' | 'dsr' | 'hybrid' | undefined;
     /** Hooks by what the kernel says of them. */
     readonly hooks: readonly { readonly name: string; readonly attached: boolean; readonly why: string | undefined }[];
     readonly nodePorts: {

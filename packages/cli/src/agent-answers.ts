@@ -60,6 +60,7 @@ export const statusAnswer = record<StatusReport>({
     enabled: flag,
     why: optional(text),
     devices: list(device),
+    forwarding: optional(oneOf('snat', 'dsr', 'hybrid')),
     hooks: list(record({ name: text, attached: flag, why: optional(text) })),
     nodePorts: record({ first: number, last: number, addresses: list(text), without: list(text) }),
   }),
