@@ -289,6 +289,8 @@ export interface ConnectionReport {
   readonly frontend: NamedEnd | undefined;
   /** What the other side sees as the source, where that is translated. */
   readonly translatedSource: NamedEnd | undefined;
+  /** Of a service with DSR: this node was asked and another one answers, or the other way; undefined: without. */
+  readonly dsr: 'asked' | 'answering' | undefined;
   readonly state: string;
   /** Not established: may be forgotten when many others come. */
   readonly isEvictable: boolean;

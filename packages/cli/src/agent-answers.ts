@@ -263,6 +263,7 @@ export const connectionLine = record<ConnectionReport>({
   destinationIdentity: text,
   frontend: optional(namedEnd),
   translatedSource: optional(namedEnd),
+  dsr: optional(oneOf('asked', 'answering')),
   state: text,
   isEvictable: flag,
   ageSeconds: number,
