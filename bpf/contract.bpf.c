@@ -26,6 +26,7 @@ enum trace_point contract_trace_point;
 enum event_type contract_event_type;
 enum ct_state contract_ct_state;
 enum ct_kind contract_ct_kind;
+enum ct_flag contract_ct_flag;
 enum fragment_flag contract_fragment_flag;
 enum endpoint_flag contract_endpoint_flag;
 enum ipcache_flag contract_ipcache_flag;

@@ -216,6 +216,21 @@ static __always_inline bool netdev_is_answer(const struct packet *packet)
 	return connection && connection->kind == CT_KIND_CONNECTION && !tuple_end_is_none(&connection->dnat);
 }
 
+static __always_inline bool netdev_is_gateway(const struct address *address)
+{
+	struct address ipv4 = config_gateway_ipv4, ipv6 = config_gateway_ipv6;
+
+	return address_equal(address, &ipv4) || address_equal(address, &ipv6);
+}
+
+/* Whether or not pods are masqueraded, and their ports made way for. */
+static __always_inline bool netdev_may_answer(const struct packet *packet, const struct endpoint *endpoint)
+{
+	if (!(endpoint->flags & ENDPOINT_FLAG_HOST) || netdev_is_gateway(&packet->tuple.source))
+		return false;
+	return !netdev_is_tunneled(packet) && (packet->is_icmp_error || netdev_is_answer(packet));
+}
+
 static __always_inline bool netdev_must_give_way(const struct packet *packet)
 {
 	struct tuple reply = tuple_reverse(&packet->tuple);
@@ -233,11 +248,8 @@ static __always_inline verdict_t netdev_from_node(struct __sk_buff *skb, struct 
 {
 	bool gives_way;
 
-	if (netdev_is_tunneled(packet))
-		return VERDICT_CONTINUE;
-	if (packet->is_icmp_error || netdev_is_answer(packet))
-		return track(skb, packet);
-	if (address_is_zero(address) || packet->lacks_ports || netdev_is_node(&packet->tuple.destination))
+	if (netdev_is_tunneled(packet) || address_is_zero(address) || packet->lacks_ports ||
+	    netdev_is_node(&packet->tuple.destination))
 		return VERDICT_CONTINUE;
 	gives_way = netdev_gave_way(packet) || netdev_must_give_way(packet);
 	if (!gives_way && !netdev_must_be_noted(packet))
@@ -247,13 +259,6 @@ static __always_inline verdict_t netdev_from_node(struct __sk_buff *skb, struct 
 	STEP(ct_track(skb, packet));
 	STEP(ct_commit(skb, packet));
 	return gives_way ? snat_translate(skb, packet, address) : VERDICT_CONTINUE;
-}
-
-static __always_inline bool netdev_is_gateway(const struct address *address)
-{
-	struct address ipv4 = config_gateway_ipv4, ipv6 = config_gateway_ipv6;
-
-	return address_equal(address, &ipv4) || address_equal(address, &ipv6);
 }
 
 /* A source of ours that nobody has: its pod has just gone, and the network could not answer it. */
@@ -294,10 +299,12 @@ static __always_inline verdict_t netdev_to_network_steps(struct __sk_buff *skb, 
 	endpoint = endpoint_lookup(&packet->tuple.source);
 	if (!endpoint)
 		return netdev_forward(skb, packet);
-	if (!netdev_masquerades(packet))
-		return TC_ACT_OK;
 	packet->source_identity = endpoint->identity;
 	packet->endpoint_id = endpoint->id;
+	if (netdev_may_answer(packet, endpoint))
+		return track(skb, packet);
+	if (!netdev_masquerades(packet))
+		return TC_ACT_OK;
 	address = device_address(device_lookup(skb->ifindex), packet_is_ipv4(packet));
 	if ((endpoint->flags & ENDPOINT_FLAG_HOST) && !netdev_is_gateway(&packet->tuple.source))
 		return netdev_from_node(skb, packet, &address);

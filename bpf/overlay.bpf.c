@@ -1,4 +1,5 @@
 /* Hook: TCX ingress of sluice_vxlan, where everything that other nodes tunnel to us comes by. */
+#include "lib/dsr.h"
 #include "lib/encap.h"
 #include "lib/entry.h"
 #include "lib/hold.h"
@@ -44,16 +45,34 @@ static __always_inline bool overlay_is_for_node(const struct packet *packet)
 	return endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST);
 }
 
+/* What waits for this one takes another way, where its connection is found and not what was told. */
+static __always_inline verdict_t overlay_remember_told(struct __sk_buff *skb, struct packet *packet)
+{
+	if (!packet->is_told || !packet->has_waiting)
+		return VERDICT_CONTINUE;
+	STEP(ct_track(skb, packet));
+	return ct_commit(skb, packet);
+}
+
+/* What this node's packet for a client outside, whom the backend's node answers itself, has met there. */
+static __always_inline verdict_t overlay_pass_error(struct __sk_buff *skb, struct packet *packet)
+{
+	return packet->is_icmp_error && packet->is_one_way ? route_world(skb, packet) : VERDICT_CONTINUE;
+}
+
 static __always_inline verdict_t overlay_steps(struct __sk_buff *skb, struct packet *packet)
 {
 	STEP(decap_identity(skb, packet));
 	STEP(packet_parse(skb, packet));
 	STEP(overlay_refuse_arp(packet));
+	STEP(dsr_take(skb, packet));
+	STEP(overlay_remember_told(skb, packet));
 	STEP(hold_fragments(skb, packet));
-	if (overlay_is_for_node(packet))
+	if (overlay_is_for_node(packet) && !packet->is_told)
 		STEP(overlay_to_node(skb, packet));
 	STEP(track(skb, packet));
 	STEP(route_local(skb, packet, true));
+	STEP(overlay_pass_error(skb, packet));
 	return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
 }
 

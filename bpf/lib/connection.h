@@ -30,6 +30,13 @@ enum ct_kind {
 	CT_KIND_SNAT_ALIAS = 2,
 };
 
+enum ct_flag {
+	/* DSR, on the node that was asked: answers do not pass here, so that it sees one direction only. */
+	CT_FLAG_ONE_WAY = 1,
+	/* DSR, on the backend's node: which frontend the client named another node has told. */
+	CT_FLAG_TOLD = 2,
+};
+
 struct connection {
 	/* Past it the entry counts as absent. An alias has none. */
 	__u64 expires_ns;
@@ -52,7 +59,11 @@ struct connection {
 	__u8 kind;
 	/* Union of the TCP flags seen, by direction as above. */
 	__u8 tcp_flags[2];
-	__u32 reserved[3];
+	/* enum ct_flag */
+	__u32 flags;
+	/* Of CT_FLAG_ONE_WAY: when the backend's node was last told, see ct_told_now. */
+	__u32 told;
+	__u32 reserved;
 };
 
 struct {

@@ -30,10 +30,18 @@ struct ct_place {
 	__u8 reserved[3];
 };
 
+static __always_inline bool ct_is_one_way(const struct connection *connection)
+{
+	return connection->flags & CT_FLAG_ONE_WAY;
+}
+
 static __always_inline __u64 ct_timeout_ns(const struct connection *connection, bool is_tcp)
 {
 	if (connection->state == CT_STATE_CLOSED)
 		return 10 * SECOND_NS;
+	/* Whether the other side has ended it as well is not seen. As Linux waits for that (nf_conntrack, FIN_WAIT). */
+	if (connection->state == CT_STATE_CLOSING && ct_is_one_way(connection))
+		return 120 * SECOND_NS;
 	/* Half closed: who has said all may wait long for the answer. As kube-proxy has it (tcpCloseWaitTimeout). */
 	if (connection->state == CT_STATE_CLOSING)
 		return 3600 * SECOND_NS;
@@ -123,8 +131,20 @@ static __always_inline void ct_advance_tcp(struct connection *connection)
 	else if (all & TCP_FLAG_FIN)
 		connection->state = CT_STATE_CLOSING;
 	/* Both have acknowledged: the handshake is done, or we came in the middle of a connection. */
-	else if (both & TCP_FLAG_ACK)
+	else if ((ct_is_one_way(connection) ? all : both) & TCP_FLAG_ACK)
 		connection->state = CT_STATE_ESTABLISHED;
+}
+
+/* Datagrams without answers that go on for a while, which a flood's do not (nf_conntrack has the same limit). */
+static __always_inline bool ct_is_stream(const struct connection *connection, __u64 now)
+{
+	return ct_is_one_way(connection) && connection->created_ns + 2 * SECOND_NS <= now;
+}
+
+/* Seconds, nearly. */
+static __always_inline __u32 ct_told_now(__u64 now)
+{
+	return now >> 30;
 }
 
 /* Two CPUs may write at once; a lost count is harmless, and flags are seen again with the next packet. */
@@ -142,7 +162,7 @@ static __always_inline void ct_advance(struct __sk_buff *skb, struct connection 
 			connection->tcp_flags[direction] &= ~TCP_FLAG_RST;
 		connection->tcp_flags[direction] |= packet->tcp_flags;
 		ct_advance_tcp(connection);
-	} else if (direction == 1) {
+	} else if (direction == 1 || ct_is_stream(connection, now)) {
 		connection->state = CT_STATE_ESTABLISHED;
 	}
 	connection->expires_ns = now + ct_timeout_ns(connection, is_tcp);
@@ -230,13 +250,36 @@ static __always_inline void ct_forget(const struct tuple *tuple)
  */
 static __always_inline bool ct_belongs(const struct packet *packet, struct connection *connection)
 {
+	bool is_learnt = packet->is_told && tuple_end_is_none(&connection->dnat);
+
 	if (tuple_end_equal(&connection->dnat, &packet->frontend))
 		return true;
-	if (packet->tuple.protocol == IPPROTO_TCP)
+	/* Not each of its packets tells. */
+	if ((connection->flags & CT_FLAG_TOLD) && tuple_end_is_none(&packet->frontend))
+		return true;
+	if (packet->tuple.protocol == IPPROTO_TCP && !is_learnt)
 		return false;
-	if (!config_dry_run)
-		connection->dnat = packet->frontend;
+	if (config_dry_run)
+		return true;
+	connection->dnat = packet->frontend;
+	if (packet->is_told)
+		connection->flags |= CT_FLAG_TOLD;
 	return true;
+}
+
+/* What was told goes before what an answer made of the connection that came when it was forgotten. */
+static __always_inline bool ct_is_mistaken(const struct packet *packet, const struct ct_place *place)
+{
+	return packet->is_told && place->direction == 1;
+}
+
+/* Of a connection that is there: DSR or not is what it began with. */
+static __always_inline void ct_recall_way(struct packet *packet, const struct ct_place *place, __u64 now)
+{
+	if (place->direction != 0 || !ct_is_one_way(place->connection))
+		return;
+	packet->is_one_way = 1;
+	packet->may_tell = place->connection->told != ct_told_now(now);
 }
 
 /*
@@ -254,7 +297,7 @@ __noinline verdict_t ct_track(struct __sk_buff *skb, struct packet *packet)
 	packet->ct_status = packet->lacks_ports ? CT_STATUS_UNKNOWN : CT_STATUS_NEW;
 	if (packet->lacks_ports || !ct_find(&place, &packet->tuple))
 		return VERDICT_CONTINUE;
-	if (ct_is_over(packet, place.connection, now)) {
+	if (ct_is_over(packet, place.connection, now) || ct_is_mistaken(packet, &place)) {
 		if (!config_dry_run)
 			ct_forget(&place.tuple);
 		return VERDICT_CONTINUE;
@@ -264,6 +307,7 @@ __noinline verdict_t ct_track(struct __sk_buff *skb, struct packet *packet)
 	packet->ct_status = place.direction == 1 ? CT_STATUS_REPLY : CT_STATUS_ESTABLISHED;
 	if (place.direction == 1)
 		packet->reply_source = place.connection->dnat;
+	ct_recall_way(packet, &place, now);
 	if (config_dry_run)
 		return VERDICT_CONTINUE;
 	state = place.connection->state;
@@ -290,6 +334,16 @@ static __always_inline bool ct_create_alias(const struct packet *packet)
 	return bpf_map_update_elem(&conntrack_new, &tuple, alias, BPF_ANY) == 0;
 }
 
+/*
+ * A choice just made: of a new connection, or of one that another frontend led to before. Or a choice that another node
+ * has made: when the frontend's address moves to this one, the client comes here and must not be led elsewhere.
+ */
+static __always_inline bool ct_needs_alias(const struct packet *packet)
+{
+	return packet->backend_id != 0 ||
+	       (packet->is_told && packet->ct_status == CT_STATUS_NEW && packet->tuple.protocol == IPPROTO_TCP);
+}
+
 static __always_inline bool ct_create(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct connection *connection = ct_draft(CT_KIND_CONNECTION);
@@ -299,6 +353,11 @@ static __always_inline bool ct_create(struct __sk_buff *skb, const struct packet
 	connection->source_identity = packet->source_identity;
 	connection->destination_identity = packet->destination_identity;
 	connection->dnat = packet->frontend;
+	if (packet->is_one_way)
+		connection->flags |= CT_FLAG_ONE_WAY;
+	if (packet->is_told)
+		connection->flags |= CT_FLAG_TOLD;
+	connection->told = ct_told_now(connection->created_ns);
 	ct_advance(skb, connection, packet, 0, connection->created_ns);
 	if (bpf_map_update_elem(&conntrack_new, &packet->tuple, connection, BPF_ANY) != 0)
 		return false;
@@ -322,8 +381,7 @@ __noinline verdict_t ct_commit(struct __sk_buff *skb, struct packet *packet)
 		counter_add(skb, packet, DROP_REASON_CT_CREATE_FAILED);
 		return VERDICT_CONTINUE;
 	}
-	/* A choice just made: of a new connection, or of one that another frontend led to before. */
-	if (packet->backend_id != 0 && !ct_create_alias(packet))
+	if (ct_needs_alias(packet) && !ct_create_alias(packet))
 		return drop(packet, DROP_REASON_NOT_TRACKED);
 	return VERDICT_CONTINUE;
 }

@@ -151,6 +151,7 @@ __noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packe
 									 : drop(packet, DROP_REASON_NO_BACKEND);
 	}
 	packet->frontend = tuple_destination(&packet->tuple);
+	packet->wants_dsr = frontend && (frontend->flags & FRONTEND_FLAG_DSR);
 	return nat_rewrite(skb, packet, NAT_DESTINATION, &to);
 }
 

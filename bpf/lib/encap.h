@@ -2,25 +2,34 @@
 #pragma once
 #include "config.h"
 #include "conntrack.h"
+#include "dsr.h"
 #include "identity.h"
 #include "ipcache.h"
 #include "packet.h"
 #include "snat.h"
 #include "tunnel.h"
 
-/* What fits into the tunnel to this node: the route there may be narrower than our device. */
-static __always_inline verdict_t encap_check_size(struct __sk_buff *skb, struct packet *packet,
-						  const struct ipcache_entry *entry)
+/* What fits into the tunnel to this node: the route there may be narrower than our device. 0: whatever it is. */
+static __always_inline __u32 encap_mtu(struct __sk_buff *skb, const struct packet *packet,
+				       const struct ipcache_entry *entry)
 {
 	__u32 mtu = 0;
 
 	/* An IPv4 packet that may be fragmented is, outside. */
 	if (!packet->dont_fragment)
-		return VERDICT_CONTINUE;
+		return 0;
 	/* Fails when the device is gone, which the redirect will find out. */
 	bpf_check_mtu(skb, config_overlay_ifindex, &mtu, 0, 0);
-	if (entry->mtu != 0 && entry->mtu < mtu)
-		mtu = entry->mtu;
+	return entry->mtu != 0 && entry->mtu < mtu ? entry->mtu : mtu;
+}
+
+static __always_inline verdict_t encap_check_size(struct __sk_buff *skb, struct packet *packet,
+						  const struct ipcache_entry *entry)
+{
+	__u32 mtu = encap_mtu(skb, packet, entry);
+
+	if (packet->is_external)
+		mtu = dsr_decide(skb, packet, mtu);
 	if (mtu == 0 || packet->wire_length <= mtu)
 		return VERDICT_CONTINUE;
 	packet->mtu = mtu;
@@ -52,11 +61,14 @@ static __always_inline verdict_t encap_redirect(struct __sk_buff *skb, struct pa
 	if (packet->source_identity == 0 || packet->source_identity > IDENTITY_MAX)
 		return drop(packet, DROP_REASON_INVALID_IDENTITY);
 	STEP(encap_check_size(skb, packet, entry));
+	/* There it would be believed. */
+	if (packet->has_dsr_option && !packet->tells)
+		return drop(packet, DROP_REASON_FORGED_DSR_OPTION);
 	if (!tunnel_set(skb, &node, packet->source_identity))
 		return drop(packet, DROP_REASON_ENCAP_FAILED);
 	STEP(ct_commit(skb, packet));
 	if (packet->is_external)
-		STEP(encap_masquerade(skb, packet));
+		STEP(packet->is_one_way ? dsr_tell(skb, packet) : encap_masquerade(skb, packet));
 	return bpf_redirect(config_overlay_ifindex, 0);
 }
 

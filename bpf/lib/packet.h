@@ -100,6 +100,16 @@ struct packet {
 	__u8 has_waiting;
 	/* For a service, from a client outside: who is not ours must not see its backends, nor they him elsewhere. */
 	__u8 is_external;
+	/* Its service wants DSR; and its connection has it: the backend's node answers the client itself (dsr.h). */
+	__u8 wants_dsr;
+	__u8 is_one_way;
+	/* The backend's node should hear of the frontend again, where there is room; and this packet tells it. */
+	__u8 may_tell;
+	__u8 tells;
+	/* Carries the option that tells; and it was believed. */
+	__u8 has_dsr_option;
+	__u8 is_told;
+	__u8 reserved[2];
 };
 
 /*

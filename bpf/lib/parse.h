@@ -1,5 +1,6 @@
 /* Parsing: fills the packet context, and refuses what no sender means. */
 #pragma once
+#include "dsr_option.h"
 #include "extension.h"
 #include "fragment.h"
 #include "packet.h"
@@ -49,6 +50,7 @@ static __always_inline verdict_t packet_parse_ipv4(struct __sk_buff *skb, struct
 	packet->hop_limit = header.ttl;
 	packet->transport_offset = NETWORK_OFFSET + header_length;
 	packet->end_offset = NETWORK_OFFSET + total_length;
+	packet->has_dsr_option = header_length > sizeof(header) && dsr_option_is_in_ipv4(skb);
 	return VERDICT_CONTINUE;
 }
 
@@ -103,6 +105,7 @@ static __always_inline verdict_t packet_parse_ipv6(struct __sk_buff *skb, struct
 	/* On the wire it would alias an IPv4 address in our maps (RFC 4942 2.2). */
 	if (address_is_ipv4(&packet->tuple.source) || address_is_ipv4(&packet->tuple.destination))
 		return drop(packet, DROP_REASON_MAPPED_ADDRESS);
+	packet->has_dsr_option = header.nexthdr == IPPROTO_DSTOPTS && dsr_option_is_in_ipv6(skb);
 	return packet_parse_ipv6_extensions(skb, packet);
 }
 

@@ -179,6 +179,7 @@ __noinline verdict_t related_track(struct __sk_buff *skb, struct packet *packet)
 		place.connection->packets[direction]++;
 		place.connection->bytes[direction] += skb->len;
 	}
+	packet->is_one_way = ct_is_one_way(place.connection);
 	frontend = place.connection->dnat;
 	if (place.direction != 0 || tuple_end_is_none(&frontend))
 		return VERDICT_CONTINUE;

@@ -42,6 +42,8 @@ enum frontend_flag {
 	FRONTEND_FLAG_SOURCE_RANGES = 16,
 	/* Among those ranges is an address of this node, by which all of its own processes are judged. */
 	FRONTEND_FLAG_NODE_ALLOWED = 64,
+	/* A backend of another node answers clients outside itself (dsr.h). */
+	FRONTEND_FLAG_DSR = 128,
 };
 
 struct frontend {

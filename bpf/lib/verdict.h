@@ -53,6 +53,8 @@ enum drop_reason {
 	DROP_REASON_NO_LOCAL_BACKEND = 27,
 	/* The service takes clients of other ranges only. */
 	DROP_REASON_CLIENT_NOT_ALLOWED = 28,
+	/* It carries the option by which nodes tell each other of a frontend, and no node has put it there. */
+	DROP_REASON_FORGED_DSR_OPTION = 29,
 	/* No packet: a process of the node asked for a port that a service has at its addresses. */
 	DROP_REASON_PORT_OF_SERVICE = 30,
 	DROP_REASON_MAX = 31,

@@ -154,6 +154,7 @@ export class Agent {
       externalIps: values.externalIPs.enabled,
       nodePortLoopback: nodePortLoopback(values.nodePort.addresses),
       algorithm: values.loadBalancer.algorithm,
+      forwarding: this.values.loadBalancer.mode,
     };
     const { tableSize, hashSeed } = values.maglev;
     const hostPorts = () => this.#hostPorts();

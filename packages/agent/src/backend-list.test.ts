@@ -18,6 +18,7 @@ function frontend(service: string, backends: readonly string[], reason?: string)
     isNodeAllowed: true,
     algorithm: 'random',
     whyRandom: undefined,
+    forwarding: undefined,
     backends: backends.map((key) => ({ key, state: 'active', nodeName: 'k8s-cp2' })),
     state: reason === undefined ? 'done' : 'error',
     reason,

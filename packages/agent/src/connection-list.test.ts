@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Connection, CtKind, CtState, createFakeDatapathMaps, type Tuple } from '@sluice/datapath';
+import { type Connection, CtFlag, CtKind, CtState, createFakeDatapathMaps, type Tuple } from '@sluice/datapath';
 import { type Address, parseAddress } from '@sluice/net';
 import { type ConnectionListOptions, listConnections } from './connection-list.ts';
 import type { ConnectionReport } from './report.ts';
@@ -33,6 +33,8 @@ function connection(changes: Partial<Connection> = {}): Connection {
     state: CtState.Established,
     kind: CtKind.Connection,
     tcpFlags: [0, 0],
+    flags: 0,
+    told: 0,
     ...changes,
   };
 }
@@ -99,6 +101,7 @@ test('a row names both ends, the service that was asked, and what the world sees
     destinationIdentity: 'world',
     frontend: { address: service, port: 80, name: 'service shop/db' },
     translatedSource: undefined,
+    dsr: undefined,
     state: 'established',
     isEvictable: false,
     ageSeconds: 60,
@@ -108,6 +111,21 @@ test('a row names both ends, the service that was asked, and what the world sees
   });
   const [udp] = await rowsOf(matching('protocol=udp'));
   assert.deepEqual(udp?.translatedSource, { address: node, port: 51_000, name: '' });
+});
+
+test('of a service with DSR a row says which part is ours', async () => {
+  for (const [flags, dsr] of [
+    [CtFlag.OneWay, 'asked'],
+    [CtFlag.Told, 'answering'],
+    [0, undefined],
+  ] as const) {
+    const maps = createFakeDatapathMaps();
+    maps.conntrack.update(tuple(), connection({ flags }));
+    assert.deepEqual(
+      (await rowsOf({ maps })).map((row) => row.dsr),
+      [dsr],
+    );
+  }
 });
 
 test('only translated ones, when that is asked', async () => {

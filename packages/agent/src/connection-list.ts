@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import {
   type Connection,
+  CtFlag,
   CtKind,
   type CtState,
   ctStateNames,
@@ -65,6 +66,7 @@ function connectionReport(tuple: Tuple, connection: Connection, options: ReportO
     destinationIdentity: identityName(connection.destinationIdentity),
     frontend: translated(connection.dnat),
     translatedSource: translated(connection.snat),
+    dsr: dsrOf(connection),
     state: ctStateNames[connection.state as CtState] ?? String(connection.state),
     isEvictable,
     ageSeconds: seconds(now - connection.createdNs),
@@ -72,6 +74,11 @@ function connectionReport(tuple: Tuple, connection: Connection, options: ReportO
     packets: { sent: Number(packets[0] ?? 0n), replied: Number(packets[1] ?? 0n) },
     bytes: { sent: Number(bytes[0] ?? 0n), replied: Number(bytes[1] ?? 0n) },
   };
+}
+
+function dsrOf({ flags }: Connection): ConnectionReport['dsr'] {
+  if ((flags & CtFlag.OneWay) !== 0) return 'asked';
+  return (flags & CtFlag.Told) === 0 ? undefined : 'answering';
 }
 
 const seconds = (ns: bigint): number => Number(ns / 1_000_000n) / 1000;

@@ -40,6 +40,8 @@ test('numbers that stand for words are words, addresses text, counters of all CP
     state: CtState.Established,
     kind: CtKind.Connection,
     tcpFlags: [0, 0],
+    flags: 0,
+    told: 0,
   });
   const counters = {
     descriptor: { keySize: 8 },

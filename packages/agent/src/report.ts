@@ -36,6 +36,8 @@ export interface StatusReport {
     readonly enabled: boolean;
     readonly why: string | undefined;
     readonly devices: readonly { readonly name: string; readonly addresses: readonly string[]; readonly why: string }[];
+    /** `loadBalancer.mode`, which Services may set aside; undefined: of an agent that has no other than snat. */
+    readonly forwarding: 'snat' | 'dsr' | 'hybrid' | undefined;
     /** Hooks by what the kernel says of them. */
     readonly hooks: readonly { readonly name: string; readonly attached: boolean; readonly why: string | undefined }[];
     readonly nodePorts: {
@@ -287,6 +289,8 @@ export interface ConnectionReport {
   readonly frontend: NamedEnd | undefined;
   /** What the other side sees as the source, where that is translated. */
   readonly translatedSource: NamedEnd | undefined;
+  /** Of a service with DSR: this node was asked and another one answers, or the other way; undefined: without. */
+  readonly dsr: 'asked' | 'answering' | undefined;
   readonly state: string;
   /** Not established: may be forgotten when many others come. */
   readonly isEvictable: boolean;

@@ -35,6 +35,7 @@ export function statusReport(agent: Agent): StatusReport {
         .list()
         .filter((device) => device.selected)
         .map(({ name, addresses, why }) => ({ name, addresses, why })),
+      forwarding: agent.values.loadBalancer.mode,
       hooks,
       nodePorts: nodePortsReport(agent.values, nodes),
     },

@@ -29,7 +29,7 @@ test('status shows what is on, what is off and why, and ends with 0', async () =
   using server = await agent({ '/status': status });
   const { out, exitCode } = await sluice(['status', '--socket', server.socket]);
   assert.equal(exitCode, 0);
-  assert.match(out, /^KubeProxyReplacement: +True {3}\[eno1 10\.10\.30\.101\]$/m);
+  assert.match(out, /^KubeProxyReplacement: +True {3}\[eno1 10\.10\.30\.101\] {3}snat$/m);
   assert.match(out, /^NodePorts: +30000 to 32767 at 10\.10\.30\.101, not at 10\.244\.0\.1 \(nodePort\.addresses\)$/m);
   assert.match(out, /^Masquerading: +BPF {3}\[eno1 10\.10\.30\.101\] {3}IPv4: Enabled {3}IPv6: Disabled$/m);
   assert.match(out, /^Devices: +eno1 \(has a default route\)$/m);

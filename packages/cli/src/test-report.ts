@@ -18,6 +18,7 @@ export const statusReport: StatusReport = {
     enabled: true,
     why: undefined,
     devices: [{ name: 'eno1', addresses: ['10.10.30.101'], why: 'named by the option devices' }],
+    forwarding: 'snat',
     hooks: [{ name: 'sock_connect4', attached: true, why: undefined }],
     nodePorts: { first: 30_000, last: 32_767, addresses: ['10.10.30.101'], without: ['10.244.0.1'] },
   },

@@ -157,6 +157,24 @@ export const options = {
     'Whether nodePort.range is added to net.ipv4.ip_local_reserved_ports where the kernel would give its ports to whoever asks for any.',
     rare,
   ),
+  'loadBalancer.mode': option(
+    choice(['snat', 'dsr', 'hybrid']),
+    'snat',
+    "Who answers a client outside whose backend is on another node than it asked: snat, the asked node, by its own address; dsr, the backend's node itself, and the backend sees the client's address; hybrid, dsr for TCP and snat for UDP. `service.cilium.io/forwarding-mode` of a Service goes before.",
+    rare,
+  ),
+  'loadBalancer.dsrDispatch': option(
+    choice(['opt']),
+    'opt',
+    "How the asked node tells the backend's node of the service: opt, by an IPv4 option or IPv6 destination option of the packet inside the tunnel.",
+    {
+      unsupported: {
+        ipip: 'the packet goes by the tunnel in any case, opt is used in it, and nothing needs to be wrapped twice',
+        geneve: 'the tunnel is VXLAN, which has no options of its own: opt is used inside it',
+      },
+      ...rare,
+    },
+  ),
   k8sServiceHost: option(
     host,
     '',

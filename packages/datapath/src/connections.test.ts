@@ -26,6 +26,8 @@ function connection(expiresNs: bigint): Connection {
     state: CtState.Established,
     kind: CtKind.Connection,
     tcpFlags: [0, 0],
+    flags: 0,
+    told: 0,
   };
 }
 

@@ -150,7 +150,14 @@ test('a connection that finds the safe table full goes on, evictable, and its pa
   const row = { expiresNs: 0n, createdNs: 0n, packets: [0n, 0n], bytes: [0n, 0n], sourceIdentity: 0 };
   const none = { address: undefined, port: 0 };
   const translations = { backendId: 0, generation: 0, dnat: none, snat: none, kind: CtKind.Connection };
-  const other = { destinationIdentity: 0, ...translations, state: CtState.Established, tcpFlags: [0, 0] };
+  const other = {
+    destinationIdentity: 0,
+    ...translations,
+    state: CtState.Established,
+    tcpFlags: [0, 0],
+    flags: 0,
+    told: 0,
+  };
   const rows = Array.from({ length: conntrack.descriptor.maxEntries }, (_, number) => {
     const ports = { sourcePort: number & 0xffff, destinationPort: number >>> 16 };
     return [

@@ -117,6 +117,10 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
     text: 'client is not of the ranges that the service allows',
     hint: 'spec.loadBalancerSourceRanges of the Service names who may come in, pods and nodes of the cluster too; "sluice service list" shows them',
   },
+  [DropReason.ForgedDsrOption]: {
+    text: 'forged DSR option',
+    hint: 'the sender put in the option by which nodes tell each other of a service (IPv4 option 26, IPv6 destination option 0x1b): nobody but a node may',
+  },
   [DropReason.PortOfService]: {
     text: 'a process of the node asked for the port of a service',
     hint: 'bind() failed with EADDRINUSE: "sluice service list" shows who has the port as NodePort, host port or external address; nodePort.bindProtection: false lets processes have it, and nobody reaches them there',

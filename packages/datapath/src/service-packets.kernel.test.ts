@@ -46,6 +46,8 @@ function connectionRow(dnat: Backend): Connection {
     packets: [3n, 2n],
     bytes: [180n, 120n],
     tcpFlags: [0x12, 0x12],
+    flags: 0,
+    told: 0,
     sourceIdentity: 1000,
     destinationIdentity: 0,
     backendId: 0,

@@ -193,6 +193,17 @@ for (const [version, family] of families) {
     assert.match(String(seen), new RegExp(`^\\[?${world.addresses[family]}\\]?:`));
   });
 
+  test(`a process of the node answers as the NodePort where nothing is masqueraded, too (${family})`, () => {
+    const port = serve({ address: unspecified[family], protocol: UDP, backends: [one.addresses[family]] });
+    using server = udpServer(one, one.addresses[family], TARGET_PORT);
+    using _plain = one.openDatapath({ ...one.configuration, masqueradeIpv4: 0, masqueradeIpv6: 0 });
+    try {
+      ask(world, version, world.nodeAddresses[family], port, server);
+    } finally {
+      one.openDatapath()[Symbol.dispose]();
+    }
+  });
+
   test(`a ClusterIP does not serve who comes from outside (${family})`, () => {
     const inside = serve({ address: balancer[family], protocol: TCP, backends: [here.addresses[family]], flags: 0 });
     // The address itself is known outside by another service's port.

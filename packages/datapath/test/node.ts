@@ -68,6 +68,8 @@ export function createTestNode(number: number): TestNode {
   const addresses = familiesOf(`10.10.30.${number}`, `fd00:10:10:30::${number}`);
   const router = familiesOf(`10.244.${number}.1`, `fd00:10:244:${number}::1`);
   const devices = createNodeDevices(netlink, number, router);
+  // Loose, as the agent has it: what comes by it need not be answered by it.
+  namespace.run(() => writeFileSync('/proc/sys/net/ipv4/conf/sluice_host/rp_filter', '2'));
   const configuration: Configuration = {
     bindProtection: 1,
     hostNetnsCookie: netnsCookie({ run: namespace.run }),

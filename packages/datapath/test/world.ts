@@ -1,5 +1,5 @@
 // What is outside of the cluster: a machine on a cable of the node's own, which knows no way to pods or services.
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { type Address, type Mac, parseAddress, parsePrefix } from '@sluice/net';
 import { openNetlink } from '@sluice/netlink';
 import { type TemporaryNetworkNamespace, temporaryNetworkNamespace } from '@sluice/testing';
@@ -72,6 +72,40 @@ export function connectWorld(node: TestNode, options: WorldOptions = {}): World 
     run: (section) => namespace.run(section),
     [Symbol.dispose]: () => owned.dispose(),
   };
+}
+
+/**
+ * A cable of another node's to the same machine, 198.51.100.1 and 2001:db8:100::1 there, by which that node reaches the
+ * world. The machine answers by the first, and takes what comes by either.
+ */
+export function joinWorld(world: World, node: TestNode): { readonly ifindex: number; readonly wanIfindex: number } {
+  const addresses = { ipv4: parseAddress('198.51.100.1'), ipv6: parseAddress('2001:db8:100::1') };
+  const nodeAddresses = { ipv4: parseAddress('198.51.100.2'), ipv6: parseAddress('2001:db8:100::2') };
+  const namespaceFd = openSync(world.namespace.path, 'r');
+  try {
+    node.netlink.links.create({ kind: 'veth', name: 'wan0', peer: { name: 'wan1', namespaceFd } });
+  } finally {
+    closeSync(namespaceFd);
+  }
+  const { ifindex } = linkOf(node.netlink, 'wan0');
+  setUp(node.netlink, ifindex, nodeAddresses);
+  using netlink = openNetlink({ namespace: world.namespace.path });
+  const { ifindex: wanIfindex } = linkOf(netlink, 'wan1');
+  setUp(netlink, wanIfindex, addresses);
+  world.run(() => {
+    for (const device of ['all', 'wan', 'wan1']) writeFileSync(`/proc/sys/net/ipv4/conf/${device}/rp_filter`, '0');
+  });
+  for (const [destination, gateway] of [
+    ['0.0.0.0/0', addresses.ipv4],
+    ['::/0', addresses.ipv6],
+  ] as const) {
+    node.netlink.routes.replace({ destination: parsePrefix(destination), ifindex, gateway });
+  }
+  const { maps } = node.datapath;
+  maps.devices.update(ifindex, nodeAddresses);
+  for (const address of Object.values(nodeAddresses)) maps.endpoints.update(address, hostRow(node));
+  node.namespace.run(() => node.datapath.attachNetworkDevice('wan0', ifindex));
+  return { ifindex, wanIfindex };
 }
 
 function linkOf(netlink: TestNode['netlink'], name: string): { ifindex: number; mac: Mac } {

@@ -58,6 +58,7 @@ export {
   type LoadBalancerIngress,
   parseService,
   type ServiceAlgorithm,
+  type ServiceForwardingMode,
   type ServiceObject,
   type ServicePort,
   type TrafficPolicy,

@@ -231,6 +231,28 @@ test("a node's processes are let in where a range has one of its addresses, in t
   assert.deepEqual(letIn(['0.0.0.0/0'], []), [false, false]);
 });
 
+test('who answers clients outside is as the values have it, unless the service says; with policy Local nobody else could', () => {
+  const ports = [
+    { name: 'dns', port: 53, protocol: 'UDP', nodePort: 30_053 },
+    { name: 'http', port: 80, nodePort: 30_080 },
+  ];
+  const modes = (annotations: object, forwarding?: 'snat' | 'dsr' | 'hybrid', more: object = {}) => {
+    const metadata = { namespace: 'shop', name: 'web', creationTimestamp: '2026-01-01T00:00:00Z', annotations };
+    const object = parseService({ metadata, spec: { type: 'NodePort', clusterIPs: ['10.96.0.5'], ports, ...more } });
+    return desiredFrontends(object, [], { ...viewpoint, ...(forwarding && { forwarding }) })
+      .filter(({ type }) => type === 'NodePort')
+      .map((frontend) => frontend.forwarding);
+  };
+  assert.deepEqual(modes({}), ['snat', 'snat']);
+  assert.deepEqual(modes({}, 'dsr'), ['dsr', 'dsr']);
+  assert.deepEqual(modes({}, 'hybrid'), ['snat', 'dsr']);
+  assert.deepEqual(modes({ 'service.cilium.io/forwarding-mode': 'dsr' }), ['dsr', 'dsr']);
+  assert.deepEqual(modes({ 'service.cilium.io/forwarding-mode': 'snat' }, 'hybrid'), ['snat', 'snat']);
+  assert.deepEqual(modes({}, 'dsr', { externalTrafficPolicy: 'Local' }), Array(4).fill(undefined));
+  const [clusterIp] = desiredFrontends(web, [], { ...viewpoint, forwarding: 'dsr' });
+  assert.equal(clusterIp?.forwarding, undefined);
+});
+
 test('an address named twice by one service is one frontend', () => {
   const twice = loadBalanced({ externalIPs: ['203.0.113.5'] });
   const keys = desiredFrontends(twice, [placed(here)], viewpoint).map(({ key }) => key);

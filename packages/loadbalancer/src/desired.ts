@@ -2,7 +2,14 @@
  * From a Service and its EndpointSlices to the frontends that the kernel is to serve. Pure: equal input, equal output,
  * whatever the order in which the API told of it.
  */
-import type { EndpointSliceObject, ServiceAlgorithm, ServiceObject, ServicePort, SliceEndpoint } from '@sluice/kube';
+import type {
+  EndpointSliceObject,
+  ServiceAlgorithm,
+  ServiceForwardingMode,
+  ServiceObject,
+  ServicePort,
+  SliceEndpoint,
+} from '@sluice/kube';
 import { type Address, familyOf, isLoopback, prefixContains } from '@sluice/net';
 import {
   anyAddress,
@@ -28,6 +35,8 @@ export interface Viewpoint {
   readonly nodePortLoopback?: readonly Address[];
   /** `loadBalancer.algorithm`, for services that do not say; default `random`. */
   readonly algorithm?: ServiceAlgorithm;
+  /** `loadBalancer.mode`, for services that do not say; default `snat`. */
+  readonly forwarding?: 'snat' | 'dsr' | 'hybrid';
 }
 
 /**
@@ -102,6 +111,8 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
     ...{ service: `${service.namespace}/${service.name}`, portName: looked.port.name },
     affinitySeconds: service.affinityTimeoutSeconds ?? 0,
     algorithm: 'random',
+    // Where the policy is Local nobody is led to another node.
+    forwarding: undefined,
   } as const;
   const whole = { backends: chosen(near(all, viewpoint)), isElsewhere: false } as const;
   const local = { backends: chosen(here), isElsewhere: chosen(here).length === 0 && whole.backends.length > 0 };
@@ -115,7 +126,7 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
   const allowed = type === 'LoadBalancer' ? allowedAt(address, service, viewpoint) : everybody;
   const internal = { ...common, ...whole, ...allowed, scope: 'internal' } as const;
   const forOutside = { isExternal: true, algorithm: service.algorithm ?? viewpoint.algorithm ?? 'random' } as const;
-  if (!isLocal) return [{ ...internal, ...forOutside }];
+  if (!isLocal) return [{ ...internal, ...forOutside, forwarding: forwardingOf(looked) }];
   const key = `${common.key}/external`;
   return [
     { ...internal, isExternal: false },
@@ -126,6 +137,12 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
 type Allowed = Pick<DesiredFrontend, 'sourceRanges' | 'isNodeAllowed'>;
 
 const everybody: Allowed = { sourceRanges: undefined, isNodeAllowed: true };
+
+/** `hybrid`: connections live long and are worth it; a datagram would have to carry its service each time. */
+function forwardingOf({ service, port, viewpoint }: Looked): ServiceForwardingMode {
+  const { forwarding = 'snat' } = viewpoint;
+  return service.forwardingMode ?? (forwarding === 'hybrid' ? (port.protocol === 'TCP' ? 'dsr' : 'snat') : forwarding);
+}
 
 /** Ranges of the other family let nobody in: nor do they leave the door open. */
 function allowedAt(

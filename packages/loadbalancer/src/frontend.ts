@@ -1,4 +1,4 @@
-import type { ServiceAlgorithm } from '@sluice/kube';
+import type { ServiceAlgorithm, ServiceForwardingMode } from '@sluice/kube';
 import type { Protocol } from '@sluice/model';
 import { type Address, formatAddressPort, type Prefix, parseAddress } from '@sluice/net';
 
@@ -48,6 +48,8 @@ export interface DesiredFrontend {
   readonly affinitySeconds: number;
   /** How clients from outside get a backend; `random` where none of them is served. */
   readonly algorithm: ServiceAlgorithm;
+  /** Of clients from outside whose backend is on another node; undefined: there are none. */
+  readonly forwarding: ServiceForwardingMode | undefined;
   /** Sorted by key, no key twice: equal inputs in any order give equal slots on every node. */
   readonly backends: readonly DesiredBackend[];
 }

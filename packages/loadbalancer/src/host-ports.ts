@@ -99,6 +99,7 @@ function frontend({ pod, port, node, address, target }: Placed): DesiredFrontend
     isNodeAllowed: true,
     affinitySeconds: 0,
     algorithm: 'random',
+    forwarding: undefined,
     backends: [{ key: keyOf(backend, protocol), ...backend, protocol, nodeName: node.nodeName, state: 'active' }],
   };
 }

@@ -20,7 +20,16 @@ function frontend(last: number, backends: readonly DesiredBackend[]): DesiredFro
   const identity = { key: `${address}:80/TCP`, address, port: 80, protocol: 'TCP', type: 'ClusterIP' } as const;
   const forWhom = { scope: 'internal', isExternal: false, isElsewhere: false, algorithm: 'random' } as const;
   const clients = { sourceRanges: undefined, isNodeAllowed: true } as const;
-  return { ...identity, ...forWhom, ...clients, service: 'shop/web', portName: '', affinitySeconds: 0, backends };
+  return {
+    ...identity,
+    ...forWhom,
+    ...clients,
+    service: 'shop/web',
+    portName: '',
+    affinitySeconds: 0,
+    forwarding: undefined,
+    backends,
+  };
 }
 
 test('a service of 250,000 endpoints is served whole, and one more for which there is no room is refused', () => {

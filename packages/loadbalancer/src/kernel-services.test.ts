@@ -51,6 +51,7 @@ function frontend(
     service: 'shop/web',
     portName: '',
     affinitySeconds: 0,
+    forwarding: undefined,
     backends,
     ...more,
   };
@@ -305,4 +306,13 @@ test('no two generations of any frontends have one number', () => {
   restarted.update(frontend(5, [backend(2)]));
   const generations = [...maps.slots.entries()].map(([{ generation }]) => generation);
   assert.deepEqual(generations, [...new Set(generations)]);
+});
+
+test('who answers clients outside stands in the row, and changes with it', () => {
+  const { maps, services } = kernel();
+  const isDsr = () => [...maps.frontends.entries()].some(([, value]) => (value.flags & FrontendFlag.Dsr) !== 0);
+  for (const forwarding of ['dsr', 'snat', 'dsr', undefined] as const) {
+    services.update(frontend(5, [backend(2)], { isExternal: true, forwarding }));
+    assert.equal(isDsr(), forwarding === 'dsr');
+  }
 });

@@ -372,13 +372,14 @@ function rowKey(key: FrontendKey): string {
 }
 
 function flagsOf(frontend: DesiredFrontend): number {
-  const { address, affinitySeconds, isExternal, isElsewhere, sourceRanges, isNodeAllowed } = frontend;
+  const { address, affinitySeconds, isExternal, isElsewhere, sourceRanges, isNodeAllowed, forwarding } = frontend;
   return (
     (affinitySeconds > 0 ? FrontendFlag.Affinity : 0) |
     (isExternal ? FrontendFlag.External : 0) |
     (isElsewhere ? FrontendFlag.Elsewhere : 0) |
     (isLoopback(address) ? FrontendFlag.Loopback : 0) |
-    (sourceRanges === undefined ? 0 : FrontendFlag.SourceRanges | (isNodeAllowed ? FrontendFlag.NodeAllowed : 0))
+    (sourceRanges === undefined ? 0 : FrontendFlag.SourceRanges | (isNodeAllowed ? FrontendFlag.NodeAllowed : 0)) |
+    (forwarding === 'dsr' ? FrontendFlag.Dsr : 0)
   );
 }
 

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { ServiceAlgorithm, ServiceObject } from '@sluice/kube';
+import type { ServiceAlgorithm, ServiceForwardingMode, ServiceObject } from '@sluice/kube';
 import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
 import { type Controllers, type Operations, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
 import type { Viewpoint } from './desired.ts';
@@ -28,6 +28,8 @@ export interface FrontendRow {
   readonly algorithm: ServiceAlgorithm;
   /** Why that is at random, where Maglev is asked for; undefined: it is not. */
   readonly whyRandom: string | undefined;
+  /** Of clients from outside whose backend is on another node; undefined: there are none. */
+  readonly forwarding: ServiceForwardingMode | undefined;
   readonly backends: readonly { readonly key: string; readonly state: string; readonly nodeName: string | undefined }[];
   /** `off`: accepted, and `reason` says why nothing serves it. */
   readonly state: RowStatus['state'] | 'off';
@@ -167,11 +169,15 @@ function frontendTable(): Table<FrontendRow> {
 }
 
 function statusText(row: FrontendRow): string {
-  const { state, reason, backends } = row;
+  const { state, reason, backends, forwarding } = row;
   if (reason !== undefined) return `${state}: ${reason}`;
-  return [state, ...(backends.length === 0 ? ['no backends'] : []), ...clientsText(row), ...algorithmTexts(row)].join(
-    ', ',
-  );
+  return [
+    state,
+    ...(backends.length === 0 ? ['no backends'] : []),
+    ...(forwarding === 'dsr' ? ['dsr'] : []),
+    ...clientsText(row),
+    ...algorithmTexts(row),
+  ].join(', ');
 }
 
 function clientsText({ sourceRanges, isNodeAllowed }: FrontendRow): string[] {
@@ -199,6 +205,7 @@ function servedRow(
     portName: frontend.portName,
     sourceRanges: frontend.sourceRanges && sourceRangeTexts(frontend.sourceRanges),
     isNodeAllowed: frontend.isNodeAllowed,
+    forwarding: frontend.forwarding,
     backends: frontend.backends.map(({ key, state, nodeName }) => ({ key, state, nodeName })),
     state: status.state,
     reason: status.error,
@@ -235,7 +242,15 @@ function showUnserved(
 }
 
 const atRandom = { algorithm: 'random', whyRandom: undefined } as const;
-const unmade = { id: 0, portName: '', sourceRanges: undefined, isNodeAllowed: true, backends: [], ...atRandom };
+const unmade = {
+  id: 0,
+  portName: '',
+  sourceRanges: undefined,
+  isNodeAllowed: true,
+  forwarding: undefined,
+  backends: [],
+  ...atRandom,
+};
 
 function conflictRow(key: string, conflict: FrontendConflict): FrontendRow {
   const { service } = conflict;

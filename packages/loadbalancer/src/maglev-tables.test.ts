@@ -44,6 +44,7 @@ function frontend(last: number, backends: readonly number[], more: Partial<Desir
     ...{ scope: 'internal', isExternal: true, isElsewhere: false, sourceRanges: undefined, isNodeAllowed: true },
     affinitySeconds: 0,
     algorithm: 'maglev',
+    forwarding: undefined,
     backends: backends.map(backend).sort((a, b) => (a.key < b.key ? -1 : 1)),
     ...more,
   };

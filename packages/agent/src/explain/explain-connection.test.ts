@@ -207,6 +207,7 @@ frontends.upsert({
   isNodeAllowed: true,
   algorithm: 'random',
   whyRandom: undefined,
+  forwarding: undefined,
   backends: [],
   state: 'done',
   reason: undefined,

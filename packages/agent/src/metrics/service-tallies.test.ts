@@ -17,6 +17,7 @@ function frontend(id: number, state: FrontendRow['state']): FrontendRow {
     sourceRanges: undefined,
     isNodeAllowed: true,
     whyRandom: undefined,
+    forwarding: undefined,
     reason: undefined,
   };
 }

@@ -13,6 +13,7 @@ const toBackend: ConnectionReport = {
   destinationIdentity: '4712',
   frontend: end('10.96.0.9', 80, 'service shop/db'),
   translatedSource: undefined,
+  dsr: undefined,
   state: 'established',
   isEvictable: false,
   ageSeconds: 75.2,
@@ -31,6 +32,17 @@ const intoWorld: ConnectionReport = {
 };
 
 const lines = (...rows: readonly ConnectionReport[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+
+test('ct list tells whose part of a service with DSR is here', async () => {
+  for (const [dsr, text] of [
+    ['asked', 'answered by the node of the backend'],
+    ['answering', 'asked at another node'],
+  ] as const) {
+    using server = await agent({ '/connections': lines({ ...toBackend, dsr }) });
+    const { out } = await sluice(['ct', 'list', '--socket', server.socket]);
+    assert.match(out, new RegExp(`for service shop/db:80, ${text}$`, 'm'));
+  }
+});
 
 test('ct list shows both ends by name, state, times, traffic and translation', async () => {
   using server = await agent({ '/connections': lines(intoWorld, toBackend) });

@@ -18,8 +18,13 @@ const CT_COLUMNS: Columns = [
   ['EXPIRES IN', (row) => formatAge(row.expiresSeconds)],
   ['PACKETS', (row) => `${row.packets.sent}/${row.packets.replied}`],
   ['BYTES', (row) => `${row.bytes.sent}/${row.bytes.replied}`],
-  ['TRANSLATED', (row, end) => translationTexts(row, end).join(', ')],
+  ['TRANSLATED', (row, end) => [...translationTexts(row, end), ...dsrTexts(row)].join(', ')],
 ];
+
+function dsrTexts({ dsr }: Row): string[] {
+  if (dsr === undefined) return [];
+  return [dsr === 'asked' ? 'answered by the node of the backend' : 'asked at another node'];
+}
 
 const NAT_COLUMNS: Columns = [
   ['PROTOCOL', (row) => row.protocol],

@@ -82,7 +82,8 @@ function kubernetes({ kubernetes }: StatusReport): string {
 
 function proxyReplacement({ kubeProxyReplacement: proxy }: StatusReport): string {
   const devices = proxy.devices.map((device) => [device.name, ...device.addresses].join(' ')).join(', ');
-  return `${proxy.enabled ? 'True' : 'False'}   [${devices}]${reason(proxy.why)}`;
+  const forwarding = proxy.forwarding === undefined ? '' : `   ${proxy.forwarding}`;
+  return `${proxy.enabled ? 'True' : 'False'}   [${devices}]${forwarding}${reason(proxy.why)}`;
 }
 
 /** Where they are not is worth a word only where somebody has chosen. */

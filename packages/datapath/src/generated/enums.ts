@@ -16,6 +16,18 @@ export const backendStateNames: Readonly<Record<BackendState, string>> = {
   3: 'maintenance',
 };
 
+/** enum ct_flag */
+export const CtFlag = {
+  OneWay: 1,
+  Told: 2,
+} as const;
+export type CtFlag = (typeof CtFlag)[keyof typeof CtFlag];
+
+export const ctFlagNames: Readonly<Record<CtFlag, string>> = {
+  1: 'one_way',
+  2: 'told',
+};
+
 /** enum ct_kind */
 export const CtKind = {
   Connection: 0,
@@ -107,6 +119,7 @@ export const DropReason = {
   NoMasqueradeAddress: 26,
   NoLocalBackend: 27,
   ClientNotAllowed: 28,
+  ForgedDsrOption: 29,
   PortOfService: 30,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
@@ -141,6 +154,7 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
   26: 'no_masquerade_address',
   27: 'no_local_backend',
   28: 'client_not_allowed',
+  29: 'forged_dsr_option',
   30: 'port_of_service',
 };
 
@@ -190,6 +204,7 @@ export const FrontendFlag = {
   Loopback: 8,
   SourceRanges: 16,
   NodeAllowed: 64,
+  Dsr: 128,
 } as const;
 export type FrontendFlag = (typeof FrontendFlag)[keyof typeof FrontendFlag];
 
@@ -200,6 +215,7 @@ export const frontendFlagNames: Readonly<Record<FrontendFlag, string>> = {
   8: 'loopback',
   16: 'source_ranges',
   64: 'node_allowed',
+  128: 'dsr',
 };
 
 /** enum frontend_scope */

@@ -73,7 +73,9 @@ export const connectionDraftsMap: MapDescriptor<number, Connection> = {
  104    1 state: __u8
  105    1 kind: __u8
  106    2 tcp_flags: __u8[2]
- 108   12 reserved: __u32[3]`,
+ 108    4 flags: __u32
+ 112    4 told: __u32
+ 116    4 reserved: __u32`,
 };
 
 export const conntrackMap: MapDescriptor<Tuple, Connection> = {
@@ -116,7 +118,9 @@ export const conntrackMap: MapDescriptor<Tuple, Connection> = {
  104    1 state: __u8
  105    1 kind: __u8
  106    2 tcp_flags: __u8[2]
- 108   12 reserved: __u32[3]`,
+ 108    4 flags: __u32
+ 112    4 told: __u32
+ 116    4 reserved: __u32`,
 };
 
 export const conntrackNewMap: MapDescriptor<Tuple, Connection> = {
@@ -159,7 +163,9 @@ export const conntrackNewMap: MapDescriptor<Tuple, Connection> = {
  104    1 state: __u8
  105    1 kind: __u8
  106    2 tcp_flags: __u8[2]
- 108   12 reserved: __u32[3]`,
+ 108    4 flags: __u32
+ 112    4 told: __u32
+ 116    4 reserved: __u32`,
 };
 
 export const countersMap: MapDescriptor<CounterKey, Counter> = {
@@ -543,13 +549,13 @@ export const packetsMap: MapDescriptor<number, Packet> = {
   name: 'packets',
   type: 6,
   keySize: 4,
-  valueSize: 208,
+  valueSize: 216,
   maxEntries: 1,
   flags: 0,
   key: u32Codec,
   value: packetCodec,
   keyLayout: '__u32, 4 bytes',
-  valueLayout: `struct packet, 208 bytes
+  valueLayout: `struct packet, 216 bytes
    0   40 tuple: struct tuple
    0   16   source: struct address
    0   16     words: __be32[4]
@@ -609,7 +615,14 @@ export const packetsMap: MapDescriptor<number, Packet> = {
  204    1 ct_status: __u8
  205    1 lacks_ports: __u8
  206    1 has_waiting: __u8
- 207    1 is_external: __u8`,
+ 207    1 is_external: __u8
+ 208    1 wants_dsr: __u8
+ 209    1 is_one_way: __u8
+ 210    1 may_tell: __u8
+ 211    1 tells: __u8
+ 212    1 has_dsr_option: __u8
+ 213    1 is_told: __u8
+ 214    2 reserved: __u8[2]`,
 };
 
 export const shotPacketsMap: MapDescriptor<number, bigint> = {

@@ -68,6 +68,8 @@ export interface Connection {
   readonly state: number;
   readonly kind: number;
   readonly tcpFlags: readonly number[];
+  readonly flags: number;
+  readonly told: number;
 }
 
 const connectionPacketsCodec = arrayCodec(u64Codec, 2);
@@ -90,7 +92,9 @@ export const connectionCodec: Codec<Connection> = {
     view.setUint8(offset + 104, value.state);
     view.setUint8(offset + 105, value.kind);
     connectionTcpFlagsCodec.encode(value.tcpFlags, view, offset + 106);
-    zeroBytes(view, offset + 108, 12);
+    view.setUint32(offset + 108, value.flags, true);
+    view.setUint32(offset + 112, value.told, true);
+    zeroBytes(view, offset + 116, 4);
   },
   decode(view, offset) {
     return {
@@ -107,6 +111,8 @@ export const connectionCodec: Codec<Connection> = {
       state: view.getUint8(offset + 104),
       kind: view.getUint8(offset + 105),
       tcpFlags: connectionTcpFlagsCodec.decode(view, offset + 106),
+      flags: view.getUint32(offset + 108, true),
+      told: view.getUint32(offset + 112, true),
     };
   },
 };
@@ -166,10 +172,16 @@ export interface Packet {
   readonly lacksPorts: number;
   readonly hasWaiting: number;
   readonly isExternal: number;
+  readonly wantsDsr: number;
+  readonly isOneWay: number;
+  readonly mayTell: number;
+  readonly tells: number;
+  readonly hasDsrOption: number;
+  readonly isTold: number;
 }
 
 export const packetCodec: Codec<Packet> = {
-  size: 208,
+  size: 216,
   encode(value, view, offset) {
     tupleCodec.encode(value.tuple, view, offset);
     tupleCodec.encode(value.arrived, view, offset + 40);
@@ -204,6 +216,13 @@ export const packetCodec: Codec<Packet> = {
     view.setUint8(offset + 205, value.lacksPorts);
     view.setUint8(offset + 206, value.hasWaiting);
     view.setUint8(offset + 207, value.isExternal);
+    view.setUint8(offset + 208, value.wantsDsr);
+    view.setUint8(offset + 209, value.isOneWay);
+    view.setUint8(offset + 210, value.mayTell);
+    view.setUint8(offset + 211, value.tells);
+    view.setUint8(offset + 212, value.hasDsrOption);
+    view.setUint8(offset + 213, value.isTold);
+    zeroBytes(view, offset + 214, 2);
   },
   decode(view, offset) {
     return {
@@ -240,6 +259,12 @@ export const packetCodec: Codec<Packet> = {
       lacksPorts: view.getUint8(offset + 205),
       hasWaiting: view.getUint8(offset + 206),
       isExternal: view.getUint8(offset + 207),
+      wantsDsr: view.getUint8(offset + 208),
+      isOneWay: view.getUint8(offset + 209),
+      mayTell: view.getUint8(offset + 210),
+      tells: view.getUint8(offset + 211),
+      hasDsrOption: view.getUint8(offset + 212),
+      isTold: view.getUint8(offset + 213),
     };
   },
 };

@@ -65,6 +65,20 @@ test('an algorithm that nobody knows is told, and the values decide', () => {
   assert.match(wrong.problems.join(), /lb-algorithm.*"Maglev" is none of random, maglev/);
 });
 
+test('an annotation may say who answers clients outside; another word is a problem', () => {
+  const mode = (word: unknown) => {
+    const annotations = { 'service.cilium.io/forwarding-mode': word };
+    return parseService({ metadata: { namespace: 'shop', name: 'web', annotations }, spec: {} });
+  };
+  assert.deepEqual(
+    ['dsr', 'snat', 'hybrid'].map((word) => mode(word).forwardingMode),
+    ['dsr', 'snat', undefined],
+  );
+  assert.deepEqual(mode('hybrid').problems, [
+    'metadata.annotations.service.cilium.io/forwarding-mode: "hybrid" is none of snat, dsr',
+  ]);
+});
+
 test('a headless service has no addresses, and that is no problem', () => {
   for (const spec of [{ clusterIP: 'None' }, { clusterIP: 'None', clusterIPs: ['None'] }]) {
     const row = service(spec);

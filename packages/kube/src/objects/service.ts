@@ -47,6 +47,7 @@ export interface ServiceObject extends NamespacedRow {
   readonly trafficDistribution: string | undefined;
   /** Undefined: as the values have it. */
   readonly algorithm: ServiceAlgorithm | undefined;
+  readonly forwardingMode: ServiceForwardingMode | undefined;
   readonly publishNotReadyAddresses: boolean;
 }
 
@@ -54,6 +55,8 @@ export type TrafficPolicy = 'Cluster' | 'Local';
 
 /** How a client from outside gets a backend. */
 export type ServiceAlgorithm = 'random' | 'maglev';
+/** Who answers a client outside whose backend is on another node: the asked node, or the backend's. */
+export type ServiceForwardingMode = 'snat' | 'dsr';
 
 const serviceAnnotationPrefixes = [
   'service.cilium.io/',
@@ -66,6 +69,7 @@ const serviceAnnotationPrefixes = [
 
 const trafficPolicies = ['Cluster', 'Local'] as const;
 const serviceAlgorithms = ['random', 'maglev'] as const;
+const forwardingModes = ['snat', 'dsr'] as const;
 const serviceTypes = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] as const;
 const affinityTimeoutDefaultSeconds = 10_800;
 
@@ -93,6 +97,7 @@ export function parseService(object: unknown): ServiceObject {
     healthCheckNodePort: portUnlessZero(spec.get('healthCheckNodePort')),
     trafficDistribution: spec.get('trafficDistribution').text(),
     algorithm: metadata.get('annotations').get('service.cilium.io/lb-algorithm').oneOf(serviceAlgorithms),
+    forwardingMode: metadata.get('annotations').get('service.cilium.io/forwarding-mode').oneOf(forwardingModes),
     publishNotReadyAddresses: spec.get('publishNotReadyAddresses').boolean() ?? false,
     problems: root.problems,
   };
