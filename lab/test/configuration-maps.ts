@@ -9,6 +9,7 @@ import {
   frontendsMap,
   ipcacheMap,
   ipcachePrefixMap,
+  maglevMap,
   netnsEndpointsMap,
   slotsMap,
   sourceRangesMap,
@@ -20,14 +21,26 @@ const wholeMaps = [backendsMap, endpointsMap, frontendsMap, ipcacheMap, ipcacheP
 
 /** Every row of the configuration maps as text, sorted; of the slots those in use, not those in their grace. */
 export function configurationRows(node: NodeLayout): Record<string, string[]> {
-  const inUse = new Set(read(node, frontendsMap).map(([, { serviceId, generation }]) => `${serviceId}.${generation}`));
-  const isInUse = ([key]: [{ readonly serviceId: number; readonly generation: number }, unknown]) =>
-    inUse.has(`${key.serviceId}.${key.generation}`);
+  const isInUse = generationsInUse(node);
   return {
+    maglev: textOf(read(node, maglevMap).filter(isInUse)),
     slots: textOf(read(node, slotsMap).filter(isInUse)),
     sourceRanges: textOf(read(node, sourceRangesMap).filter(isInUse)),
     ...Object.fromEntries(wholeMaps.map((descriptor) => [descriptor.name, textOf(read(node, descriptor as never))])),
   };
+}
+
+/** Chunks of all tables in use, without what is each node's own: ids and generations. */
+export function maglevTables(node: NodeLayout): string[] {
+  const chunks = read(node, maglevMap).filter(generationsInUse(node));
+  return chunks.map(([{ chunk }, { slots }]) => `${chunk}: ${slots.join(' ')}`).sort();
+}
+
+type GenerationRow = [key: { readonly serviceId: number; readonly generation: number }, value: unknown];
+
+function generationsInUse(node: NodeLayout): (row: GenerationRow) => boolean {
+  const inUse = new Set(read(node, frontendsMap).map(([, { serviceId, generation }]) => `${serviceId}.${generation}`));
+  return ([{ serviceId, generation }]) => inUse.has(`${serviceId}.${generation}`);
 }
 
 const settledMs = 1_000;

@@ -4,6 +4,7 @@ import { configReport } from './config-report.ts';
 import { listConnections } from './connection-list.ts';
 import { identityRows, ipListRows } from './identity-rows.ts';
 import type { Answer, Stream } from './local-api.ts';
+import { maglevFilter, maglevRows } from './maglev-list.ts';
 import { dumpMap } from './map-dump.ts';
 import { mapUsage } from './map-usage.ts';
 import { paced } from './paced.ts';
@@ -25,6 +26,7 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
     ips: () => paced(ipListRows(agent)),
     backends: () => paced(backendRows(agent)),
     maps: (url) => mapsAnswer(agent, url),
+    maglev: (url) => maglevAnswer(agent, url),
     connections: (url) => connectionsAnswer(agent, url),
     // Loaded when it is first asked, as the programs are: most agents never are.
     explain: async (url) => (await import('./explain/answer.ts')).explainAnswer(agent, url),
@@ -52,6 +54,12 @@ function connectionsAnswer(agent: Agent, url: URL): unknown {
     monotonicNs: () => process.hrtime.bigint(),
     isTranslated: query.get('translated') === 'true',
   });
+}
+
+function maglevAnswer({ datapath, loadBalancer, nodes }: Agent, url: URL): unknown {
+  const filter = maglevFilter(url.searchParams);
+  if (!datapath) throw new Error(nodes.problem ?? 'the datapath is not open yet');
+  return paced(maglevRows({ maps: datapath.maps, frontends: loadBalancer?.frontends.list() ?? [], filter }));
 }
 
 /** `/maps`, or the entries of one: `/maps/conntrack?limit=100&per-cpu=true`. */

@@ -13,6 +13,7 @@ export type {
   ExplainStep,
   IdentityRow,
   IpListRow,
+  MaglevReport,
   MapRow,
   MapUsage,
   MonitorDrop,

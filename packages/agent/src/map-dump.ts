@@ -91,6 +91,7 @@ const words: Readonly<Record<string, Readonly<Record<string, Names>>>> = {
 function readable(map: string, value: unknown, field = ''): unknown {
   if (typeof value === 'number') return words[map]?.[field]?.(value) ?? value;
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (value instanceof Uint16Array) return [...value];
   if (Array.isArray(value)) return value.map((each) => readable(map, each, field));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, readable(map, each, name)]));

@@ -1,3 +1,5 @@
+import { hostPrefix, type Prefix, parsePrefix, tryParseAddress } from '@sluice/net';
+
 /** The question to the local API is wrong, not we: it is answered with 400 and this text. */
 export class QueryError extends Error {
   override readonly name = 'QueryError';
@@ -17,6 +19,17 @@ export function wholeParameter(query: URLSearchParams, name: string): number | u
   if (text === null) return undefined;
   if (!/^\d{1,15}$/.test(text)) throw new QueryError(`${name} ${text}: a whole number`);
   return Number(text);
+}
+
+/** An address is the prefix of itself. */
+export function prefixOf(name: string, text: string): Prefix {
+  const address = tryParseAddress(text);
+  if (address !== undefined) return hostPrefix(address);
+  try {
+    return parsePrefix(text);
+  } catch (error) {
+    throw new QueryError(`${name} ${text}: an address or a prefix, such as 10.244.0.0/16`, { cause: error });
+  }
 }
 
 /** What comes after the first part of the path, or nothing: `nodes` of `/tables/nodes`. */

@@ -164,6 +164,22 @@ export interface MapUsage {
   readonly bytes: number | undefined;
 }
 
+/** A line of `GET /maglev` (newline-delimited JSON): what share of a frontend's Maglev table a backend has, as the kernel has both. */
+export interface MaglevReport {
+  /** `10.10.30.240:80/TCP` */
+  readonly frontend: string;
+  /** `namespace/name:port`; empty: nobody wants the frontend any more. */
+  readonly service: string;
+  /** Entries of the table. */
+  readonly size: number;
+  /** `10.244.1.7:8080/TCP`; empty: of entries that lead nowhere. */
+  readonly backend: string;
+  readonly node: string;
+  /** Of the table's those that lead to this backend. */
+  readonly entries: number;
+  readonly problem: string | undefined;
+}
+
 /** A line of `GET /backends` (newline-delimited JSON). */
 export interface BackendReport {
   /** In the kernel; undefined: it is not there. */

@@ -1,6 +1,6 @@
 /** What was seen on the wire, of drops and connections alike, and which of it a question is about. */
-import { type Address, hostPrefix, type Prefix, parsePrefix, prefixContains, tryParseAddress } from '@sluice/net';
-import { QueryError } from './query.ts';
+import { type Address, prefixContains } from '@sluice/net';
+import { prefixOf, QueryError } from './query.ts';
 
 export interface TrafficEnd {
   /** Undefined where it could not be read. */
@@ -70,19 +70,9 @@ function namespaceOf({ name }: TrafficEnd): string | undefined {
 
 function ipFilter(anyEnd: (matches: (end: TrafficEnd) => boolean) => TrafficFilter) {
   return (text: string): TrafficFilter => {
-    const prefix = prefixOf(text);
+    const prefix = prefixOf('ip', text);
     return anyEnd(({ address }) => address !== undefined && prefixContains(prefix, address));
   };
-}
-
-function prefixOf(text: string): Prefix {
-  const address = tryParseAddress(text);
-  if (address !== undefined) return hostPrefix(address);
-  try {
-    return parsePrefix(text);
-  } catch (error) {
-    throw new QueryError(`ip ${text}: an address or a prefix, such as 10.244.0.0/16`, { cause: error });
-  }
 }
 
 function portFilter(anyEnd: (matches: (end: TrafficEnd) => boolean) => TrafficFilter) {

@@ -7,6 +7,7 @@ import type {
   ExplainReport,
   IdentityRow,
   IpListRow,
+  MaglevReport,
   MapRow,
   MapUsage,
   MonitorDrop,
@@ -170,6 +171,17 @@ export const backendLine = record<BackendReport>({
   node: text,
   services: list(text),
   instances: number,
+  problem: optional(text),
+});
+
+/** A line of `GET /maglev`. */
+export const maglevLine = record<MaglevReport>({
+  frontend: text,
+  service: text,
+  size: number,
+  backend: text,
+  node: text,
+  entries: number,
   problem: optional(text),
 });
 

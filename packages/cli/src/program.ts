@@ -9,6 +9,7 @@ import { connectivityCommand } from './commands/connectivity.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { explainCommand } from './commands/explain.ts';
 import { identityCommands } from './commands/identities.ts';
+import { maglevCommand } from './commands/maglev.ts';
 import { mapCommand } from './commands/maps.ts';
 import { metricsCommand } from './commands/metrics.ts';
 import { monitorCommand } from './commands/monitor.ts';
@@ -54,6 +55,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     connectivityCommand(context),
     ...tableCommands(context),
     backendCommand(context),
+    maglevCommand(context),
     mapCommand(context),
     programCommand(context),
     ...connectionCommands(context),

@@ -17,7 +17,6 @@ import {
   type SlotKey,
   type SourceRangeKey,
 } from '@sluice/datapath';
-import { isSystemError } from '@sluice/ffi';
 import { protocolName, protocolNumbers } from '@sluice/model';
 import { familyOf, isLoopback } from '@sluice/net';
 import { AffinityIds } from './affinity-ids.ts';
@@ -25,7 +24,7 @@ import { type DesiredFrontend, keyOf } from './frontend.ts';
 import { IdPool } from './id-pool.ts';
 import { AddressTable } from './kernel-addresses.ts';
 import { BackendTable } from './kernel-backends.ts';
-import { chunkCount, type MaglevSettings, MaglevTables } from './maglev-tables.ts';
+import { chunkCount, type FoundChunk, type MaglevSettings, MaglevTables } from './maglev-tables.ts';
 import { sourceRangeKey, sourceRangeOf, sourceRangeTexts } from './source-ranges.ts';
 
 export interface ServiceMaps {
@@ -100,8 +99,6 @@ export class KernelServices {
   readonly #backends: BackendTable;
   readonly #addresses: AddressTable;
   readonly #maglev: MaglevTables;
-  /** Frontends for whose table there is no room. */
-  readonly #withoutRoom = new Set<string>();
   /** In the order in which they fall due. */
   readonly #retired: Retired[] = [];
 
@@ -140,15 +137,14 @@ export class KernelServices {
 
   /** Why a frontend that asks for Maglev is served at random; undefined: it is not. */
   whyRandom(desired: DesiredFrontend): string | undefined {
-    if (this.#withoutRoom.has(desired.key)) return 'the map maglev has no room for its table';
-    return this.#maglev.problemOf(desired);
+    return this.#maglev.whyNone(desired);
   }
 
   /** Ends a frontend; one that is not there is ended already. */
   delete(key: string): void {
     const actual = this.#frontends.get(key);
     this.#affinityIds.leave(key);
-    this.#withoutRoom.delete(key);
+    this.#maglev.leave(key);
     if (actual === undefined) return;
     this.#maps.frontends.delete(actual.key);
     this.#frontends.delete(key);
@@ -175,13 +171,13 @@ export class KernelServices {
   /** Reads the maps again and removes what belongs to no frontend; differences to our belief are counted. */
   compare(): Repairs {
     const believed = new Map([...this.#frontends].map(([key, frontend]) => [key, summary(frontend)]));
-    this.#read();
+    const chunks = this.#read();
     let count = 0;
     for (const [key, frontend] of this.#frontends) {
       if (believed.get(key) !== summary(frontend)) count += 1;
       believed.delete(key);
     }
-    return { count: count + believed.size + this.#removeOrphans() };
+    return { count: count + believed.size + this.#removeOrphans(chunks) };
   }
 
   #affinityId(desired: DesiredFrontend, actual: ActualFrontend | undefined): number {
@@ -209,7 +205,7 @@ export class KernelServices {
     let [next, marked] = [written, false];
     try {
       this.#write(written);
-      next = this.#writeMaglev(written, desired);
+      next = { ...written, maglevSize: this.#maglev.write(generationOf(written), desired) };
       // Before the frontend: when there is no room for the mark, no frontend stays behind whose slots are gone.
       if (actual === undefined) this.#addresses.acquire(key, next.flags);
       marked = actual === undefined;
@@ -235,25 +231,6 @@ export class KernelServices {
     );
   }
 
-  /** A table that finds no room is done without: whoever is here must not be led to backends that are gone. */
-  #writeMaglev(written: ActualFrontend, { key, backends }: DesiredFrontend): ActualFrontend {
-    this.#withoutRoom.delete(key);
-    if (written.maglevSize === 0) return written;
-    const generation = generationOf(written);
-    try {
-      this.#maglev.write(
-        generation,
-        backends.map((backend) => backend.key),
-      );
-      return written;
-    } catch (error) {
-      this.#maglev.delete(generation, written.maglevSize);
-      if (!isSystemError(error, 'E2BIG')) throw error;
-      this.#withoutRoom.add(key);
-      return { ...written, maglevSize: 0 };
-    }
-  }
-
   #retire(retired: Omit<Retired, 'dueMs'>): void {
     this.#retired.push({ ...retired, dueMs: this.#nowMs() + this.#graceMs });
   }
@@ -270,12 +247,16 @@ export class KernelServices {
   }
 
   /** What is there before anything is written: ids, generations and backends of an earlier agent stay as they are. */
-  #read(): void {
+  #read(): readonly FoundChunk[] {
     this.#backends.read();
     this.#addresses.clear();
     this.#frontends.clear();
     const sourceRanges = this.#readSourceRanges();
-    const chunks = Map.groupBy(this.#maglev.read(), generationName);
+    const chunks = this.#maglev.read();
+    const whole = Map.groupBy(
+      chunks.filter(({ isWhole }) => isWhole),
+      generationName,
+    );
     for (const [key, value] of this.#maps.frontends.entries()) {
       if (AddressTable.isMark(key)) {
         this.#addresses.found(key, value);
@@ -297,10 +278,11 @@ export class KernelServices {
         backendIds,
         sourceRanges: sourceRanges.get(generationName(value)) ?? [],
         maglevSize: value.maglevSize,
-        isMaglevStale: chunkCount(value.maglevSize) !== (chunks.get(generationName(value))?.length ?? 0),
+        isMaglevStale: chunkCount(value.maglevSize) !== (whole.get(generationName(value))?.length ?? 0),
       });
     }
     for (const retired of this.#retired) this.#backends.hold(retired.backendIds);
+    return chunks;
   }
 
   /** A missing slot reads as backend 0, which no desired list has: the next update writes a whole new generation. */
@@ -321,7 +303,7 @@ export class KernelServices {
     return ranges;
   }
 
-  #removeOrphans(): number {
+  #removeOrphans(found: readonly FoundChunk[]): number {
     const live = new Set([
       ...[...this.#frontends.values()].map((frontend) => generationName(generationOf(frontend))),
       ...this.#retired.flatMap((retired) => retired.generations).map(generationName),
@@ -331,8 +313,11 @@ export class KernelServices {
     const sourceRanges = [...this.#maps.sourceRanges.entries()].map(([key]) => key).filter(isOrphan);
     this.#maps.slots.deleteBatch(slots);
     this.#maps.sourceRanges.deleteBatch(sourceRanges);
-    const chunks = this.#maglev.deleteWhere(isOrphan);
-    return slots.length + sourceRanges.length + chunks + this.#backends.removeUnused() + this.#addresses.repair();
+    const chunks = found.filter(isOrphan);
+    this.#maglev.deleteChunks(chunks);
+    return (
+      slots.length + sourceRanges.length + chunks.length + this.#backends.removeUnused() + this.#addresses.repair()
+    );
   }
 }
 

@@ -13,7 +13,7 @@ import {
   type ServiceObject,
 } from '@sluice/kube';
 import { fakeClock, recordingLogger, silentLogger } from '@sluice/runtime';
-import { Table } from '@sluice/state';
+import { printTable, Table } from '@sluice/state';
 import { startLoadBalancer } from './load-balancer.ts';
 
 function cluster() {
@@ -270,4 +270,27 @@ test('an agent that starts again writes no frontend that is there already, NodeP
   for (const name of ['shop/web', 'shop/later']) restarted.services.delete(name);
   await balancer.reconciler.flush();
   assert.deepEqual(rows(), []);
+});
+
+test('a service by Maglev says so, and why it is served at random where it is', async () => {
+  const addresses = ['10.244.1.2', '10.244.1.3', '10.244.1.4'];
+  const spec = { type: 'NodePort', ports: [{ port: 80, nodePort: 30_080 }] };
+  for (const [tableSize, expected] of [
+    [251, /^done, maglev$/],
+    [2, /^done, at random instead of by maglev: 3 backends do not find room in a table of 2 \(maglev.tableSize\)$/],
+  ] as const) {
+    const world = cluster();
+    const viewpoint = { ...world.viewpoint, algorithm: 'maglev' } as const;
+    await using balancer = startLoadBalancer({ ...world, viewpoint, maglev: { ...world.maglev, tableSize } });
+    await fill(world, { services: [service('web', '10.96.0.5', { spec })], slices: [slice('web', addresses)] });
+    await balancer.reconciler.flush();
+    const text = printTable(balancer.frontends).split('\n');
+    const statusOf = (frontend: string) =>
+      text
+        .find((line) => line.includes(` ${frontend} `))
+        ?.split(/ {3,}/)
+        .at(-1);
+    assert.match(statusOf('0.0.0.0:30080/TCP') ?? '', expected);
+    assert.equal(statusOf('10.96.0.5:80/TCP'), 'done');
+  }
 });

@@ -71,6 +71,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     log,
     ...(options.controllers && { controllers: options.controllers }),
     operations: kept.operations,
+    isSlow: (row) => kernel.wantsTable(row),
     onStatus: (key, status) => {
       lag.note(key, status.state === 'done');
       const frontend = desired.frontends.get(key);
@@ -130,7 +131,7 @@ function keepFrontends(
   return {
     told: (frontend) => ({ id: ids.get(frontend.key) ?? 0, whyRandom: kernel.whyRandom(frontend) }),
     operations: {
-      // A table is made in a turn of its own: nothing else of the agent waits for more than one.
+      // A table is made in a turn of its own: nobody in the agent waits for more than one.
       update: (row) => (kernel.wantsTable(row) ? setImmediate().then(() => write(row)) : write(row)),
       delete: (key) => {
         kernel.delete(key);

@@ -5,6 +5,7 @@
 import { crc32 } from 'node:zlib';
 import type { TypedMap } from '@sluice/bpf';
 import { type MaglevChunk, type MaglevKey, maglevMap } from '@sluice/datapath';
+import { isSystemError } from '@sluice/ffi';
 import type { DesiredFrontend } from './frontend.ts';
 import { maglevBackendsMax, maglevTable } from './maglev-table.ts';
 
@@ -15,10 +16,16 @@ export interface MaglevSettings {
   readonly seed: number;
 }
 
+export interface FoundChunk extends MaglevKey {
+  /** Undamaged, and made from our seed. */
+  readonly isWhole: boolean;
+}
+
 type Generation = Pick<MaglevKey, 'serviceId' | 'generation'>;
 
 /** As C has it: all of a chunk but its checksum. */
-const chunkSlots = maglevMap.value.decode(new DataView(new ArrayBuffer(maglevMap.value.size)), 0).slots.length;
+export const maglevChunkSlots = maglevMap.value.decode(new DataView(new ArrayBuffer(maglevMap.value.size)), 0).slots
+  .length;
 
 /** The same backends behind a service's NodePort and its address, in two families: one table made for each. */
 const RECENT_MAX = 2;
@@ -26,6 +33,8 @@ const RECENT_MAX = 2;
 export class MaglevTables {
   readonly #map: TypedMap<MaglevKey, MaglevChunk>;
   readonly #settings: MaglevSettings;
+  /** Keys of frontends. */
+  readonly #withoutRoom = new Set<string>();
   /** By the names of the backends, until `forget`. */
   readonly #recent = new Map<string, Uint16Array>();
 
@@ -40,33 +49,53 @@ export class MaglevTables {
     return backends.length > this.#backendsMax ? 0 : this.#settings.tableSize;
   }
 
-  /** Why a frontend that asks for a table cannot have one; undefined: it can. */
-  problemOf({ algorithm, backends }: Pick<DesiredFrontend, 'algorithm' | 'backends'>): string | undefined {
-    if (algorithm !== 'maglev' || backends.length <= this.#backendsMax) return undefined;
+  /** Why a frontend that asks for a table has none; undefined: it has. */
+  whyNone({ key, algorithm, backends }: DesiredFrontend): string | undefined {
+    if (algorithm !== 'maglev') return undefined;
+    if (this.#withoutRoom.has(key)) return 'the map maglev has no room for its table';
+    if (backends.length <= this.#backendsMax) return undefined;
     return `${backends.length} backends do not find room in a table of ${this.#settings.tableSize} (maglev.tableSize)`;
   }
 
-  /** Of the backends with these keys, in the order of their slots. */
-  write({ serviceId, generation }: Generation, backendKeys: readonly string[]): void {
-    const table = this.#tableOf(backendKeys);
-    const keys = maglevKeys({ serviceId, generation }, table.length);
-    this.#map.updateBatch(keys.map((key) => [key, this.#chunkOf(table, key.chunk)] as const));
+  /**
+   * Entries of the table that was written for a frontend's new generation. One that finds no room is done without:
+   * nobody must be led to backends that are gone because of it.
+   */
+  write(generation: Generation, desired: DesiredFrontend): number {
+    this.#withoutRoom.delete(desired.key);
+    const size = this.sizeFor(desired);
+    if (size === 0) return 0;
+    const table = this.#tableOf(desired.backends.map(({ key }) => key));
+    try {
+      this.#map.updateBatch(maglevKeys(generation, size).map((key) => [key, this.#chunkOf(table, key.chunk)] as const));
+      return size;
+    } catch (error) {
+      this.delete(generation, size);
+      if (!isSystemError(error, 'E2BIG')) throw error;
+      this.#withoutRoom.add(desired.key);
+      return 0;
+    }
+  }
+
+  /** The frontend is gone. */
+  leave(key: string): void {
+    this.#withoutRoom.delete(key);
   }
 
   delete(generation: Generation, size: number): void {
     this.#map.deleteBatch(maglevKeys(generation, size));
   }
 
-  /** Of each chunk that is undamaged and made from our seed. */
-  *read(): Generator<Generation> {
-    for (const [key, { slots, checksum }] of this.#map.entries()) {
-      if (this.#checksumOf(slots) === checksum) yield key;
-    }
+  /** Every chunk that the kernel has. */
+  read(): FoundChunk[] {
+    return Array.from(this.#map.entries(), ([key, { slots, checksum }]) => ({
+      ...key,
+      isWhole: this.#checksumOf(slots) === checksum,
+    }));
   }
 
-  /** How many chunks that were. */
-  deleteWhere(isOrphan: (generation: Generation) => boolean): number {
-    return this.#map.deleteBatch([...this.#map.entries()].map(([key]) => key).filter(isOrphan));
+  deleteChunks(chunks: readonly MaglevKey[]): void {
+    this.#map.deleteBatch(chunks);
   }
 
   /** Frees the memory of tables made lately. */
@@ -92,8 +121,8 @@ export class MaglevTables {
   }
 
   #chunkOf(table: Uint16Array, chunk: number): MaglevChunk {
-    const slots = new Uint16Array(chunkSlots);
-    slots.set(table.subarray(chunk * chunkSlots, (chunk + 1) * chunkSlots));
+    const slots = new Uint16Array(maglevChunkSlots);
+    slots.set(table.subarray(chunk * maglevChunkSlots, (chunk + 1) * maglevChunkSlots));
     return { slots, checksum: this.#checksumOf(slots) };
   }
 
@@ -103,7 +132,7 @@ export class MaglevTables {
 }
 
 export function chunkCount(size: number): number {
-  return Math.ceil(size / chunkSlots);
+  return Math.ceil(size / maglevChunkSlots);
 }
 
 function maglevKeys({ serviceId, generation }: Generation, size: number): MaglevKey[] {

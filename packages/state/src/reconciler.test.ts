@@ -250,6 +250,26 @@ test('a round handles no more than its limit', async () => {
   await reconciler.stop();
 });
 
+test('what takes long waits for all the rest, also for what comes while it is done', async () => {
+  const table = routes(route('slow 1'), route('a'), route('slow 2'), route('b'));
+  table.markInitialized('test');
+  const { operations, calls } = kernel();
+  const { reconciler: reconcile } = start(
+    table,
+    {
+      ...operations,
+      update: (row, key) => {
+        if (key === 'slow 1') table.upsert(route('c'));
+        return operations.update(row, key);
+      },
+    },
+    { isSlow: ({ prefix }) => prefix.startsWith('slow') },
+  );
+  await reconcile.flush();
+  await reconcile.stop();
+  assert.deepEqual(calls, ['update a', 'update b', 'update slow 1', 'update c', 'update slow 2']);
+});
+
 test('a computed desired state is compared with the one before', async () => {
   const { actual, calls, operations } = kernel();
   let wanted = [route('a'), route('b')];

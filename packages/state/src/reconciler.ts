@@ -1,6 +1,7 @@
 import { type Clock, type Logger, silentLogger, systemClock, type Timer } from '@sluice/runtime';
 import type { Controllers } from './controllers.ts';
 import { type Desired, desiredFrom } from './desired.ts';
+import { DirtyKeys } from './dirty-keys.ts';
 import { sameValue } from './freeze.ts';
 import { Retries } from './retries.ts';
 import type { ReadableTable } from './table.ts';
@@ -44,6 +45,8 @@ export interface ReconcilerOptions<Row> {
   readonly fullIntervalMs?: number;
   /** How many keys a round handles at most; default 500. */
   readonly limitPerRound?: number;
+  /** Rows whose update takes long: all others go before them. */
+  isSlow?(row: Row): boolean;
   /** Delays before a failed key is tried again; default 100 ms to 60 s. */
   readonly backoff?: { readonly minMs?: number; readonly maxMs?: number };
   readonly random?: () => number;
@@ -86,7 +89,7 @@ export class Reconciler<Row> {
   readonly #desired: Desired<Row>;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #dirty = new Set<string>();
+  readonly #dirty: DirtyKeys;
   readonly #retries: Retries;
   readonly #statuses = new Map<string, RowStatus>();
   readonly #failed = new Set<string>();
@@ -106,6 +109,7 @@ export class Reconciler<Row> {
     this.name = options.name;
     this.#options = options;
     this.#desired = desiredFrom(options.desired, options.initialized);
+    this.#dirty = new DirtyKeys((key) => this.#isSlow(key));
     this.#clock = options.clock ?? systemClock;
     this.#log = (options.log ?? silentLogger).child({ reconciler: options.name });
     this.#retries = new Retries({ ...options.backoff, ...(options.random && { random: options.random }) });
@@ -217,7 +221,7 @@ export class Reconciler<Row> {
     const failuresBefore = this.#counts.failures;
     if (this.#fullDueMs <= this.#nowMs()) await this.#full();
     for (const key of this.#retries.takeDue(this.#nowMs())) this.#dirty.add(key);
-    for (const key of this.#takeDirty()) {
+    for (const key of this.#dirty.take(this.#options.limitPerRound ?? 500)) {
       if (this.#aborter.signal.aborted) return;
       await this.#reconcile(key, failuresBefore);
     }
@@ -226,13 +230,9 @@ export class Reconciler<Row> {
     this.#reportRound(failed);
   }
 
-  *#takeDirty(): Iterable<string> {
-    let left = this.#options.limitPerRound ?? 500;
-    for (const key of this.#dirty) {
-      if (left-- <= 0) return;
-      this.#dirty.delete(key);
-      yield key;
-    }
+  #isSlow(key: string): boolean {
+    const row = this.#desired.get(key);
+    return row !== undefined && (this.#options.isSlow?.(row) ?? false);
   }
 
   async #reconcile(key: string, failuresBefore: number): Promise<void> {

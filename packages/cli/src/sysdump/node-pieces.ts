@@ -19,6 +19,8 @@ export interface NodeOptions {
 
 /** Of the last events that an agent keeps, of both types. */
 const eventsMax = 1_000;
+/** Instead of its rows, of 2,000 numbers each, there are the shares that they give. */
+const summedMap = 'maglev';
 /** Of packets under way, and of one processor's work: bytes that others have sent, and nothing that lasts. */
 const passingMaps = new Set([
   'packets',
@@ -63,11 +65,13 @@ async function agentPieces(agent: AgentClient, { rowsMax }: NodeOptions): Promis
     answer('maps', '/maps'),
     answer('metrics', '/metrics'),
     answer('events', `/events?type=drop&type=trace&last=${eventsMax}`),
-    ...['identities', 'ips', 'backends', 'connections'].map((name) => rows(name, `/${name}`)),
+    ...['identities', 'ips', 'backends', summedMap, 'connections'].map((name) => rows(name, `/${name}`)),
   ];
   try {
     const tables = await agent.get('/tables', tablesAnswer);
-    const lasting = (await agent.get('/maps', mapsAnswer)).filter(({ name }) => !passingMaps.has(name));
+    const lasting = (await agent.get('/maps', mapsAnswer)).filter(
+      ({ name }) => !passingMaps.has(name) && name !== summedMap,
+    );
     return [
       ...pieces,
       ...tables.map(({ name }) => rows(`tables/${name}`, `/tables/${encodeURIComponent(name)}`)),
