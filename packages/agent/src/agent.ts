@@ -4,7 +4,7 @@ import { type Configuration, type Datapath, type Events, expeditedGracePeriods, 
 import { type Endpoints, type Publisher, podDevices, startEndpoints, startPublisher } from '@sluice/endpoint';
 import { NodeAddresses } from '@sluice/ipam';
 import { kubeConfiguration, serversOf } from '@sluice/kube';
-import type { HostPortNode, HostPortSource, LoadBalancer } from '@sluice/loadbalancer';
+import { externalIpRules, type HostPortNode, type HostPortSource, type LoadBalancer } from '@sluice/loadbalancer';
 import { reservedIdentities } from '@sluice/model';
 import { type Netlink, openNetlink } from '@sluice/netlink';
 import { type NodeFacts, type NodesFeature, startNodes } from '@sluice/nodes';
@@ -162,6 +162,11 @@ export class Agent {
       ...common,
       viewpoint,
       maglev: { tableSize, seed: hashSeed.table },
+      externalIpRules: externalIpRules({
+        allowed: values.externalIPs.allowed,
+        isMitigated: !values.bpf.disableExternalIPMitigation,
+        servers: serversOf(values),
+      }),
       hostPorts,
       datapath,
       enabled,

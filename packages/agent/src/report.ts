@@ -48,6 +48,8 @@ export interface StatusReport {
       /** Of the node, but outside of nodePort.addresses: the port is the node's own there. */
       readonly without: readonly string[];
     };
+    /** `10.96.0.10:80/TCP of shop/thief`, with the owner: addresses in spec.externalIPs that somebody else has. */
+    readonly refusedExternalIps: readonly { readonly key: string; readonly reason: string }[];
   };
   readonly cni: {
     readonly state: State;

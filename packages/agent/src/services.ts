@@ -1,5 +1,7 @@
 import type { Datapath, DatapathMaps } from '@sluice/datapath';
 import {
+  ExternalIpGuard,
+  type ExternalIpRules,
   type HostPortSource,
   type LoadBalancer,
   type MaglevSettings,
@@ -18,6 +20,7 @@ export interface ServicesOptions {
   readonly enabled: boolean;
   readonly viewpoint: Viewpoint;
   readonly maglev: MaglevSettings;
+  readonly externalIpRules: ExternalIpRules;
   readonly hostPorts: () => HostPortSource;
   readonly kubernetes: Kubernetes;
   readonly datapath: () => Datapath;
@@ -33,6 +36,7 @@ export class Services implements LifecyclePart {
   readonly name = 'services';
   loadBalancer: LoadBalancer | undefined;
   readonly #options: ServicesOptions;
+  #externalIpGuard: ExternalIpGuard | undefined;
   #measuring: Disposable | undefined;
 
   constructor(options: ServicesOptions) {
@@ -48,7 +52,10 @@ export class Services implements LifecyclePart {
       return;
     }
     const { services, endpointSlices, nodes } = kubernetes;
+    const rules = this.#options.externalIpRules;
+    this.#externalIpGuard = new ExternalIpGuard({ rules, services, nodes, endpointSlices });
     this.loadBalancer = startLoadBalancer({
+      externalIpGuard: this.#externalIpGuard,
       ...{ services, endpointSlices, nodes, maps, log, clock, controllers },
       viewpoint: this.#options.viewpoint,
       maglev: this.#options.maglev,
@@ -60,6 +67,7 @@ export class Services implements LifecyclePart {
   async stop(): Promise<void> {
     this.#measuring?.[Symbol.dispose]();
     await this.loadBalancer?.[Symbol.asyncDispose]();
+    this.#externalIpGuard?.[Symbol.dispose]();
   }
 }
 

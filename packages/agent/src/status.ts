@@ -38,6 +38,7 @@ export function statusReport(agent: Agent): StatusReport {
       forwarding: agent.values.loadBalancer.mode,
       hooks,
       nodePorts: nodePortsReport(agent.values, nodes),
+      refusedExternalIps: refusedExternalIps(agent),
     },
     cni: cniReport(agent),
     ipam: ipamReport(agent),
@@ -74,6 +75,16 @@ function whyNotProxied(
   if (!datapath) return nodes.problem ?? 'starting';
   const missing = hooks.filter((hook) => !hook.attached).map((hook) => `${hook.name}: ${hook.why ?? 'not attached'}`);
   return missing.join('; ');
+}
+
+function refusedExternalIps({
+  loadBalancer,
+  values,
+}: Agent): StatusReport['kubeProxyReplacement']['refusedExternalIps'] {
+  if (!values.externalIPs.enabled) return [];
+  return (loadBalancer?.frontends.list() ?? [])
+    .filter(({ type, state }) => type === 'ExternalIP' && state === 'off')
+    .map(({ key, reason = '' }) => ({ key, reason }));
 }
 
 function ipamReport({ addresses }: Agent): StatusReport['ipam'] {

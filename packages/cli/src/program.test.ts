@@ -30,6 +30,7 @@ test('status shows what is on, what is off and why, and ends with 0', async () =
   const { out, exitCode } = await sluice(['status', '--socket', server.socket]);
   assert.equal(exitCode, 0);
   assert.match(out, /^KubeProxyReplacement: +True {3}\[eno1 10\.10\.30\.101\] {3}snat$/m);
+  assert.doesNotMatch(out, /External IPs/);
   assert.match(out, /^NodePorts: +30000 to 32767 at 10\.10\.30\.101, not at 10\.244\.0\.1 \(nodePort\.addresses\)$/m);
   assert.match(out, /^Masquerading: +BPF {3}\[eno1 10\.10\.30\.101\] {3}IPv4: Enabled {3}IPv6: Disabled$/m);
   assert.match(out, /^Devices: +eno1 \(has a default route\)$/m);
@@ -38,6 +39,21 @@ test('status shows what is on, what is off and why, and ends with 0', async () =
   assert.match(out, /^iptables and nftables: +0 rules on this node$/m);
   assert.match(out, /No backend \(egress\): 3 packets; the service has no ready endpoint/);
   assert.match(out, /2 maps, fullest: frontends 60\.0%$/m, 'a full LRU map is as it should be');
+});
+
+test("status names external addresses that are somebody else's, a few of many", async () => {
+  const refused = ['web', 'mail', 'dns', 'git'].map((name) => ({
+    key: `10.96.0.10:80/TCP of shop/${name}`,
+    reason: '10.96.0.10 belongs to Service shop/shop, and externalIPs.allowed does not name it',
+  }));
+  const { kubeProxyReplacement } = status;
+  const report = { ...status, kubeProxyReplacement: { ...kubeProxyReplacement, refusedExternalIps: refused } };
+  using server = await agent({ '/status': report });
+  const { out, exitCode } = await sluice(['status', '--socket', server.socket]);
+  assert.equal(exitCode, 0, 'the node is as it should be');
+  assert.match(out, /^External IPs: +4 places not served: they are somebody else's$/m);
+  assert.match(out, /10\.96\.0\.10:80\/TCP of shop\/web: 10\.96\.0\.10 belongs to Service shop\/shop/);
+  assert.match(out, /and 1 more, see "sluice service list"/);
 });
 
 test('status tells of the route that takes smaller packets, of the way to the world, and why nothing is masqueraded', async () => {

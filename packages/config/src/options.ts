@@ -200,7 +200,13 @@ export const options = {
   'externalIPs.enabled': option(
     trueOrFalse,
     true,
-    'Whether the addresses in spec.externalIPs of a Service are served; on by default, as Kubernetes has it.',
+    'Whether the addresses in spec.externalIPs of a Service are served; on by default, as Kubernetes has it. Those that belong to a node, a pod, another Service or the API server are not, unless externalIPs.allowed names them.',
+  ),
+  'externalIPs.allowed': option(
+    anyPrefixes,
+    [],
+    'Networks whose addresses any Service may name in spec.externalIPs, whoever owns them: its clients get what is meant for the owner.',
+    rare,
   ),
   devices: option(devices, [], 'Devices that face the network; empty: those with a default route or a node address.'),
   'ipv4.enabled': option(trueOrFalse, true, 'Whether pods and services have IPv4 addresses.'),
@@ -218,6 +224,12 @@ export const options = {
     trueOrFalse,
     true,
     'Whether IPv6 packets of pods leave the cluster with the address of the device that they leave by.',
+  ),
+  'bpf.disableExternalIPMitigation': option(
+    trueOrFalse,
+    false,
+    'Whether external addresses are served whoever owns them, as if externalIPs.allowed named all; see CVE-2020-8554.',
+    rare,
   ),
   'bpf.hostLegacyRouting': option(
     trueOrFalse,

@@ -34,7 +34,7 @@ export const gateway = {
 } as const;
 
 export const configuration: Configuration = {
-  bindProtection: 0,
+  bindProtection: 1,
   hostNetnsCookie: 0n,
   dryRun: 0,
   hostRouting: 1,

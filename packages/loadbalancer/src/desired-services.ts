@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { EndpointSliceObject, NodeObject, ServiceObject } from '@sluice/kube';
 import { Table } from '@sluice/state';
 import { desiredFrontends, type Viewpoint } from './desired.ts';
+import type { ExternalIpGuard } from './external-ips.ts';
 import type { DesiredFrontend } from './frontend.ts';
 import { type HostPortSource, hostPortFrontends, hostPortOwner } from './host-ports.ts';
 
@@ -32,12 +33,14 @@ export interface ServiceSources {
   readonly viewpoint: Viewpoint;
   /** Where zone and addresses of `viewpoint.nodeName` are learned; without, it has none. */
   readonly nodes?: Pick<Table<NodeObject>, 'get' | 'initialized' | 'subscribe'>;
+  /** Without: external addresses are served whoever owns them. */
+  readonly externalIpGuard?: ExternalIpGuard;
   /** Without: nobody serves host ports. */
   readonly hostPorts?: HostPortSource;
 }
 
 export function deriveServices(sources: ServiceSources): DesiredServices {
-  const { services, endpointSlices, nodes, hostPorts } = sources;
+  const { services, endpointSlices, nodes, hostPorts, externalIpGuard } = sources;
   const frontends = desiredFrontendTable();
   const conflicts = conflictTable();
   const claims = new Claims();
@@ -48,7 +51,7 @@ export function deriveServices(sources: ServiceSources): DesiredServices {
   const derive = (names: Iterable<string>): void => {
     if (!known) return;
     const touched = new Set<string>();
-    const viewpoint = { ...sources.viewpoint, ...place };
+    const viewpoint = guardedViewpoint({ ...sources.viewpoint, ...place }, externalIpGuard);
     for (const name of names) {
       const service = services.get(name);
       const slices = endpointSlices.by('service', name);
@@ -78,6 +81,7 @@ export function deriveServices(sources: ServiceSources): DesiredServices {
     if (!isDeepStrictEqual(place, before)) derive(services.keys());
     begin();
   });
+  const onOwners = externalIpGuard?.subscribe(derive);
   // Known without the API, and served before it has told of anything.
   let owners = new Set<string>();
   const deriveHostPorts = (): void => {
@@ -103,9 +107,14 @@ export function deriveServices(sources: ServiceSources): DesiredServices {
       onServices[Symbol.dispose]();
       onSlices[Symbol.dispose]();
       onNodes?.[Symbol.dispose]();
+      onOwners?.[Symbol.dispose]();
       onHostPorts?.[Symbol.dispose]();
     },
   };
+}
+
+export function guardedViewpoint(viewpoint: Viewpoint, guard: ExternalIpGuard | undefined): Viewpoint {
+  return guard ? { ...viewpoint, refusedExternalIp: guard.refusal } : viewpoint;
 }
 
 /** What of our own Node object services depend on. */

@@ -31,6 +31,8 @@ export interface Viewpoint {
   readonly nodeAddresses?: readonly Address[];
   /** `externalIPs.enabled` */
   readonly externalIps: boolean;
+  /** Why an address in the service's spec.externalIPs is not served; undefined: it is. Without: all are. */
+  readonly refusedExternalIp?: (address: Address, service: ServiceObject) => string | undefined;
   /** Where the node's own processes find NodePorts besides the node's addresses: 127.0.0.1, ::1, both or nowhere. */
   readonly nodePortLoopback?: readonly Address[];
   /** `loadBalancer.algorithm`, for services that do not say; default `random`. */
@@ -74,7 +76,7 @@ interface Place {
 }
 
 function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, viewpoint: Viewpoint): Place[] {
-  const { externalIps, nodePortLoopback = [] } = viewpoint;
+  const { externalIps, refusedExternalIp, nodePortLoopback = [] } = viewpoint;
   const families = [...new Set(service.clusterIps.map(familyOf))];
   const loopback = nodePortLoopback.filter((address) => families.includes(familyOf(address)));
   const at = (type: FrontendType, address: Address): Place => ({ type, address, port });
@@ -86,7 +88,9 @@ function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, viewp
           (address): Place => ({ type: 'NodePort', address, port: nodePort }),
         )),
     ...servedIngress(service).map((address) => at('LoadBalancer', address)),
-    ...(externalIps ? service.externalIps : []).map((address) => at('ExternalIP', address)),
+    ...(externalIps ? service.externalIps : [])
+      .filter((address) => refusedExternalIp?.(address, service) === undefined)
+      .map((address) => at('ExternalIP', address)),
   ];
 }
 

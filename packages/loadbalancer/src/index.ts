@@ -9,8 +9,10 @@ export {
   type DesiredServices,
   deriveServices,
   type FrontendConflict,
+  guardedViewpoint,
   type ServiceSources,
 } from './desired-services.ts';
+export { ExternalIpGuard, type ExternalIpRules, externalIpRules } from './external-ips.ts';
 export type { BackendStateName, DesiredBackend, DesiredFrontend, FrontendType } from './frontend.ts';
 export { anyAddress } from './frontend.ts';
 export type { HealthCheckRow } from './health-check-servers.ts';

@@ -14,6 +14,7 @@ import {
 } from '@sluice/kube';
 import { fakeClock, recordingLogger, silentLogger } from '@sluice/runtime';
 import { printTable, Table } from '@sluice/state';
+import { ExternalIpGuard } from './external-ips.ts';
 import { startLoadBalancer } from './load-balancer.ts';
 
 function cluster() {
@@ -166,6 +167,39 @@ test('what is asked for and not served stands in the table with the reason', asy
   world.services.delete('shop/web');
   await balancer.reconciler.flush();
   assert.equal(balancer.frontends.size, 0);
+});
+
+test("an external address of another Service's stays its owner's, and the thief's row says so as long as that is so", async () => {
+  const world = cluster();
+  const { services } = world;
+  using externalIpGuard = new ExternalIpGuard({ rules: { allowed: [], apiServers: [] }, services, nodes: undefined });
+  await using balancer = startLoadBalancer({ ...world, externalIpGuard });
+  // The older one would keep the frontend, were it only about who came first.
+  const thief = service('thief', '10.96.0.66', {
+    createdAt: '2025-01-01T00:00:00Z',
+    spec: { externalIPs: ['10.96.0.5'] },
+  });
+  await fill(world, { services: [thief, service('web', '10.96.0.5')], slices: [slice('thief', ['10.244.1.66'])] });
+  await balancer.reconciler.flush();
+  const rows = () =>
+    balancer.frontends
+      .list()
+      .map(({ key, service: owner, state, type }) => `${key} ${type} ${owner} ${state}`)
+      .sort();
+  assert.deepEqual(rows(), [
+    '10.96.0.5:80/TCP ClusterIP shop/web done',
+    '10.96.0.5:80/TCP of shop/thief ExternalIP shop/thief off',
+    '10.96.0.66:80/TCP ClusterIP shop/thief done',
+  ]);
+  services.delete('shop/web');
+  await balancer.reconciler.flush();
+  assert.deepEqual(rows(), [
+    '10.96.0.5:80/TCP ExternalIP shop/thief done',
+    '10.96.0.66:80/TCP ClusterIP shop/thief done',
+  ]);
+  services.upsert(service('web', '10.96.0.5'));
+  await balancer.reconciler.flush();
+  assert.match(rows().join(), /10\.96\.0\.5:80\/TCP ClusterIP shop\/web done/);
 });
 
 test('a full map is an error on the row of the service that found it full', async () => {

@@ -3,7 +3,13 @@ import type { ServiceAlgorithm, ServiceForwardingMode, ServiceObject } from '@sl
 import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
 import { type Controllers, type Operations, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
 import type { Viewpoint } from './desired.ts';
-import { conflictText, deriveServices, type FrontendConflict, type ServiceSources } from './desired-services.ts';
+import {
+  conflictText,
+  deriveServices,
+  type FrontendConflict,
+  guardedViewpoint,
+  type ServiceSources,
+} from './desired-services.ts';
 import type { DesiredFrontend, FrontendType } from './frontend.ts';
 import { type HealthCheckRow, startHealthChecks } from './health-check-servers.ts';
 import { KernelServices, type ServiceMaps } from './kernel-services.ts';
@@ -215,28 +221,36 @@ function servedRow(
 
 /** What a Service asks for and nothing serves stands in the table too, with the reason. */
 function showUnserved(
-  { services, viewpoint }: Pick<ServiceSources, 'services' | 'viewpoint'>,
+  { services, externalIpGuard, ...sources }: Pick<ServiceSources, 'services' | 'viewpoint' | 'externalIpGuard'>,
   conflicts: Table<FrontendConflict>,
   rows: Table<FrontendRow>,
 ): Disposable {
-  const onServices = services.subscribe((changes) => {
-    for (const { before, after } of changes) {
-      const wanted = new Map((after === undefined ? [] : unservedRows(after, viewpoint)).map((row) => [row.key, row]));
-      for (const row of before === undefined ? [] : unservedRows(before, viewpoint))
-        if (!wanted.has(row.key)) rows.delete(row.key);
-      for (const row of wanted.values()) rows.upsert(row);
+  const viewpoint = guardedViewpoint(sources.viewpoint, externalIpGuard);
+  const shown = new Map<string, ReadonlySet<string>>();
+  const show = (names: Iterable<string>): void => {
+    for (const name of names) {
+      const service = services.get(name);
+      const wanted = service === undefined ? [] : unservedRows(service, viewpoint);
+      const keys = new Set(wanted.map(({ key }) => key));
+      for (const key of shown.get(name) ?? []) if (!keys.has(key)) rows.delete(key);
+      for (const row of wanted) rows.upsert(row);
+      if (keys.size > 0) shown.set(name, keys);
+      else shown.delete(name);
     }
-  });
+  };
+  const onServices = services.subscribe((changes) => show(changes.map(({ key }) => key)));
+  const onOwners = externalIpGuard?.subscribe(show);
   const onConflicts = conflicts.subscribe((changes) => {
     for (const { key, after } of changes) {
       if (after === undefined) rows.delete(key);
       else rows.upsert(conflictRow(key, after));
     }
   });
-  for (const service of services.list()) for (const row of unservedRows(service, viewpoint)) rows.upsert(row);
+  show(services.keys());
   return {
     [Symbol.dispose]: () => {
       onServices[Symbol.dispose]();
+      onOwners?.[Symbol.dispose]();
       onConflicts[Symbol.dispose]();
     },
   };

@@ -12,24 +12,34 @@ export interface UnservedFrontend {
 }
 
 /** Pure: what of a Service is accepted and not served, and why. */
-export function unservedFrontends(service: ServiceObject, { externalIps }: Viewpoint): UnservedFrontend[] {
+export function unservedFrontends(service: ServiceObject, viewpoint: Viewpoint): UnservedFrontend[] {
   if (isForAnother(service)) return [];
   return service.ports.flatMap((port) => {
     const reasonOf = (own: string | undefined) =>
       isServedProtocol(port) ? own : `${port.protocol} is not served: its ports stand in a checksum that is over all`;
-    const places: [string, FrontendType, string | undefined][] = [
+    const places = [
       ...clusterPlaces(service, port),
       ...ingressPlaces(service, port),
-      ...service.externalIps.map((address): [string, FrontendType, string | undefined] => [
-        formatAddressPort(address, port.port),
-        'ExternalIP',
-        externalIps ? undefined : 'externalIPs.enabled is off',
-      ]),
+      ...externalPlaces(service, port, viewpoint),
     ];
-    return places.flatMap(([place, type, own]) => {
-      const reason = reasonOf(own);
-      return reason === undefined ? [] : [{ key: `${place}/${port.protocol}`, type, portName: port.name, reason }];
-    });
+    return [
+      ...places.flatMap(([place, type, own]) => {
+        const reason = reasonOf(own);
+        return reason === undefined ? [] : [{ key: `${place}/${port.protocol}`, type, portName: port.name, reason }];
+      }),
+      ...refusedPlaces(service, port, viewpoint),
+    ];
+  });
+}
+
+/** At its owner's address the same port may be served: this is one that the service asks for besides. */
+function refusedPlaces(service: ServiceObject, port: ServicePort, { externalIps, refusedExternalIp }: Viewpoint) {
+  if (!externalIps) return [];
+  return service.externalIps.flatMap((address): UnservedFrontend[] => {
+    const reason = refusedExternalIp?.(address, service);
+    const place = `${formatAddressPort(address, port.port)}/${port.protocol}`;
+    const key = `${place} of ${service.namespace}/${service.name}`;
+    return reason === undefined ? [] : [{ key, type: 'ExternalIP', portName: port.name, reason }];
   });
 }
 
@@ -48,6 +58,18 @@ function clusterPlaces({ type, clusterIps }: ServiceObject, port: ServicePort): 
     ]),
     ...(port.nodePort ? [[`*:${port.nodePort}`, 'NodePort', undefined] as [string, FrontendType, undefined]] : []),
   ];
+}
+
+function externalPlaces(
+  service: ServiceObject,
+  { port }: ServicePort,
+  { externalIps, refusedExternalIp }: Viewpoint,
+): [string, FrontendType, string | undefined][] {
+  const own = externalIps
+    ? service.externalIps.filter((address) => refusedExternalIp?.(address, service) === undefined)
+    : service.externalIps;
+  const reason = externalIps ? undefined : 'externalIPs.enabled is off';
+  return own.map((address) => [formatAddressPort(address, port), 'ExternalIP', reason]);
 }
 
 function ingressPlaces(service: ServiceObject, { port }: ServicePort): [string, FrontendType, string | undefined][] {

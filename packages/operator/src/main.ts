@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { defaultValues, readValues, type SluiceValues } from '@sluice/config';
 import { LabelFilter } from '@sluice/identity';
 import { kubeConfiguration, serversOf } from '@sluice/kube';
+import { externalIpRules } from '@sluice/loadbalancer';
 import type { AddressFamily } from '@sluice/net';
 import { createLogger, isLogLevel, logLevels, Tally } from '@sluice/runtime';
 import { startOperator } from './operator.ts';
@@ -40,6 +41,11 @@ function main(): void {
     },
     services: values.kubeProxyReplacement,
     externalIps: values.externalIPs.enabled,
+    externalIpRules: externalIpRules({
+      allowed: values.externalIPs.allowed,
+      isMitigated: !values.bpf.disableExternalIPMitigation,
+      servers: serversOf(values),
+    }),
     metricsPort: values.operator.prometheus.enabled ? values.operator.prometheus.port : undefined,
     logged,
     healthPort: readPort(options['health-port']),

@@ -4,14 +4,14 @@ import { LabelFilter } from '@sluice/identity';
 import { FakeApi, sendStatus } from '@sluice/kube/testing';
 import { type Prefix, parsePrefix } from '@sluice/net';
 import { silentLogger } from '@sluice/runtime';
-import { type Operator, startOperator } from './index.ts';
+import { type Operator, type OperatorOptions, startOperator } from './index.ts';
 
 const pools = [
   { prefix: parsePrefix('10.244.0.0/16'), nodeLength: 24 },
   { prefix: parsePrefix('fd00:10:244::/48'), nodeLength: 64 },
 ];
 
-function start(api: FakeApi, lan: readonly Prefix[] = []): Operator {
+function start(api: FakeApi, lan: readonly Prefix[] = [], more: Partial<OperatorOptions> = {}): Operator {
   return startOperator({
     kube: { servers: [api.url] },
     pools,
@@ -22,8 +22,10 @@ function start(api: FakeApi, lan: readonly Prefix[] = []): Operator {
     host: 'k8s-cp1',
     services: true,
     externalIps: false,
+    externalIpRules: { allowed: [], apiServers: [] },
     log: silentLogger,
     lan: () => lan,
+    ...more,
   });
 }
 
@@ -149,6 +151,32 @@ test('Events tell what of Services and EndpointSlices is not served, once for th
     'Warning Service odd u3 InvalidService not used: spec.ports[0].port: 70000 is not a port (1 to 65535)',
     'Warning Service odd u3 NotServed SCTP is not served: its ports stand in a checksum that is over all: 10.96.0.11:9/SCTP',
     'Warning Service web u1 NotServed externalIPs.enabled is off: 192.0.2.1:80/TCP',
+  ]);
+  await operator.stop();
+});
+
+test('a Service whose external address belongs to somebody else is told by an Event', async () => {
+  await using api = await FakeApi.start();
+  putNode(api, 'k8s-cp1', '10.10.30.101');
+  const service = (name: string, clusterIP: string, externalIPs: readonly string[]) =>
+    api.store.put('services', {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { namespace: 'shop', name, uid: `uid-${name}`, creationTimestamp: '2026-01-01T00:00:00Z' },
+      spec: { clusterIP, ports: [{ port: 80 }], externalIPs },
+    });
+  service('web', '10.96.0.10', []);
+  service('thief', '10.96.0.11', ['10.96.0.10', '10.10.30.101', '192.0.2.1']);
+  const operator = start(api, [], { externalIps: true });
+  const told = () =>
+    (api.store.list('events') as unknown as { reason: string; message: string }[])
+      .filter(({ reason }) => reason === 'NotServed')
+      .map(({ message }) => message)
+      .sort();
+  await untilStore(api, () => told().length >= 2);
+  assert.deepEqual(told(), [
+    '10.10.30.101 belongs to Node k8s-cp1, and externalIPs.allowed does not name it: 10.10.30.101:80/TCP of shop/thief',
+    '10.96.0.10 belongs to Service shop/web, and externalIPs.allowed does not name it: 10.96.0.10:80/TCP of shop/thief',
   ]);
   await operator.stop();
 });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { LabelRules } from '@sluice/identity';
 import { createKubeClient, eventRecorder, type KubeConfiguration, leaderElection } from '@sluice/kube';
+import type { ExternalIpRules } from '@sluice/loadbalancer';
 import { type AddressFamily, familyOf, type Prefix, prefixOf } from '@sluice/net';
 import { openNetlink } from '@sluice/netlink';
 import {
@@ -46,6 +47,7 @@ export interface OperatorOptions {
   readonly services: boolean;
   /** `externalIPs.enabled` */
   readonly externalIps: boolean;
+  readonly externalIpRules: ExternalIpRules;
   /** TCP port of the metrics; undefined: none. */
   readonly metricsPort?: number | undefined;
   /** TCP on 127.0.0.1, for the kubelet's probes; undefined: none. */
@@ -115,7 +117,8 @@ export function startOperator(options: OperatorOptions): Operator {
     const identityOptions = { client, cluster, rules: options.labels, ...garbage };
     jobs.use(startIdentityJobs({ ...identityOptions, controllers, clock, log }));
     const viewpoint = { nodeName: undefined, externalIps: options.externalIps };
-    if (options.services) jobs.use(startServiceEvents({ client, events, controllers, log, clock, viewpoint }));
+    const told = { client, events, controllers, log, clock, viewpoint, nodes, rules: options.externalIpRules };
+    if (options.services) jobs.use(startServiceEvents(told));
     leading.addEventListener('abort', () => void jobs.disposeAsync());
   }
 

@@ -11,9 +11,20 @@ import {
   type Trouble,
   tellTroubles,
 } from '@sluice/kube';
-import { deriveServices, type FrontendConflict, invalid, serviceTroubles, type Viewpoint } from '@sluice/loadbalancer';
+import {
+  deriveServices,
+  ExternalIpGuard,
+  type ExternalIpRules,
+  type FrontendConflict,
+  guardedViewpoint,
+  invalid,
+  type ServiceSources,
+  serviceTroubles,
+  type Viewpoint,
+} from '@sluice/loadbalancer';
 import type { Clock, Logger } from '@sluice/runtime';
 import { type Controllers, Table } from '@sluice/state';
+import type { MarkedNode } from './node-marks/marked-node.ts';
 
 export interface ServiceEventsOptions {
   readonly client: KubeClient;
@@ -23,6 +34,9 @@ export interface ServiceEventsOptions {
   readonly clock: Clock;
   /** Of no node: what is told is the same on every one. */
   readonly viewpoint: Viewpoint;
+  /** Which external addresses are whose. */
+  readonly nodes: Table<MarkedNode>;
+  readonly rules: ExternalIpRules;
 }
 
 /** What of a slice this is about: 250,000 endpoints have no place here. */
@@ -33,8 +47,10 @@ type SliceProblems = Pick<EndpointSliceObject, 'namespace' | 'name' | 'uid' | 'p
  * tells it, so that a cluster of a thousand nodes writes one event and not a thousand.
  */
 export function startServiceEvents(options: ServiceEventsOptions): AsyncDisposable {
-  const { client, events, controllers, log, clock, viewpoint } = options;
+  const { client, events, controllers, log, clock, nodes, rules } = options;
   const services = serviceTable();
+  const guard = new ExternalIpGuard({ rules, services, nodes });
+  const viewpoint = guardedViewpoint(options.viewpoint, guard);
   const slices = sliceTable();
   const common = { client, log, clock };
   const watches = [
@@ -53,10 +69,15 @@ export function startServiceEvents(options: ServiceEventsOptions): AsyncDisposab
       source: 'endpointslices',
     }),
   ];
-  const conflicts = conflictsOf(services, viewpoint);
+  const conflicts = conflictsOf(services, { viewpoint, externalIpGuard: guard });
+  const isKnown = () => [services, slices, nodes].every(({ initialized }) => initialized);
   const find = remembered(
-    () => `${services.revision} ${slices.revision} ${services.initialized && slices.initialized}`,
-    () => findTroubles({ services, slices, conflicts: conflicts.table, viewpoint }),
+    () =>
+      [services, slices, guard]
+        .map(({ revision }) => revision)
+        .join(' ')
+        .concat(isKnown() ? ' known' : ''),
+    () => (isKnown() ? findTroubles({ services, slices, conflicts: conflicts.table, viewpoint }) : []),
   );
   const teller = tellTroubles({ name: 'service-events', find, recorder: events, controllers, clock });
   for (const watch of watches) watch.start();
@@ -70,6 +91,7 @@ export function startServiceEvents(options: ServiceEventsOptions): AsyncDisposab
       await teller.stop();
       await Promise.all(watches.map((watch) => watch.stop()));
       conflicts[Symbol.dispose]();
+      guard[Symbol.dispose]();
     },
   };
 }
@@ -82,7 +104,6 @@ interface Found {
 }
 
 function findTroubles({ services, slices, conflicts, viewpoint }: Found): Trouble[] {
-  if (!services.initialized || !slices.initialized) return [];
   return [
     ...services
       .list()
@@ -104,7 +125,7 @@ function sliceProblems(object: unknown): SliceProblems {
 /** Who claims what does not depend on backends: without slices the whole cluster's frontends are small. */
 function conflictsOf(
   services: Table<ServiceObject>,
-  viewpoint: Viewpoint,
+  sources: Pick<ServiceSources, 'viewpoint' | 'externalIpGuard'>,
 ): { table: Table<FrontendConflict> } & Disposable {
   const endpointSlices = new Table<EndpointSliceObject>({
     name: 'no-slices',
@@ -114,7 +135,7 @@ function conflictsOf(
     sources: ['none'],
   });
   endpointSlices.markInitialized('none');
-  const derived = deriveServices({ services, endpointSlices, viewpoint });
+  const derived = deriveServices({ services, endpointSlices, ...sources });
   return { table: derived.conflicts, [Symbol.dispose]: () => derived[Symbol.dispose]() };
 }
 

@@ -312,6 +312,25 @@ test('a node port is named on the addresses of this node and nowhere else', () =
   frontends.delete('0.0.0.0:30080/TCP');
 });
 
+test("an external address that is somebody else's is named with the reason, and nothing is translated", () => {
+  const [clusterIp] = frontends.list();
+  assert.ok(clusterIp);
+  const key = '192.0.2.1:443/TCP of shop/thief';
+  const reason = '192.0.2.1 belongs to Node k8s-cp2, and externalIPs.allowed does not name it';
+  frontends.upsert({
+    ...clusterIp,
+    key,
+    type: 'ExternalIP',
+    service: 'shop/thief',
+    portName: '',
+    state: 'off',
+    reason,
+  });
+  const { texts } = explain('192.0.2.1:443', { explanation: { way: Way.Device } });
+  assert.match(texts.service ?? '', /^ExternalIP of service shop\/thief; off: 192\.0\.2\.1 belongs to Node k8s-cp2/);
+  frontends.delete(key);
+});
+
 test('what never leaves the pod, or cannot, is told without asking', () => {
   for (const to of ['10.244.0.4:80', '127.0.0.2:80', '0.0.0.0:80', '[::1]:80', '[::]:80']) {
     const own = explain(to);

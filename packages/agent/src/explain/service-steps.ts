@@ -50,7 +50,10 @@ function refusalOf({ result }: SocketAnswer, { client, question }: ServiceQuesti
 
 function serviceStep(asked: ServiceQuestion): ExplainStep[] {
   const { address, port, question, sources } = asked;
-  const row = sources.frontends?.get(`${formatAddressPort(address, port)}/${question.protocol}`) ?? nodePort(asked);
+  const row =
+    sources.frontends?.get(`${formatAddressPort(address, port)}/${question.protocol}`) ??
+    nodePort(asked) ??
+    refused(asked);
   if (row === undefined) return ownerStep({ address, port, question, sources });
   const object = sources.services.get(row.service);
   const name = `${row.service}${row.portName === '' ? '' : `:${row.portName}`}`;
@@ -74,6 +77,12 @@ function nodePort({ address, port, question, sources }: ServiceQuestion): Fronte
   if (!sources.nodes.nodePortAddresses().served.includes(address)) return undefined;
   const any = formatAddressPort(anyAddress(familyOf(address)), port);
   return sources.frontends?.get(`${any}/${question.protocol}`);
+}
+
+/** A service asks for an address that is another's; nothing serves it there. */
+function refused({ address, port, question, sources }: ServiceQuestion): FrontendRow | undefined {
+  const place = `${formatAddressPort(address, port)}/${question.protocol} of `;
+  return sources.frontends?.list().find(({ key, state }) => state === 'off' && key.startsWith(place));
 }
 
 function backendsText(count: number, service: string, { endpointSlices }: ExplainSources): string {

@@ -21,6 +21,7 @@ function summary(report: StatusReport, now: number): Pair[] {
     ['Kubernetes APIs', JSON.stringify(report.kubernetes.watches.map((watch) => watch.kind))],
     ['KubeProxyReplacement', proxyReplacement(report)],
     ...(report.kubeProxyReplacement.enabled ? [['NodePorts', nodePorts(report)] as const] : []),
+    ...refusedExternalIps(report),
     ['CNI', withReason(report.cni.state, report.cni.why)],
     [
       'Sluice',
@@ -92,6 +93,21 @@ function nodePorts({ kubeProxyReplacement: { nodePorts } }: StatusReport): strin
   const where = addresses.length === 0 ? 'nowhere' : `at ${addresses.join(' ')}`;
   const exceptions = without.length === 0 ? '' : `, not at ${without.join(' ')} (nodePort.addresses)`;
   return `${first} to ${last} ${where}${exceptions}`;
+}
+
+const refusedNamedMax = 3;
+
+function refusedExternalIps({ kubeProxyReplacement: { refusedExternalIps: refused } }: StatusReport): Pair[] {
+  if (refused.length === 0) return [];
+  const more = refused.length - refusedNamedMax;
+  return [
+    [
+      'External IPs',
+      `${counted(refused.length, 'place')} not served: ${refused.length === 1 ? 'it is' : 'they are'} somebody else's`,
+    ],
+    ...refused.slice(0, refusedNamedMax).map(({ key, reason }): Pair => ['', `${key}: ${reason}`]),
+    ...(more > 0 ? [['', `and ${more} more, see "sluice service list"`] as const] : []),
+  ];
 }
 
 function devices(report: StatusReport): string {

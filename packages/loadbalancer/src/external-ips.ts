@@ -1,0 +1,185 @@
+/**
+ * Addresses that Services name in spec.externalIPs. Whoever may make a Service may name any, so that another's traffic
+ * would come to him (CVE-2020-8554): one that somebody owns is served only where the operator of the cluster allows it.
+ */
+import type { EndpointSliceObject, NodeObject, ServiceObject } from '@sluice/kube';
+import { type Address, formatPrefix, type Prefix, parsePrefix, prefixContains, tryParseAddress } from '@sluice/net';
+import { type Change, sameValue, type Table } from '@sluice/state';
+
+export interface ExternalIpRules {
+  /** `externalIPs.allowed`: served whoever owns them. */
+  readonly allowed: readonly Prefix[];
+  /** By which we reach the API server ourselves. */
+  readonly apiServers: readonly Address[];
+}
+
+export function externalIpRules(given: {
+  readonly allowed: readonly Prefix[];
+  /** `bpf.disableExternalIPMitigation` */
+  readonly isMitigated: boolean;
+  /** URLs; those of names are nobody's addresses. */
+  readonly servers: readonly string[];
+}): ExternalIpRules {
+  const { allowed, isMitigated, servers } = given;
+  const hosts = servers.map((server) => new URL(server).hostname.replace(/^\[|\]$/g, ''));
+  return {
+    allowed: isMitigated ? allowed : everything,
+    apiServers: hosts.flatMap((host) => tryParseAddress(host) ?? []),
+  };
+}
+
+const everything = [parsePrefix('0.0.0.0/0'), parsePrefix('::/0')];
+
+type Owner = Pick<NodeObject, 'name' | 'addresses' | 'podCidrs'>;
+
+export interface ExternalIpSources {
+  readonly rules: ExternalIpRules;
+  readonly services: Table<ServiceObject>;
+  readonly nodes: Pick<Table<Owner>, 'list' | 'subscribe'> | undefined;
+  /** Where the API's own endpoints are, indexed by `service`; without: they are not looked for. */
+  readonly endpointSlices?: Pick<Table<EndpointSliceObject>, 'by' | 'subscribe'>;
+}
+
+const apiService = 'default/kubernetes';
+
+/** Who owns the external addresses that Services name, as objects come and go. */
+export class ExternalIpGuard implements Disposable {
+  readonly #sources: ExternalIpSources;
+  /** Services by the addresses that they name. Few do, so owners are sought for these alone. */
+  readonly #claims = new Map<Address, Set<string>>();
+  /** Who owns an address; undefined: nobody. Forgotten when it may be otherwise. */
+  readonly #owners = new Map<Address, OwnedBy | undefined>();
+  readonly #listeners = new Set<(services: ReadonlySet<string>) => void>();
+  readonly #subscriptions = new DisposableStack();
+  #revision = 0;
+
+  constructor(sources: ExternalIpSources) {
+    this.#sources = sources;
+    for (const service of sources.services.list()) this.#claim(service);
+    this.#subscriptions.use(sources.services.subscribe((changes) => this.#onServices(changes)));
+    const onNodes = sources.nodes?.subscribe((changes) => {
+      if (changes.some(({ before, after }) => !sameValue(placesOf(before), placesOf(after)))) this.#forgetAll();
+    });
+    const onSlices = sources.endpointSlices?.subscribe((changes) => {
+      if (changes.some(({ before, after }) => isOfApi(before) || isOfApi(after))) this.#forgetAll();
+    });
+    for (const subscription of [onNodes, onSlices]) if (subscription) this.#subscriptions.use(subscription);
+  }
+
+  /** Why the address is not served for this service; undefined: it is. */
+  readonly refusal = (
+    address: Address,
+    { namespace, name }: Pick<ServiceObject, 'namespace' | 'name'>,
+  ): string | undefined => {
+    if (this.#sources.rules.allowed.some((prefix) => prefixContains(prefix, address))) return undefined;
+    const owner = this.#ownerOf(address);
+    if (owner === undefined || owner.services?.every((service) => service === `${namespace}/${name}`)) return undefined;
+    return `${address} belongs to ${owner.text}, and externalIPs.allowed does not name it`;
+  };
+
+  /** Counts up with each change of what `refusal` may say. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Told of services whose addresses may have got another owner. */
+  subscribe(listener: (services: ReadonlySet<string>) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscriptions.dispose();
+    this.#listeners.clear();
+  }
+
+  #onServices(changes: readonly Change<ServiceObject>[]): void {
+    const touched = new Set<string>();
+    for (const { before, after } of changes) {
+      if (before) this.#unclaim(before);
+      if (after) this.#claim(after);
+      for (const address of [before, after].flatMap((service) => (service ? ownedBy(service) : []))) {
+        this.#owners.delete(address);
+        for (const service of this.#claims.get(address) ?? []) touched.add(service);
+      }
+    }
+    this.#tell(touched);
+  }
+
+  #forgetAll(): void {
+    this.#owners.clear();
+    this.#tell(new Set([...this.#claims.values()].flatMap((services) => [...services])));
+  }
+
+  #tell(services: ReadonlySet<string>): void {
+    if (services.size === 0) return;
+    this.#revision += 1;
+    for (const listener of this.#listeners) listener(services);
+  }
+
+  #claim(service: ServiceObject): void {
+    for (const address of service.externalIps) {
+      const services = this.#claims.get(address) ?? new Set();
+      this.#claims.set(address, services.add(nameOf(service)));
+    }
+  }
+
+  #unclaim(service: ServiceObject): void {
+    for (const address of service.externalIps) {
+      const services = this.#claims.get(address);
+      services?.delete(nameOf(service));
+      if (services?.size !== 0) continue;
+      this.#claims.delete(address);
+      this.#owners.delete(address);
+    }
+  }
+
+  #ownerOf(address: Address): OwnedBy | undefined {
+    if (!this.#owners.has(address)) this.#owners.set(address, findOwner(address, this.#sources));
+    return this.#owners.get(address);
+  }
+}
+
+interface OwnedBy {
+  readonly text: string;
+  /** Set where only Services own it: for them it is no stranger's. */
+  readonly services?: readonly string[];
+}
+
+function findOwner(address: Address, { rules, services, nodes, endpointSlices }: ExternalIpSources) {
+  const owner = ownerAmongNodes(address, nodes?.list() ?? []);
+  if (owner !== undefined) return { text: owner };
+  const ofApi = (endpointSlices?.by('service', apiService) ?? []).flatMap(({ endpoints }) => endpoints);
+  if (rules.apiServers.includes(address) || ofApi.some(({ addresses }) => addresses.includes(address)))
+    return { text: 'the API server' };
+  const owning = services.list().filter((service) => ownedBy(service).includes(address));
+  if (owning.length === 0) return undefined;
+  const names = owning.map(nameOf).sort();
+  return { text: `Service ${names.join(', ')}`, services: names };
+}
+
+function ownerAmongNodes(address: Address, nodes: readonly Owner[]): string | undefined {
+  for (const { name, addresses, podCidrs } of nodes) {
+    if (addresses.some((own) => own.address === address)) return `Node ${name}`;
+    const cidr = podCidrs.find((prefix) => prefixContains(prefix, address));
+    if (cidr !== undefined) return `the pods of Node ${name} (${formatPrefix(cidr)})`;
+  }
+  return undefined;
+}
+
+/** What Kubernetes or a controller has given to a service, not what it has named itself. */
+function ownedBy({ clusterIps, loadBalancerIngress }: ServiceObject): Address[] {
+  return [...clusterIps, ...loadBalancerIngress.map(({ address }) => address)];
+}
+
+function placesOf(node: Owner | undefined) {
+  return node && { addresses: node.addresses, podCidrs: node.podCidrs };
+}
+
+function isOfApi(slice: EndpointSliceObject | undefined): boolean {
+  return slice !== undefined && `${slice.namespace}/${slice.serviceName}` === apiService;
+}
+
+function nameOf({ namespace, name }: Pick<ServiceObject, 'namespace' | 'name'>): string {
+  return `${namespace}/${name}`;
+}
