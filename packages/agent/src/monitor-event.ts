@@ -4,6 +4,7 @@ import {
   type ConnectionTrace,
   ctStateNames,
   type DatapathEvent,
+  DropReason,
   type DropReasonText,
   dropReasonText,
   type KernelDrop,
@@ -140,8 +141,9 @@ function packetText(drop: PacketDrop): string {
   return formatPacket(parsePacket(drop.packet)).replace(' (bad checksum)', '');
 }
 
-/** A refused connect(): there was no packet. */
-function callText({ source, destination, destinationPort, protocol }: PacketDrop): string {
+/** A refused connect() or bind(): there was no packet. */
+function callText({ reason, source, destination, destinationPort, protocol }: PacketDrop): string {
   const target = destination === undefined ? '' : formatAddressPort(destination, destinationPort);
+  if (reason === DropReason.PortOfService) return `${protocolName(protocol)} bind() to ${target} refused`;
   return `${protocolName(protocol)} ${source ?? ''} > ${target} connect() refused`;
 }

@@ -97,6 +97,12 @@ test('a connect() that was refused at the socket had no packet, and says what wa
   assert.equal(event.interface, '', 'nobody asks for device 0, which no kernel knows');
 });
 
+test('a bind() that was refused names the port', () => {
+  const { PortOfService: reason } = DropReason;
+  const event = shown(drop({ reason, tracePoint: TracePoint.Socket, packet: new Uint8Array(), packetLength: 0 }));
+  assert.equal(event?.packet, 'TCP bind() to 10.96.0.9:80 refused');
+});
+
 test('a packet that the kernel dropped is shown with names from its headers, the device and the function', () => {
   const event = shown(kernelDrop({}));
   assert.deepEqual([event?.source, event?.destination, event?.interface], ['shop/client', '10.96.0.9', 'eth1']);

@@ -137,6 +137,7 @@ const served = (of: ReturnType<typeof loadBalanced>, slices: Parameters<typeof d
     return `${key} ${whom}: ${backends.map(({ address }) => address.split('.')[3]).join(' ')}`;
   });
 
+const dual = { clusterIPs: ['10.96.0.5', 'fd00:10:96::5'] };
 const here = on('node-1', '10.244.1.1');
 const there = on('node-2', '10.244.2.2');
 
@@ -201,7 +202,7 @@ test('an address whose balancer ends connections itself is not ours', () => {
 
 test('source ranges hold at addresses of load balancers, for every client; each family has its own', () => {
   const allowed = (more: object) =>
-    desiredFrontends(loadBalanced(more, [{ ip: '203.0.113.5' }, { ip: '2001:db8::5' }]), [], viewpoint)
+    desiredFrontends(loadBalanced({ ...dual, ...more }, [{ ip: '203.0.113.5' }, { ip: '2001:db8::5' }]), [], viewpoint)
       .filter(({ sourceRanges }) => sourceRanges !== undefined)
       .map(({ key, sourceRanges }) => `${key}: ${sourceRanges?.map(formatPrefix)}`);
   const ranges = { loadBalancerSourceRanges: ['192.0.2.0/24', '10.0.0.0/8'], externalIPs: ['203.0.113.7'] };
@@ -218,7 +219,7 @@ test('source ranges hold at addresses of load balancers, for every client; each 
 test("a node's processes are let in where a range has one of its addresses, in the family that is asked", () => {
   const letIn = (ranges: readonly string[] | undefined, nodeAddresses: readonly string[]) =>
     desiredFrontends(
-      loadBalanced({ loadBalancerSourceRanges: ranges }, [{ ip: '203.0.113.5' }, { ip: '2001:db8::5' }]),
+      loadBalanced({ ...dual, loadBalancerSourceRanges: ranges }, [{ ip: '203.0.113.5' }, { ip: '2001:db8::5' }]),
       [],
       { ...viewpoint, nodeAddresses: nodeAddresses.map((text) => parseAddress(text)) },
     )
@@ -321,4 +322,86 @@ test('Maglev is for clients from outside, in the row that serves them; a Service
     algorithms(local),
     outside.map((key) => `${key}/external`),
   );
+});
+
+/** Keys of what is served, and of what is not with the reason. */
+const whole = (of: ReturnType<typeof loadBalanced>) => ({
+  served: desiredFrontends(of, [], viewpoint).map(({ key }) => key),
+  unserved: unservedFrontends(of, viewpoint).map(({ key, reason }) => `${key}: ${reason}`),
+});
+
+test('an address that a controller of any class has given is served, with and without NodePorts', () => {
+  const served = ['10.96.0.5:80/TCP', '203.0.113.5:80/TCP'];
+  const spec = { loadBalancerClass: 'example.org/lb', externalIPs: [] };
+  assert.deepEqual(whole(loadBalanced(spec)).served, [served[0], '0.0.0.0:30080/TCP', served[1]]);
+  const without = { ...spec, allocateLoadBalancerNodePorts: false, ports: [{ name: 'http', port: 80 }] };
+  assert.deepEqual(whole(loadBalanced(without)).served, served);
+  assert.deepEqual(whole(loadBalanced(without, [])).served, [served[0]], 'nobody has given it an address yet');
+});
+
+test('a service is served in the families of its cluster addresses alone, and says so of others', () => {
+  const ingress = [{ ip: '203.0.113.5' }, { ip: '2001:db8::5' }];
+  const spec = { externalIPs: ['198.51.100.7', '2001:db8::7'], ports: [{ port: 80, nodePort: 30_080 }] };
+  const only = (clusterIp: string) => whole(loadBalanced({ ...spec, clusterIPs: [clusterIp] }, ingress));
+  assert.deepEqual(only('10.96.0.5'), {
+    served: ['10.96.0.5:80/TCP', '0.0.0.0:30080/TCP', '203.0.113.5:80/TCP', '198.51.100.7:80/TCP'],
+    unserved: [
+      '[2001:db8::5]:80/TCP: the service has no cluster address of IPv6 (spec.ipFamilies)',
+      '[2001:db8::7]:80/TCP: the service has no cluster address of IPv6 (spec.ipFamilies)',
+    ],
+  });
+  assert.deepEqual(only('fd00:10:96::5').served, [
+    '[fd00:10:96::5]:80/TCP',
+    '[::]:30080/TCP',
+    '[2001:db8::5]:80/TCP',
+    '[2001:db8::7]:80/TCP',
+  ]);
+  const both = whole(loadBalanced({ ...spec, ...dual }, ingress));
+  assert.deepEqual([both.served.length, both.unserved], [8, []]);
+});
+
+test('a headless service is not proxied, whatever addresses it names', () => {
+  const headless = { clusterIPs: undefined, clusterIP: 'None', ports: [{ port: 80 }], externalIPs: ['198.51.100.7'] };
+  assert.deepEqual(whole(loadBalanced(headless, [])), {
+    served: [],
+    unserved: ['198.51.100.7:80/TCP: the service has no cluster address, and is not proxied'],
+  });
+});
+
+test('a service without selector has the endpoints that somebody writes, on no node, outside of the cluster', () => {
+  const written = parseEndpointSlice({
+    metadata: { namespace: 'shop', name: 'by-hand', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [{ name: 'http', port: 9376 }],
+    endpoints: [{ addresses: ['192.0.2.42'] }, { addresses: ['192.0.2.43'], conditions: { ready: false } }],
+  });
+  assert.deepEqual(backendsOf([written]), ['192.0.2.42:9376/TCP active']);
+  const local = loadBalanced({ externalTrafficPolicy: 'Local', externalIPs: [] }, []);
+  assert.deepEqual(served(local, [written]).at(-1), '0.0.0.0:30080/TCP/external all, elsewhere: ');
+});
+
+test('1,500 endpoints in 15 slices are each a backend once, in one order, however the slices come', () => {
+  const address = (index: number) => `10.244.${Math.floor(index / 250)}.${1 + (index % 250)}`;
+  const slices = Array.from({ length: 15 }, (_, number) =>
+    // Each begins with the last of the one before it, as while endpoints move from slice to slice.
+    slice(
+      Array.from({ length: 101 }, (_, index) => ({ address: address(Math.max(0, number * 100 + index - 1)) })),
+      { metadata: { namespace: 'shop', name: `web-${number}`, labels: { 'kubernetes.io/service-name': 'web' } } },
+    ),
+  );
+  const found = backendsOf(slices);
+  assert.deepEqual([found.length, new Set(found).size], [1500, 1500]);
+  assert.deepEqual(backendsOf(slices.toReversed()), found);
+});
+
+test('an endpoint that offers a port of one name by several numbers is a backend for each', () => {
+  const by = (port: number) => slice([{ address: '10.244.1.2' }], { ports: [{ name: 'http', protocol: 'TCP', port }] });
+  assert.deepEqual(backendsOf([by(8080), by(9090)]), ['10.244.1.2:8080/TCP active', '10.244.1.2:9090/TCP active']);
+});
+
+test('a port that is renamed has no endpoints until the slices call it so, too', () => {
+  const renamed = service({ clusterIPs: ['10.96.0.5'], ports: [{ name: 'web', port: 80, protocol: 'TCP' }] });
+  assert.deepEqual(backendsOf([slice([{ address: '10.244.1.2' }])], renamed), []);
+  const followed = slice([{ address: '10.244.1.2' }], { ports: [{ name: 'web', protocol: 'TCP', port: 8080 }] });
+  assert.deepEqual(backendsOf([followed], renamed), ['10.244.1.2:8080/TCP active']);
 });

@@ -78,13 +78,12 @@ interface Place {
 function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, viewpoint: Viewpoint): Place[] {
   const { externalIps, refusedExternalIp, nodePortLoopback = [] } = viewpoint;
   const families = [...new Set(service.clusterIps.map(familyOf))];
-  const loopback = nodePortLoopback.filter((address) => families.includes(familyOf(address)));
   const at = (type: FrontendType, address: Address): Place => ({ type, address, port });
-  return [
+  const places = [
     ...service.clusterIps.map((address) => at('ClusterIP', address)),
     ...(nodePort === undefined
       ? []
-      : [...families.map(anyAddress), ...loopback].map(
+      : [...families.map(anyAddress), ...nodePortLoopback].map(
           (address): Place => ({ type: 'NodePort', address, port: nodePort }),
         )),
     ...servedIngress(service).map((address) => at('LoadBalancer', address)),
@@ -92,6 +91,12 @@ function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, viewp
       .filter((address) => refusedExternalIp?.(address, service) === undefined)
       .map((address) => at('ExternalIP', address)),
   ];
+  return places.filter(({ address }) => isOfService(address, service));
+}
+
+/** As kube-proxy has it, a service is proxied in the families of its cluster addresses: a headless one in none. */
+export function isOfService(address: Address, { clusterIps }: Pick<ServiceObject, 'clusterIps'>): boolean {
+  return clusterIps.some((own) => familyOf(own) === familyOf(address));
 }
 
 /** Addresses in the status that nodes answer for: not those of a balancer that ends connections itself (KEP-1860). */

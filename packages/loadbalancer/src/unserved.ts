@@ -1,6 +1,6 @@
 import type { ServiceObject, ServicePort } from '@sluice/kube';
-import { formatAddressPort } from '@sluice/net';
-import { isForAnother, servedIngress, type Viewpoint } from './desired.ts';
+import { type Address, familyOf, formatAddressPort } from '@sluice/net';
+import { isForAnother, isOfService, servedIngress, type Viewpoint } from './desired.ts';
 import type { FrontendType } from './frontend.ts';
 
 /** A place that a Service asks for and where nothing serves it. */
@@ -13,7 +13,7 @@ export interface UnservedFrontend {
 
 /** Pure: what of a Service is accepted and not served, and why. */
 export function unservedFrontends(service: ServiceObject, viewpoint: Viewpoint): UnservedFrontend[] {
-  if (isForAnother(service)) return [];
+  if (service.type === 'ExternalName' || isForAnother(service)) return [];
   return service.ports.flatMap((port) => {
     const reasonOf = (own: string | undefined) =>
       isServedProtocol(port) ? own : `${port.protocol} is not served: its ports stand in a checksum that is over all`;
@@ -48,8 +48,7 @@ export function isServedProtocol({ protocol }: Pick<ServicePort, 'protocol'>): b
   return protocol !== 'SCTP';
 }
 
-function clusterPlaces({ type, clusterIps }: ServiceObject, port: ServicePort): [string, FrontendType, undefined][] {
-  if (type === 'ExternalName') return [];
+function clusterPlaces({ clusterIps }: ServiceObject, port: ServicePort): [string, FrontendType, undefined][] {
   return [
     ...clusterIps.map((address): [string, FrontendType, undefined] => [
       formatAddressPort(address, port.port),
@@ -68,8 +67,11 @@ function externalPlaces(
   const own = externalIps
     ? service.externalIps.filter((address) => refusedExternalIp?.(address, service) === undefined)
     : service.externalIps;
-  const reason = externalIps ? undefined : 'externalIPs.enabled is off';
-  return own.map((address) => [formatAddressPort(address, port), 'ExternalIP', reason]);
+  return own.map((address) => [
+    formatAddressPort(address, port),
+    'ExternalIP',
+    externalIps ? ofOtherFamily(address, service) : 'externalIPs.enabled is off',
+  ]);
 }
 
 function ingressPlaces(service: ServiceObject, { port }: ServicePort): [string, FrontendType, string | undefined][] {
@@ -77,6 +79,13 @@ function ingressPlaces(service: ServiceObject, { port }: ServicePort): [string, 
   return service.loadBalancerIngress.map(({ address }) => [
     formatAddressPort(address, port),
     'LoadBalancer',
-    served.has(address) ? undefined : 'ipMode is Proxy: the balancer answers there',
+    served.has(address) ? ofOtherFamily(address, service) : 'ipMode is Proxy: the balancer answers there',
   ]);
+}
+
+function ofOtherFamily(address: Address, service: ServiceObject): string | undefined {
+  if (isOfService(address, service)) return undefined;
+  return service.clusterIps.length === 0
+    ? 'the service has no cluster address, and is not proxied'
+    : `the service has no cluster address of IPv${familyOf(address)} (spec.ipFamilies)`;
 }
