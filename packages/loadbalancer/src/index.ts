@@ -25,6 +25,6 @@ export {
 export type { ServiceMaps } from './kernel-services.ts';
 export { Lag } from './lag.ts';
 export { type FrontendRow, type LoadBalancer, type LoadBalancerOptions, startLoadBalancer } from './load-balancer.ts';
-export { type MaglevSettings, maglevChunkSlots } from './maglev-tables.ts';
+export { type MaglevSettings, maglevChunkSlots, maglevRowsForAll } from './maglev-tables.ts';
 export { invalid, serviceTroubles } from './troubles.ts';
 export { type UnservedFrontend, unservedFrontends } from './unserved.ts';
