@@ -8,6 +8,7 @@ import { endpointChange } from './rows/endpoint-change.ts';
 import { fullSync } from './rows/full-sync.ts';
 import { identities } from './rows/identities.ts';
 import { kubeProxy } from './rows/kube-proxy.ts';
+import { maglev } from './rows/maglev.ts';
 import { overlay } from './rows/overlay.ts';
 import { serviceConnect } from './rows/service-connect.ts';
 import { servicesFlat } from './rows/services-flat.ts';
@@ -24,6 +25,7 @@ export const rows: readonly Row[] = [
   cniKills,
   endpointChange,
   fullSync,
+  maglev,
   agentLoad,
   agentStart,
   identities,

@@ -15,8 +15,11 @@
 #define AFFINITIES_MAX 16384
 /* Ranges of clients, once for each address and port that only they may use. */
 #define SOURCE_RANGES_MAX 65536
-/* Some 7,000 Maglev tables of the default size of 16,381 entries, which take 9 of them each. */
-#define MAGLEV_CHUNKS_MAX 65536
+/*
+ * 1,820 Maglev tables of the default size of 16,381 entries, which take 9 of them each: for services that ask for one.
+ * The agent makes the map larger where all do.
+ */
+#define MAGLEV_CHUNKS_MAX 16384
 /* As many as make a row of the hash 4,080 bytes: the kernel would round one that is larger to 8,192. */
 #define MAGLEV_CHUNK_SLOTS 2000
 /* What kube-proxy gives a node at least. */

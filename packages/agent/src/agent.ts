@@ -4,7 +4,13 @@ import { type Configuration, type Datapath, type Events, expeditedGracePeriods, 
 import { type Endpoints, type Publisher, podDevices, startEndpoints, startPublisher } from '@sluice/endpoint';
 import { NodeAddresses } from '@sluice/ipam';
 import { kubeConfiguration, serversOf } from '@sluice/kube';
-import { externalIpRules, type HostPortNode, type HostPortSource, type LoadBalancer } from '@sluice/loadbalancer';
+import {
+  externalIpRules,
+  type HostPortNode,
+  type HostPortSource,
+  type LoadBalancer,
+  maglevRowsForAll,
+} from '@sluice/loadbalancer';
 import { reservedIdentities } from '@sluice/model';
 import { type Netlink, openNetlink } from '@sluice/netlink';
 import { type NodeFacts, type NodesFeature, startNodes } from '@sluice/nodes';
@@ -371,6 +377,7 @@ export class Agent {
       cgroupPath: cgroupRoot(options.cgroupRoot),
       objectsDirectory: join(installationRoot(), 'bpf/build'),
       configuration: this.#configuration(facts),
+      mapSizes: this.values.loadBalancer.algorithm === 'maglev' ? { maglev: maglevRowsForAll } : {},
       log: this.#log,
       logDirectory: join(options.stateDir, 'verifier'),
       expedite: expeditedGracePeriods({

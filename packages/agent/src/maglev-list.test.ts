@@ -12,14 +12,8 @@ function frontend(id: number, service: string, portName = ''): FrontendRow {
   const backends = ['10.244.1.7:8080/TCP', '10.244.2.7:8080/TCP'];
   return {
     ...{ key: `203.0.113.${id}:80/TCP`, id, type: 'LoadBalancer', service, portName, state: 'done' },
-    ...{
-      sourceRanges: undefined,
-      forwarding: undefined,
-      isNodeAllowed: true,
-      algorithm: 'maglev',
-      whyRandom: undefined,
-      reason: undefined,
-    },
+    ...{ sourceRanges: undefined, isNodeAllowed: true, forwarding: 'snat', reason: undefined },
+    ...{ algorithm: 'maglev', whyRandom: undefined },
     backends: backends.map((key, index) => ({ key, state: 'active', nodeName: `k8s-w${index + 1}` })),
   };
 }

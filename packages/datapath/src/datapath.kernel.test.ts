@@ -13,7 +13,7 @@ import { createTestNode, dropsOf, type TestNode } from '../test/node.ts';
 import { configuration } from '../test/programs.ts';
 import { TCP, writeService } from '../test/services.ts';
 import { tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
-import { DropReason, endpointsMap, openDatapath, type PacketDrop } from './index.ts';
+import { type Datapath, DropReason, endpointsMap, openDatapath, type PacketDrop } from './index.ts';
 
 function programIds(node: TestNode): Map<string, number> {
   return new Map(node.datapath.links().map(({ name, programId }) => [name, programId]));
@@ -104,6 +104,31 @@ test('a map that lost its pin is pinned again, so that the next opening finds it
   assert.deepEqual(node.datapath.unpinned(), []);
   using again = node.openDatapath();
   assert.equal(again.maps.endpoints.count(), rows);
+});
+
+test('a map that needs more room is followed by a larger one with its rows, and never by a smaller one', () => {
+  using node = createTestNode(1);
+  const rowsOf = (datapath: Datapath) => datapath.mapUsage().find(({ name }) => name === 'maglev')?.maxEntries;
+  const slots = new Uint16Array(2_000).fill(7);
+  const key = { serviceId: 1, generation: 2, chunk: 3 };
+  node.datapath.maps.maglev.update(key, { checksum: 4, slots });
+  const open = (mapSizes: Record<string, number>) =>
+    node.namespace.run(() =>
+      openDatapath({
+        ...{ bpffs: node.bpffs, cgroupPath: node.cgroupPath, objectsDirectory: `${installationRoot()}/bpf/build` },
+        ...{ configuration: node.configuration, log: silentLogger, mapSizes },
+      }),
+    );
+  const small = rowsOf(node.datapath) ?? 0;
+  for (const [wanted, expected] of [
+    [2 * small, 2 * small],
+    [small, 2 * small],
+    [undefined, 2 * small],
+  ] as const) {
+    using again = open(wanted === undefined ? {} : { maglev: wanted });
+    assert.equal(rowsOf(again), expected);
+    assert.deepEqual(again.maps.maglev.lookup(key), { checksum: 4, slots });
+  }
 });
 
 test('a map whose pin is gone is found again by the programs that use it', () => {

@@ -18,7 +18,7 @@ import {
   type TcxHook,
   tcxTarget,
 } from './links.ts';
-import { type DatapathMaps, openMaps, openPinnedMaps, repinMaps, unpinnedMaps } from './maps.ts';
+import { type DatapathMaps, type MapSizes, openMaps, openPinnedMaps, repinMaps, unpinnedMaps } from './maps.ts';
 import { loadPrograms, type Programs, readObject, sockHooks } from './objects.ts';
 import { findOtherPrograms, type HookedDevice, type OtherProgram } from './other-programs.ts';
 import { pathsOn } from './paths.ts';
@@ -33,6 +33,7 @@ export interface DatapathOptions {
   /** Where sock.o and the others are: `bpf/build` of the installation. */
   readonly objectsDirectory: string;
   readonly configuration: Configuration;
+  readonly mapSizes?: MapSizes;
   readonly log: Logger;
   /** Where the verifier's logs are kept. Default: a new temporary directory. */
   readonly logDirectory?: string;
@@ -111,7 +112,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
   using stack = new DisposableStack();
   const paths = pathsOn(options.bpffs);
   const contract = readObject(options.objectsDirectory, 'contract');
-  const { maps: pinned, successors } = openPinnedMaps(contract, paths, stack);
+  const { maps: pinned, successors } = openPinnedMaps(contract, paths, stack, options.mapSizes);
   const counts = new Map<string, MapCounts>();
   const maps = openMaps(pinned, counts);
   const loading = (configuration: Configuration) => ({

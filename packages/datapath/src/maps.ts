@@ -79,6 +79,9 @@ function mapsOf(descriptors: Descriptors, open: (descriptor: AnyDescriptor) => u
   return Object.fromEntries(opened) as DatapathMaps;
 }
 
+/** Rows that maps must have room for, by the names in C, where that is not what C says. */
+export type MapSizes = Readonly<Record<string, number>>;
+
 export interface PinnedMaps {
   /** By their names in C. */
   readonly maps: ReadonlyMap<string, BpfMap>;
@@ -89,21 +92,29 @@ export interface PinnedMaps {
 /**
  * Every map of ours: the pinned one, the one that the programs in our links use, should somebody have removed its pin,
  * or a new one; then it is pinned here. A restart finds its connections again this way, and so does an upgrade: where
- * the layout has changed there is a successor, see `Successors`.
+ * the layout has changed, or the map is smaller than `sizes` wants it, there is a successor, see `Successors`.
  */
-export function openPinnedMaps(contract: ObjectSpec, paths: Paths, stack: DisposableStack): PinnedMaps {
+export function openPinnedMaps(
+  contract: ObjectSpec,
+  paths: Paths,
+  stack: DisposableStack,
+  sizes: MapSizes = {},
+): PinnedMaps {
   const maps = new Map<string, BpfMap>();
   using btf = loadBtf(contract.loadableBtf, contract.name);
   const isComplete = contract.maps.every((spec) => paths.isPinned(paths.map(spec.name)));
   using inUse = isComplete ? undefined : mapsInUse(paths);
   const successors = new Successors(paths);
-  for (const spec of contract.maps) {
+  for (const declared of contract.maps) {
+    const spec = { ...declared, maxEntries: sizes[declared.name] ?? declared.maxEntries };
     const path = paths.map(spec.name);
     const found = paths.isPinned(path) ? BpfMap.openPinned(path) : inUse?.find(spec.name);
     const map = stack.use(found ?? BpfMap.create(spec, btf.fd));
     if (!paths.isPinned(path)) map.pin(path);
-    const isOurs = found === undefined || isMapReusable(map, spec, contract.btf);
-    maps.set(spec.name, isOurs ? map : stack.use(successors.add(map, spec, { btf: contract.btf, fd: btf.fd })));
+    const isSmall = sizes[spec.name] !== undefined && map.info.maxEntries < spec.maxEntries;
+    const isOurs = found === undefined || (!isSmall && isMapReusable(map, spec, contract.btf));
+    const types = { btf: contract.btf, fd: btf.fd, change: isSmall ? 'size' : 'layout' } as const;
+    maps.set(spec.name, isOurs ? map : stack.use(successors.add(map, spec, types)));
   }
   return { maps, successors };
 }

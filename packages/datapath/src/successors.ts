@@ -4,17 +4,28 @@ import type { Logger } from '@sluice/runtime';
 import { mapIdsInUse } from './maps-in-use.ts';
 import type { Paths } from './paths.ts';
 
+/** Why a map is followed by another. */
+export type Change = 'layout' | 'size';
+
 interface Succession {
   readonly name: string;
   readonly from: BpfMap;
   readonly to: BpfMap;
   readonly migration: MapMigration;
+  readonly change: Change;
   /** An upgrade that was interrupted while links changed over: programs work on both maps. */
   readonly isInUse: boolean;
 }
 
+interface SuccessorOptions {
+  readonly btf: Btf;
+  /** Of the BTF, loaded. */
+  readonly fd: number;
+  readonly change: Change;
+}
+
 /**
- * Maps whose layout has changed between the version that pinned them and this one. Rows are taken over while the former
+ * Maps whose layout, or wanted size, has changed between the version that pinned them and this one. Rows are taken over while the former
  * programs run, just before the new ones come into the links, and once more for what came meanwhile; then each
  * successor gets its predecessor's pin. Killed at any point, the next start goes on: a successor that no link uses yet
  * is made anew, one that is in use keeps what it has.
@@ -28,26 +39,29 @@ export class Successors {
   }
 
   /** Throws LayoutMismatchError where rows cannot be read as those of the new layout. */
-  add(from: BpfMap, spec: MapSpec, types: { readonly btf: Btf; readonly fd: number }): BpfMap {
-    const migration = planMigration(from, spec, types.btf);
+  add(from: BpfMap, spec: MapSpec, { btf, fd, change }: SuccessorOptions): BpfMap {
+    const migration = planMigration(from, spec, btf);
     const path = this.#pin(spec.name);
     using stack = new DisposableStack();
     const left = this.#paths.isPinned(path) ? stack.use(BpfMap.openPinned(path)) : undefined;
     const isInUse = left !== undefined && mapIdsInUse(this.#paths).has(left.info.id);
     if (left !== undefined && !isInUse) unpin(path);
-    const to = isInUse ? BpfMap.openPinned(path) : BpfMap.create(spec, types.fd);
+    const to = isInUse ? BpfMap.openPinned(path) : BpfMap.create(spec, fd);
     if (!isInUse) to.pin(path);
-    this.#all.push({ name: spec.name, from, to, migration, isInUse });
+    this.#all.push({ name: spec.name, from, to, migration, change, isInUse });
     return to;
   }
 
   /** Fills the successors; the former programs go on working on the predecessors. */
   fill(log: Logger): void {
-    for (const { name, from, to, migration, isInUse } of this.#all) {
+    for (const { name, from, to, migration, change, isInUse } of this.#all) {
       const { kept, lost } = migration.copy(from, to, isInUse ? 'absent' : 'all');
       const fields = { map: name, kept, lost, fieldsLost: migration.lost, fieldsAdded: migration.added };
       const loss = lost === 0 ? '' : `, ${lost} cannot be kept`;
-      log[lost === 0 ? 'info' : 'warn'](fields, `map ${name} has another layout now: ${kept} rows taken over${loss}`);
+      log[lost === 0 ? 'info' : 'warn'](
+        fields,
+        `map ${name} has another ${change} now: ${kept} rows taken over${loss}`,
+      );
     }
   }
 

@@ -27,6 +27,7 @@ export {
 export type { ServiceMaps } from './kernel-services.ts';
 export { Lag } from './lag.ts';
 export { type FrontendRow, type LoadBalancer, type LoadBalancerOptions, startLoadBalancer } from './load-balancer.ts';
-export { type MaglevSettings, maglevChunkSlots } from './maglev-tables.ts';
+export { type MaglevOptions, maglevTable, type Permutation, permutationOf } from './maglev-table.ts';
+export { type MaglevSettings, maglevChunkSlots, maglevRowsForAll } from './maglev-tables.ts';
 export { invalid, serviceTroubles } from './troubles.ts';
 export { type UnservedFrontend, unservedFrontends } from './unserved.ts';

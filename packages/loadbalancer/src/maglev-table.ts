@@ -29,7 +29,7 @@ export interface Permutation {
   readonly skip: number;
 }
 
-function permutationOf(name: string, size: number, seed: number): Permutation {
+export function permutationOf(name: string, size: number, seed: number): Permutation {
   const first = murmur3(name, seed);
   return { offset: first % size, skip: (murmur3(name, first) % (size - 1)) + 1 };
 }

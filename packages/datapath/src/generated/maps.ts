@@ -513,7 +513,7 @@ export const maglevMap: MapDescriptor<MaglevKey, MaglevChunk> = {
   type: 1,
   keySize: 12,
   valueSize: 4004,
-  maxEntries: 65536,
+  maxEntries: 16384,
   flags: 1,
   key: maglevKeyCodec,
   value: maglevChunkCodec,
