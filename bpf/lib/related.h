@@ -157,7 +157,10 @@ static __always_inline verdict_t related_undo_dnat(struct __sk_buff *skb, struct
 	bool is_from_backend = address_equal(&packet->tuple.source, &quotation->tuple.destination);
 
 	STEP(quotation_rewrite(skb, packet, quotation, NAT_DESTINATION, frontend));
-	return is_from_backend ? nat_rewrite(skb, packet, NAT_SOURCE, &source) : VERDICT_CONTINUE;
+	if (!is_from_backend)
+		return VERDICT_CONTINUE;
+	packet->reply_source = *frontend;
+	return nat_rewrite(skb, packet, NAT_SOURCE, &source);
 }
 
 /* What ct_track is to other packets. */

@@ -204,6 +204,18 @@ for (const [version, family] of families) {
     }
   });
 
+  test(`a closed port of a pod is told by the NodePort, past the host's stack or not (${family})`, () => {
+    const port = serve({ address: unspecified[family], protocol: UDP, backends: [here.addresses[family]] });
+    for (const hostRouting of [1, 0]) {
+      one.openDatapath({ ...one.configuration, hostRouting })[Symbol.dispose]();
+      using client = udpSocket(world, version);
+      client.connect(world.nodeAddresses[family], port);
+      client.send('ask');
+      assert.throws(() => client.receive(), /ECONNREFUSED/, `hostRouting ${hostRouting}`);
+    }
+    one.openDatapath()[Symbol.dispose]();
+  });
+
   test(`a ClusterIP does not serve who comes from outside (${family})`, () => {
     const inside = serve({ address: balancer[family], protocol: TCP, backends: [here.addresses[family]], flags: 0 });
     // The address itself is known outside by another service's port.
