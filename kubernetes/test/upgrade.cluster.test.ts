@@ -42,7 +42,14 @@ test('an upgrade to another map layout and back, one node at a time: no request 
   await pod({ namespace: namespace.name, name: 'patient', node: 'n1' });
   await namespace.kubectl('wait', '--for=condition=Ready', 'pod/patient', '--timeout=60s');
   const ask = (seconds: number) =>
-    namespace.exec('patient', 'curl', '-sS', '-m', '280', `${url('slow')}/shell?shellCommand=sleep+${seconds}%3Becho+done`);
+    namespace.exec(
+      'patient',
+      'curl',
+      '-sS',
+      '-m',
+      '280',
+      `${url('slow')}/shell?shellCommand=sleep+${seconds}%3Becho+done`,
+    );
   const long = ask(120);
   try {
     await install('--set', `image.tag=${NEXT}`);
