@@ -86,7 +86,8 @@ test('of two operators one leads; when it is gone the other does', async () => {
       '-l',
       'app.kubernetes.io/name=sluice-operator',
     );
-    const leader = items.find(({ metadata }) => first.includes(metadata.name));
+    // It is named by its node.
+    const leader = items.find(({ spec }) => first.startsWith(`${spec.nodeName}-`));
     assert.ok(leader, `${first} is one of ${items.map(({ metadata }) => metadata.name).join(', ')}`);
     await kubectl('--namespace', system, 'delete', 'pod', leader.metadata.name, '--grace-period=0', '--force');
     await eventually(60, async () => assert.notEqual(await holder(), first));
