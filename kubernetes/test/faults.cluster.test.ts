@@ -120,6 +120,7 @@ test('a full disk: no pod starts without its facts being kept, the Event says wh
   // A small disk with the same content in its place; below it the former one is kept up to date at the end.
   await sh(`mkdir -p /run/state-below /run/small
     mount --bind /var/lib/sluice /run/state-below
+    mount --make-private /run/state-below
     mount -t tmpfs -o size=2m tmpfs /run/small
     cp -a /var/lib/sluice/. /run/small
     mount --bind /run/small /var/lib/sluice`);
