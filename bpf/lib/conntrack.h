@@ -252,8 +252,12 @@ static __always_inline bool ct_belongs(const struct packet *packet, struct conne
 {
 	bool is_learnt = packet->is_told && tuple_end_is_none(&connection->dnat);
 
-	if (tuple_end_equal(&connection->dnat, &packet->frontend))
+	if (tuple_end_equal(&connection->dnat, &packet->frontend)) {
+		/* It came to this node before, and by another one now. */
+		if (packet->is_told && !config_dry_run)
+			connection->flags |= CT_FLAG_TOLD;
 		return true;
+	}
 	/* Not each of its packets tells. */
 	if ((connection->flags & CT_FLAG_TOLD) && tuple_end_is_none(&packet->frontend))
 		return true;

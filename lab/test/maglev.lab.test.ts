@@ -54,6 +54,36 @@ test('Maglev: whichever node is asked, also after a restart, a client gets the s
   assert.ok(kept.length >= ports.length / 2 && moved <= kept.length / 10, `${moved} of ${kept.length} moved`);
 });
 
+const BALANCER = '198.18.0.5';
+const requests = 160;
+
+test('Maglev with DSR: connections go on when the network leads them to another node', async () => {
+  await using lab = testLab();
+  await lab.must('up');
+  await lab.must('kubectl', 'create', '-f', join(import.meta.dirname, 'maglev.yaml'));
+  await lab.must('kubectl', 'annotate', 'service', 'web', 'service.cilium.io/forwarding-mode=dsr');
+  await lab.must('kubectl', 'patch', 'service', 'web', '-p', '{"spec":{"type":"LoadBalancer"}}');
+  const status = { status: { loadBalancer: { ingress: [{ ip: BALANCER }] } } };
+  const patch = ['--subresource=status', '--type=merge', '-p', JSON.stringify(status)];
+  await lab.must('kubectl', 'patch', 'service', 'web', ...patch);
+  await lab.must('kubectl', 'wait', '--for=condition=Available', 'deployment/web', '--timeout=30s');
+  const lead = (node: (typeof nodes)[number]) =>
+    lab.must('exec', 'router', '--', 'ip', 'route', 'replace', `${BALANCER}/32`, 'via', node.ipv4);
+  await lead(first);
+  const stream = `client tcp ${BALANCER} 80 --stream --count ${requests} --interval 50 --quiet --source-port $port`;
+  const script = `for port in ${ports.slice(0, 24).join(' ')}; do ${stream} & done; wait`;
+  const streams = lab.must('exec', 'client', '--', 'sh', '-c', script);
+  // Longer at each than a client waits for an answer.
+  for (const node of [third, second]) {
+    await delay(2_500);
+    await lead(node);
+  }
+  const text = await streams;
+  const whole = [...text.matchAll(new RegExp(`answered=${requests} failed=0 hosts: (\\S+)=${requests}$`, 'gm'))];
+  assert.equal(whole.length, 24, text);
+  assert.equal(new Set(whole.map(([, pod]) => pod)).size, 6, 'all pods have clients');
+});
+
 async function untilPods(lab: TestLab, count: number): Promise<string[]> {
   for (const end = performance.now() + 30_000; performance.now() < end; await delay(100)) {
     const names = await lab.must('kubectl', 'get', 'pods', '-l', 'app=web', '-o', 'jsonpath={.items[*].metadata.name}');
