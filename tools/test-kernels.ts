@@ -26,7 +26,7 @@ const PROGRAM_TESTS = [
   'packages/datapath/src/other-programs.kernel.test.ts',
 ];
 /** Pods, services at the socket and per packet, every way in. */
-const PACKET_TESTS = ['datapath', 'sock', 'service-packets', 'ways-in'].map(
+const PACKET_TESTS = ['datapath', 'sock', 'service-packets', 'ways-in', 'dsr'].map(
   (name) => `packages/datapath/src/${name}.kernel.test.ts`,
 );
 const TESTS = ['packages/{ffi,netlink,bpf,datapath}/{src,test}/**/*.kernel.test.ts'];

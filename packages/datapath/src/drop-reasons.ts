@@ -51,7 +51,10 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
     text: 'no tunnel key',
     hint: 'a packet on sluice_vxlan without tunnel metadata: the device must be in external mode',
   },
-  [DropReason.EncapFailed]: { text: 'encapsulation failed', hint: 'the kernel had no memory for the tunnel header' },
+  [DropReason.EncapFailed]: {
+    text: 'encapsulation failed',
+    hint: 'the kernel had no memory for the tunnel header; or, of a service with DSR, more than 32 bytes of IP options came where none had been',
+  },
   [DropReason.InvalidIdentity]: {
     text: 'invalid identity',
     hint: 'no identity, or more than the 24 bits of a VNI: another VXLAN on this port, or an endpoint without identity',

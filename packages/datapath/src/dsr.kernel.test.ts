@@ -317,6 +317,18 @@ for (const [version, family] of families) {
     }
   });
 
+  test(`options for which a connection without them has no room are refused (${family})`, () => {
+    if (family === 'ipv6') return;
+    const port = serve({ address: balancer[family], protocol: UDP, backend: pod.addresses[family] });
+    using server = udpServer(pod, pod.addresses[family], TARGET_PORT);
+    using socket = connected(world, version, balancer[family], port);
+    ask(socket, server);
+    setsockopt(socket.fd, 0, IP_OPTIONS, new Uint8Array(36).fill(1));
+    socket.send('ask');
+    assert.equal(server.receiveFrom(), undefined);
+    assert.equal(dropsOf(asked).encap_failed, 1);
+  });
+
   test(`a forged option from the world is not believed (${family})`, () => {
     const source = world.addresses[family];
     const send = (port: number, from: number) =>
@@ -516,6 +528,11 @@ function toldFragments(family: Family, ends: { source: Address; destination: Add
 }
 
 test('nothing was dropped that was not meant to be', () => {
-  assert.deepEqual(Object.keys(dropsOf(asked)).toSorted(), ['forged_dsr_option', 'no_backend', 'too_big']);
+  assert.deepEqual(Object.keys(dropsOf(asked)).toSorted(), [
+    'encap_failed',
+    'forged_dsr_option',
+    'no_backend',
+    'too_big',
+  ]);
   assert.deepEqual(Object.keys(dropsOf(serving)).toSorted(), ['forged_dsr_option', 'ttl_exceeded']);
 });

@@ -281,7 +281,7 @@ test('every drop reason is met by a packet here, or it is known why not', () => 
     [DropReason.InvalidIdentity, 'in a test of its own'],
     [DropReason.TooBig, 'needs the tunnel: overlay.kernel.test.ts'],
     [DropReason.InvalidTunnelSender, 'needs the tunnel: overlay.kernel.test.ts'],
-    [DropReason.EncapFailed, 'only without memory'],
+    [DropReason.EncapFailed, 'needs the tunnel: dsr.kernel.test.ts'],
     [DropReason.WriteFailed, 'only without memory'],
     [DropReason.CtCreateFailed, 'counted, not dropped: see conntrack.kernel.test.ts'],
     [DropReason.FragmentUnsupported, 'needs more of them than can wait: fragments.kernel.test.ts'],

@@ -14,6 +14,7 @@ import { createTestNode, dropsOf, type TestNode } from '../test/node.ts';
 import type { OpenDatapathOptions } from '../test/open-datapath.ts';
 import { type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { connectWorld } from '../test/world.ts';
+import { CtKind, type Datapath } from './index.ts';
 
 const other = await otherVersion(installationRoot(), otherLayouts);
 after(() => other[Symbol.dispose]());
@@ -25,7 +26,11 @@ function start(version: OtherVersion, node: TestNode) {
     cgroupPath: node.cgroupPath,
     configuration: node.configuration,
   };
-  return version.start('packages/datapath/test/open-datapath.ts', [JSON.stringify(options)]);
+  return version.start('packages/datapath/test/open-datapath.ts', [JSON.stringify(options, bigintAsText)]);
+}
+
+function bigintAsText(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
 }
 
 async function upgrade(node: TestNode): Promise<string> {
@@ -91,8 +96,9 @@ test('an upgrade to maps of another layout, and the way back, lose no connection
     drain();
     await sleep(1);
   }
-  const isTcp = ([tuple]: readonly [{ readonly protocol: number }, unknown]) => tuple.protocol === 6;
-  const [before] = [...node.datapath.maps.conntrack.entries()].filter(isTcp);
+  const tcpConnection = ({ maps: { conntrack } }: Datapath) =>
+    [...conntrack.entries()].find(([{ protocol }, { kind }]) => protocol === 6 && kind === CtKind.Connection);
+  const before = tcpConnection(node.datapath);
   const maps = mapsOf(node);
 
   const said = await upgrade(node);
@@ -107,7 +113,7 @@ test('an upgrade to maps of another layout, and the way back, lose no connection
 
   using again = node.openDatapath();
   exchange(client, server, 'and back');
-  const [kept] = [...again.maps.conntrack.entries()].filter(isTcp);
+  const kept = tcpConnection(again);
   assert.ok(before && kept);
   assert.deepEqual(kept[0], before[0]);
   assert.equal(kept[1].createdNs, before[1].createdNs);

@@ -8,7 +8,10 @@ export interface OpenDatapathOptions extends Pick<DatapathOptions, 'bpffs' | 'cg
   readonly namespace: string;
 }
 
-const { namespace, ...options } = JSON.parse(process.argv[2] ?? '') as OpenDatapathOptions;
+const { namespace, ...given } = JSON.parse(process.argv[2] ?? '') as OpenDatapathOptions;
+// JSON has no such numbers: it comes as text.
+const hostNetnsCookie = BigInt(given.configuration.hostNetnsCookie);
+const options = { ...given, configuration: { ...given.configuration, hostNetnsCookie } };
 const objectsDirectory = `${installationRoot()}/bpf/build`;
 const open = () => openDatapath({ ...options, objectsDirectory, log: { ...silentLogger, info: say, warn: say } });
 const datapath = inNetworkNamespace(namespace, open);
