@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { systemClock } from '@sluice/runtime';
 import { Command } from 'commander';
-import { kubeconfigOf } from '../cluster-access.ts';
+import { addClusterOptions, type ClusterChoice, type ClusterOptions, chosenCluster } from '../cluster-access.ts';
 import { CommandError } from '../command-error.ts';
 import { type Case, OUTSIDE } from '../connectivity/case.ts';
 import { allCases, casesOf } from '../connectivity/cases.ts';
@@ -19,8 +19,7 @@ import { type Context, globalOptions } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
 import { alignTable, counted, show } from '../output.ts';
 
-interface Options {
-  readonly kubeconfig?: string;
+interface Options extends ClusterOptions {
   readonly namespace: string;
   readonly image: string;
   readonly test?: string;
@@ -38,31 +37,32 @@ const CONCURRENCY = 8;
 const TEAR_DOWN_MS = 10_000;
 
 export function connectivityCommand(context: Context): Command {
-  return new Command('connectivity').description('Try out that everything can be reached').addCommand(
-    new Command('test')
-      .description('Start test pods on two nodes and try every way of talking; exit status 1 when one fails')
-      .option('--kubeconfig <file>', 'how to reach the cluster; default: KUBECONFIG')
-      .option('-n, --namespace <name>', 'namespace of the test pods', NAMESPACE_DEFAULT)
-      .option('--image <name>', 'image of the test pods', 'sluice-lab/echo')
-      .option('--test <regex>', 'only cases whose name matches')
-      .option('--list', 'show the cases, and what each tries, without running any')
-      .option(
-        '--world <address[:port]>',
-        `echo server outside of the cluster, port ${WORLD_PORT} unless given; once for each family; default: SLUICE_WORLD`,
-        (value: string, given: readonly string[]) => [...given, value],
-        [],
-      )
-      .option(
-        '--outside <command>',
-        'how to run a command on a machine outside, such as "ssh root@router"; default: SLUICE_OUTSIDE',
-      )
-      .option('--concurrency <n>', 'cases that are tried at the same time', wholeNumber(1), CONCURRENCY)
-      .option('--junit <file>', 'write the results there as JUnit XML, too')
-      .option('--wait-seconds <n>', 'how long pods may take to become ready', wholeNumber(0), 60)
-      .option('--keep', 'leave the test pods for the next run, or to look at them')
-      .addHelpText('after', EXAMPLES)
-      .action((options: Options, command: Command) => run(options, command, context)),
-  );
+  const test = addClusterOptions(
+    new Command('test').description(
+      'Start test pods on two nodes and try every way of talking; exit status 1 when one fails',
+    ),
+  )
+    .option('-n, --namespace <name>', 'namespace of the test pods', NAMESPACE_DEFAULT)
+    .option('--image <name>', 'image of the test pods', 'sluice-lab/echo')
+    .option('--test <regex>', 'only cases whose name matches')
+    .option('--list', 'show the cases, and what each tries, without running any')
+    .option(
+      '--world <address[:port]>',
+      `echo server outside of the cluster, port ${WORLD_PORT} unless given; once for each family; default: SLUICE_WORLD`,
+      (value: string, given: readonly string[]) => [...given, value],
+      [],
+    )
+    .option(
+      '--outside <command>',
+      'how to run a command on a machine outside, such as "ssh root@router"; default: SLUICE_OUTSIDE',
+    )
+    .option('--concurrency <n>', 'cases that are tried at the same time', wholeNumber(1), CONCURRENCY)
+    .option('--junit <file>', 'write the results there as JUnit XML, too')
+    .option('--wait-seconds <n>', 'how long pods may take to become ready', wholeNumber(0), 60)
+    .option('--keep', 'leave the test pods for the next run, or to look at them')
+    .addHelpText('after', EXAMPLES)
+    .action((options: Options, command: Command) => run(options, command, context));
+  return new Command('connectivity').description('Try out that everything can be reached').addCommand(test);
 }
 
 const EXAMPLES = `
@@ -198,9 +198,9 @@ async function tearDownInTime(cluster: Cluster, options: Options, context: Conte
   }
 }
 
-function clusterOf(options: Options, context: Context): string {
-  const path = kubeconfigOf(options.kubeconfig, context);
-  if (path) return path;
+function clusterOf(options: Options, context: Context): ClusterChoice {
+  const choice = chosenCluster(options, context);
+  if (choice !== undefined) return choice;
   const next = 'give --kubeconfig FILE or set KUBECONFIG; that of a lab is /run/sluice-lab/homelab/kubeconfig';
   throw new CommandError(`no cluster: ${next}`, { exitCode: 2 });
 }

@@ -4,7 +4,13 @@ import { KubeError } from '@sluice/kube';
 import { Command } from 'commander';
 import { statusAnswer } from '../agent-answers.ts';
 import { SOCKET_DEFAULT } from '../agent-client.ts';
-import { kubeconfigOf, openCluster } from '../cluster-access.ts';
+import {
+  addClusterOptions,
+  type ClusterChoice,
+  type ClusterOptions,
+  chosenCluster,
+  openCluster,
+} from '../cluster-access.ts';
 import { type ClusterStatus, clusterAwaited, clusterProblems, clusterStatus } from '../cluster-status.ts';
 import { CommandError } from '../command-error.ts';
 import { execInPod } from '../connectivity/exec.ts';
@@ -34,33 +40,32 @@ Examples:
   sluice status --kubeconfig ~/.kube/config
   sluice status --kubeconfig ~/.kube/config --wait --timeout 300    after an installation or an upgrade`;
 
-interface Options {
-  readonly kubeconfig?: string;
+interface Options extends ClusterOptions {
   readonly verbose?: boolean;
   readonly wait?: boolean;
   readonly waitDuration: number;
 }
 
 export function statusCommand(context: Context): Command {
-  return new Command('status')
+  const command = new Command('status')
     .description("Show what this node's agent and kernel do, as they are now; with a kubeconfig, of all nodes")
-    .option('--kubeconfig <file>', 'of all nodes of this cluster')
     .option('--verbose', 'controllers, modules, maps and drops one by one')
     .option('--wait', 'wait until everything that is on works, and say what is waited for')
-    .option('--timeout, --wait-duration <seconds>', 'how long --wait waits', wholeNumber(0), WAIT_SECONDS)
+    .option('--timeout, --wait-duration <seconds>', 'how long --wait waits', wholeNumber(0), WAIT_SECONDS);
+  return addClusterOptions(command, 'of all nodes of this cluster')
     .addHelpText('after', TEXT)
     .action((options: Options, command: Command) => {
-      const kubeconfig = clusterWanted(options, command, context);
-      return kubeconfig === undefined
+      const choice = clusterWanted(options, command, context);
+      return choice === undefined
         ? showNode(options, command, context)
-        : showCluster(kubeconfig, { options, command, context });
+        : showCluster(choice, { options, command, context });
     });
 }
 
-function clusterWanted(options: Options, command: Command, context: Context): string | undefined {
-  if (options.kubeconfig !== undefined) return options.kubeconfig;
+function clusterWanted(options: Options, command: Command, context: Context): ClusterChoice | undefined {
+  if (options.kubeconfig !== undefined || options.context !== undefined) return chosenCluster(options, context);
   const isElsewhere = globalOptions(command, context).socket === SOCKET_DEFAULT && !existsSync(SOCKET_DEFAULT);
-  return isElsewhere ? kubeconfigOf(undefined, context) : undefined;
+  return isElsewhere ? chosenCluster({}, context) : undefined;
 }
 
 async function showNode(options: Options, command: Command, context: Context): Promise<void> {
@@ -84,8 +89,8 @@ interface Invocation {
   readonly context: Context;
 }
 
-async function showCluster(kubeconfig: string, { options, command, context }: Invocation): Promise<void> {
-  const { configuration, client } = openCluster(kubeconfig);
+async function showCluster(choice: ClusterChoice, { options, command, context }: Invocation): Promise<void> {
+  const { configuration, client } = openCluster(choice);
   using _client = client;
   const source = {
     client,

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { kubeconfigOf, openCluster } from '../cluster-access.ts';
+import { addClusterOptions, type ClusterOptions, chosenCluster, openCluster } from '../cluster-access.ts';
 import { agentOf, type Context } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
 import { counted, formatBytes } from '../output.ts';
@@ -23,29 +23,28 @@ Examples:
   sluice sysdump --kubeconfig ~/.kube/config
   tar -xzf dump.tar.gz --to-stdout '*/node/status.txt'`;
 
-interface Options {
-  readonly kubeconfig?: string;
+interface Options extends ClusterOptions {
   readonly output?: string;
   readonly log?: readonly string[];
   readonly rows: number;
 }
 
 export function sysdumpCommand(context: Context): Command {
-  return new Command('sysdump')
+  const command = new Command('sysdump')
     .description(
       'Collect all that tells of the network, of this node and with a kubeconfig of the cluster, in one archive',
     )
     .option('-o, --output <file>', 'where to write it; default: sluice-sysdump-HOST-TIME.tar.gz in this folder')
-    .option('--kubeconfig <file>', 'of the cluster as well; default: KUBECONFIG')
     .option('--log <file>', 'a log to take the end of; may be given again', collect)
-    .option('--rows <n>', 'of each table, map and kind at most', wholeNumber(1), ROWS)
+    .option('--rows <n>', 'of each table, map and kind at most', wholeNumber(1), ROWS);
+  return addClusterOptions(command, 'of the cluster as well; default: KUBECONFIG')
     .addHelpText('after', TEXT)
     .action((options: Options, command: Command) => sysdump(options, command, context));
 }
 
 async function sysdump(options: Options, command: Command, context: Context): Promise<void> {
-  const kubeconfig = kubeconfigOf(options.kubeconfig, context);
-  const cluster = kubeconfig === undefined ? undefined : openCluster(kubeconfig);
+  const choice = chosenCluster(options, context);
+  const cluster = choice && openCluster(choice);
   using _client = cluster?.client;
   // Loaded here: it reads the kernel by FFI, which few commands of this program need.
   const { takeDump } = await import('../sysdump/take.ts');

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { agent, sluice } from '../test-agent.ts';
 import { podObject, testCluster } from '../test-cluster.ts';
@@ -53,4 +54,18 @@ test('a right that is missing is said in one line', async () => {
   const { err, exitCode } = await sluice(['version', '--kubeconfig', cluster.kubeconfig]);
   assert.match(err, /^sluice: .*pods is forbidden: User "me" cannot list.*\n$/);
   assert.equal(exitCode, 1);
+});
+
+test('a context of the kubeconfig can be chosen; one that is none, or of no kubeconfig, is told', async () => {
+  await using cluster = await testCluster(['n1']);
+  const file = JSON.parse(readFileSync(cluster.kubeconfig, 'utf8'));
+  file.contexts.push({ name: 'elsewhere', context: { cluster: 'c', user: 'u' } });
+  writeFileSync(cluster.kubeconfig, JSON.stringify({ ...file, 'current-context': 'nowhere' }));
+  const ask = (...more: string[]) => sluice(['version', '--kubeconfig', cluster.kubeconfig, ...more]);
+  assert.equal((await ask('--context', 'elsewhere')).exitCode, 0);
+  const wrong = await ask('--context', 'nosuch');
+  assert.equal(wrong.exitCode, 2);
+  assert.match(wrong.err, /no entry "nosuch" in contexts; it has c, elsewhere/);
+  const bare = await sluice(['version', '--context', 'elsewhere']);
+  assert.deepEqual([bare.exitCode, /of which kubeconfig\?/.test(bare.err)], [2, true]);
 });

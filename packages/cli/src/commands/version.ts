@@ -1,7 +1,13 @@
 import { Field, resources } from '@sluice/kube';
 import { Command } from 'commander';
 import { versionAnswer } from '../agent-answers.ts';
-import { kubeconfigOf, openCluster } from '../cluster-access.ts';
+import {
+  addClusterOptions,
+  type ClusterChoice,
+  type ClusterOptions,
+  chosenCluster,
+  openCluster,
+} from '../cluster-access.ts';
 import { CommandError } from '../command-error.ts';
 import { agentOf, type Context, globalOptions } from '../context.ts';
 import { alignTable, show } from '../output.ts';
@@ -19,14 +25,15 @@ Examples:
   sluice version --kubeconfig ~/.kube/config`;
 
 export function versionCommand(context: Context): Command {
-  return new Command('version')
-    .description('Show the versions of this command, of the agents and of the operator, and what is out of step')
-    .option('--kubeconfig <file>', 'how to reach the cluster; default: KUBECONFIG')
+  const command = new Command('version').description(
+    'Show the versions of this command, of the agents and of the operator, and what is out of step',
+  );
+  return addClusterOptions(command)
     .addHelpText('after', TEXT)
-    .action(async (options: { readonly kubeconfig?: string }, command: Command) => {
-      const kubeconfig = kubeconfigOf(options.kubeconfig, context);
+    .action(async (options: ClusterOptions, command: Command) => {
+      const choice = chosenCluster(options, context);
       const agent = await agentVersion(command, context);
-      const cluster = kubeconfig === undefined ? undefined : await clusterVersions(kubeconfig, context.signal);
+      const cluster = choice && (await clusterVersions(choice, context.signal));
       const report = { client: VERSION, agent: agent.version, cluster };
       const problems = outOfStep(report);
       show(context, globalOptions(command, context).output, {
@@ -45,8 +52,8 @@ async function agentVersion(command: Command, context: Context): Promise<{ versi
   }
 }
 
-async function clusterVersions(kubeconfig: string, signal: AbortSignal): Promise<ClusterVersions> {
-  using client = openCluster(kubeconfig).client;
+async function clusterVersions(choice: ClusterChoice, signal: AbortSignal): Promise<ClusterVersions> {
+  using client = openCluster(choice).client;
   const [workloads, pods, nodes] = await Promise.all([
     sluiceWorkloads(client, signal),
     sluicePods(client, signal),

@@ -12,7 +12,7 @@ import {
 } from '@sluice/kube';
 import { type Address, familyOf, tryParseAddress } from '@sluice/net';
 import { sleep, systemClock } from '@sluice/runtime';
-import { openCluster } from '../cluster-access.ts';
+import { type ClusterChoice, openCluster } from '../cluster-access.ts';
 import { CommandError } from '../command-error.ts';
 import type { Addresses, NodeFacts } from './case.ts';
 import type { Cluster, PodState, ServiceFacts } from './cluster.ts';
@@ -22,8 +22,8 @@ import { type KubernetesObject, OWNER, OWNER_LABEL, PLAN_ANNOTATION } from './wo
 const POLL_MS = 100;
 
 /** A cluster behind its API server, as a kubeconfig names it. */
-export async function kubernetesCluster(kubeconfig: string): Promise<Cluster> {
-  const { configuration, client } = openCluster(kubeconfig);
+export async function kubernetesCluster(choice: ClusterChoice): Promise<Cluster> {
+  const { configuration, client } = openCluster(choice);
   return {
     server: configuration.servers[0] ?? '',
     readyNodes: () => readyNodes(client),
