@@ -56,6 +56,16 @@ async function assertUnbroken(clients: readonly Client[]): Promise<void> {
   for (const client of clients) assert.match(await client.end(), /^sent=\d+ answered=[1-9]\d* failed=0 /, client.what);
 }
 
+test('every way of talking works with DSR, from outside as well', async () => {
+  const { stdout } = await lab.run('exec', asked.name, '--', 'sluice', 'connectivity', 'test', '-o', 'json');
+  const results = JSON.parse(stdout) as { name: string; status: string }[];
+  assert.deepEqual(
+    results.filter(({ status }) => status !== 'passed'),
+    [],
+  );
+  assert.ok(results.some(({ name }) => name.includes('outside/remote-backend')));
+});
+
 for (const family of families) {
   for (const protocol of ['tcp', 'udp'] as const) {
     test(`pods of another node see who comes from outside (${protocol}, ${family})`, async () => {

@@ -252,6 +252,27 @@ for (const [version, family] of families) {
     assert.equal(server.receiveFrom()?.text.length, fits - headers);
   });
 
+  test(`IPv6 packets of 1280 bytes are never refused, however narrow the tunnel (${family})`, () => {
+    if (family === 'ipv4') return;
+    const { ipcachePrefix } = asked.datapath.maps;
+    const key = { prefixLength: 64, address: parseAddress('fd00:10:244:2::') };
+    const row = ipcachePrefix.lookup(key) ?? assert.fail('no row');
+    ipcachePrefix.update(key, { ...row, mtu: 1290 });
+    try {
+      const port = serve({ address: balancer.ipv6, protocol: UDP, backend: pod.addresses.ipv6 });
+      using server = udpServer(pod, pod.addresses.ipv6, TARGET_PORT);
+      using socket = connected(world, version, balancer.ipv6, port);
+      socket.send('x'.repeat(1280 - 48));
+      assert.equal(server.receiveFrom()?.text.length, 1280 - 48);
+      const before = dropsOf(asked).too_big ?? 0;
+      socket.send('x'.repeat(1281 - 48));
+      assert.equal(server.receiveFrom(), undefined);
+      assert.equal(dropsOf(asked).too_big, before + 1);
+    } finally {
+      ipcachePrefix.update(key, row);
+    }
+  });
+
   test(`a port that nobody listens on is told by the service (${family})`, () => {
     for (const [protocol, backend] of [
       [UDP, pod.addresses[family]],

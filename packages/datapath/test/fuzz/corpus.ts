@@ -9,7 +9,7 @@ import {
   parseAddress,
   parseMac,
 } from '@sluice/net';
-import { type DatapathMaps, EndpointFlag, IpcacheFlag } from '../../src/index.ts';
+import { type DatapathMaps, EndpointFlag, FrontendFlag, IpcacheFlag } from '../../src/index.ts';
 import { gateway, IFINDEX, neighbour, pod, remotePod } from '../programs.ts';
 import { TCP, UDP, writeService } from '../services.ts';
 
@@ -19,6 +19,8 @@ type Families = Readonly<Record<Family, Address>>;
 const families = (ipv4: string, ipv6: string): Families => ({ ipv4: parseAddress(ipv4), ipv6: parseAddress(ipv6) });
 export const service = families('10.96.0.20', 'fd00:10:96::20');
 export const world = families('192.0.2.1', '2001:db8::1');
+/** For clients outside, whom the backend's node answers at two of its ports. */
+const balancer = families('203.0.113.5', '2001:db8:113::5');
 const nobody = families('10.244.1.200', 'fd00:10:244:1::200');
 
 /** This node's address in the network, and another's. */
@@ -35,6 +37,14 @@ export function writeCorpusRows(maps: DatapathMaps): void {
     writeService(maps, { id: 1 + offset, address, port: 80, protocol: TCP, backends: [backend, remote, own] });
     writeService(maps, { id: 3 + offset, address, port: 53, protocol: UDP, backends: [remote], affinitySeconds: 60 });
     writeService(maps, { id: 5 + offset, address, port: 81, protocol: TCP, backends: [] });
+    for (const [id, port, protocol, flags] of [
+      [31, 80, TCP, FrontendFlag.Dsr],
+      [33, 53, UDP, FrontendFlag.Dsr],
+      [35, 81, TCP, 0],
+    ] as const) {
+      const at = { id: id + offset, address: balancer[family], port, protocol, flags: FrontendFlag.External | flags };
+      writeService(maps, { ...at, backends: [{ ...remote, id: remote.id + id }] });
+    }
     const node = { tunnelEndpoint: otherNode.ipv4, identity: 6, flags: IpcacheFlag.Node, mtu: 0 };
     maps.ipcache.update(otherNode[family], node);
     const host = { id: 0, ifindex: 0, identity: 1, flags: EndpointFlag.Host, mac: gateway.mac, nodeMac: gateway.mac };
@@ -43,7 +53,7 @@ export function writeCorpusRows(maps: DatapathMaps): void {
   maps.devices.update(IFINDEX, lan);
 }
 
-const places = [pod, neighbour, remotePod, gateway, service, world, nobody, lan, otherNode];
+const places = [pod, neighbour, remotePod, gateway, service, balancer, world, nobody, lan, otherNode];
 const macs = ['02:00:00:00:00:10', '02:00:00:00:00:01', '01:00:5e:00:00:01', '33:33:00:00:00:01', 'ff:ff:ff:ff:ff:ff'];
 
 /** Addresses and numbers as they stand on the wire, to be put into packets. */
@@ -97,6 +107,30 @@ function sendersFor(program: string): readonly Sender[] {
 }
 
 export function corpus(program: string): Uint8Array[] {
+  return [...sent(program), ...told()];
+}
+
+/** By one node to another: whom a client in the world has asked. From anybody else it is forged. */
+function told(): Uint8Array[] {
+  const option = Uint8Array.of(0x9a, 8, 0, 80, ...addressToWire(balancer.ipv4));
+  const data = Uint8Array.of(0x1b, 18, ...addressToWire(balancer.ipv6), 0, 80, 1, 0);
+  const more = { kind: 'destinationOptions', data: new Uint8Array(6) } as const;
+  const frame = packet().ethernet({ source: gateway.mac, destination: gateway.mac });
+  return [
+    frame.ipv4({ source: world.ipv4, destination: pod.ipv4, options: option }),
+    frame.ipv4({ source: world.ipv4, destination: pod.ipv4, options: Uint8Array.of(...option, 1, 1, 1, 0) }),
+    frame.ipv6({
+      ...{ source: world.ipv6, destination: pod.ipv6 },
+      extensions: [{ kind: 'destinationOptions', data }],
+    }),
+    frame.ipv6({
+      ...{ source: world.ipv6, destination: pod.ipv6 },
+      extensions: [{ kind: 'destinationOptions', data }, more],
+    }),
+  ].flatMap(transports);
+}
+
+function sent(program: string): Uint8Array[] {
   return sendersFor(program).flatMap(({ mac, at }) =>
     (['ipv4', 'ipv6'] as const).flatMap((family) => [
       ...places.flatMap((to) => transports(ip(mac, family, { source: at[family], destination: to[family] }))),

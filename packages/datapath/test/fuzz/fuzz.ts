@@ -104,6 +104,7 @@ function fuzzHere(options: FuzzOptions): FuzzReport {
 /** The other node, in host order. */
 const NODE_NUMBER = 0x0a0a1e02;
 const REMOTE_IDENTITY = 2000;
+const WORLD_IDENTITY = 2;
 
 /** One packet of a batch. */
 interface Shot {
@@ -247,8 +248,9 @@ const noSurroundings: Surroundings = { mark: 0, priority: 0, gsoSize: 0, gsoSegm
 /** GSO for some; for the overlay a VNI and a sender, see tunnel.bpf.c. */
 function drawSurroundings(random: Random): Surroundings {
   const isGso = random.oneIn(4);
+  const identity = random.oneIn(4) ? WORLD_IDENTITY : REMOTE_IDENTITY;
   return {
-    mark: random.oneIn(16) ? random.pick([0, 0xffffff, 0x1000000, 0xffffffff]) : REMOTE_IDENTITY,
+    mark: random.oneIn(16) ? random.pick([0, 0xffffff, 0x1000000, 0xffffffff]) : identity,
     priority: random.oneIn(16) ? random.pick([0, 0x7f000001, 0xffffffff]) : NODE_NUMBER,
     gsoSize: isGso ? random.pick([1, 8, 536, 1400, 1448, 0xffff]) : 0,
     gsoSegments: isGso ? random.pick([0, 1, 2, 44, 0xffff]) : 0,
