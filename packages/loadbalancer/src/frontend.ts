@@ -57,7 +57,7 @@ export interface DesiredFrontend {
 export type FrontendType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIP' | 'HostPort';
 
 export interface DesiredBackend {
-  /** By `keyOf`. */
+  /** By `keyOf`. Maglev tables are made from it: nodes of two versions must write it alike. */
   readonly key: string;
   readonly address: Address;
   readonly port: number;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { fillTable, maglevTable } from './maglev-table.ts';
 
@@ -109,6 +110,13 @@ test('of a hundred entries for each backend, none has 1 % more than its share; f
     context.diagnostic(`1 of ${count} gone from ${size}: ${(100 * mean).toFixed(2)} % of the others' entries move`);
     assert.ok(mean <= 0.05, `${count} in ${size}: ${mean}`);
   }
+});
+
+test('a table stays as it is from version to version: nodes that are not upgraded yet must agree with the others', () => {
+  const backends = ['10.244.0.7:8080/TCP', '10.244.1.20:8080/TCP', '10.244.2.3:8080/TCP', '[fd00:10:244::7]:8080/TCP'];
+  const table = maglevTable(backends, { size: 251, seed });
+  assert.equal(table.slice(0, 60).join(''), '032323012130212201233201130231200311033210331120221310223120');
+  assert.equal(crc32(new Uint8Array(table.buffer)), 0x3e3d_280b);
 });
 
 test('another seed is another table', () => {
