@@ -13,20 +13,19 @@ int explain_socket(struct socket_question *question)
 	};
 	struct frontend *frontend = frontend_find(&request.key);
 	struct service_choice choice = {};
-	bool is_node = bpf_map_lookup_elem(&netns_endpoints, &question->netns_cookie) == NULL;
+	__u64 cookie = question->netns_cookie;
 
 	question->result = SOCKET_RESULT_UNCHANGED;
-	request.client = socket_client_in(question->netns_cookie, address_is_ipv4(&request.key.address));
+	request.client = socket_client_in(cookie, address_is_ipv4(&request.key.address));
 	question->client = request.client;
+	question->is_node = bpf_map_lookup_elem(&netns_endpoints, &cookie) == NULL;
 	if (!frontend)
 		return 0;
 	question->service_id = frontend->service_id;
 	question->generation = frontend->generation;
 	question->backend_count = frontend->backend_count;
 	question->affinity_seconds = frontend->affinity_seconds;
-	question->result = SOCKET_RESULT_NOT_ALLOWED;
-	if (!service_allows(frontend, &request.client, is_node))
-		return 0;
+	question->frontend_flags = frontend->flags;
 	question->is_by_affinity =
 	    (frontend->flags & FRONTEND_FLAG_AFFINITY) && service_choose_by_affinity(frontend, &request, &choice);
 	question->result = SOCKET_RESULT_NO_BACKEND;

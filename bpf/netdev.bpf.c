@@ -8,6 +8,7 @@
 #include "lib/parse.h"
 #include "lib/route.h"
 #include "lib/snat.h"
+#include "lib/source.h"
 #include "lib/track.h"
 
 /* The tunnel's own packets: VXLAN's port is its own on every address of the node. */
@@ -163,6 +164,7 @@ static __always_inline verdict_t netdev_from_network_steps(struct __sk_buff *skb
 
 	if (packet_parse(skb, packet) != VERDICT_CONTINUE || packet_is_arp(packet))
 		return TC_ACT_OK;
+	STEP(packet_refuse_loopback(packet));
 	endpoint = endpoint_lookup(&packet->tuple.destination);
 	if (!endpoint)
 		return service_owns_address(&packet->tuple.destination, true) ? netdev_to_service_address(skb, packet)

@@ -5,6 +5,7 @@
 #include "lib/hold.h"
 #include "lib/parse.h"
 #include "lib/route.h"
+#include "lib/source.h"
 #include "lib/track.h"
 
 static __always_inline verdict_t overlay_refuse_arp(struct packet *packet)
@@ -65,6 +66,7 @@ static __always_inline verdict_t overlay_steps(struct __sk_buff *skb, struct pac
 	STEP(decap_identity(skb, packet));
 	STEP(packet_parse(skb, packet));
 	STEP(overlay_refuse_arp(packet));
+	STEP(packet_refuse_loopback(packet));
 	STEP(dsr_take(skb, packet));
 	STEP(overlay_remember_told(skb, packet));
 	STEP(hold_fragments(skb, packet));

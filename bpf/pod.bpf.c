@@ -21,6 +21,7 @@ static __always_inline verdict_t pod_steps(struct __sk_buff *skb, struct packet 
 	STEP(arp_answer_pod(skb, packet));
 	STEP(ndp_answer_pod(skb, packet));
 	STEP(endpoint_check_source(skb, packet));
+	STEP(packet_refuse_loopback(packet));
 	STEP(pod_pass_multicast(packet));
 	STEP(hold_fragments(skb, packet));
 	STEP(dnat_translate(skb, packet));

@@ -43,6 +43,14 @@ static __always_inline bool address_is_link_local(const struct address *address)
 	return (address->words[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
 }
 
+/* 127.0.0.0/8, ::1 */
+static __always_inline bool address_is_loopback(const struct address *address)
+{
+	if (address_is_ipv4(address))
+		return (address->words[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+	return (address->words[0] | address->words[1] | address->words[2]) == 0 && address->words[3] == bpf_htonl(1);
+}
+
 /* ff00::/8; 224.0.0.0/4; 255.255.255.255 */
 static __always_inline bool address_is_multicast(const struct address *address)
 {

@@ -9,7 +9,7 @@ enum socket_result {
 	/* *peer is the backend now. */
 	SOCKET_RESULT_TRANSLATED = 1,
 	SOCKET_RESULT_NO_BACKEND = 2,
-	/* Not of the source ranges. */
+	/* Not of the source ranges; never the answer to a question. */
 	SOCKET_RESULT_NOT_ALLOWED = 3,
 };
 
@@ -29,12 +29,15 @@ struct socket_question {
 	__u8 result;
 	/* The client's choice before was kept. */
 	__u8 is_by_affinity;
-	__u8 reserved;
+	/* The caller is in no pod. */
+	__u8 is_node;
 	/* Of the frontend. */
 	__u32 service_id;
 	__u32 generation;
 	__u32 backend_count;
 	__u32 affinity_seconds;
 	__u32 backend_id;
-	__u32 unused;
+	/* enum frontend_flag. A program that may sleep cannot ask an LPM trie: who asks looks into source_ranges
+	 * himself. */
+	__u32 frontend_flags;
 };

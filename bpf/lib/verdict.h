@@ -57,7 +57,9 @@ enum drop_reason {
 	DROP_REASON_FORGED_DSR_OPTION = 29,
 	/* No packet: a process of the node asked for a port that a service has at its addresses. */
 	DROP_REASON_PORT_OF_SERVICE = 30,
-	DROP_REASON_MAX = 31,
+	/* From or to a loopback address, on a wire. */
+	DROP_REASON_LOOPBACK_ADDRESS = 31,
+	DROP_REASON_MAX = 32,
 };
 
 enum direction {

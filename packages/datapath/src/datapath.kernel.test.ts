@@ -239,7 +239,7 @@ test('detaching a pod twice is one success and one nothing', () => {
 test('socket hooks that are detached leave sockets alone, and twice is once', () => {
   using node = createTestNode(1);
   const sockLinks = () => node.datapath.links().filter(({ name }) => name.startsWith('sock_'));
-  assert.equal(sockLinks().length, 8);
+  assert.equal(sockLinks().length, 10);
   const [client, server] = [node.addPod(10, 1000), node.addPod(11, 1001)];
   using listening = tcpServer(server, server.addresses.ipv4, 8080);
   const service = parseAddress('10.96.0.20');

@@ -7,7 +7,7 @@ import { connectNodes, createTestNode, netnsCookie, type TestNode, type TestPod 
 import { TCP, UDP, writeService } from '../test/services.ts';
 import { tcpServer, tcpSocket } from '../test/sockets.ts';
 import { connectWorld } from '../test/world.ts';
-import { CtStatus, type DatapathEvent, DropReason, type PacketAnswer, Way } from './index.ts';
+import { CtStatus, type DatapathEvent, DropReason, FrontendFlag, type PacketAnswer, Way } from './index.ts';
 
 const families = [
   [4, 'ipv4'],
@@ -161,6 +161,23 @@ for (const [, family] of families) {
     assert.ok(error.icmp ?? error.icmpv6);
   });
 }
+
+test('who is not of the source ranges is told so: a pod by its address, the node by its flag, as the call is', () => {
+  const { SourceRanges, NodeAllowed } = FrontendFlag;
+  const address = parseAddress('10.96.0.60');
+  const backends = [{ id: 60, address: neighbour.addresses.ipv4, port: 8080 }];
+  const results = (flags: number, sourceRanges: readonly string[], generation: number) => {
+    const row = { id: 60, address, port: 80, protocol: TCP, backends, flags, sourceRanges, generation };
+    writeService(node.datapath.maps, row);
+    return [cookie, 0n].map(
+      (netnsCookie) => node.datapath.dryRun().socketCall({ netnsCookie, address, port: 80, protocol: TCP }).result,
+    );
+  };
+  assert.deepEqual(results(0, [], 1), ['translated', 'translated']);
+  assert.deepEqual(results(SourceRanges, ['198.51.100.0/24'], 2), ['not allowed', 'not allowed']);
+  assert.deepEqual(results(SourceRanges, ['10.244.1.0/24'], 3), ['translated', 'not allowed']);
+  assert.deepEqual(results(SourceRanges | NodeAllowed, ['198.51.100.0/24'], 4), ['not allowed', 'translated']);
+});
 
 test('an address that nobody has in the pod CIDR of this node is told as unroutable', () => {
   const address = parseAddress('10.244.1.0');

@@ -1,9 +1,14 @@
-import { BpfMap, encodeValue, loadBtf, type ObjectSpec, openMap, type Program } from '@sluice/bpf';
+import { BpfMap, encodeValue, loadBtf, type ObjectSpec, openMap, type Program, type TypedMap } from '@sluice/bpf';
 import type { Address } from '@sluice/net';
 import type { Configuration } from './generated/configuration.ts';
-import { SocketResult } from './generated/enums.ts';
-import { explanationsMap } from './generated/maps.ts';
-import { type Explanation, socketQuestionCodec } from './generated/structs.ts';
+import { FrontendFlag, SocketResult } from './generated/enums.ts';
+import { explanationsMap, sourceRangesMap } from './generated/maps.ts';
+import {
+  type Explanation,
+  type SocketQuestion,
+  type SourceRangeKey,
+  socketQuestionCodec,
+} from './generated/structs.ts';
 import { loadPrograms, type Programs, readObject } from './objects.ts';
 
 /** A packet's program, and the object that holds it. */
@@ -70,6 +75,7 @@ export function openDryRun({ objectsDirectory, maps, configuration, logDirectory
   using stack = new DisposableStack();
   const own = createMaps(readObject(objectsDirectory, 'contract'), stack);
   const explanations = openMap(mapOf(own, 'explanations'), explanationsMap);
+  const sourceRanges = openMap(mapOf(maps, 'source_ranges'), sourceRangesMap);
   const loaded = new Map<string, Programs>();
   const owned = stack.move();
   const program = (object: string, name: string): Program => {
@@ -88,7 +94,7 @@ export function openDryRun({ objectsDirectory, maps, configuration, logDirectory
     return programs.get(name);
   };
   return {
-    socketCall: (call) => askSocket(program('explain', 'explain_socket'), call),
+    socketCall: (call) => askSocket(program('explain', 'explain_socket'), sourceRanges, call),
     packet({ program: name, ifindex, bytes }) {
       explanations.update(0, nothing);
       const asked = program(objectOf[name], name);
@@ -155,7 +161,11 @@ function contextOf(ifindex: number): Uint8Array {
   return bytes;
 }
 
-function askSocket(program: Program, { netnsCookie, address, port, protocol }: SocketCall): SocketAnswer {
+function askSocket(
+  program: Program,
+  sourceRanges: SourceRanges,
+  { netnsCookie, address, port, protocol }: SocketCall,
+): SocketAnswer {
   const question = encodeValue(socketQuestionCodec, {
     netnsCookie,
     address,
@@ -171,14 +181,15 @@ function askSocket(program: Program, { netnsCookie, address, port, protocol }: S
     backendCount: 0,
     affinitySeconds: 0,
     backendId: 0,
-    unused: 0,
+    frontendFlags: 0,
+    isNode: 0,
   });
   const { context } = program.testRun({ context: question });
   if (context === undefined) throw new TypeError('a syscall program returns its context');
   const answer = socketQuestionCodec.decode(new DataView(context.buffer, context.byteOffset), 0);
   const { backend, backendPort, backendId, backendCount, affinitySeconds } = answer;
   return {
-    result: results.get(answer.result) ?? 'none',
+    result: isAllowed(answer, sourceRanges) ? (results.get(answer.result) ?? 'none') : 'not allowed',
     backend: backend && { address: backend, port: backendPort, id: backendId },
     backendCount,
     affinitySeconds,
@@ -186,8 +197,21 @@ function askSocket(program: Program, { netnsCookie, address, port, protocol }: S
   };
 }
 
+type SourceRanges = Pick<TypedMap<SourceRangeKey, number>, 'lookup'>;
+
+/** As `service_allows` has it, which the program that is asked cannot call. */
+function isAllowed(answer: SocketQuestion, sourceRanges: SourceRanges): boolean {
+  const { frontendFlags, isNode, serviceId, generation, client: address } = answer;
+  if ((frontendFlags & FrontendFlag.SourceRanges) === 0) return true;
+  if (isNode === 1) return (frontendFlags & FrontendFlag.NodeAllowed) !== 0;
+  const key = { prefixLength: sourceRangeBits, serviceId, generation, address };
+  return address !== undefined && sourceRanges.lookup(key) !== undefined;
+}
+
+// Of service, generation and address: the longest match with all of them.
+const sourceRangeBits = 8 * (sourceRangesMap.keySize - 4);
+
 const results = new Map([
   [SocketResult.Translated, 'translated'],
   [SocketResult.NoBackend, 'no backend'],
-  [SocketResult.NotAllowed, 'not allowed'],
 ] as const) as ReadonlyMap<number, SocketAnswer['result']>;

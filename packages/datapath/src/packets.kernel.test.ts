@@ -170,6 +170,16 @@ const dropCases: readonly DropCase[] = [
     what: 'mapped source on the wire',
     packet: frame.ipv6({ source: '::ffff:10.244.1.10', destination: neighbour.ipv6 }).udp().payload(),
   },
+  {
+    reason: DropReason.LoopbackAddress,
+    what: "the node's loopback",
+    packet: ip('ipv4', { source: pod.ipv4, destination: '127.0.0.1' }).udp().payload(),
+  },
+  {
+    reason: DropReason.LoopbackAddress,
+    what: "the node's IPv6 loopback",
+    packet: ip('ipv6', { source: pod.ipv6, destination: '::1' }).udp().payload(),
+  },
   ...['', 'SF', 'SR', 'F', 'FPU', 'SRFPAU'].map((flags) => ({
     reason: DropReason.InvalidTcpFlags,
     what: `TCP flags "${flags}"`,

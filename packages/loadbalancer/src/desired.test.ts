@@ -339,6 +339,11 @@ test('an address that a controller of any class has given is served, with and wi
   assert.deepEqual(whole(loadBalanced(without, [])).served, [served[0]], 'nobody has given it an address yet');
 });
 
+test('CVE-2021-25736: an address that is only asked for, and that nobody has given, is nowhere', () => {
+  const asked = { loadBalancerIP: '203.0.113.5', externalIPs: [] };
+  assert.deepEqual(whole(loadBalanced(asked, [])).served, ['10.96.0.5:80/TCP', '0.0.0.0:30080/TCP']);
+});
+
 test('a service is served in the families of its cluster addresses alone, and says so of others', () => {
   const ingress = [{ ip: '203.0.113.5' }, { ip: '2001:db8::5' }];
   const spec = { externalIPs: ['198.51.100.7', '2001:db8::7'], ports: [{ port: 80, nodePort: 30_080 }] };

@@ -121,6 +121,7 @@ export const DropReason = {
   ClientNotAllowed: 28,
   ForgedDsrOption: 29,
   PortOfService: 30,
+  LoopbackAddress: 31,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -156,6 +157,7 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
   28: 'client_not_allowed',
   29: 'forged_dsr_option',
   30: 'port_of_service',
+  31: 'loopback_address',
 };
 
 /** enum endpoint_flag */

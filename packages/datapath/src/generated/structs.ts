@@ -1205,12 +1205,13 @@ export interface SocketQuestion {
   readonly protocol: number;
   readonly result: number;
   readonly isByAffinity: number;
+  readonly isNode: number;
   readonly serviceId: number;
   readonly generation: number;
   readonly backendCount: number;
   readonly affinitySeconds: number;
   readonly backendId: number;
-  readonly unused: number;
+  readonly frontendFlags: number;
 }
 
 export const socketQuestionCodec: Codec<SocketQuestion> = {
@@ -1225,13 +1226,13 @@ export const socketQuestionCodec: Codec<SocketQuestion> = {
     view.setUint8(offset + 60, value.protocol);
     view.setUint8(offset + 61, value.result);
     view.setUint8(offset + 62, value.isByAffinity);
-    zeroBytes(view, offset + 63, 1);
+    view.setUint8(offset + 63, value.isNode);
     view.setUint32(offset + 64, value.serviceId, true);
     view.setUint32(offset + 68, value.generation, true);
     view.setUint32(offset + 72, value.backendCount, true);
     view.setUint32(offset + 76, value.affinitySeconds, true);
     view.setUint32(offset + 80, value.backendId, true);
-    view.setUint32(offset + 84, value.unused, true);
+    view.setUint32(offset + 84, value.frontendFlags, true);
   },
   decode(view, offset) {
     return {
@@ -1244,12 +1245,13 @@ export const socketQuestionCodec: Codec<SocketQuestion> = {
       protocol: view.getUint8(offset + 60),
       result: view.getUint8(offset + 61),
       isByAffinity: view.getUint8(offset + 62),
+      isNode: view.getUint8(offset + 63),
       serviceId: view.getUint32(offset + 64, true),
       generation: view.getUint32(offset + 68, true),
       backendCount: view.getUint32(offset + 72, true),
       affinitySeconds: view.getUint32(offset + 76, true),
       backendId: view.getUint32(offset + 80, true),
-      unused: view.getUint32(offset + 84, true),
+      frontendFlags: view.getUint32(offset + 84, true),
     };
   },
 };

@@ -201,3 +201,12 @@ test('ports of services that the kernel gives to whoever asks for any are told, 
   assert.deepEqual(found({ localPorts, reservedPorts: '30000-32767' }), []);
   assert.deepEqual(found({ localPorts, settings: { ...network.settings, nodePorts: undefined } }), []);
 });
+
+test('loopback that is open to the network is told, with the settings that open it', () => {
+  const ipv4Settings = { ...network.ipv4Settings, 'all/route_localnet': '1', 'eth0/route_localnet': '0' };
+  assert.deepEqual(found({ ipv4Settings }), [
+    'route-localnet warning net.ipv4.conf.all.route_localnet is 1: packets from the network may be for 127.0.0.1',
+  ]);
+  assert.match(remediesOf({ ipv4Settings }), /sysctl -w net\.ipv4\.conf\.all\.route_localnet=0/);
+  assert.deepEqual(found({ ipv4Settings: { ...ipv4Settings, 'all/route_localnet': '0' } }), []);
+});

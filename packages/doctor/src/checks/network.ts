@@ -14,6 +14,7 @@ export const networkChecks: readonly Check<NetworkFacts>[] = [
   { name: 'tunnel-port', look: tunnelPortCheck },
   { name: 'agent-ports', look: agentPortCheck },
   { name: 'node-ports', look: nodePortCheck },
+  { name: 'route-localnet', look: loopbackCheck },
 ];
 
 function deviceCheck({ devices, settings }: NetworkFacts): Complaint[] {
@@ -197,6 +198,22 @@ function nodePortCheck({ settings, localPorts, reservedPorts, links }: NetworkFa
           ? 'the agent reserves them when it starts (nodePort.autoProtectPortRange)'
           : "a connection of the node's own that is given such a port loses its answers to the service that has it, and a server that asks for any port is refused",
       remedy: `sysctl -w net.ipv4.ip_local_reserved_ports=${reserved}${reservesNodePorts ? '' : '; or set nodePort.autoProtectPortRange: true'}`,
+    },
+  ];
+}
+
+/** kube-proxy sets it for NodePorts at loopback, and leaves it behind (CVE-2020-8558). */
+function loopbackCheck({ ipv4Settings }: NetworkFacts): Complaint[] {
+  const open = Object.keys(ipv4Settings).filter((name) => /\/route_localnet$/.test(name) && ipv4Settings[name] === '1');
+  if (open.length === 0) return [];
+  const names = open.map((name) => `net.ipv4.conf.${name.replace('/', '.')}`);
+  return [
+    {
+      severity: 'warning',
+      what: `${names.join(', ')} is 1: packets from the network may be for 127.0.0.1`,
+      meaning:
+        'neighbours reach what listens at loopback of this node only; Sluice drops such packets at the devices that it has chosen and at pods, and sees no others',
+      remedy: `sysctl -w ${names.map((name) => `${name}=0`).join(' ')}; Sluice serves NodePorts at loopback without it (nodePort.addresses)`,
     },
   ];
 }

@@ -61,7 +61,7 @@ export function readNetworkFacts(options: NetworkFactsOptions): NetworkFacts {
     links,
     devices,
     ...foreignRules({ procPath: join(proc, 'thread-self') }),
-    ipv4Settings: readDeviceSettings(proc, 'ipv4', ['rp_filter', 'forwarding']),
+    ipv4Settings: readDeviceSettings(proc, 'ipv4', ['rp_filter', 'forwarding', 'route_localnet']),
     ipv6Settings: readDeviceSettings(proc, 'ipv6', ['forwarding', 'disable_ipv6']),
     neighbours: {
       4: usageOf(rowsOf(4), text('sys/net/ipv4/neigh/default/gc_thresh3')),
