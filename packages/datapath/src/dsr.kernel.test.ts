@@ -1,7 +1,7 @@
 // Direct server return: a client with a cable to each of two nodes asks the first, and the second has the backend.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { getsockopt, isSystemError, setsockopt } from '@sluice/ffi';
+import { addressOf, getsockopt, ioctl, isSystemError, setsockopt } from '@sluice/ffi';
 import { type Address, formatAddressPort, type PacketBuilder, packet, parseAddress, parsePacket } from '@sluice/net';
 import { openNetlink } from '@sluice/netlink';
 import { connectNodes, createTestNode, dropsOf, type TestNode, type TestPod, VXLAN_PORT } from '../test/node.ts';
@@ -231,6 +231,34 @@ for (const [version, family] of families) {
     });
     assert.deepEqual(lengths, [1000, 1000, 1000, 1000, 500]);
     assert.equal(socket.receive(), 'answer');
+  });
+
+  test(`checksums and segments are right that the kernel makes of it for a plain device (${family})`, () => {
+    for (const node of [asked, serving]) offload(node, 'lan0', false);
+    try {
+      using server = udpServer(pod, pod.addresses[family], TARGET_PORT);
+      const port = serve({ address: balancer[family], protocol: UDP, backend: pod.addresses[family] });
+      using socket = connected(world, version, balancer[family], port);
+      assert.match(String(ask(socket, server)), client);
+      setsockopt(socket.fd, UDP, UDP_SEGMENT, new Uint8Array(Int32Array.of(1000).buffer));
+      using wire = capture(serving.namespace, serving.netlink.links.get('lan0')?.ifindex ?? 0);
+      socket.send('x'.repeat(2_500));
+      const lengths = Array.from({ length: 3 }, () => server.receiveFrom()?.text.length);
+      assert.deepEqual(lengths, [1000, 1000, 500]);
+      const longest = Math.max(...wire.frames().map((frame) => frame.byteLength));
+      assert.ok(longest > 1000 && longest < 1500, `${longest} bytes in one frame`);
+      using listening = tcpServer(pod, pod.addresses[family], TARGET_PORT);
+      using stream = tcpSocket(world, version);
+      stream.connect(
+        balancer[family],
+        serve({ address: balancer[family], protocol: TCP, backend: pod.addresses[family] }),
+      );
+      using accepted = listening.accept();
+      stream.send('x'.repeat(60_000));
+      receiveAll(accepted, 60_000);
+    } finally {
+      for (const node of [asked, serving]) offload(node, 'lan0', true);
+    }
   });
 
   test(`what fits into the tunnel but for the option is refused, and the client told what fits (${family})`, () => {
@@ -505,6 +533,19 @@ for (const [version, family] of families) {
 
 const UDP_SEGMENT = 103;
 const IP_OPTIONS = 4;
+
+const SIOCETHTOOL = 0x8946;
+const ETHTOOL_STXCSUM = 0x17;
+
+/** Whether the device is given packets whose checksums, and segments, it is to make itself. */
+function offload(place: Place, device: string, isOn: boolean): void {
+  const value = new Uint8Array(Uint32Array.of(ETHTOOL_STXCSUM, isOn ? 1 : 0).buffer);
+  const request = new Uint8Array(40);
+  request.set(Buffer.from(device));
+  new DataView(request.buffer).setBigUint64(16, addressOf(value), true);
+  using socket = udpSocket(place, 4);
+  ioctl(socket.fd, SIOCETHTOOL, request);
+}
 
 /** Of the connection whose frontend has the port. */
 function flagsOf(node: TestNode, port: number): number | undefined {
