@@ -319,15 +319,20 @@ for (const [version, family] of families) {
   });
 
   test(`the backend is told of a client who is gone (${family})`, () => {
-    const port = serve({ address: balancer[family], protocol: UDP, backend: pod.addresses[family] });
-    using server = udpServer(pod, pod.addresses[family], TARGET_PORT);
-    const socket = connected(world, version, balancer[family], port);
-    socket.send('ask');
-    const from = server.receiveFrom()?.from ?? '';
-    socket[Symbol.dispose]();
-    server.connect(world.addresses[family], Number(from.split(':').at(-1)));
-    server.send('answer');
-    assert.throws(() => server.receive(), /ECONNREFUSED/);
+    for (const [target, address] of [
+      [world.nodeAddresses[family], unspecified[family]],
+      [balancer[family], balancer[family]],
+    ] as const) {
+      const port = serve({ address, protocol: UDP, backend: pod.addresses[family] });
+      using server = udpServer(pod, pod.addresses[family], TARGET_PORT);
+      const socket = connected(world, version, target, port);
+      socket.send('ask');
+      const from = server.receiveFrom()?.from ?? '';
+      socket[Symbol.dispose]();
+      server.connect(world.addresses[family], Number(from.split(':').at(-1)));
+      server.send('answer');
+      assert.throws(() => server.receive(), /ECONNREFUSED/);
+    }
   });
 
   test(`a hop too few on the backend's node is told to the client, of what he sent (${family})`, () => {
