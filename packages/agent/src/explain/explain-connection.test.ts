@@ -138,7 +138,10 @@ function sourcesOf(told: Told): { sources: ExplainSources; asked: Asked } {
     nodes: {
       nodes,
       ips: () => [remote],
-      nodePortAddresses: () => ({ served: [parseAddress('10.10.30.101')], without: [parseAddress('10.10.31.101')] }),
+      nodePortAddresses: () => ({
+        served: [parseAddress('10.10.30.101')],
+        without: ['10.10.31.101', '10.244.0.1'].map(parseAddress),
+      }),
     },
     facts: {
       hostIfindex: 3,
@@ -350,6 +353,8 @@ test('the node itself is asked at its own device, for pods and services only', (
   );
   assert.equal(pods.asked.calls[0]?.netnsCookie, 0n);
   assert.deepEqual(explain('192.0.2.1:80', {}, { from: 'host' }).asked.packets, []);
+  // The router's address is in a pod CIDR, and the node's own.
+  assert.deepEqual(explain('10.244.0.1:30080', {}, { from: 'host' }).asked.packets, []);
 });
 
 test('programs of others on the way are named: nobody asked them', () => {

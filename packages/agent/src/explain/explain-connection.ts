@@ -93,8 +93,10 @@ const loopback6 = parseAddress('::1');
 const unspecified4 = parseAddress('0.0.0.0');
 const unspecified6 = parseAddress('::');
 
-/** The host's stack has routes to sluice_host for pods and services only. */
+/** The host's stack has routes to sluice_host for pods and services only, and keeps what is for itself. */
 function comesByUs(address: Address, { nodes }: ExplainSources): boolean {
+  const { served, without } = nodes.nodePortAddresses();
+  if (served.includes(address) || without.includes(address)) return false;
   if (nodes.nodes.list().some(({ podCidrs }) => podCidrs.some((cidr) => prefixContains(cidr, address)))) return true;
   return [...nodes.ips()].some(({ source, prefix }) => source === 'service CIDR' && contains(prefix, address));
 }
