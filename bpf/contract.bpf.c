@@ -36,6 +36,7 @@ enum backend_state contract_backend_state;
 enum way contract_way;
 enum ct_status contract_ct_status;
 enum socket_result contract_socket_result;
+enum service_answer contract_service_answer;
 enum kernel_device_flag contract_kernel_device_flag;
 
 struct drop_event contract_drop_event;
@@ -44,5 +45,6 @@ struct kernel_drop_event contract_kernel_drop_event;
 struct inspected_translation contract_inspected_translation;
 struct inspected_map contract_inspected_map;
 struct socket_question contract_socket_question;
+struct service_question contract_service_question;
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -91,14 +91,6 @@ __noinline verdict_t dnat_translate_error(struct __sk_buff *skb, struct packet *
 	return nat_rewrite(skb, packet, NAT_DESTINATION, &destination);
 }
 
-static __always_inline struct frontend *dnat_frontend(const struct packet *packet, struct frontend_key *key)
-{
-	frontend_resolve(key);
-	if (packet->is_external)
-		frontend_resolve_external(key);
-	return frontend_lookup(key);
-}
-
 /*
  * 1: for a service. An address that is services' alone is theirs with all its ports; at the node's own somebody must
  * have asked for exactly this one.
@@ -138,7 +130,7 @@ __noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packe
 	request.client = packet->tuple.source;
 	request.client_port = packet->tuple.source_port;
 	request.is_external = packet->is_external;
-	frontend = request.key.port != 0 ? dnat_frontend(packet, &request.key) : NULL;
+	frontend = request.key.port != 0 ? frontend_find_for(&request.key, packet->is_external) : NULL;
 	if (!dnat_recall(packet, frontend, &request, &to)) {
 		/* A port that the service does not have is refused like one without backends. */
 		if (!frontend)

@@ -1,4 +1,7 @@
-/* A question about a socket's call that nobody makes: what connect or sendmsg would be given. */
+/*
+ * Questions that nobody would ask otherwise: what a socket's call would be given, connect or sendmsg; and what a
+ * service has for a client of a kind.
+ */
 #pragma once
 #include "address.h"
 #include "map.h"
@@ -9,7 +12,7 @@ enum socket_result {
 	/* *peer is the backend now. */
 	SOCKET_RESULT_TRANSLATED = 1,
 	SOCKET_RESULT_NO_BACKEND = 2,
-	/* Not of the source ranges; never the answer to a question. */
+	/* Not of the source ranges. */
 	SOCKET_RESULT_NOT_ALLOWED = 3,
 };
 
@@ -29,15 +32,57 @@ struct socket_question {
 	__u8 result;
 	/* The client's choice before was kept. */
 	__u8 is_by_affinity;
-	/* The caller is in no pod. */
-	__u8 is_node;
+	__u8 reserved;
 	/* Of the frontend. */
 	__u32 service_id;
 	__u32 generation;
 	__u32 backend_count;
 	__u32 affinity_seconds;
 	__u32 backend_id;
-	/* enum frontend_flag. A program that may sleep cannot ask an LPM trie: who asks looks into source_ranges
-	 * himself. */
-	__u32 frontend_flags;
+	__u32 unused;
+};
+
+enum service_answer {
+	/* No row is for this client: whoever asks is not asking a service. */
+	SERVICE_ANSWER_NONE = 0,
+	SERVICE_ANSWER_BACKEND = 1,
+	SERVICE_ANSWER_NO_BACKEND = 2,
+	/* Not of the source ranges. */
+	SERVICE_ANSWER_NOT_ALLOWED = 3,
+	/* FRONTEND_FLAG_ELSEWHERE */
+	SERVICE_ANSWER_NO_LOCAL_BACKEND = 4,
+};
+
+struct service_question {
+	/* What is asked for, by whom. */
+	struct address address;
+	struct address client;
+	/* From here on the answer: the row's address; of a NodePort the unspecified one. */
+	struct address frontend;
+	/* One that this client would get now. */
+	struct address backend;
+	__be16 port;
+	__be16 client_port;
+	/* IPPROTO_* */
+	__u8 protocol;
+	/* Comes by the network, or from another node's pod. */
+	__u8 is_external;
+	/* A process of this node. */
+	__u8 is_node;
+	/* enum service_answer */
+	__u8 answer;
+	__be16 backend_port;
+	/* enum frontend_scope */
+	__u8 scope;
+	/* The client's choice before was kept. */
+	__u8 is_by_affinity;
+	__u32 backend_id;
+	/* Of the frontend. */
+	__u32 service_id;
+	__u32 generation;
+	__u32 backend_count;
+	__u32 affinity_seconds;
+	/* enum frontend_flag */
+	__u32 flags;
+	__u32 maglev_size;
 };

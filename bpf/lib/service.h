@@ -232,6 +232,15 @@ __noinline int frontend_resolve_external(struct frontend_key *key)
 	return 0;
 }
 
+/* The row for a client, who comes from outside or not. The key becomes that of the row. */
+static __always_inline struct frontend *frontend_find_for(struct frontend_key *key, bool is_external)
+{
+	frontend_resolve(key);
+	if (is_external)
+		frontend_resolve_external(key);
+	return frontend_lookup(key);
+}
+
 /* Any frontend at all at this address, for clients from outside if it is they who ask? */
 static __always_inline bool service_owns_address(const struct address *address, bool is_external)
 {

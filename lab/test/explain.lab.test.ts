@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { ExplainReport } from '@sluice/agent';
+import type { ExplainReport, ServiceExplainReport } from '@sluice/agent';
 import { installationRoot } from '@sluice/runtime';
 import { testLab } from './test-lab.ts';
 
@@ -105,6 +105,57 @@ test('the node itself, a pod of another node and names that nobody has are answe
     'example.org:80',
   );
   assert.match(unknown.stderr, /^sluice: example\.org is no address and no Service/);
+});
+
+/** Until the node knows the Service, and every endpoint of it. */
+async function explainService(endpoints: number, ...args: readonly string[]): Promise<ServiceExplainReport> {
+  for (let attempt = 0; ; attempt += 1) {
+    const asked = ['k8s-cp1', '--', sluice, 'service', 'explain', ...args, '-o', 'json'];
+    const { stdout, stderr } = await lab.run('exec', ...asked);
+    const report = stdout === '' ? undefined : (JSON.parse(stdout) as ServiceExplainReport);
+    if (report?.endpoints.length === endpoints && report.places.every(({ verdict }) => verdict !== 'not asked'))
+      return report;
+    if (attempt === 50) assert.fail(stderr || stdout);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+test('a service is told for each kind of client as the kernel has it, and as a client outside finds it', async () => {
+  await kubectl('label', 'pod', 'near', 'far', 'app=echo');
+  const spec = {
+    type: 'NodePort',
+    externalTrafficPolicy: 'Local',
+    selector: { app: 'echo' },
+    ports: [{ port: 80, targetPort: 8080, nodePort: 30_180 }],
+  };
+  await kubectl('create', 'service', 'nodeport', 'both', '--tcp=80:8080', '--node-port=30180');
+  await kubectl('patch', 'service', 'both', '-p', JSON.stringify({ spec }));
+  const report = await explainService(2, 'default/both');
+  const told = report.places.map(({ type, client, verdict, backends }) => {
+    const pods = backends.map(({ pod }) => pod.slice('default/'.length)).sort();
+    return `${type} ${client.replace(/ \(.*/, '')}: ${verdict} ${pods.join(' ')}`.trim();
+  });
+  assert.deepEqual(told, [
+    'ClusterIP a pod here: served far near',
+    'ClusterIP processes of k8s-cp1: served far near',
+    'ClusterIP anybody outside: not served',
+    'NodePort a pod here: served far near',
+    'NodePort processes of k8s-cp1: served far near',
+    'NodePort anybody outside: served near',
+  ]);
+  const far = report.endpoints.find(({ pod }) => pod === 'default/far');
+  assert.deepEqual(far?.unused, [{ frontend: '0.0.0.0:30180/TCP/external', why: 'on another node' }]);
+  for (let attempt = 0; attempt < 6; attempt += 1)
+    assert.match(await lab.must('exec', 'client', '--', 'client', 'tcp', '10.10.30.101', '30180'), /\bnear\b/);
+  await kubectl('delete', 'service', 'both');
+});
+
+test('a service that serves nobody ends with status 1, and a name that nobody has with the one that was meant', async () => {
+  const asked = (...args: readonly string[]) => lab.run('exec', 'k8s-cp1', '--', sluice, 'service', 'explain', ...args);
+  const nobody = await asked('default/nobody', '--from', 'asker');
+  assert.equal(nobody.status, 1);
+  assert.match(nobody.stdout, /refused: +no backend: connect\(\) fails with ECONNREFUSED/);
+  assert.match((await asked('default/nobdy')).stderr, /did you mean default\/nobody\?/);
 });
 
 test('questions are not counted and leave no connection behind', async () => {

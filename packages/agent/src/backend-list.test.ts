@@ -19,7 +19,8 @@ function frontend(service: string, backends: readonly string[], reason?: string)
     algorithm: 'random',
     whyRandom: undefined,
     forwarding: undefined,
-    backends: backends.map((key) => ({ key, state: 'active', nodeName: 'k8s-cp2' })),
+    ...{ policy: 'Cluster', affinitySeconds: 0, unused: undefined },
+    backends: backends.map((key) => ({ key, state: 'active', nodeName: 'k8s-cp2', zone: 'a' })),
     state: reason === undefined ? 'done' : 'error',
     reason,
   };

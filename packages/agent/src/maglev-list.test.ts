@@ -13,8 +13,9 @@ function frontend(id: number, service: string, portName = ''): FrontendRow {
   return {
     ...{ key: `203.0.113.${id}:80/TCP`, id, type: 'LoadBalancer', service, portName, state: 'done' },
     ...{ sourceRanges: undefined, isNodeAllowed: true, forwarding: 'snat', reason: undefined },
+    ...{ policy: 'Cluster', affinitySeconds: 0, unused: undefined },
     ...{ algorithm: 'maglev', whyRandom: undefined },
-    backends: backends.map((key, index) => ({ key, state: 'active', nodeName: `k8s-w${index + 1}` })),
+    backends: backends.map((key, index) => ({ key, state: 'active', nodeName: `k8s-w${index + 1}`, zone: undefined })),
   };
 }
 

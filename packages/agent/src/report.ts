@@ -373,6 +373,75 @@ export interface ExplainStep {
   readonly facts: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** `GET /explain/service?service=…`: what clients of a service get on this node, and why. */
+export interface ServiceExplainReport {
+  /** `namespace/name` */
+  readonly service: string;
+  readonly node: string;
+  readonly zone: string | undefined;
+  /** Who was asked for; undefined: one of each kind. */
+  readonly from: string | undefined;
+  /** What the object says. */
+  readonly about: readonly ServiceExplainStep[];
+  /** Why it has no place at all. */
+  readonly why: string | undefined;
+  /** One for each place and client. */
+  readonly places: readonly ServicePlaceReport[];
+  /** What the service asks for, and nothing serves it there. */
+  readonly unserved: readonly {
+    readonly key: string;
+    readonly type: string;
+    readonly portName: string;
+    readonly reason: string;
+  }[];
+  readonly endpoints: readonly ServiceEndpointReport[];
+  /** Somebody gets a backend somewhere. */
+  readonly isServed: boolean;
+}
+
+/** `outside`: by the network. */
+export type ServiceClientKind = 'pod' | 'node' | 'outside';
+
+export interface ServiceExplainStep {
+  readonly step: string;
+  readonly text: string;
+}
+
+export interface ServicePlaceReport {
+  readonly frontend: string;
+  readonly type: string;
+  readonly portName: string;
+  readonly client: string;
+  /** `not served`: what comes passes as it is. `not asked`: the programs of this node do not know. */
+  readonly verdict: 'served' | 'refused' | 'dropped' | 'not served' | 'not asked';
+  readonly summary: string;
+  readonly steps: readonly ServiceExplainStep[];
+  /** As the kernel has them, one of which the client gets. */
+  readonly backends: readonly ServicePlaceBackend[];
+}
+
+export interface ServicePlaceBackend {
+  readonly backend: string;
+  /** `namespace/name`, or empty. */
+  readonly pod: string;
+  readonly node: string | undefined;
+  readonly zone: string | undefined;
+  readonly state: string;
+}
+
+/** An endpoint of the service, and where it is no backend. */
+export interface ServiceEndpointReport {
+  readonly endpoint: string;
+  readonly portName: string;
+  readonly pod: string | undefined;
+  readonly node: string | undefined;
+  readonly zone: string | undefined;
+  readonly state: 'ready' | 'terminating' | 'not ready';
+  /** Nodes and zones that it is kept for. */
+  readonly hints: readonly string[];
+  readonly unused: readonly { readonly frontend: string; readonly why: string }[];
+}
+
 /** One line of `GET /monitor` (newline-delimited JSON), and an item of `GET /events`. */
 export type MonitorEvent = MonitorDrop | MonitorTrace;
 

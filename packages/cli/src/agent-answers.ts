@@ -15,6 +15,11 @@ import type {
   MonitorTrace,
   NamedEnd,
   ProgramUsage,
+  ServiceEndpointReport,
+  ServiceExplainReport,
+  ServiceExplainStep,
+  ServicePlaceBackend,
+  ServicePlaceReport,
   State,
   StatusReport,
   TableHead,
@@ -366,6 +371,51 @@ export const explainAnswer = record<ExplainReport>({
   summary: text,
   hint: optional(text),
   steps: list(step),
+});
+
+const serviceStep = record<ServiceExplainStep>({ step: text, text });
+const placeBackend = record<ServicePlaceBackend>({
+  backend: text,
+  pod: text,
+  node: optional(text),
+  zone: optional(text),
+  state: text,
+});
+
+const place = record<ServicePlaceReport>({
+  frontend: text,
+  type: text,
+  portName: text,
+  client: text,
+  verdict: oneOf('served', 'refused', 'dropped', 'not served', 'not asked'),
+  summary: text,
+  steps: list(serviceStep),
+  backends: list(placeBackend),
+});
+
+const serviceEndpoint = record<ServiceEndpointReport>({
+  endpoint: text,
+  portName: text,
+  pod: optional(text),
+  node: optional(text),
+  zone: optional(text),
+  state: oneOf('ready', 'terminating', 'not ready'),
+  hints: list(text),
+  unused: list(record({ frontend: text, why: text })),
+});
+
+/** `GET /explain/service` */
+export const serviceExplainAnswer = record<ServiceExplainReport>({
+  service: text,
+  node: text,
+  zone: optional(text),
+  from: optional(text),
+  about: list(serviceStep),
+  why: optional(text),
+  places: list(place),
+  unserved: list(record({ key: text, type: text, portName: text, reason: text })),
+  endpoints: list(serviceEndpoint),
+  isServed: flag,
 });
 
 /** Of `GET /config`, what the machine must fit to. */

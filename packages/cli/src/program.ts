@@ -31,6 +31,7 @@ Begin with:
   sluice ct list --pod shop/web     who talks to whom, and how much
   sluice monitor --type drop        what is dropped, with reason and hint
   sluice explain connect POD HOST:PORT   what would become of a connection, and why
+  sluice service explain shop/web   which backends clients get at each address of a service, and why
   sluice status --kubeconfig FILE   every node of a cluster in one table, from anywhere
   sluice sysdump                    all of it in one archive, for somebody who helps
   sluice lab up --demo              a cluster on this machine to try it all (root)

@@ -214,6 +214,28 @@ test('a client with affinity is told the backend that it had, and has it afterwa
   assert.ok(chosen.accept());
 });
 
+test('a service is told by the row that each kind of client has, and what he gets there', () => {
+  const address = parseAddress('10.96.0.90');
+  serve(address, [neighbour.addresses.ipv4, remote.addresses.ipv4]);
+  const asked = (kind: 'pod' | 'node' | 'outside', port = 80) =>
+    node.datapath
+      .dryRun()
+      .service({ ...{ address, port, protocol: TCP, kind, clientPort: 40_000 }, client: client.addresses.ipv4 });
+  for (const kind of ['pod', 'node'] as const) {
+    const row = asked(kind);
+    assert.equal(row?.result, 'backend');
+    assert.equal(row?.scope, 'internal');
+    assert.equal(row?.frontend, address);
+    assert.equal(row?.backendCount, 2);
+    const slots = [0, 1].map((slot) =>
+      node.datapath.maps.slots.lookup({ serviceId: row.serviceId, generation: row.generation, slot }),
+    );
+    assert.ok(slots.some((slot) => slot?.backendId === row.backend?.id));
+  }
+  assert.equal(asked('outside'), undefined, 'a cluster address is not for them');
+  assert.equal(asked('pod', 81), undefined);
+});
+
 test('questions change nothing: no row of any map, no counter, no event', async () => {
   const address = parseAddress('10.96.0.80');
   serve(address, [neighbour.addresses.ipv4, remote.addresses.ipv4], { affinity: 100 });
@@ -258,6 +280,11 @@ function askEverything(address: Address): void {
     ask({ to: neighbour.addresses.ipv4, from: neighbour.addresses.ipv4 });
     askCall(address);
     askCall(parseAddress('10.96.0.81'));
+    for (const kind of ['pod', 'node', 'outside'] as const)
+      node.datapath.dryRun().service({
+        ...{ address, port: 80, protocol: TCP, clientPort: sourcePort, kind },
+        client: client.addresses.ipv4,
+      });
   }
 }
 

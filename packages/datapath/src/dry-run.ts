@@ -1,14 +1,9 @@
-import { BpfMap, encodeValue, loadBtf, type ObjectSpec, openMap, type Program, type TypedMap } from '@sluice/bpf';
+import { BpfMap, encodeValue, loadBtf, type ObjectSpec, openMap, type Program } from '@sluice/bpf';
 import type { Address } from '@sluice/net';
 import type { Configuration } from './generated/configuration.ts';
-import { FrontendFlag, SocketResult } from './generated/enums.ts';
-import { explanationsMap, sourceRangesMap } from './generated/maps.ts';
-import {
-  type Explanation,
-  type SocketQuestion,
-  type SourceRangeKey,
-  socketQuestionCodec,
-} from './generated/structs.ts';
+import { FrontendScope, ServiceAnswer, SocketResult } from './generated/enums.ts';
+import { explanationsMap } from './generated/maps.ts';
+import { type Explanation, serviceQuestionCodec, socketQuestionCodec } from './generated/structs.ts';
 import { loadPrograms, type Programs, readObject } from './objects.ts';
 
 /** A packet's program, and the object that holds it. */
@@ -37,6 +32,37 @@ export interface SocketAnswer {
   readonly isByAffinity: boolean;
 }
 
+/** Who asks for which place. */
+export interface ServiceCall {
+  readonly address: Address;
+  readonly port: number;
+  readonly protocol: number;
+  readonly client: Address;
+  readonly clientPort: number;
+  /** `outside`: by the network, or from another node's pod. */
+  readonly kind: 'outside' | 'pod' | 'node';
+}
+
+/** The kernel's row for a client of that kind; where there is none he asks no service. */
+export interface ServiceRow {
+  readonly result: 'backend' | 'no backend' | 'no local backend' | 'not allowed';
+  /** Of its key. */
+  readonly frontend: Address | undefined;
+  readonly scope: 'internal' | 'external';
+  readonly serviceId: number;
+  readonly generation: number;
+  readonly backendCount: number;
+  readonly affinitySeconds: number;
+  /** FrontendFlag */
+  readonly flags: number;
+  /** 0: backends are chosen at random. */
+  readonly maglevSize: number;
+  /** One that the client would get now. */
+  readonly backend: { readonly address: Address; readonly port: number; readonly id: number } | undefined;
+  /** It is the one that the client had before. */
+  readonly isByAffinity: boolean;
+}
+
 export interface PacketQuestion {
   readonly program: AskedProgram;
   /** Of the device where the packet comes by, in the calling thread's network namespace. */
@@ -60,6 +86,8 @@ export interface PacketAnswer {
 export interface DryRun extends Disposable {
   /** What connect or sendmsg would be given: the choice of the socket hooks. */
   socketCall(call: SocketCall): SocketAnswer;
+  /** By the packets' own functions; undefined: for this client there is no service. */
+  service(call: ServiceCall): ServiceRow | undefined;
   packet(question: PacketQuestion): PacketAnswer;
 }
 
@@ -75,7 +103,6 @@ export function openDryRun({ objectsDirectory, maps, configuration, logDirectory
   using stack = new DisposableStack();
   const own = createMaps(readObject(objectsDirectory, 'contract'), stack);
   const explanations = openMap(mapOf(own, 'explanations'), explanationsMap);
-  const sourceRanges = openMap(mapOf(maps, 'source_ranges'), sourceRangesMap);
   const loaded = new Map<string, Programs>();
   const owned = stack.move();
   const program = (object: string, name: string): Program => {
@@ -94,7 +121,8 @@ export function openDryRun({ objectsDirectory, maps, configuration, logDirectory
     return programs.get(name);
   };
   return {
-    socketCall: (call) => askSocket(program('explain', 'explain_socket'), sourceRanges, call),
+    socketCall: (call) => askSocket(program('explain', 'explain_socket'), call),
+    service: (call) => askService(program('explain', 'explain_service'), call),
     packet({ program: name, ifindex, bytes }) {
       explanations.update(0, nothing);
       const asked = program(objectOf[name], name);
@@ -161,11 +189,7 @@ function contextOf(ifindex: number): Uint8Array {
   return bytes;
 }
 
-function askSocket(
-  program: Program,
-  sourceRanges: SourceRanges,
-  { netnsCookie, address, port, protocol }: SocketCall,
-): SocketAnswer {
+function askSocket(program: Program, { netnsCookie, address, port, protocol }: SocketCall): SocketAnswer {
   const question = encodeValue(socketQuestionCodec, {
     netnsCookie,
     address,
@@ -181,15 +205,12 @@ function askSocket(
     backendCount: 0,
     affinitySeconds: 0,
     backendId: 0,
-    frontendFlags: 0,
-    isNode: 0,
+    unused: 0,
   });
-  const { context } = program.testRun({ context: question });
-  if (context === undefined) throw new TypeError('a syscall program returns its context');
-  const answer = socketQuestionCodec.decode(new DataView(context.buffer, context.byteOffset), 0);
+  const answer = socketQuestionCodec.decode(answered(program, question), 0);
   const { backend, backendPort, backendId, backendCount, affinitySeconds } = answer;
   return {
-    result: isAllowed(answer, sourceRanges) ? (results.get(answer.result) ?? 'none') : 'not allowed',
+    result: results.get(answer.result) ?? 'none',
     backend: backend && { address: backend, port: backendPort, id: backendId },
     backendCount,
     affinitySeconds,
@@ -197,21 +218,54 @@ function askSocket(
   };
 }
 
-type SourceRanges = Pick<TypedMap<SourceRangeKey, number>, 'lookup'>;
-
-/** As `service_allows` has it, which the program that is asked cannot call. */
-function isAllowed(answer: SocketQuestion, sourceRanges: SourceRanges): boolean {
-  const { frontendFlags, isNode, serviceId, generation, client: address } = answer;
-  if ((frontendFlags & FrontendFlag.SourceRanges) === 0) return true;
-  if (isNode === 1) return (frontendFlags & FrontendFlag.NodeAllowed) !== 0;
-  const key = { prefixLength: sourceRangeBits, serviceId, generation, address };
-  return address !== undefined && sourceRanges.lookup(key) !== undefined;
+/** The question is the packet, and so is the answer. */
+function answered(program: Program, question: Uint8Array): DataView {
+  const { returnValue, data } = program.testRun({ data: question });
+  if (returnValue !== 0 || data === undefined)
+    throw new TypeError(`the program returned ${returnValue}, and no answer`);
+  return new DataView(data.buffer, data.byteOffset, data.byteLength);
 }
-
-// Of service, generation and address: the longest match with all of them.
-const sourceRangeBits = 8 * (sourceRangesMap.keySize - 4);
 
 const results = new Map([
   [SocketResult.Translated, 'translated'],
   [SocketResult.NoBackend, 'no backend'],
+  [SocketResult.NotAllowed, 'not allowed'],
 ] as const) as ReadonlyMap<number, SocketAnswer['result']>;
+
+function askService(program: Program, { kind, ...call }: ServiceCall): ServiceRow | undefined {
+  const question = encodeValue(serviceQuestionCodec, {
+    ...call,
+    isExternal: kind === 'outside' ? 1 : 0,
+    isNode: kind === 'node' ? 1 : 0,
+    frontend: undefined,
+    backend: undefined,
+    answer: 0,
+    backendPort: 0,
+    scope: 0,
+    isByAffinity: 0,
+    backendId: 0,
+    serviceId: 0,
+    generation: 0,
+    backendCount: 0,
+    affinitySeconds: 0,
+    flags: 0,
+    maglevSize: 0,
+  });
+  const row = serviceQuestionCodec.decode(answered(program, question), 0);
+  const result = serviceResults.get(row.answer);
+  if (result === undefined) return undefined;
+  const { frontend, serviceId, generation, backendCount, affinitySeconds, flags, maglevSize } = row;
+  return {
+    ...{ result, frontend, serviceId, generation, backendCount, affinitySeconds, flags, maglevSize },
+    scope: row.scope === FrontendScope.External ? 'external' : 'internal',
+    backend: row.backend && { address: row.backend, port: row.backendPort, id: row.backendId },
+    isByAffinity: row.isByAffinity === 1,
+  };
+}
+
+const serviceResults = new Map([
+  [ServiceAnswer.Backend, 'backend'],
+  [ServiceAnswer.NoBackend, 'no backend'],
+  [ServiceAnswer.NotAllowed, 'not allowed'],
+  [ServiceAnswer.NoLocalBackend, 'no local backend'],
+] as const) as ReadonlyMap<number, ServiceRow['result']>;

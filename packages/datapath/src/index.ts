@@ -15,6 +15,8 @@ export type {
   DryRun,
   PacketAnswer,
   PacketQuestion,
+  ServiceCall,
+  ServiceRow,
   SocketAnswer,
   SocketCall,
 } from './dry-run.ts';

@@ -8,18 +8,13 @@ import type {
   ServiceForwardingMode,
   ServiceObject,
   ServicePort,
-  SliceEndpoint,
+  TrafficPolicy,
 } from '@sluice/kube';
 import { type Address, familyOf, isLoopback, prefixContains } from '@sluice/net';
-import {
-  anyAddress,
-  type BackendStateName,
-  type DesiredBackend,
-  type DesiredFrontend,
-  type FrontendType,
-  keyOf,
-} from './frontend.ts';
+import { candidates, chosen, near } from './candidates.ts';
+import { anyAddress, type DesiredBackend, type DesiredFrontend, type FrontendType, keyOf } from './frontend.ts';
 import { isServedProtocol } from './unserved.ts';
+import { unusedText } from './unused.ts';
 
 /** From where a service is looked at. */
 export interface Viewpoint {
@@ -123,8 +118,13 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
     // Where the policy is Local nobody is led to another node.
     forwarding: undefined,
   } as const;
-  const whole = { backends: chosen(near(all, viewpoint)), isElsewhere: false } as const;
-  const local = { backends: chosen(here), isElsewhere: chosen(here).length === 0 && whole.backends.length > 0 };
+  const { nodeName } = viewpoint;
+  const led = (policy: TrafficPolicy, backends: readonly DesiredBackend[]) => ({
+    ...{ policy, backends, isElsewhere: false, unused: unusedText(all, { policy, backends, nodeName }) },
+  });
+  const whole = led('Cluster', chosen(near(all, viewpoint)));
+  const mine = led('Local', chosen(here));
+  const local = { ...mine, isElsewhere: mine.backends.length === 0 && whole.backends.length > 0 };
   if (type === 'ClusterIP') {
     const backends = service.internalTrafficPolicy === 'Local' ? local : whole;
     return [{ ...common, ...backends, ...everybody, scope: 'internal', isExternal: false }];
@@ -163,79 +163,4 @@ function allowedAt(
   const sourceRanges = ranges.filter((range) => familyOf(range.address) === familyOf(address));
   const isNodeAllowed = sourceRanges.some((range) => nodeAddresses.some((own) => prefixContains(range, own)));
   return { sourceRanges, isNodeAllowed };
-}
-
-interface Candidate extends DesiredBackend {
-  readonly usable: 'ready' | 'fallback' | 'no';
-  readonly nodeHints: readonly string[];
-  readonly zoneHints: readonly string[];
-}
-
-/**
- * What the hints leave of a service's endpoints, as kube-proxy has it since 1.33: trafficDistribution and topology-mode are
- * the business of whoever writes EndpointSlices. A kind of hint counts when every ready endpoint has one, and one of them
- * means us; this node goes before its zone. Policy Local does not ask.
- */
-function near(all: readonly Candidate[], { nodeName, zone }: Viewpoint): readonly Candidate[] {
-  const ready = all.filter(({ usable }) => usable === 'ready');
-  return hinted(ready, 'nodeHints', nodeName) ?? hinted(ready, 'zoneHints', zone) ?? all;
-}
-
-function hinted(
-  ready: readonly Candidate[],
-  kind: 'nodeHints' | 'zoneHints',
-  own: string | undefined,
-): readonly Candidate[] | undefined {
-  if (own === undefined || ready.some((candidate) => candidate[kind].length === 0)) return undefined;
-  const ours = ready.filter((candidate) => candidate[kind].includes(own));
-  return ours.length > 0 ? ours : undefined;
-}
-
-/** Every endpoint of the family that offers the port; the same address in several slices counts once, its best state. */
-function candidates(port: ServicePort, family: 4 | 6, slices: readonly EndpointSliceObject[]): Candidate[] {
-  const byKey = new Map<string, Candidate>();
-  for (const slice of slices) {
-    if (slice.addressType !== `IPv${family}`) continue;
-    for (const slicePort of slice.ports) {
-      if (slicePort.name !== port.name || slicePort.protocol !== port.protocol) continue;
-      for (const endpoint of slice.endpoints) {
-        for (const candidate of candidatesOf(endpoint, port, slicePort.port)) {
-          const other = byKey.get(candidate.key);
-          if (other === undefined || rank[candidate.usable] > rank[other.usable]) byKey.set(candidate.key, candidate);
-        }
-      }
-    }
-  }
-  return [...byKey.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
-}
-
-const rank: Readonly<Record<Candidate['usable'], number>> = { no: 0, fallback: 1, ready: 2 };
-
-function candidatesOf(endpoint: SliceEndpoint, service: ServicePort, port: number): Candidate[] {
-  const usable = usability(endpoint);
-  const state: BackendStateName = usable === 'ready' ? 'active' : 'terminating';
-  // Only the first address is used, as the API documents since 1.33 and kube-proxy always did.
-  return endpoint.addresses.slice(0, 1).map((address) => ({
-    key: keyOf({ address, port }, service.protocol),
-    address,
-    port,
-    protocol: service.protocol,
-    nodeName: endpoint.nodeName,
-    state,
-    usable,
-    nodeHints: endpoint.nodeHints,
-    zoneHints: endpoint.zoneHints,
-  }));
-}
-
-/** KEP-1669: endpoints that terminate but still serve are used only when no other is ready. */
-function usability(endpoint: SliceEndpoint): Candidate['usable'] {
-  if (endpoint.ready) return 'ready';
-  return endpoint.serving && endpoint.terminating ? 'fallback' : 'no';
-}
-
-function chosen(all: readonly Candidate[]): DesiredBackend[] {
-  const ready = all.filter((candidate) => candidate.usable === 'ready');
-  const used = ready.length > 0 ? ready : all.filter((candidate) => candidate.usable === 'fallback');
-  return used.map(({ usable: _usable, nodeHints: _nodes, zoneHints: _zones, ...backend }) => backend);
 }

@@ -1,4 +1,4 @@
-import type { ServiceAlgorithm, ServiceForwardingMode } from '@sluice/kube';
+import type { ServiceAlgorithm, ServiceForwardingMode, TrafficPolicy } from '@sluice/kube';
 import type { Protocol } from '@sluice/model';
 import { type Address, formatAddressPort, type Prefix, parseAddress } from '@sluice/net';
 
@@ -50,6 +50,10 @@ export interface DesiredFrontend {
   readonly algorithm: ServiceAlgorithm;
   /** Of clients from outside whose backend is on another node; undefined: there are none. */
   readonly forwarding: ServiceForwardingMode | undefined;
+  /** Whose endpoints: of all nodes (nearest first, where hints say so), or of this one. */
+  readonly policy: TrafficPolicy;
+  /** `1 not ready, 2 on another node`: endpoints of the service that are no backends here; undefined: none. */
+  readonly unused: string | undefined;
   /** Sorted by key, no key twice: equal inputs in any order give equal slots on every node. */
   readonly backends: readonly DesiredBackend[];
 }
@@ -64,6 +68,7 @@ export interface DesiredBackend {
   readonly protocol: Protocol;
   readonly state: BackendStateName;
   readonly nodeName: string | undefined;
+  readonly zone: string | undefined;
 }
 
 /** States that Kubernetes can tell us of; `quarantined` and `maintenance` are given by later features. */

@@ -100,7 +100,14 @@ function frontend({ pod, port, node, address, target }: Placed): DesiredFrontend
     affinitySeconds: 0,
     algorithm: 'random',
     forwarding: undefined,
-    backends: [{ key: keyOf(backend, protocol), ...backend, protocol, nodeName: node.nodeName, state: 'active' }],
+    policy: 'Local',
+    unused: undefined,
+    backends: [
+      {
+        ...{ key: keyOf(backend, protocol), ...backend, protocol, nodeName: node.nodeName, state: 'active' },
+        zone: undefined,
+      },
+    ],
   };
 }
 

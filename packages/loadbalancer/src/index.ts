@@ -14,7 +14,7 @@ export {
 } from './desired-services.ts';
 export { ExternalIpGuard, type ExternalIpRules, externalIpRules } from './external-ips.ts';
 export type { BackendStateName, DesiredBackend, DesiredFrontend, FrontendType } from './frontend.ts';
-export { anyAddress } from './frontend.ts';
+export { anyAddress, isAnyAddress } from './frontend.ts';
 export type { HealthCheckRow } from './health-check-servers.ts';
 export {
   type HostPort,
@@ -31,3 +31,4 @@ export { type MaglevOptions, maglevTable, type Permutation, permutationOf } from
 export { type MaglevSettings, maglevChunkSlots, maglevRowsForAll } from './maglev-tables.ts';
 export { invalid, serviceTroubles } from './troubles.ts';
 export { type UnservedFrontend, unservedFrontends } from './unserved.ts';
+export { type SeenEndpoint, seenEndpoints, type WhyUnused } from './unused.ts';

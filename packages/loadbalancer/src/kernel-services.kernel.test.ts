@@ -12,7 +12,15 @@ const maglev = { tableSize: 16_381, seed: 0x24b7_ef82 };
 
 function backend(index: number, port: number): DesiredBackend {
   const address = parseAddress(`10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`);
-  return { key: `${address}:${port}/TCP`, address, port, protocol: 'TCP', nodeName: undefined, state: 'active' };
+  return {
+    key: `${address}:${port}/TCP`,
+    address,
+    port,
+    protocol: 'TCP',
+    nodeName: undefined,
+    zone: undefined,
+    state: 'active',
+  };
 }
 
 function frontend(last: number, backends: readonly DesiredBackend[]): DesiredFrontend {
@@ -28,6 +36,7 @@ function frontend(last: number, backends: readonly DesiredBackend[]): DesiredFro
     portName: '',
     affinitySeconds: 0,
     forwarding: undefined,
+    ...{ policy: 'Cluster', unused: undefined },
     backends,
   };
 }

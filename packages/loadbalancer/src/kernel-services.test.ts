@@ -30,6 +30,7 @@ function backend(last: number, more: Partial<DesiredBackend> = {}): DesiredBacke
     port: 8080,
     protocol: 'TCP',
     nodeName: undefined,
+    zone: undefined,
     state: 'active',
     ...more,
   };
@@ -52,6 +53,7 @@ function frontend(
     portName: '',
     affinitySeconds: 0,
     forwarding: undefined,
+    ...{ policy: 'Cluster', unused: undefined },
     backends,
     ...more,
   };

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { ServiceAlgorithm, ServiceForwardingMode, ServiceObject } from '@sluice/kube';
+import type { ServiceAlgorithm, ServiceForwardingMode, ServiceObject, TrafficPolicy } from '@sluice/kube';
 import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
 import { type Controllers, type Operations, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
 import type { Viewpoint } from './desired.ts';
@@ -36,10 +36,23 @@ export interface FrontendRow {
   readonly whyRandom: string | undefined;
   /** Of clients from outside whose backend is on another node; undefined: there are none. */
   readonly forwarding: ServiceForwardingMode | undefined;
-  readonly backends: readonly { readonly key: string; readonly state: string; readonly nodeName: string | undefined }[];
+  /** Whose endpoints: of all nodes, or of this one. */
+  readonly policy: TrafficPolicy;
+  /** 0: no session affinity. */
+  readonly affinitySeconds: number;
+  readonly backends: readonly FrontendBackend[];
+  /** `1 not ready, 2 on another node`: endpoints that are no backends here; undefined: none. */
+  readonly unused: string | undefined;
   /** `off`: accepted, and `reason` says why nothing serves it. */
   readonly state: RowStatus['state'] | 'off';
   readonly reason: string | undefined;
+}
+
+export interface FrontendBackend {
+  readonly key: string;
+  readonly state: string;
+  readonly nodeName: string | undefined;
+  readonly zone: string | undefined;
 }
 
 export interface LoadBalancerOptions extends ServiceSources {
@@ -169,21 +182,28 @@ function frontendTable(): Table<FrontendRow> {
       Frontend: (row) => row.key,
       'Service Type': (row) => row.type,
       Service: (row) => `${row.service}${row.portName === '' ? '' : `:${row.portName}`}`,
-      Backends: (row) => row.backends.map((backend) => `${backend.key} (${backend.state})`).join(', '),
+      Backends: (row) => row.backends.map(backendText).join(', '),
       Status: statusText,
     },
   });
 }
 
+function backendText({ key, state, nodeName, zone }: FrontendBackend): string {
+  return `${key} (${[state, nodeName, zone].filter(Boolean).join(', ')})`;
+}
+
 function statusText(row: FrontendRow): string {
-  const { state, reason, backends, forwarding } = row;
+  const { state, reason, backends, forwarding, policy, affinitySeconds, unused, type } = row;
   if (reason !== undefined) return `${state}: ${reason}`;
   return [
     state,
     ...(backends.length === 0 ? ['no backends'] : []),
+    ...(policy === 'Local' && type !== 'HostPort' ? ['policy Local'] : []),
+    ...(affinitySeconds > 0 ? [`affinity ${affinitySeconds} s`] : []),
     ...(forwarding === 'dsr' ? ['dsr'] : []),
     ...clientsText(row),
     ...algorithmTexts(row),
+    ...(unused === undefined ? [] : [`not used: ${unused}`]),
   ].join(', ');
 }
 
@@ -213,7 +233,10 @@ function servedRow(
     sourceRanges: frontend.sourceRanges && sourceRangeTexts(frontend.sourceRanges),
     isNodeAllowed: frontend.isNodeAllowed,
     forwarding: frontend.forwarding,
-    backends: frontend.backends.map(({ key, state, nodeName }) => ({ key, state, nodeName })),
+    policy: frontend.policy,
+    affinitySeconds: frontend.affinitySeconds,
+    unused: frontend.unused,
+    backends: frontend.backends.map(({ key, state, nodeName, zone }) => ({ key, state, nodeName, zone })),
     state: status.state,
     reason: status.error,
   };
@@ -263,9 +286,12 @@ const unmade = {
   sourceRanges: undefined,
   isNodeAllowed: true,
   forwarding: undefined,
+  policy: 'Cluster',
+  affinitySeconds: 0,
   backends: [],
+  unused: undefined,
   ...atRandom,
-};
+} as const;
 
 function conflictRow(key: string, conflict: FrontendConflict): FrontendRow {
   const { service } = conflict;

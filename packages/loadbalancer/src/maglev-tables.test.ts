@@ -33,7 +33,7 @@ function kernel(given: Partial<ServiceMaps> = {}) {
 function backend(last: number): DesiredBackend {
   const address = parseAddress(`10.244.1.${last}`);
   const key = `${address}:8080/TCP`;
-  return { key, address, port: 8080, protocol: 'TCP', nodeName: undefined, state: 'active' };
+  return { key, address, port: 8080, protocol: 'TCP', nodeName: undefined, zone: undefined, state: 'active' };
 }
 
 function frontend(last: number, backends: readonly number[], more: Partial<DesiredFrontend> = {}): DesiredFrontend {
@@ -45,6 +45,7 @@ function frontend(last: number, backends: readonly number[], more: Partial<Desir
     affinitySeconds: 0,
     algorithm: 'maglev',
     forwarding: undefined,
+    ...{ policy: 'Cluster', unused: undefined },
     backends: backends.map(backend).sort((a, b) => (a.key < b.key ? -1 : 1)),
     ...more,
   };

@@ -4,53 +4,14 @@ import { CtStatus, DropReason, type DryRun, type PacketAnswer, type SocketAnswer
 import type { Endpoint } from '@sluice/endpoint';
 import { parseEndpointSlice, parseService } from '@sluice/kube';
 import type { FrontendRow } from '@sluice/loadbalancer';
-import { type Address, type Packet, packet, parseAddress, parseMac, parsePacket, parsePrefix } from '@sluice/net';
+import { type Address, type Packet, packet, parseAddress, parsePacket } from '@sluice/net';
 import type { IpRow, NodeRow } from '@sluice/nodes';
 import { Table } from '@sluice/state';
+import { client, mac, node } from '../../test/explain-sources.ts';
 import type { StatusReport } from '../report.ts';
 import { explainConnection } from './explain-connection.ts';
 import { explainQuestion } from './question.ts';
 import type { ExplainSources } from './sources.ts';
-
-const mac = parseMac('02:00:00:00:00:01');
-const client: Endpoint = {
-  containerId: 'c1',
-  ifname: 'eth0',
-  id: 1,
-  netns: '',
-  netnsCookie: 77n,
-  netnsInode: 0n,
-  hostName: 'slc0123456789',
-  hostIfindex: 10,
-  hostMac: mac,
-  podIfindex: 2,
-  podMac: parseMac('02:00:00:00:00:0a'),
-  mtu: 1450,
-  routeMtu: 1450,
-  ipv4: parseAddress('10.244.0.4'),
-  ipv6: undefined,
-  gatewayIpv4: parseAddress('10.244.0.1'),
-  gatewayIpv6: undefined,
-  pod: { namespace: 'shop', name: 'client', uid: '1' },
-  hostPorts: [],
-  labels: ['k8s:app=client'],
-  identity: 4711,
-  identityPendingSince: undefined,
-  createdAt: 0,
-};
-const node: NodeRow = {
-  name: 'k8s-cp2',
-  local: false,
-  addresses: [parseAddress('10.10.30.102')],
-  podCidrs: [parsePrefix('10.244.1.0/24')],
-  routerAddresses: [],
-  tunnelEndpoint: parseAddress('10.10.30.102'),
-  podMtu: 1450,
-  labels: {},
-  annotations: {},
-  problems: [],
-  status: { state: 'done', at: 0 },
-};
 
 interface Asked {
   readonly calls: { address: Address; netnsCookie: bigint }[];
@@ -83,6 +44,7 @@ function sourcesOf(told: Told): { sources: ExplainSources; asked: Asked } {
         ...told.socket,
       };
     },
+    service: () => undefined,
     packet({ program, ifindex, bytes }) {
       const parsed = parsePacket(bytes);
       asked.packets.push({ program, ifindex, packet: parsed });
@@ -155,6 +117,8 @@ function sourcesOf(told: Told): { sources: ExplainSources; asked: Asked } {
       nodeIpv6: undefined,
     },
     frontends,
+    zone: () => undefined,
+    backendsOf: () => [],
     dryRun,
     nameOf: (address) => (address === '10.244.1.7' ? 'shop/far' : ''),
     interfaceOf: (ifindex) => `dev${ifindex}`,
@@ -211,6 +175,7 @@ frontends.upsert({
   algorithm: 'random',
   whyRandom: undefined,
   forwarding: undefined,
+  ...{ policy: 'Cluster', affinitySeconds: 0, unused: undefined },
   backends: [],
   state: 'done',
   reason: undefined,

@@ -1,6 +1,14 @@
-import type { DryRun } from '@sluice/datapath';
+import {
+  type BackendState,
+  backendStateNames,
+  type DatapathMaps,
+  type DryRun,
+  type ServiceRow,
+} from '@sluice/datapath';
 import type { EndpointTable } from '@sluice/endpoint';
 import type { LoadBalancer } from '@sluice/loadbalancer';
+import { protocolName } from '@sluice/model';
+import type { Address } from '@sluice/net';
 import type { NodeFacts, NodesFeature } from '@sluice/nodes';
 import type { Agent } from '../agent.ts';
 import { labelsOfIdentity } from '../identity-rows.ts';
@@ -16,6 +24,10 @@ export interface ExplainSources extends NameSources {
   readonly facts: NodeFacts;
   /** Undefined: services are left to another load balancer. */
   readonly frontends: LoadBalancer['frontends'] | undefined;
+  /** This node's. */
+  readonly zone: () => string | undefined;
+  /** The slots of a row, as the kernel has them. */
+  readonly backendsOf: (row: Pick<ServiceRow, 'serviceId' | 'generation' | 'backendCount'>) => KernelBackend[];
   readonly dryRun: DryRun;
   readonly nameOf: NameOf;
   readonly interfaceOf: (ifindex: number) => string;
@@ -24,6 +36,13 @@ export interface ExplainSources extends NameSources {
   readonly foreignPrograms: () => StatusReport['foreignPrograms'];
   /** A port that a client's kernel may choose. */
   readonly anyPort: () => number;
+}
+
+export interface KernelBackend {
+  readonly address: Address;
+  readonly port: number;
+  readonly protocol: string;
+  readonly state: string;
 }
 
 /** Throws where the agent is not ready to answer. */
@@ -38,6 +57,8 @@ export function explainSources(agent: Agent): ExplainSources {
     nodes,
     facts: nodes.facts,
     frontends: agent.loadBalancer?.frontends,
+    zone: () => kubernetes.nodes.get(agent.options.nodeName)?.zone,
+    backendsOf: (row) => backendsOf(datapath.maps, row),
     dryRun: datapath.dryRun(),
     nameOf: agent.nameOf,
     interfaceOf: (ifindex) => agent.interfaceOf(ifindex),
@@ -46,6 +67,28 @@ export function explainSources(agent: Agent): ExplainSources {
     foreignPrograms: () => agent.foreignPrograms().foreignPrograms,
     anyPort,
   };
+}
+
+/** A slot that is gone belongs to a row that has just been replaced. */
+function backendsOf(
+  { slots, backends }: Pick<DatapathMaps, 'slots' | 'backends'>,
+  { serviceId, generation, backendCount }: Pick<ServiceRow, 'serviceId' | 'generation' | 'backendCount'>,
+): KernelBackend[] {
+  return Array.from({ length: backendCount }, (_, slot) => slots.lookup({ serviceId, generation, slot })).flatMap(
+    (slot) => {
+      const backend = slot && backends.lookup(slot.backendId);
+      if (backend?.address === undefined) return [];
+      const { address, port, protocol, state } = backend;
+      return [
+        {
+          address,
+          port,
+          protocol: protocolName(protocol),
+          state: backendStateNames[state as BackendState] ?? String(state),
+        },
+      ];
+    },
+  );
 }
 
 // net.ipv4.ip_local_port_range, as it is unless somebody changes it.

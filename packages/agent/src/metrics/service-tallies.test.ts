@@ -18,6 +18,7 @@ function frontend(id: number, state: FrontendRow['state']): FrontendRow {
     isNodeAllowed: true,
     whyRandom: undefined,
     forwarding: undefined,
+    ...{ policy: 'Cluster', affinitySeconds: 0, unused: undefined },
     reason: undefined,
   };
 }

@@ -5,20 +5,23 @@ import { type FrontendRow, frontendLine, tableLine, tablesAnswer } from '../agen
 import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { alignTable, show, type TextTable } from '../output.ts';
 import { wrongName } from '../wrong-name.ts';
+import { serviceExplainCommand } from './service-explain.ts';
 
 /** Commands that print one of the agent's tables: noun, table, sentence. */
 const LISTS: readonly { readonly noun: string; readonly table: string; readonly text: string }[] = [
   {
     noun: 'service',
     table: 'frontends',
-    text: 'frontends of services with their first backends, or with -o wide all of them',
+    text: 'frontends of services with their policies and first backends, or with -o wide all of them',
   },
   { noun: 'endpoint', table: 'endpoints', text: 'pods of this node that Sluice connects' },
   { noun: 'node', table: 'nodes', text: 'nodes of the cluster as this one knows them' },
 ];
 
 export function tableCommands(context: Context): Command[] {
-  return [...LISTS.map((list) => listCommand(list, context)), anyTable(context)];
+  const commands = LISTS.map((list) => listCommand(list, context));
+  for (const command of commands) if (command.name() === 'service') command.addCommand(serviceExplainCommand(context));
+  return [...commands, anyTable(context)];
 }
 
 function listCommand(list: (typeof LISTS)[number], context: Context): Command {

@@ -254,6 +254,24 @@ export const kernelDeviceFlagNames: Readonly<Record<KernelDeviceFlag, string>> =
   1: 'shared',
 };
 
+/** enum service_answer */
+export const ServiceAnswer = {
+  None: 0,
+  Backend: 1,
+  NoBackend: 2,
+  NotAllowed: 3,
+  NoLocalBackend: 4,
+} as const;
+export type ServiceAnswer = (typeof ServiceAnswer)[keyof typeof ServiceAnswer];
+
+export const serviceAnswerNames: Readonly<Record<ServiceAnswer, string>> = {
+  0: 'none',
+  1: 'backend',
+  2: 'no_backend',
+  3: 'not_allowed',
+  4: 'no_local_backend',
+};
+
 /** enum socket_result */
 export const SocketResult = {
   Unchanged: 0,

@@ -1205,13 +1205,12 @@ export interface SocketQuestion {
   readonly protocol: number;
   readonly result: number;
   readonly isByAffinity: number;
-  readonly isNode: number;
   readonly serviceId: number;
   readonly generation: number;
   readonly backendCount: number;
   readonly affinitySeconds: number;
   readonly backendId: number;
-  readonly frontendFlags: number;
+  readonly unused: number;
 }
 
 export const socketQuestionCodec: Codec<SocketQuestion> = {
@@ -1226,13 +1225,13 @@ export const socketQuestionCodec: Codec<SocketQuestion> = {
     view.setUint8(offset + 60, value.protocol);
     view.setUint8(offset + 61, value.result);
     view.setUint8(offset + 62, value.isByAffinity);
-    view.setUint8(offset + 63, value.isNode);
+    zeroBytes(view, offset + 63, 1);
     view.setUint32(offset + 64, value.serviceId, true);
     view.setUint32(offset + 68, value.generation, true);
     view.setUint32(offset + 72, value.backendCount, true);
     view.setUint32(offset + 76, value.affinitySeconds, true);
     view.setUint32(offset + 80, value.backendId, true);
-    view.setUint32(offset + 84, value.frontendFlags, true);
+    view.setUint32(offset + 84, value.unused, true);
   },
   decode(view, offset) {
     return {
@@ -1245,13 +1244,86 @@ export const socketQuestionCodec: Codec<SocketQuestion> = {
       protocol: view.getUint8(offset + 60),
       result: view.getUint8(offset + 61),
       isByAffinity: view.getUint8(offset + 62),
-      isNode: view.getUint8(offset + 63),
       serviceId: view.getUint32(offset + 64, true),
       generation: view.getUint32(offset + 68, true),
       backendCount: view.getUint32(offset + 72, true),
       affinitySeconds: view.getUint32(offset + 76, true),
       backendId: view.getUint32(offset + 80, true),
-      frontendFlags: view.getUint32(offset + 84, true),
+      unused: view.getUint32(offset + 84, true),
+    };
+  },
+};
+
+/** struct service_question */
+export interface ServiceQuestion {
+  readonly address: Address | undefined;
+  readonly client: Address | undefined;
+  readonly frontend: Address | undefined;
+  readonly backend: Address | undefined;
+  readonly port: number;
+  readonly clientPort: number;
+  readonly protocol: number;
+  readonly isExternal: number;
+  readonly isNode: number;
+  readonly answer: number;
+  readonly backendPort: number;
+  readonly scope: number;
+  readonly isByAffinity: number;
+  readonly backendId: number;
+  readonly serviceId: number;
+  readonly generation: number;
+  readonly backendCount: number;
+  readonly affinitySeconds: number;
+  readonly flags: number;
+  readonly maglevSize: number;
+}
+
+export const serviceQuestionCodec: Codec<ServiceQuestion> = {
+  size: 104,
+  encode(value, view, offset) {
+    addressCodec.encode(value.address, view, offset);
+    addressCodec.encode(value.client, view, offset + 16);
+    addressCodec.encode(value.frontend, view, offset + 32);
+    addressCodec.encode(value.backend, view, offset + 48);
+    view.setUint16(offset + 64, value.port);
+    view.setUint16(offset + 66, value.clientPort);
+    view.setUint8(offset + 68, value.protocol);
+    view.setUint8(offset + 69, value.isExternal);
+    view.setUint8(offset + 70, value.isNode);
+    view.setUint8(offset + 71, value.answer);
+    view.setUint16(offset + 72, value.backendPort);
+    view.setUint8(offset + 74, value.scope);
+    view.setUint8(offset + 75, value.isByAffinity);
+    view.setUint32(offset + 76, value.backendId, true);
+    view.setUint32(offset + 80, value.serviceId, true);
+    view.setUint32(offset + 84, value.generation, true);
+    view.setUint32(offset + 88, value.backendCount, true);
+    view.setUint32(offset + 92, value.affinitySeconds, true);
+    view.setUint32(offset + 96, value.flags, true);
+    view.setUint32(offset + 100, value.maglevSize, true);
+  },
+  decode(view, offset) {
+    return {
+      address: addressCodec.decode(view, offset),
+      client: addressCodec.decode(view, offset + 16),
+      frontend: addressCodec.decode(view, offset + 32),
+      backend: addressCodec.decode(view, offset + 48),
+      port: view.getUint16(offset + 64),
+      clientPort: view.getUint16(offset + 66),
+      protocol: view.getUint8(offset + 68),
+      isExternal: view.getUint8(offset + 69),
+      isNode: view.getUint8(offset + 70),
+      answer: view.getUint8(offset + 71),
+      backendPort: view.getUint16(offset + 72),
+      scope: view.getUint8(offset + 74),
+      isByAffinity: view.getUint8(offset + 75),
+      backendId: view.getUint32(offset + 76, true),
+      serviceId: view.getUint32(offset + 80, true),
+      generation: view.getUint32(offset + 84, true),
+      backendCount: view.getUint32(offset + 88, true),
+      affinitySeconds: view.getUint32(offset + 92, true),
+      flags: view.getUint32(offset + 96, true),
+      maglevSize: view.getUint32(offset + 100, true),
     };
   },
 };
