@@ -31,8 +31,11 @@ static __always_inline void explain_call(struct socket_question *question)
 		return;
 	question->is_by_affinity =
 	    (frontend->flags & FRONTEND_FLAG_AFFINITY) && service_choose_by_affinity(frontend, &request, &choice);
+	question->result = socket_result_of_none(frontend);
+	if (!service_choose(frontend, &request, &choice))
+		return;
 	question->result = SOCKET_RESULT_NO_BACKEND;
-	if (!service_choose(frontend, &request, &choice) || !socket_can_reach(&choice, &request.key.address))
+	if (!socket_can_reach(&choice, &request.key.address))
 		return;
 	question->result = SOCKET_RESULT_TRANSLATED;
 	question->backend = choice.backend->address;

@@ -96,6 +96,13 @@ static __always_inline bool socket_is_of_pod(struct bpf_sock_addr *call)
 	return bpf_map_lookup_elem(&netns_endpoints, &cookie) != NULL;
 }
 
+/* Where the policy is Local and all backends are elsewhere the packets are dropped, as the API documents it: not
+ * refused. */
+static __always_inline enum socket_result socket_result_of_none(const struct frontend *frontend)
+{
+	return frontend->flags & FRONTEND_FLAG_ELSEWHERE ? SOCKET_RESULT_UNCHANGED : SOCKET_RESULT_NO_BACKEND;
+}
+
 static __always_inline enum socket_result socket_translate(struct bpf_sock_addr *call, struct peer *peer,
 							   bool is_connect)
 {
@@ -125,7 +132,7 @@ static __always_inline enum socket_result socket_translate(struct bpf_sock_addr 
 		if (!service_allows(frontend, &request.client, !socket_is_of_pod(call)))
 			return SOCKET_RESULT_NOT_ALLOWED;
 		if (!service_choose(frontend, &request, &choice))
-			return SOCKET_RESULT_NO_BACKEND;
+			return socket_result_of_none(frontend);
 	}
 	if (!socket_can_reach(&choice, &peer->address))
 		return SOCKET_RESULT_NO_BACKEND;

@@ -412,7 +412,7 @@ export interface ServicePlaceReport {
   readonly type: string;
   readonly portName: string;
   readonly client: string;
-  /** `not served`: what comes passes as it is. `not asked`: the programs of this node do not know. */
+  /** `not served`: this client is led nowhere there. `not asked`: the programs of this node do not know. */
   readonly verdict: 'served' | 'refused' | 'dropped' | 'not served' | 'not asked';
   readonly summary: string;
   readonly steps: readonly ServiceExplainStep[];

@@ -7,7 +7,12 @@ import { type Explanation, serviceQuestionCodec, socketQuestionCodec } from './g
 import { loadPrograms, type Programs, readObject } from './objects.ts';
 
 /** A packet's program, and the object that holds it. */
-const objectOf = { pod_from_pod: 'pod', host_from_host: 'host', netdev_to_network: 'netdev' } as const;
+const objectOf = {
+  pod_from_pod: 'pod',
+  host_from_host: 'host',
+  netdev_to_network: 'netdev',
+  netdev_from_network: 'netdev',
+} as const;
 export type AskedProgram = keyof typeof objectOf;
 
 /** Written by every run: a dry one has its own, so that nothing of it is seen by the programs that forward. */

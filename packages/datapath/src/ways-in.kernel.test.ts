@@ -294,6 +294,18 @@ for (const [version, family] of families) {
     ask(one, version, balancer[family], datagrams, server);
   });
 
+  test(`where all backends are elsewhere and the policy is Local a pod's call is not refused: its packets are dropped (${family})`, () => {
+    const before = dropsOf(one).no_local_backend ?? 0;
+    const serving = { address: balancer[family], backends: [], flags: FrontendFlag.Elsewhere };
+    using connection = tcpSocket(here, version);
+    const port = serve({ ...serving, protocol: TCP });
+    assert.throws(() => connection.connect(balancer[family], port), /ETIMEDOUT|EINPROGRESS|EAGAIN/);
+    assert.ok((dropsOf(one).no_local_backend ?? 0) > before);
+    using refused = tcpSocket(here, version);
+    const nobody = serve({ ...serving, protocol: TCP, flags: 0 });
+    assert.throws(() => refused.connect(balancer[family], nobody), { code: 'ECONNREFUSED' });
+  });
+
   test(`a pod that is of its source ranges is served, at the socket and past it, though its node is not (${family})`, () => {
     const flags = FrontendFlag.External | FrontendFlag.SourceRanges;
     const sourceRanges = ['198.51.100.0/24', `${here.addresses[family]}/${hostBits[version]}`];

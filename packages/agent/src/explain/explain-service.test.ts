@@ -130,7 +130,7 @@ test('a row that the kernel has not for this client is not served, with the reas
   const { report } = explain({ from: 'outside' }, { rows: [places.cluster], answer: () => undefined });
   assert.deepEqual(
     report.places.map(({ verdict, summary }) => [verdict, summary]),
-    [['not served', 'a cluster address is for clients inside: what comes passes as it is']],
+    [['not served', 'a cluster address is for clients inside: who comes by the network is led to nobody']],
   );
   assert.equal(report.isServed, false);
 });

@@ -67,7 +67,10 @@ function unknown({ place, client }: AskedPlace): Ended {
   const reason = (internal ?? external)?.reason;
   if (reason !== undefined) return { verdict: 'not served', summary: reason };
   if (client.kind === 'outside' && place.type === 'ClusterIP')
-    return { verdict: 'not served', summary: 'a cluster address is for clients inside: what comes passes as it is' };
+    return {
+      verdict: 'not served',
+      summary: 'a cluster address is for clients inside: who comes by the network is led to nobody',
+    };
   if (client.kind !== 'node' && (internal ?? external)?.key.match(/^(127\.|\[::1\])/))
     return {
       verdict: 'not served',
