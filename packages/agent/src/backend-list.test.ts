@@ -43,11 +43,13 @@ test('a backend is shown as the kernel has it, with all that use it; what is mis
     } as unknown as Sources),
   ];
   assert.deepEqual(
-    rows.map(({ id, backend, state, node, services, instances }) => [id, backend, state, node, services, instances]),
+    rows.map(({ id, backend, state, node, zone, services, instances }) => [
+      ...[id, backend, state, node, zone, services, instances],
+    ]),
     [
-      [1, shared, 'terminating', 'k8s-cp2', ['shop/web', 'shop/api'], 2],
-      [2, '10.244.1.7:9090/UDP', 'active', '', [], 0],
-      [undefined, '10.244.1.8:80/TCP', 'active', 'k8s-cp2', ['shop/api'], 1],
+      [1, shared, 'terminating', 'k8s-cp2', 'a', ['shop/web', 'shop/api'], 2],
+      [2, '10.244.1.7:9090/UDP', 'active', '', '', [], 0],
+      [undefined, '10.244.1.8:80/TCP', 'active', 'k8s-cp2', 'a', ['shop/api'], 1],
     ],
   );
   assert.equal(rows[0]?.problem, undefined);

@@ -37,6 +37,7 @@ export function* backendRows({
 interface Use {
   readonly state: string;
   readonly node: string | undefined;
+  readonly zone: string | undefined;
   readonly services: Set<string>;
   instances: number;
   problem: string | undefined;
@@ -45,8 +46,15 @@ interface Use {
 function usersOf(frontends: readonly FrontendRow[]): Map<string, Use> {
   const uses = new Map<string, Use>();
   for (const { service, portName, backends, reason } of frontends) {
-    for (const { key, state, nodeName } of backends) {
-      const use = uses.get(key) ?? { state, node: nodeName, services: new Set(), instances: 0, problem: undefined };
+    for (const { key, state, nodeName, zone } of backends) {
+      const use = uses.get(key) ?? {
+        state,
+        node: nodeName,
+        zone,
+        services: new Set(),
+        instances: 0,
+        problem: undefined,
+      };
       use.services.add(portName === '' ? service : `${service}:${portName}`);
       use.instances += 1;
       use.problem ??= reason;
@@ -56,8 +64,13 @@ function usersOf(frontends: readonly FrontendRow[]): Map<string, Use> {
   return uses;
 }
 
-function usage(use: Use | undefined): Pick<BackendReport, 'node' | 'services' | 'instances'> {
-  return { node: use?.node ?? '', services: [...(use?.services ?? [])], instances: use?.instances ?? 0 };
+function usage(use: Use | undefined): Pick<BackendReport, 'node' | 'zone' | 'services' | 'instances'> {
+  return {
+    node: use?.node ?? '',
+    zone: use?.zone ?? '',
+    services: [...(use?.services ?? [])],
+    instances: use?.instances ?? 0,
+  };
 }
 
 const unspecified = parseAddress('::');

@@ -191,6 +191,8 @@ export interface BackendReport {
   readonly state: string;
   /** Empty: not known. */
   readonly node: string;
+  /** Empty: not known. */
+  readonly zone: string;
   /** `namespace/name:port` of those that use it. */
   readonly services: readonly string[];
   /** How many frontends lead to it. */

@@ -175,6 +175,7 @@ export const backendLine = record<BackendReport>({
   backend: text,
   state: text,
   node: text,
+  zone: text,
   services: list(text),
   instances: number,
   problem: optional(text),

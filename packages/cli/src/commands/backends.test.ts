@@ -8,10 +8,19 @@ const rows = [
     backend: '10.244.1.10:80/TCP',
     state: 'active',
     node: 'k8s-cp2',
+    zone: 'zone-a',
     services: ['a/x', 'a/y', 'a/z'],
     instances: 3,
   },
-  { backend: '10.244.1.9:80/TCP', state: 'active', node: '', services: ['a/x'], instances: 1, problem: 'map is full' },
+  {
+    backend: '10.244.1.9:80/TCP',
+    state: 'active',
+    node: '',
+    zone: '',
+    services: ['a/x'],
+    instances: 1,
+    problem: 'map is full',
+  },
 ];
 
 test('backends are shown in their order with their services, and one that failed with its error', async () => {
@@ -20,9 +29,9 @@ test('backends are shown in their order with their services, and one that failed
   assert.deepEqual(
     out.split('\n').map((line) => line.replaceAll(/ {3,}/g, ' | ')),
     [
-      'ID | BACKEND | STATE | NODE | INSTANCES | SERVICES | PROBLEM',
+      'ID | BACKEND | STATE | NODE | ZONE | INSTANCES | SERVICES | PROBLEM',
       'none | 10.244.1.9:80/TCP | active | 1 | a/x | map is full',
-      '2 | 10.244.1.10:80/TCP | active | k8s-cp2 | 3 | a/x, a/y +1 more',
+      '2 | 10.244.1.10:80/TCP | active | k8s-cp2 | zone-a | 3 | a/x, a/y +1 more',
       '',
     ],
   );

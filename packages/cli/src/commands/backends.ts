@@ -24,9 +24,9 @@ const SERVICES_SHOWN = 2;
 
 function backendText(rows: readonly BackendReport[], format: OutputFormat): string {
   return alignTable({
-    columns: ['ID', 'BACKEND', 'STATE', 'NODE', 'INSTANCES', 'SERVICES', 'PROBLEM'],
-    rows: rows.map(({ id, backend, state, node, instances, services, problem }) => [
-      ...[id === undefined ? 'none' : String(id), backend, state, node, String(instances)],
+    columns: ['ID', 'BACKEND', 'STATE', 'NODE', 'ZONE', 'INSTANCES', 'SERVICES', 'PROBLEM'],
+    rows: rows.map(({ id, backend, state, node, zone, instances, services, problem }) => [
+      ...[id === undefined ? 'none' : String(id), backend, state, node, zone, String(instances)],
       format === 'wide' ? services.join(', ') : firstOf(services),
       problem ?? '',
     ]),
