@@ -210,6 +210,19 @@ test('no backend refuses TCP before a packet is sent, and says which pods are no
   assert.deepEqual(asked.packets, []);
 });
 
+test('no backend here by policy Local is told so, and what becomes of the packet, not that none is ready', () => {
+  const [clusterIp] = frontends.list();
+  assert.ok(clusterIp);
+  frontends.upsert({ ...clusterIp, policy: 'Local', unused: '1 on another node' });
+  const { report, texts } = explain('web:80', {
+    action: 'dropped',
+    explanation: { reason: DropReason.NoLocalBackend },
+  });
+  assert.match(texts.service ?? '', /; no backend on this node, and the policy is Local \(1 on another node\);/);
+  assert.match(report.hint ?? '', /internalTrafficPolicy is Local/);
+  frontends.upsert(clusterIp);
+});
+
 test('who is not of the source ranges is told so: the node at its call, a pod by what becomes of its packets', () => {
   const host = explain('10.96.4.7:80', { socket: { result: 'not allowed' } }, { from: 'host' });
   assert.match(host.report.summary, /not of the ranges .* EPERM, no packet is sent/);

@@ -60,7 +60,7 @@ function serviceStep(asked: ServiceQuestion): ExplainStep[] {
   const affinity = object?.affinityTimeoutSeconds;
   const states = [...new Set(row.backends.map(({ state }) => state))].filter((state) => state !== 'active');
   const backends = [
-    `${backendsText(row.backends.length, row.service, sources)}${states.length > 0 ? `, some ${states.join(' and ')}` : ''}`,
+    `${backendsText(row, sources)}${states.length > 0 ? `, some ${states.join(' and ')}` : ''}`,
     affinity === undefined ? 'no affinity' : `a client keeps its backend for ${affinity} s`,
   ];
   const text = [
@@ -85,8 +85,10 @@ function refused({ address, port, question, sources }: ServiceQuestion): Fronten
   return sources.frontends?.list().find(({ key, state }) => state === 'off' && key.startsWith(place));
 }
 
-function backendsText(count: number, service: string, { endpointSlices }: ExplainSources): string {
+function backendsText({ backends, service, policy, unused }: FrontendRow, { endpointSlices }: ExplainSources): string {
+  const count = backends.length;
   if (count > 0) return count === 1 ? '1 backend' : `${count} backends`;
+  if (policy === 'Local' && unused !== undefined) return `no backend on this node, and the policy is Local (${unused})`;
   const own = endpointSlices.list().filter((slice) => `${slice.namespace}/${slice.serviceName}` === service);
   const unready = new Set(
     own.flatMap(({ endpoints }) => endpoints.map(({ pod, addresses }) => pod?.name ?? addresses[0])),
