@@ -7,9 +7,10 @@ export class LayoutMismatchError extends Error {
   readonly expected: string;
   readonly actual: string;
 
-  constructor(mismatch: { map: string; expected: string; actual: string }) {
-    const { map, expected, actual } = mismatch;
-    super(`map ${map} is laid out differently\nexpected: ${expected}\nactual:   ${actual}`);
+  constructor(mismatch: { map: string; expected: string; actual: string; remedy?: string }) {
+    const { map, expected, actual, remedy } = mismatch;
+    const what = `map ${map} is laid out differently\nexpected: ${expected}\nactual:   ${actual}`;
+    super(remedy === undefined ? what : `${what}\n${remedy}`);
     this.map = map;
     this.expected = expected;
     this.actual = actual;

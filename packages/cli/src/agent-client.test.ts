@@ -22,6 +22,17 @@ async function streaming(answer: (response: ServerResponse) => void) {
   };
 }
 
+test('a question that the agent finds wrong ends as a wrong command does', async () => {
+  using server = await streaming((response) => {
+    response.statusCode = 400;
+    response.end('{"error":"no service shop/wep; did you mean shop/web?"}');
+  });
+  await assert.rejects(server.client.get('/explain/service', anything), {
+    message: 'no service shop/wep; did you mean shop/web?',
+    exitCode: 2,
+  });
+});
+
 test('a stream whose agent stands still from the beginning ends with an error that says so', async () => {
   using server = await streaming(() => undefined);
   await assert.rejects(

@@ -104,7 +104,7 @@ async function send({ socket, path, signal, silenceMs }: Question): Promise<Inco
   if (response.statusCode === 200) return response;
   const body = await text(socket, response);
   // The question was wrong, and the answer says how.
-  if (response.statusCode === 400) throw new CommandError(messageOf(body));
+  if (response.statusCode === 400) throw new CommandError(messageOf(body), { exitCode: 2 });
   throw new CommandError(`agent answers ${response.statusCode ?? '?'} to ${path}: ${messageOf(body)}`);
 }
 

@@ -303,6 +303,7 @@ test('help shows that of a command inside another, and suggests where there is n
   assert.match((await sluice(['help'])).out, /^Usage: sluice \[options\] \[command\]\n/);
   const wrong = await sluice(['help', 'explain', 'conect']);
   assert.deepEqual([wrong.exitCode, wrong.err], [2, 'sluice: no command conect; did you mean connect?\n']);
+  assert.match((await sluice(['help', 'status', 'more'])).err, /^sluice: no command more; there is none\n$/);
 });
 
 test('a number that is none is refused before anything is asked', async () => {

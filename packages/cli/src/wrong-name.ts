@@ -7,7 +7,7 @@ const namedMax = 40;
 export function wrongName(what: string, name: string, names: readonly string[]): CommandError {
   const suggestion = nearest(name, names);
   const more = names.length > namedMax ? ', …' : '';
-  const all = `there are ${names.slice(0, namedMax).join(', ')}${more}`;
+  const all = names.length === 0 ? 'there is none' : `there are ${names.slice(0, namedMax).join(', ')}${more}`;
   return new CommandError(`no ${what} ${name}; ${suggestion === undefined ? all : `did you mean ${suggestion}?`}`, {
     exitCode: 2,
   });

@@ -114,6 +114,7 @@ export function openPinnedMaps(
     const isSmall = sizes[spec.name] !== undefined && map.info.maxEntries < spec.maxEntries;
     const isOurs = found === undefined || (!isSmall && isMapReusable(map, spec, contract.btf));
     const types = { btf: contract.btf, fd: btf.fd, change: isSmall ? 'size' : 'layout' } as const;
+    if (isOurs) successors.refuse(spec.name);
     maps.set(spec.name, isOurs ? map : stack.use(successors.add(map, spec, types)));
   }
   return { maps, successors };

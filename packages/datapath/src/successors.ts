@@ -1,5 +1,13 @@
-import { renameSync } from 'node:fs';
-import { BpfMap, type Btf, type MapMigration, type MapSpec, planMigration, unpin } from '@sluice/bpf';
+import { renameSync, rmSync } from 'node:fs';
+import {
+  BpfMap,
+  type Btf,
+  LayoutMismatchError,
+  type MapMigration,
+  type MapSpec,
+  planMigration,
+  unpin,
+} from '@sluice/bpf';
 import type { Logger } from '@sluice/runtime';
 import { mapIdsInUse } from './maps-in-use.ts';
 import type { Paths } from './paths.ts';
@@ -33,6 +41,8 @@ interface SuccessorOptions {
 export class Successors {
   readonly #paths: Paths;
   readonly #all: Succession[] = [];
+  /** Pins of successors that nobody wants any more. */
+  readonly #refused: string[] = [];
 
   constructor(paths: Paths) {
     this.#paths = paths;
@@ -40,7 +50,7 @@ export class Successors {
 
   /** Throws LayoutMismatchError where rows cannot be read as those of the new layout. */
   add(from: BpfMap, spec: MapSpec, { btf, fd, change }: SuccessorOptions): BpfMap {
-    const migration = planMigration(from, spec, btf);
+    const migration = planned(from, spec, { btf, pin: this.#paths.map(spec.name) });
     const path = this.#pin(spec.name);
     using stack = new DisposableStack();
     const left = this.#paths.isPinned(path) ? stack.use(BpfMap.openPinned(path)) : undefined;
@@ -50,6 +60,11 @@ export class Successors {
     if (!isInUse) to.pin(path);
     this.#all.push({ name: spec.name, from, to, migration, change, isInUse });
     return to;
+  }
+
+  /** The map stays as it is: a start that was interrupted, and wanted it otherwise, may have left a successor. */
+  refuse(name: string): void {
+    if (this.#paths.isPinned(this.#pin(name))) this.#refused.push(this.#pin(name));
   }
 
   /** Fills the successors; the former programs go on working on the predecessors. */
@@ -71,9 +86,21 @@ export class Successors {
       migration.copy(from, to, 'absent');
       renameSync(this.#pin(name), this.#paths.map(name));
     }
+    for (const pin of this.#refused.splice(0)) rmSync(pin, { force: true, recursive: true });
   }
 
   #pin(name: string): string {
     return this.#paths.map(`${name}_next`);
+  }
+}
+
+function planned(from: BpfMap, spec: MapSpec, { btf, pin }: { readonly btf: Btf; readonly pin: string }): MapMigration {
+  try {
+    return planMigration(from, spec, btf);
+  } catch (error) {
+    if (!(error instanceof LayoutMismatchError)) throw error;
+    const { map, expected, actual } = error;
+    const remedy = `remove ${pin}, if it is not ours; otherwise "sluice cleanup" removes all of another version, and connections end`;
+    throw new LayoutMismatchError({ map, expected, actual, remedy });
   }
 }

@@ -62,6 +62,17 @@ test('an external address of nobody is served, in both families', () => {
   assert.deepEqual(refused('web'), [undefined, undefined]);
 });
 
+test("broadcast and multicast are nobody's to take, unless they are allowed", () => {
+  const externalIPs = ['255.255.255.255', '239.255.255.250', 'ff05::c'];
+  const { services, refused } = guarded({ allowed: ['239.255.255.250/32'] });
+  services.upsert(service('dhcp', { externalIPs }));
+  assert.deepEqual(refused('dhcp'), [
+    '255.255.255.255 belongs to everybody who listens there',
+    undefined,
+    'ff05::c belongs to everybody who listens there',
+  ]);
+});
+
 test('one of a node, of its pods, of another Service or of the API server is refused, and the owner is named', () => {
   const { services, nodes, endpointSlices, refused } = guarded({ servers: ['https://10.10.30.10:6443'] });
   nodes.upsert(node('k8s-cp1', '10.10.30.101', '10.244.0.0/24'));

@@ -149,6 +149,7 @@ interface OwnedBy {
 function findOwner(address: Address, { rules, services, nodes, endpointSlices }: ExternalIpSources) {
   const owner = ownerAmongNodes(address, nodes?.list() ?? []);
   if (owner !== undefined) return { text: owner };
+  if (forMany.some((prefix) => prefixContains(prefix, address))) return { text: 'everybody who listens there' };
   const ofApi = (endpointSlices?.by('service', apiService) ?? []).flatMap(({ endpoints }) => endpoints);
   if (rules.apiServers.includes(address) || ofApi.some(({ addresses }) => addresses.includes(address)))
     return { text: 'the API server' };
@@ -157,6 +158,9 @@ function findOwner(address: Address, { rules, services, nodes, endpointSlices }:
   const names = owning.map(nameOf).sort();
   return { text: `Service ${names.join(', ')}`, services: names };
 }
+
+/** Multicast, and the broadcast by which hosts ask for DHCP: the API refuses only those of the link among them. */
+const forMany = ['224.0.0.0/4', '255.255.255.255/32', 'ff00::/8'].map((text) => parsePrefix(text));
 
 function ownerAmongNodes(address: Address, nodes: readonly Owner[]): string | undefined {
   for (const { name, addresses, podCidrs } of nodes) {

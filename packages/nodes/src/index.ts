@@ -11,6 +11,6 @@ export type { IpRow } from './ip-rows.ts';
 export { deriveNodes, type LocalNode, type Node } from './node.ts';
 export { NodeDeviceError } from './node-devices.ts';
 export { type NodePortAddresses, type NodesFeature, type NodesOptions, startNodes } from './nodes.ts';
-export { ephemeralPorts, type PortRange } from './port-range.ts';
+export { ephemeralPorts, leavesPorts, type PortRange } from './port-range.ts';
 export type { NodeMaps } from './ports.ts';
 export type { DeviceAddress, NodeRow } from './tables.ts';

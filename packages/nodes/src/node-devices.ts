@@ -40,7 +40,7 @@ export function ensureNodeDevices(options: NodeDevicesOptions): NodeDevices {
   const { netlink, mtu, log } = options;
   const sysctls = new Sysctls(options.proc, log);
   ensureForwarding(sysctls);
-  if (options.reservedPorts) reserveNodePorts(sysctls, options.reservedPorts);
+  if (options.reservedPorts) reserveNodePorts(sysctls, options.reservedPorts, log);
   const { host, net } = ensureHostPair(options);
   const overlay = ensureOverlay(options);
   for (const device of Object.values(deviceNames)) ensureDeviceSysctls(sysctls, device);

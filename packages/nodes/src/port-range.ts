@@ -14,13 +14,26 @@ export function parsePortList(text: string): PortRange[] {
 
 /** Ports of the range that the kernel gives to whoever asks for any; undefined: none. */
 export function ephemeralPorts(range: PortRange, localPorts: string, reserved: string): PortRange | undefined {
+  const free = freePorts(range, localPorts, reserved);
+  return free.size === 0 ? undefined : { first: Math.min(...free), last: Math.max(...free) };
+}
+
+/** A node without ports to give cannot connect to anybody, not even to the API server. */
+const PORTS_LEFT_MIN = 1024;
+
+/** Whether enough ports would be left for whoever asks for any if the range were reserved, too. */
+export function leavesPorts({ first, last }: PortRange, localPorts: string, reserved: string): boolean {
+  return freePorts({ first: 1, last: 65_535 }, localPorts, `${reserved},${first}-${last}`).size >= PORTS_LEFT_MIN;
+}
+
+function freePorts(range: PortRange, localPorts: string, reserved: string): Set<number> {
   // net.ipv4.ip_local_port_range is two numbers.
   const [lowest = Number.NaN, highest = Number.NaN] = localPorts.trim().split(/\s+/).map(Number);
   const [first, last] = [Math.max(range.first, lowest), Math.min(range.last, highest)];
-  if (!(first <= last)) return undefined;
+  if (!(first <= last)) return new Set();
   const free = new Set(Array.from({ length: last - first + 1 }, (_, index) => first + index));
   for (const taken of parsePortList(reserved)) {
     for (let port = Math.max(first, taken.first); port <= Math.min(last, taken.last); port += 1) free.delete(port);
   }
-  return free.size === 0 ? undefined : { first: Math.min(...free), last: Math.max(...free) };
+  return free;
 }

@@ -41,13 +41,24 @@ test('the range of NodePorts is reserved where the kernel would give its ports a
   const name = 'net/ipv4/ip_local_reserved_ports';
   const reservedWith = (localPorts: string, reserved: string) => {
     using fake = proc({ 'net/ipv4/ip_local_port_range': localPorts, [name]: reserved });
-    reserveNodePorts(new Sysctls(fake.path, silentLogger), { first: 30_000, last: 32_767 });
+    reserveNodePorts(new Sysctls(fake.path, silentLogger), { first: 30_000, last: 32_767 }, silentLogger);
     return fake.read(name);
   };
   assert.equal(reservedWith('32768\t60999', ''), '');
   assert.equal(reservedWith('1024\t65535', ''), '30000-32767');
   assert.equal(reservedWith('1024\t65535', '8080'), '8080,30000-32767');
   assert.equal(reservedWith('1024\t65535', '8080,30000-32767'), '8080,30000-32767');
+});
+
+test('a range of NodePorts that would leave the node without ports of its own is not reserved, and the log says so', () => {
+  const name = 'net/ipv4/ip_local_reserved_ports';
+  using fake = proc({ 'net/ipv4/ip_local_port_range': '32768\t60999', [name]: '' });
+  const log = recordingLogger();
+  reserveNodePorts(new Sysctls(fake.path, log), { first: 1, last: 65_535 }, log);
+  assert.equal(fake.read(name), '');
+  assert.match(JSON.stringify(log.lines), /nodePort\.range is not reserved/);
+  reserveNodePorts(new Sysctls(fake.path, log), { first: 1, last: 59_975 }, log);
+  assert.equal(fake.read(name), '1-59975');
 });
 
 test('kernel without IPv6 is no error', () => {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '@sluice/runtime';
-import { ephemeralPorts, type PortRange } from './port-range.ts';
+import { ephemeralPorts, leavesPorts, type PortRange } from './port-range.ts';
 
 /** Kernel settings under /proc/sys of the thread's network namespace. Reads before it writes. */
 export class Sysctls {
@@ -63,12 +63,17 @@ const reservedPorts = 'net/ipv4/ip_local_reserved_ports';
 
 /**
  * Ports of services are not given to whoever asks for any: its peers' answers would go to the service. What is reserved
- * stays so; sockets that have such a port keep it.
+ * stays so; sockets that have such a port keep it. Where nearly none would be left to give, nothing is reserved.
  */
-export function reserveNodePorts(sysctls: Sysctls, nodePorts: PortRange): void {
+export function reserveNodePorts(sysctls: Sysctls, nodePorts: PortRange, log: Logger): void {
   const reserved = sysctls.read(reservedPorts);
   if (reserved === undefined) return;
-  if (ephemeralPorts(nodePorts, sysctls.read('net/ipv4/ip_local_port_range') ?? '', reserved) === undefined) return;
+  const localPorts = sysctls.read('net/ipv4/ip_local_port_range') ?? '';
+  if (ephemeralPorts(nodePorts, localPorts, reserved) === undefined) return;
+  if (!leavesPorts(nodePorts, localPorts, reserved)) {
+    log.warn({ nodePorts, localPorts }, 'nodePort.range is not reserved: the node would have no ports of its own left');
+    return;
+  }
   const own = `${nodePorts.first}-${nodePorts.last}`;
   sysctls.ensure(reservedPorts, reserved === '' ? own : `${reserved},${own}`);
 }

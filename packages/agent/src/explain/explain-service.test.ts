@@ -29,6 +29,7 @@ function row(more: Partial<FrontendRow>): FrontendRow {
 }
 
 interface Told {
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly rows?: readonly Partial<FrontendRow>[];
   readonly answer?: (call: ServiceCall) => Partial<ServiceRow> | undefined;
   readonly kernel?: readonly KernelBackend[];
@@ -64,7 +65,10 @@ function explain(asked: Record<string, string>, told: Told = {}) {
   });
   const spec = { type: 'NodePort', clusterIPs: ['10.96.4.7'], externalTrafficPolicy: 'Local', ...told.spec };
   sources.services.upsert(
-    parseService({ metadata: { namespace: 'shop', name: 'web' }, spec: { ports: [port], ...spec } }),
+    parseService({
+      metadata: { namespace: 'shop', name: 'web', annotations: told.annotations },
+      spec: { ports: [port], ...spec },
+    }),
   );
   sources.endpointSlices.upsert(
     parseEndpointSlice({
@@ -204,6 +208,11 @@ test('what is asked for and served by nothing stands there with the reason', () 
   assert.equal(report.isServed, false);
   const headless = explain({}, { rows: [], spec: { clusterIP: 'None', clusterIPs: ['None'] } });
   assert.match(headless.report.why ?? '', /headless: DNS answers with its endpoints/);
+});
+
+test('what the object says and nobody understands stands there, too', () => {
+  const { about } = explain({}, { annotations: { 'service.cilium.io/lb-algorithm': 'roundrobin' } }).report;
+  assert.match(about.find(({ step }) => step === 'not used')?.text ?? '', /lb-algorithm: "roundrobin" is none of/);
 });
 
 test('names that nobody has are answered by what was meant', () => {

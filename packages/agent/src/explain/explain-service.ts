@@ -53,6 +53,7 @@ function about(service: ServiceObject): ServiceExplainReport['about'] {
     ['distribution', service.trafficDistribution],
     ['algorithm', service.algorithm && `${service.algorithm} (annotation)`],
     ['mode', service.forwardingMode && `${service.forwardingMode} (annotation)`],
+    ...service.problems.map((problem): [string, string] => ['not used', problem]),
   ];
   return said.flatMap(([name, text]) => (text === undefined ? [] : [{ step: name, text }]));
 }

@@ -199,6 +199,9 @@ test('ports of services that the kernel gives to whoever asks for any are told, 
     /ip_local_reserved_ports=8080,30000-32767; or set nodePort\.autoProtectPortRange: true/,
   );
   assert.deepEqual(found({ localPorts, reservedPorts: '30000-32767' }), []);
+  const all = { ...network.settings, nodePorts: { first: 1, last: 65_535 } };
+  assert.match(found({ localPorts, settings: all, links: [] }).join(), /node-ports warning/);
+  assert.match(remediesOf({ localPorts, settings: all, links: [] }), /^make nodePort\.range .* smaller/);
   assert.deepEqual(found({ localPorts, settings: { ...network.settings, nodePorts: undefined } }), []);
 });
 

@@ -1,5 +1,5 @@
 import { familyOf } from '@sluice/net';
-import { ephemeralPorts } from '@sluice/nodes';
+import { ephemeralPorts, leavesPorts } from '@sluice/nodes';
 import type { NetworkFacts } from '../facts/network-facts.ts';
 import type { Check, Complaint } from '../finding.ts';
 
@@ -188,16 +188,19 @@ function nodePortCheck({ settings, localPorts, reservedPorts, links }: NetworkFa
   const given = nodePorts && ephemeralPorts(nodePorts, localPorts, reservedPorts);
   if (nodePorts === undefined || given === undefined) return [];
   const isInstalled = links.some(({ name }) => name === 'sluice_host');
+  const isReservable = leavesPorts(nodePorts, localPorts, reservedPorts);
+  const willReserve = reservesNodePorts && !isInstalled && isReservable;
   const reserved = `${reservedPorts === '' ? '' : `${reservedPorts},`}${nodePorts.first}-${nodePorts.last}`;
   return [
     {
-      severity: reservesNodePorts && !isInstalled ? 'note' : 'warning',
+      severity: willReserve ? 'note' : 'warning',
       what: `the kernel gives ports ${given.first} to ${given.last} to whoever asks for any (net.ipv4.ip_local_port_range is ${localPorts.replace(/\s+/, ' to ')}), and services may have them as NodePorts`,
-      meaning:
-        reservesNodePorts && !isInstalled
-          ? 'the agent reserves them when it starts (nodePort.autoProtectPortRange)'
-          : "a connection of the node's own that is given such a port loses its answers to the service that has it, and a server that asks for any port is refused",
-      remedy: `sysctl -w net.ipv4.ip_local_reserved_ports=${reserved}${reservesNodePorts ? '' : '; or set nodePort.autoProtectPortRange: true'}`,
+      meaning: willReserve
+        ? 'the agent reserves them when it starts (nodePort.autoProtectPortRange)'
+        : "a connection of the node's own that is given such a port loses its answers to the service that has it, and a server that asks for any port is refused",
+      remedy: isReservable
+        ? `sysctl -w net.ipv4.ip_local_reserved_ports=${reserved}${reservesNodePorts ? '' : '; or set nodePort.autoProtectPortRange: true'}`
+        : 'make nodePort.range and --service-node-port-range of the API server smaller: reserved as it is, it would leave the node no ports for its own connections',
     },
   ];
 }
