@@ -57,7 +57,18 @@ func componentCommand(name string) *cobra.Command {
 	case "kube-proxy":
 		return proxy.NewProxyCommand()
 	case "kubelet":
-		return kubelet.NewKubeletCommand(context.Background())
+		return kubeletCommand(kubelet.NewKubeletCommand)
+	}
+	return nil
+}
+
+// Kubernetes 1.33 gives it no context.
+func kubeletCommand(make any) *cobra.Command {
+	switch make := make.(type) {
+	case func(context.Context) *cobra.Command:
+		return make(context.Background())
+	case func() *cobra.Command:
+		return make()
 	}
 	return nil
 }
