@@ -159,6 +159,7 @@ export class Agent {
       nodeName: options.nodeName,
       externalIps: values.externalIPs.enabled,
       nodePortLoopback: nodePortLoopback(values.nodePort.addresses),
+      nodePortRange: values.nodePort.range,
       algorithm: values.loadBalancer.algorithm,
       forwarding: this.values.loadBalancer.mode,
     };

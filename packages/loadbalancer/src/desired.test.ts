@@ -175,6 +175,20 @@ test('NodePorts are at loopback only where that is configured, for the node itse
   assert.deepEqual(keys(['127.0.0.1', '::1']), [...ordinary, '127.0.0.1:30080/TCP false 2']);
 });
 
+test('a NodePort that is not in nodePort.range is not served, and the reason is told', () => {
+  const spec = { clusterIPs: ['10.96.0.5'], ports: [{ port: 80, nodePort: 30_080 }], type: 'NodePort' };
+  const within = { ...viewpoint, nodePortRange: { first: 30_000, last: 30_080 } };
+  const outside = { ...viewpoint, nodePortRange: { first: 31_000, last: 31_010 } };
+  const keys = (from: typeof within) => desiredFrontends(service(spec), [], from).map(({ key }) => key);
+  assert.deepEqual(keys(within), ['10.96.0.5:80/TCP', '0.0.0.0:30080/TCP']);
+  assert.deepEqual(keys(outside), ['10.96.0.5:80/TCP']);
+  assert.deepEqual(unservedFrontends(service(spec), within), []);
+  assert.deepEqual(
+    unservedFrontends(service(spec), outside).map(({ key, reason }) => `${key}: ${reason}`),
+    ['*:30080/TCP: the port is not in nodePort.range'],
+  );
+});
+
 test('internalTrafficPolicy Local is for the ClusterIP alone', () => {
   assert.deepEqual(
     served(loadBalanced({ internalTrafficPolicy: 'Local', externalIPs: [] }, []), [placed(here, there)]),

@@ -30,6 +30,8 @@ export interface Viewpoint {
   readonly refusedExternalIp?: (address: Address, service: ServiceObject) => string | undefined;
   /** Where the node's own processes find NodePorts besides the node's addresses: 127.0.0.1, ::1, both or nowhere. */
   readonly nodePortLoopback?: readonly Address[];
+  /** `nodePort.range`: at others the programs look for no NodePort. Without: all are served. */
+  readonly nodePortRange?: { readonly first: number; readonly last: number };
   /** `loadBalancer.algorithm`, for services that do not say; default `random`. */
   readonly algorithm?: ServiceAlgorithm;
   /** `loadBalancer.mode`, for services that do not say; default `snat`. */
@@ -76,7 +78,7 @@ function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, viewp
   const at = (type: FrontendType, address: Address): Place => ({ type, address, port });
   const places = [
     ...service.clusterIps.map((address) => at('ClusterIP', address)),
-    ...(nodePort === undefined
+    ...(nodePort === undefined || !isInRange(nodePort, viewpoint)
       ? []
       : [...families.map(anyAddress), ...nodePortLoopback].map(
           (address): Place => ({ type: 'NodePort', address, port: nodePort }),
@@ -87,6 +89,10 @@ function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, viewp
       .map((address) => at('ExternalIP', address)),
   ];
   return places.filter(({ address }) => isOfService(address, service));
+}
+
+export function isInRange(nodePort: number, { nodePortRange: range }: Viewpoint): boolean {
+  return range === undefined || (range.first <= nodePort && nodePort <= range.last);
 }
 
 /** As kube-proxy has it, a service is proxied in the families of its cluster addresses: a headless one in none. */

@@ -1,6 +1,6 @@
 import type { ServiceObject, ServicePort } from '@sluice/kube';
 import { type Address, familyOf, formatAddressPort } from '@sluice/net';
-import { isForAnother, isOfService, servedIngress, type Viewpoint } from './desired.ts';
+import { isForAnother, isInRange, isOfService, servedIngress, type Viewpoint } from './desired.ts';
 import type { FrontendType } from './frontend.ts';
 
 /** A place that a Service asks for and where nothing serves it. */
@@ -19,6 +19,7 @@ export function unservedFrontends(service: ServiceObject, viewpoint: Viewpoint):
       isServedProtocol(port) ? own : `${port.protocol} is not served: its ports stand in a checksum that is over all`;
     const places = [
       ...clusterPlaces(service, port),
+      ...nodePlaces(port, viewpoint),
       ...ingressPlaces(service, port),
       ...externalPlaces(service, port, viewpoint),
     ];
@@ -48,15 +49,14 @@ export function isServedProtocol({ protocol }: Pick<ServicePort, 'protocol'>): b
   return protocol !== 'SCTP';
 }
 
-function clusterPlaces({ clusterIps }: ServiceObject, port: ServicePort): [string, FrontendType, undefined][] {
-  return [
-    ...clusterIps.map((address): [string, FrontendType, undefined] => [
-      formatAddressPort(address, port.port),
-      'ClusterIP',
-      undefined,
-    ]),
-    ...(port.nodePort ? [[`*:${port.nodePort}`, 'NodePort', undefined] as [string, FrontendType, undefined]] : []),
-  ];
+function clusterPlaces({ clusterIps }: ServiceObject, { port }: ServicePort): [string, FrontendType, undefined][] {
+  return clusterIps.map((address) => [formatAddressPort(address, port), 'ClusterIP', undefined]);
+}
+
+function nodePlaces({ nodePort }: ServicePort, viewpoint: Viewpoint): [string, FrontendType, string | undefined][] {
+  if (!nodePort) return [];
+  const reason = isInRange(nodePort, viewpoint) ? undefined : 'the port is not in nodePort.range';
+  return [[`*:${nodePort}`, 'NodePort', reason]];
 }
 
 function externalPlaces(
