@@ -66,7 +66,7 @@ export const slowSteps: readonly Step[] = [
     seconds: 120,
   }),
   { name: 'machine', run: examine },
-  tests('kernel tests', KERNEL_TESTS, { without: [], concurrency: 1, seconds: 240 }),
+  tests('kernel tests', KERNEL_TESTS, { without: [], concurrency: 2, seconds: 240 }),
   tests('lab tests', LAB_TESTS, { without: [], concurrency: 2, seconds: 600 }),
 ];
 
