@@ -200,7 +200,7 @@ export const options = {
   'externalIPs.enabled': option(
     trueOrFalse,
     true,
-    'Whether the addresses in spec.externalIPs of a Service are served; on by default, as Kubernetes has it. Those that belong to a node, a pod, another Service or the API server are not, unless externalIPs.allowed names them.',
+    'Whether the addresses in spec.externalIPs of a Service are served; on by default, as Kubernetes has it. Those that belong to a node, a pod, another Service or the API server, broadcast and multicast are not, unless externalIPs.allowed names them.',
   ),
   'externalIPs.allowed': option(
     anyPrefixes,

@@ -174,7 +174,7 @@ test('terminating backends, hints and affinity are told as reasons', () => {
   const { fallback, hints, affinity } = stepsOf(place);
   assert.match(fallback ?? '', /none of these is ready: those that terminate/);
   assert.match(hints ?? '', /keep others for other nodes or zones/);
-  assert.equal(affinity, 'ClientIP: processes of k8s-cp1 had 10.244.0.9:8080, and keeps it');
+  assert.equal(affinity, 'ClientIP: 10.244.0.9:8080 is kept for processes of k8s-cp1');
 });
 
 test("another node asks this one by its NodePorts alone, with the node's address", () => {

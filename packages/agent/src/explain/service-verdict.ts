@@ -166,7 +166,7 @@ function affinityStep({ row, client }: ToldPlace): Step[] {
   if (row.affinitySeconds === 0 || row.result !== 'backend') return [];
   const text =
     row.isByAffinity && row.backend
-      ? `ClientIP: ${client.name} had ${formatAddressPort(row.backend.address, row.backend.port)}, and keeps it`
+      ? `ClientIP: ${formatAddressPort(row.backend.address, row.backend.port)} is kept for ${client.name}`
       : `ClientIP: the first that is chosen is kept for ${row.affinitySeconds} s after the last connection`;
   return [{ step: 'affinity', text }];
 }
