@@ -51,7 +51,11 @@ function job(namespace: string, name: string) {
             {
               name: 'ask',
               image,
-              command: ['sh', '-c', 'curl -sSk -m 30 -o /dev/null https://kubernetes.default.svc.cluster.local/version'],
+              command: [
+                'sh',
+                '-c',
+                'curl -sSk -m 30 -o /dev/null https://kubernetes.default.svc.cluster.local/version',
+              ],
             },
           ],
         },
