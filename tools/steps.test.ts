@@ -31,7 +31,7 @@ async function outcome(files: Readonly<Record<string, string>>): Promise<{ good:
     import { runTestFiles } from ${JSON.stringify(join(import.meta.dirname, 'steps.ts'))};
     const totals = { passed: 0, failed: 0, skipped: 0, flaky: 0 };
     const run = { root: ${JSON.stringify(root)}, totals, signal: new AbortController().signal };
-    const good = await runTestFiles(run, ${JSON.stringify(Object.keys(files))}, { concurrency: 2, seconds: 30 });
+    const good = await runTestFiles(run, ${JSON.stringify(Object.keys(files))}, { concurrency: 2, seconds: 3 });
     console.log(JSON.stringify({ good, totals }));`;
   // In a process of its own, which does not take itself for a file of this run.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
@@ -70,4 +70,12 @@ test('many files that fail do not run again', async () => {
   const { good, totals } = await outcome(files);
   assert.ok(!good);
   assert.equal(totals.failed, 4);
+});
+
+test('a test that never ends runs out of its time, and nothing waits for it', async () => {
+  const { good, totals } = await outcome({
+    'a.test.mjs': "test('hangs', async () => { for (;;) await new Promise((resolve) => setTimeout(resolve, 10)); });",
+  });
+  assert.ok(!good);
+  assert.deepEqual(totals, { passed: 0, failed: 1, skipped: 0, flaky: 0 });
 });

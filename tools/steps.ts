@@ -91,7 +91,7 @@ function command(name: string, file: string, args: readonly string[]): Step {
 
 function succeeds({ root, signal }: Run, file: string, args: readonly string[]): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = spawn(file, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], signal });
+    const child = spawn(file, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], signal, execArgv });
     child.once('error', (error) => {
       process.stdout.write(`${file}: ${error.message}; run 'npm run setup'\n`);
       resolve(false);
@@ -181,7 +181,9 @@ async function runOnce(
 ): Promise<Map<string, Totals>> {
   const results = new Map<string, Totals>();
   const paths = files.map((file) => join(root, file));
-  const stream = run({ cwd: root, files: paths, concurrency, timeout: seconds * 1000, signal });
+  // A test that ran out of its time may go on for ever: its process ends all the same.
+  const execArgv = ['--test-force-exit'];
+  const stream = run({ cwd: root, files: paths, concurrency, timeout: seconds * 1000, signal, execArgv });
   for await (const event of stream) {
     if (event.type === 'test:stderr' || event.type === 'test:stdout') process.stdout.write(event.data.message);
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;

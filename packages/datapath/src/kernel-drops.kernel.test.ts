@@ -98,9 +98,15 @@ test('a neighbour that does not answer is a drop with its reason, on the device 
   });
   using watched = watch(one);
   using sending = udpSocket(one, 4);
-  sending.sendTo('anybody?', parseAddress('10.10.30.99'), PORT);
-  while (watched.events().length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.deepEqual(watched.counts(), { 'neighbour does not answer [NEIGH_FAILED]': 1 });
+  let sent = 0;
+  // One that is freed while the program is at work on the same CPU is not seen: the kernel does not call it twice.
+  for (; watched.events().length === 0 && sent < 20; sent += 1) {
+    sending.sendTo('anybody?', parseAddress('10.10.30.99'), PORT);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const [[reason, count] = [], ...others] = Object.entries(watched.counts());
+  assert.deepEqual([reason, others], ['neighbour does not answer [NEIGH_FAILED]', []]);
+  assert.ok(Number(count) >= 1 && Number(count) <= sent, `${count} of ${sent}`);
   assert.equal(watched.events()[0]?.device, 'lan0');
 });
 
