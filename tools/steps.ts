@@ -91,7 +91,7 @@ function command(name: string, file: string, args: readonly string[]): Step {
 
 function succeeds({ root, signal }: Run, file: string, args: readonly string[]): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = spawn(file, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], signal, execArgv });
+    const child = spawn(file, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], signal });
     child.once('error', (error) => {
       process.stdout.write(`${file}: ${error.message}; run 'npm run setup'\n`);
       resolve(false);
