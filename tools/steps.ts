@@ -181,9 +181,10 @@ async function runOnce(
 ): Promise<Map<string, Totals>> {
   const results = new Map<string, Totals>();
   const paths = files.map((file) => join(root, file));
+  const timeout = seconds * 1000;
   // A test that ran out of its time may go on for ever: its process ends all the same.
-  const execArgv = ['--test-force-exit'];
-  const stream = run({ cwd: root, files: paths, concurrency, timeout: seconds * 1000, signal, execArgv });
+  const execArgv = ['--import', `data:text/javascript,setTimeout(() => process.exit(124), ${timeout + 5_000}).unref()`];
+  const stream = run({ cwd: root, files: paths, concurrency, timeout, signal, execArgv });
   for await (const event of stream) {
     if (event.type === 'test:stderr' || event.type === 'test:stdout') process.stdout.write(event.data.message);
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
