@@ -30,8 +30,24 @@ unpack() {
 	rm -rf "$base"
 	mkdir -p "$base"
 	echo "distributions: unpacking $1, log in $folder/$1.log"
-	debootstrap --variant=minbase --include=ca-certificates "$1" "$base" "$mirror" >"$folder/$1.log" 2>&1 ||
-		fail "debootstrap of $1 failed: see $folder/$1.log"
+	# Ubuntu's releases have one script between them, and what a release gains after its day is in a suite of its own.
+	case $mirror in
+	*/ubuntu*)
+		keys=/usr/share/keyrings/ubuntu-archive-keyring.gpg
+		[ -e "$keys" ] || fail "$keys is missing: it is in the package ubuntu-keyring of Ubuntu"
+		set -- "$1" --components=main,universe --keyring="$keys"
+		;;
+	*) set -- "$1" ;;
+	esac
+	suite=$1
+	shift
+	script=/usr/share/debootstrap/scripts/$suite
+	[ -e "$script" ] || script=/usr/share/debootstrap/scripts/gutsy
+	debootstrap --variant=minbase --include=ca-certificates "$@" "$suite" "$base" "$mirror" "$script" \
+		>"$folder/$suite.log" 2>&1 || fail "debootstrap of $suite failed: see $folder/$suite.log"
+	case $mirror in
+	*/ubuntu*) echo "deb $mirror $suite-updates main universe" >>"$base/etc/apt/sources.list" ;;
+	esac
 	touch "$base/.whole"
 }
 
