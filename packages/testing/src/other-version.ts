@@ -1,6 +1,15 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { temporaryDirectory } from './directory.ts';
 
@@ -75,8 +84,7 @@ function linkModules(repository: string, root: string): void {
   // What npm could not put into the common folder.
   for (const workspace of readdirSync(join(repository, 'packages'))) {
     const own = join('packages', workspace, 'node_modules');
-    if (readdirSync(dirname(join(repository, own))).includes('node_modules'))
-      symlinkSync(join(repository, own), join(root, own));
+    if (existsSync(join(repository, own))) symlinkSync(join(repository, own), join(root, own));
   }
 }
 
