@@ -67,6 +67,7 @@ export class ObjectEvents implements LifecyclePart {
       failedFrontends: this.#failedFrontends(),
       failedHealthChecks: this.#failedHealthChecks(),
       service: (name) => kubernetes.services.get(name),
+      clockAheadMs: kubernetes.client.clockAheadMs,
     });
   }
 

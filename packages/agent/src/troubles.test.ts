@@ -18,6 +18,7 @@ const nothing: TroubleSources = {
   failedFrontends: [],
   failedHealthChecks: [],
   service: () => undefined,
+  clockAheadMs: undefined,
 };
 
 function told(sources: Partial<TroubleSources>): string[] {
@@ -135,4 +136,12 @@ test('a service that the kernel would not take is told once, with its first fron
         'the map slots is full; it is tried again',
     ],
   );
+});
+
+test('a node whose clock is apart from the API server’s is told, in the same words while it drifts', () => {
+  const [ahead, drifted] = [61_000, 62_400].map((clockAheadMs) => told({ clockAheadMs }));
+  assert.match(String(ahead), /^Node \/n1 n1 ClockSkew: the clock is ahead of that of the API server/);
+  assert.deepEqual(drifted, ahead);
+  assert.match(String(told({ clockAheadMs: -7000 })), /the clock is behind/);
+  assert.deepEqual(told({ clockAheadMs: 2000 }), []);
 });

@@ -3,6 +3,7 @@ import { type NodeObject, objectKey, type PodObject, type ServiceObject, type Tr
 import { type HealthCheckRow, type HostPortNode, hostPortText, unservedHostPort } from '@sluice/loadbalancer';
 import type { Prefix } from '@sluice/net';
 import { deriveNodes, type NodeRow } from '@sluice/nodes';
+import { clockApart } from '@sluice/runtime';
 import type { RowStatus } from '@sluice/state';
 
 /** What only this node can know of the cluster's objects; what every node sees alike is the operator's to tell. */
@@ -24,6 +25,8 @@ export interface TroubleSources {
   /** Those that nobody can ask. */
   readonly failedHealthChecks: Iterable<HealthCheckRow>;
   readonly service: (name: string) => ServiceObject | undefined;
+  /** Of this node's clock to the API server's; undefined before it has answered. */
+  readonly clockAheadMs: number | undefined;
 }
 
 export interface FailedFrontend {
@@ -82,13 +85,21 @@ function ownNodeTroubles(sources: TroubleSources): Trouble[] {
     ...(tooSmall === '' ? [] : [`pod CIDR without room for a pod: ${tooSmall}`]),
   ];
   const elsewhere = sources.refusedElsewhere.filter((problem) => !refused.includes(problem));
+  const apart = clockApart(sources.clockAheadMs ?? 0);
   return [
     ...refused.map((message) => ({ object, reason: reasonOf(message), message })),
     ...elsewhere.map((problem) => ({ object, reason: reasonOf(problem), message: `other nodes: ${problem}` })),
     ...(node?.status.error === undefined
       ? []
       : [{ object, reason: 'NodeNotProgrammed', message: `${node.status.error}; it is tried again` }]),
+    ...(apart === undefined ? [] : [{ object, reason: 'ClockSkew', message: skewMessage(sources.clockAheadMs) }]),
   ];
+}
+
+// Without the seconds: they change as the clocks drift, and each other message would be one more Event.
+function skewMessage(clockAheadMs = 0): string {
+  const side = clockAheadMs > 0 ? 'ahead of' : 'behind';
+  return `the clock is ${side} that of the API server: times of events and logs do not fit together; "sluice status" on the node says by how much`;
 }
 
 function reasonOf(problem: string): string {

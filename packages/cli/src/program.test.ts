@@ -56,6 +56,15 @@ test("status names external addresses that are somebody else's, a few of many", 
   assert.match(out, /and 1 more, see "sluice service list"/);
 });
 
+test('status tells how far the clock is from that of the API server, where it is', async () => {
+  const statusWith = async (clockAheadMs: number) => {
+    using server = await agent({ '/status': { ...status, kubernetes: { ...status.kubernetes, clockAheadMs } } });
+    return (await sluice(['status', '--socket', server.socket])).out;
+  };
+  assert.match(await statusWith(-61_000), /^Clock: +61 s behind that of the API server/m);
+  assert.doesNotMatch(await statusWith(1500), /^Clock:/m);
+});
+
 test('status tells of the route that takes smaller packets, of the way to the world, and why nothing is masqueraded', async () => {
   const { routing, masquerading } = status;
   const narrow = { node: 'k8s-cp3', podCidrs: ['10.244.2.0/24'], tunnelEndpoint: '10.10.30.103', mtu: 1350 };

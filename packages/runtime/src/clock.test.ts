@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backoff, fakeClock, sleep, systemClock } from './index.ts';
+import { backoff, clockApart, fakeClock, sleep, systemClock } from './index.ts';
 
 test('timers of a fake clock fire in order of their time, and see that time', () => {
   const clock = fakeClock(0);
@@ -66,4 +66,8 @@ test('backoff grows to its maximum and begins anew', () => {
 test('jitter takes away up to its share', () => {
   assert.equal(backoff({ minMs: 100, jitter: 0.5, random: () => 0 }).next(), 100);
   assert.equal(backoff({ minMs: 100, jitter: 0.5, random: () => 1 }).next(), 50);
+});
+
+test('clocks are apart from five seconds on, which of them is ahead is told', () => {
+  assert.deepEqual([61_400, -7_000, 4_999, 0].map(clockApart), ['61 s ahead of', '7 s behind', undefined, undefined]);
 });

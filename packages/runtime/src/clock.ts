@@ -1,3 +1,12 @@
+/** What tells the time of another machine tells whole seconds, and late by the way of the answer. */
+const apartMsMin = 5_000;
+
+/** How a clock stands to another, in words ("61 s ahead of"); undefined: they are not so far apart that it could be told. */
+export function clockApart(aheadMs: number): string | undefined {
+  if (Math.abs(aheadMs) < apartMsMin) return undefined;
+  return `${Math.round(Math.abs(aheadMs) / 1000)} s ${aheadMs > 0 ? 'ahead of' : 'behind'}`;
+}
+
 /** A running timer; cancelling twice, or after it fired, does nothing. */
 export interface Timer extends Disposable {
   cancel(): void;

@@ -4,7 +4,7 @@
  * It knows nothing of networks or Kubernetes. Begin with `clock.ts` and `lifecycle.ts`.
  */
 export { type Backoff, type BackoffOptions, backoff } from './backoff.ts';
-export { type Clock, sleep, systemClock, type Timer } from './clock.ts';
+export { type Clock, clockApart, sleep, systemClock, type Timer } from './clock.ts';
 export { type FakeClock, fakeClock } from './fake-clock.ts';
 export { readFileIfPresent, writeFileAtomic } from './file.ts';
 export { HealthServer, type HealthServerOptions } from './health-server.ts';

@@ -1,5 +1,6 @@
 /** The status in the shape that users of the incumbent know, with the reason beside everything that is not plainly on. */
 import type { State, StatusReport } from '@sluice/agent';
+import { clockApart } from '@sluice/runtime';
 import { alignPairs, alignTable, counted, formatAge } from '../output.ts';
 import { isHealthy } from '../status-health.ts';
 import { mapTable } from './maps.ts';
@@ -18,6 +19,7 @@ function summary(report: StatusReport, now: number): Pair[] {
   return [
     ['Node', `${report.node}   (kernel ${report.kernel})`],
     ['Kubernetes', kubernetes(report)],
+    ...clock(report),
     ['Kubernetes APIs', JSON.stringify(report.kubernetes.watches.map((watch) => watch.kind))],
     ['KubeProxyReplacement', proxyReplacement(report)],
     ...(report.kubeProxyReplacement.enabled ? [['NodePorts', nodePorts(report)] as const] : []),
@@ -79,6 +81,11 @@ function health(report: StatusReport): Pair[] {
 function kubernetes({ kubernetes }: StatusReport): string {
   const version = kubernetes.version === undefined ? '' : `${kubernetes.version}   `;
   return `${title(kubernetes.state)}   ${version}${kubernetes.server}${kubernetes.state === 'ok' ? '' : reason(kubernetes.lastError)}`;
+}
+
+function clock({ kubernetes: { clockAheadMs = 0 } }: StatusReport): Pair[] {
+  const apart = clockApart(clockAheadMs);
+  return apart === undefined ? [] : [['Clock', `${apart} that of the API server; "sluice doctor" says what to do`]];
 }
 
 function proxyReplacement({ kubeProxyReplacement: proxy }: StatusReport): string {

@@ -1,3 +1,4 @@
+import { clockApart } from '@sluice/runtime';
 import type { AgentFacts } from '../facts/agent-facts.ts';
 import type { Check, Complaint } from '../finding.ts';
 
@@ -24,16 +25,13 @@ function kubernetesCheck({ kubernetes }: AgentFacts): Complaint[] {
   ];
 }
 
-/** The server tells whole seconds, and an answer takes its time. */
-const clockApartMaxMs = 5_000;
-
 function clockCheck({ kubernetes: { clockAheadMs = 0, server } }: AgentFacts): Complaint[] {
-  if (Math.abs(clockAheadMs) < clockApartMaxMs) return [];
-  const seconds = Math.round(Math.abs(clockAheadMs) / 1000);
+  const apart = clockApart(clockAheadMs);
+  if (apart === undefined) return [];
   return [
     {
       severity: 'warning',
-      what: `the clock is ${seconds} s ${clockAheadMs > 0 ? 'ahead of' : 'behind'} that of the API server ${server}`,
+      what: `the clock is ${apart} that of the API server ${server}`,
       meaning:
         'leases and certificates are judged by the wrong time, and events and logs of the nodes do not fit together',
       remedy: 'timedatectl; chronyc tracking: which of the two is right?',
