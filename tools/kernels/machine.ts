@@ -22,7 +22,7 @@ export async function runMachine({
   onLine,
 }: MachineOptions): Promise<void> {
   const args = [
-    ['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', `${memoryMiB}M`],
+    ['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max,-pku', '-smp', '2', '-m', `${memoryMiB}M`],
     ['-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
     ['-kernel', image, '-initrd', archive],
     ['-append', 'console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off'],

@@ -83,7 +83,7 @@ test('a pod whose interface cannot be connected is told the error', () => {
   const status = { state: 'error' as const, error: 'attach: no such device', at: 0 };
   const sources = { pods: [pod('web', {})], endpoints: [endpoint, foreign], endpointStatus: () => status };
   assert.deepEqual(told(sources), [
-    'Pod shop/web uid-web EndpointNotConnected: interface slc0123456789 is not connected: attach: no such device; it is tried again',
+    'Pod shop/web uid-web EndpointNotConnected: interface slc0123456789 is not connected: attach: no such device',
   ]);
   assert.deepEqual(told({ ...sources, endpointStatus: () => ({ state: 'done', at: 0 }) }), []);
 });

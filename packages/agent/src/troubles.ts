@@ -56,7 +56,7 @@ function podTroubles({ pods, endpoints, endpointStatus, hostPorts }: TroubleSour
     const status = endpointStatus(endpoint);
     const pod = endpoint.pod && byName.get(objectKey(endpoint.pod));
     if (!pod || status?.state !== 'error') continue;
-    const message = `interface ${endpoint.hostName} is not connected: ${status.error}; it is tried again`;
+    const message = `interface ${endpoint.hostName} is not connected: ${status.error}`;
     troubles.push({ object: podReference(pod), reason: 'EndpointNotConnected', message });
   }
   return troubles;

@@ -71,6 +71,21 @@ test('each node that does not work says why, by the best that is known of it', a
   ]);
 });
 
+test('what keeps the container from starting that prepares an agent is told, not that the agent waits for it', async () => {
+  await using cluster = await testCluster(['n1']);
+  const pod = podObject('agent', 'n1', { ready: false });
+  const waiting = (reason: string, message?: string) => ({ state: { waiting: { reason, message } } });
+  const status = {
+    phase: 'Pending',
+    initContainerStatuses: [waiting('ErrImageNeverPull', 'image is not present'), waiting('PodInitializing')],
+    containerStatuses: [waiting('PodInitializing')],
+  };
+  cluster.api.store.put('pods', { ...pod, status });
+  using source = agentsOf(cluster, () => ({}));
+  const [problem] = clusterProblems(await clusterStatus(source, signal));
+  assert.equal(problem, 'n1: the agent has not started: ErrImageNeverPull: image is not present');
+});
+
 test('an agent of a version that answers otherwise is told, not taken for well', async () => {
   await using cluster = await testCluster(['n1']);
   using source = agentsOf(cluster, () => ({ modules: undefined as never }));

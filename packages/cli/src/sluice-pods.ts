@@ -74,13 +74,20 @@ function podOf(root: Field): SluicePod | undefined {
 }
 
 function whyOf(phase: string, status: Field, state: Field | undefined): string {
-  const waiting = state?.get('state').get('waiting');
-  const reason = waiting?.get('reason').text();
-  const message = waiting?.get('message').text();
-  if (reason !== undefined) return message === undefined ? reason : `${reason}: ${message}`;
+  // While those that prepare the pod have not, the container only waits for them.
+  const preparing = status.get('initContainerStatuses').items().map(waitingFor);
+  const reason = preparing.find((each) => each !== undefined && each !== 'PodInitializing') ?? waitingFor(state);
+  if (reason !== undefined) return reason;
   const isReady = (condition: Field) => condition.get('type').value === 'Ready';
   const condition = status.get('conditions').items().find(isReady)?.get('message').text();
   return condition === undefined ? `phase ${phase}` : `phase ${phase}, ${condition}`;
+}
+
+function waitingFor(container: Field | undefined): string | undefined {
+  const waiting = container?.get('state').get('waiting');
+  const reason = waiting?.get('reason').text();
+  const message = waiting?.get('message').text();
+  return reason === undefined || message === undefined ? reason : `${reason}: ${message}`;
 }
 
 function workloadOf(program: SluicePod['program'], root: Field): SluiceWorkload {

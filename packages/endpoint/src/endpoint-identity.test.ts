@@ -9,18 +9,22 @@ import { fakeDevices, fakeMaps, fakePrograms, vethLink } from '../test/fakes.ts'
 import { hostNameOf } from './endpoint.ts';
 import { startEndpoints } from './endpoints.ts';
 
-/** One pod, shop/cart, on a node whose view of labels and numbers is written by hand. */
+/** One pod, shop/cart, on a node whose view of labels, numbers and its own pod CIDRs is written by hand. */
 function laboratory() {
   const directory = temporaryDirectory();
+  const known = {
+    labels: undefined as readonly string[] | undefined,
+    numbers: new Map<string, number>(),
+    podCidrs: ['10.0.0.0/24', 'fd00::/64'],
+  };
   const addresses = () => {
     const given = new NodeAddresses({ ipv4: true, ipv6: true });
-    given.setPrefixes([parsePrefix('10.0.0.0/24'), parsePrefix('fd00::/64')]);
+    given.setPrefixes(known.podCidrs.map((text) => parsePrefix(text)));
     return given;
   };
   const key = { containerId: 'c1', ifname: 'eth0' };
   const maps = fakeMaps();
   const devices = fakeDevices([]);
-  const known = { labels: undefined as readonly string[] | undefined, numbers: new Map<string, number>() };
   const start = () =>
     startEndpoints({
       stateFolder: join(directory.path, 'endpoints'),
@@ -138,4 +142,22 @@ test('after a restart without the API a pod has the labels and the number that i
   lab.known.numbers.clear();
   await lab.restart();
   assert.deepEqual(lab.row(), { labels: ['k8s:app=cart'], identity: 4711, pending: false });
+});
+
+test('a pod with an address of a pod CIDR that the node had before is an error of its row, which says what to do', async () => {
+  await using lab = laboratory();
+  lab.add();
+  const status = async () => {
+    await lab.inKernel();
+    return lab.endpoints.statusOf('c1/eth0');
+  };
+  assert.equal((await status())?.state, 'done');
+  lab.known.podCidrs = ['10.0.7.0/24', 'fd00::/64'];
+  await lab.restart();
+  const { state, error } = (await status()) ?? {};
+  assert.equal(state, 'error');
+  assert.match(
+    error ?? '',
+    /^10\.0\.0\.2 is not of a pod CIDR that this node has now, and not reached: delete the pod/,
+  );
 });

@@ -16,7 +16,7 @@ import {
 } from '@sluice/cni';
 import { type AddressPair, type NodeAddresses, PoolExhaustedError } from '@sluice/ipam';
 import { reservedIdentities } from '@sluice/model';
-import type { Mac } from '@sluice/net';
+import type { Address, Mac } from '@sluice/net';
 import { type Clock, type Logger, systemClock } from '@sluice/runtime';
 import { type Controllers, type RowStatus, sameValue } from '@sluice/state';
 import { comparePod, comparePrevious, resultOf } from './check.ts';
@@ -81,6 +81,11 @@ export function startEndpoints(options: EndpointsOptions): Endpoints {
 
 const notReady = 'the node has no pod CIDR yet: the API server has not answered, or the operator gives none';
 
+function outsideMessage(addresses: readonly Address[]): string {
+  const which = addresses.length === 1 ? 'is' : 'are';
+  return `${addresses.join(' and ')} ${which} not of a pod CIDR that this node has now, and not reached: delete the pod, its next one gets another address`;
+}
+
 /** A removal takes some 40 ms; a runtime waits longer for us than that. */
 const removalWaitMs = 1_000;
 
@@ -107,7 +112,7 @@ class LocalEndpoints implements Endpoints {
     this.#clock = options.clock ?? systemClock;
     this.#store = new EndpointStore(options.stateFolder);
     this.#devices = options.devices;
-    this.table = endpointTable((key) => this.#statuses.get(key));
+    this.table = endpointTable((key) => this.statusOf(key));
     this.restored = restoreEndpoints({ ...options, store: this.#store, devices: this.#devices });
     for (const endpoint of this.restored.endpoints) {
       this.table.upsert(this.#withIdentity(endpoint));
@@ -146,7 +151,10 @@ class LocalEndpoints implements Endpoints {
   }
 
   statusOf(key: string): RowStatus | undefined {
-    return this.#statuses.get(key);
+    const status = this.#statuses.get(key);
+    const endpoint = status?.state === 'done' ? this.table.get(key) : undefined;
+    const outside = endpoint ? this.#options.addresses.outside(endpoint) : [];
+    return status && outside.length > 0 ? { ...status, state: 'error', error: outsideMessage(outside) } : status;
   }
 
   /** DEL has its answer before the pair is gone: an ADD that comes next is not told to come again. */

@@ -1,4 +1,4 @@
-import { type Address, familyOf, formatPrefix, type Prefix, prefixSize } from '@sluice/net';
+import { type Address, familyOf, formatPrefix, type Prefix, prefixContains, prefixSize } from '@sluice/net';
 import type { Clock } from '@sluice/runtime';
 import { AddressPool, PoolExhaustedError, type PoolUsage } from './pool.ts';
 
@@ -61,6 +61,11 @@ export class NodeAddresses {
     if (ipv6) this.ipv6?.release(ipv6);
   }
 
+  /** Those that no pod CIDR of today has: an endpoint keeps them, but the other nodes lead nobody to them. */
+  outside({ ipv4, ipv6 }: AddressPair): Address[] {
+    return [ipv4, ipv6].filter((address) => address !== undefined).filter((address) => this.#isOutside(address));
+  }
+
   /** Of an ADD that failed: nobody has seen the addresses. */
   withdraw({ ipv4, ipv6 }: AddressPair): void {
     if (ipv4) this.ipv4?.withdraw(ipv4);
@@ -75,6 +80,11 @@ export class NodeAddresses {
   exhausted(): PoolExhaustedError | undefined {
     const full = this.usage().find((usage) => BigInt(usage.allocated + usage.coolingDown) >= usage.capacity);
     return full && new PoolExhaustedError(full);
+  }
+
+  #isOutside(address: Address): boolean {
+    const pool = served(familyOf(address) === 4 ? this.ipv4 : this.ipv6);
+    return pool !== undefined && !pool.prefixes.some((prefix) => prefixContains(prefix, address));
   }
 
   #pools(): AddressPool[] {

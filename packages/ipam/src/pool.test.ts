@@ -105,3 +105,13 @@ test('what was given and what came back is counted, also what nobody has seen', 
   const { given, returned, allocated } = addresses.usage();
   assert.deepEqual([given, returned, allocated], [3, 2, 1]);
 });
+
+test('addresses that no pod CIDR has any more are known; without a pod CIDR of their family nothing is said', () => {
+  const addresses = new NodeAddresses({ ipv4: true, ipv6: true });
+  const pod = { ipv4: parseAddress('10.0.3.2'), ipv6: parseAddress('fd00:3::2') };
+  assert.deepEqual(addresses.outside(pod), []);
+  addresses.setPrefixes([parsePrefix('10.0.2.0/24')]);
+  assert.deepEqual(addresses.outside(pod), ['10.0.3.2']);
+  addresses.setPrefixes([parsePrefix('10.0.3.0/24'), parsePrefix('fd00:2::/64')]);
+  assert.deepEqual(addresses.outside(pod), ['fd00:3::2']);
+});
