@@ -72,6 +72,13 @@ export const onNetworkOfControlPlane = (): readonly string[] => [
   'nsenter',
   `--net=/proc/${readFileSync(join(runFolder, 'cp/init.pid'), 'utf8').trim()}/ns/net`,
 ];
+/** `sluice ARGUMENTS` where no agent runs: only the API server is to be reached. */
+export function fromOutside(...args: readonly string[]): readonly [string, readonly string[]] {
+  const [program = '', ...words] = onNetworkOfControlPlane();
+  const kubeconfig = join(runFolder, 'pki/admin.kubeconfig');
+  return [program, [...words, process.execPath, join(root, 'dist/sluice.js'), ...args, '--kubeconfig', kubeconfig]];
+}
+
 export const start = (machine: string, component: string) => must(join(recipe, 'start.sh'), [machine, component]);
 export const stop = (machine: string, component: string, signal = 'TERM') =>
   must(join(recipe, 'stop.sh'), [machine, component, signal]);

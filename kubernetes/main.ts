@@ -17,7 +17,7 @@ const usage = `npm run test:kubernetes [-- --subset] [-- --only PART] [-- --keep
 `;
 const parts = ['connectivity', 'stories', 'conformance'] as const;
 /** They take minutes each. */
-const slowStories = /jobs|many-pods|api-server|older-state|upgrade|faults/;
+const slowStories = /jobs|many-pods|api-server|older-state|upgrade|faults|nodes/;
 const storySeconds = 900;
 
 const flag = { type: 'boolean', default: false } as const;

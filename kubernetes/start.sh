@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # start.sh MACHINE COMPONENT: starts etcd, kube-apiserver, kube-controller-manager or kube-scheduler on cp, or containerd,
 # kubelet or kube-proxy on a node, with the files that up.sh has made. Its log is $KUBERNETES_CACHE/run/MACHINE/COMPONENT.log.
+#   NODE_NAME   how a kubelet calls its node (as MACHINE); parts/certificates.sh NAME has made its certificate
 set -euo pipefail
 . "$(dirname "$0")/settings.sh"
 machine=$1 component=$2 home=$run/$1
@@ -55,7 +56,8 @@ containerd)
 	;;
 kubelet)
 	number=${machine#n}
-	command+=("--config=$home/kubelet.yaml" "--kubeconfig=$pki/$machine.kubeconfig" "--hostname-override=$machine"
+	node=${NODE_NAME:-$machine}
+	command+=("--config=$home/kubelet.yaml" "--kubeconfig=$pki/$node.kubeconfig" "--hostname-override=$node"
 		"--node-ip=$LAN.10$number,$LAN6::10$number" --root-dir=/var/lib/kubelet --v=2)
 	;;
 kube-proxy) command+=("--config=$home/kube-proxy.yaml") ;;

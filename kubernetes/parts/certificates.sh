@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# certificates.sh: the cluster's keys, certificates and kubeconfigs in $run/pki.
+# certificates.sh [NODE...]: the cluster's keys, certificates and kubeconfigs in $run/pki; or only those of further nodes.
 set -euo pipefail
 . "$(dirname "$0")/../settings.sh"
 mkdir -p "$pki"
@@ -30,6 +30,12 @@ contexts: [{name: sluice, context: {cluster: sluice, user: me}}]
 K
 }
 
+nodes() { # nodes NAME...
+	local name
+	for name; do certificate "$name" "/O=system:nodes/CN=system:node:$name" clientAuth ca; kubeconfig "$name"; done
+}
+
+[ $# -eq 0 ] || { nodes "$@"; exit; }
 authority ca sluice-test-ca
 authority front-proxy-ca sluice-test-front-proxy-ca
 key sa
@@ -40,5 +46,6 @@ certificate apiserver-kubelet /O=system:masters/CN=kube-apiserver-kubelet-client
 certificate front-proxy /CN=front-proxy-client clientAuth front-proxy-ca
 certificate admin /O=system:masters/CN=admin clientAuth ca
 for name in kube-controller-manager kube-scheduler kube-proxy; do certificate "$name" "/CN=system:$name" clientAuth ca; done
-for name in $(node_names); do certificate "$name" "/O=system:nodes/CN=system:node:$name" clientAuth ca; done
-for name in admin kube-controller-manager kube-scheduler kube-proxy $(node_names); do kubeconfig "$name"; done
+for name in admin kube-controller-manager kube-scheduler kube-proxy; do kubeconfig "$name"; done
+# shellcheck disable=SC2046 # words
+nodes $(node_names)

@@ -4,15 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { must, nodeNames, onNetworkOfControlPlane, root, run, runFolder } from '../cluster.ts';
-
-const kubeconfig = join(runFolder, 'pki/admin.kubeconfig');
-
-/** `sluice ARGUMENTS` where no agent runs; only the API server is to be reached. */
-function fromOutside(...args: readonly string[]): readonly [string, readonly string[]] {
-  const [program = '', ...words] = onNetworkOfControlPlane();
-  return [program, [...words, process.execPath, join(root, 'dist/sluice.js'), ...args, '--kubeconfig', kubeconfig]];
-}
+import { fromOutside, must, nodeNames, root, run } from '../cluster.ts';
 
 interface Node {
   readonly node: string;
