@@ -424,6 +424,8 @@ export class Agent {
       nodePortMax: this.values.nodePort.range.last,
       overlayIfindex: facts.overlayIfindex,
       tunnelPort: this.values.tunnelPort,
+      underlayIpv4: facts.nodeIpv4,
+      underlayIpv6: facts.nodeIpv6,
     };
   }
 

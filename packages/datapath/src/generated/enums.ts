@@ -198,6 +198,32 @@ export const fragmentFlagNames: Readonly<Record<FragmentFlag, string>> = {
   2: 'waiting',
 };
 
+/** enum frame_device_flag */
+export const FrameDeviceFlag = {
+  Returns: 1,
+  Takes: 2,
+  Generic: 4,
+} as const;
+export type FrameDeviceFlag = (typeof FrameDeviceFlag)[keyof typeof FrameDeviceFlag];
+
+export const frameDeviceFlagNames: Readonly<Record<FrameDeviceFlag, string>> = {
+  1: 'returns',
+  2: 'takes',
+  4: 'generic',
+};
+
+/** enum frame_way */
+export const FrameWay = {
+  Tunnel: 0,
+  World: 1,
+} as const;
+export type FrameWay = (typeof FrameWay)[keyof typeof FrameWay];
+
+export const frameWayNames: Readonly<Record<FrameWay, string>> = {
+  0: 'tunnel',
+  1: 'world',
+};
+
 /** enum frontend_flag */
 export const FrontendFlag = {
   Affinity: 1,

@@ -1,0 +1,75 @@
+/* Where a frame goes from XDP: by the kernel's routes and neighbours, out of a device that takes it. */
+#pragma once
+#include "limits.h"
+#include "map.h"
+
+enum frame_device_flag {
+	/* Its XDP program runs before the driver makes socket buffers, and sends frames back by the device itself. */
+	FRAME_DEVICE_FLAG_RETURNS = 1,
+	/* Sends frames that the XDP program of another device hands to it. */
+	FRAME_DEVICE_FLAG_TAKES = 2,
+	/* Its XDP program runs on socket buffers, which every device takes (generic XDP). */
+	FRAME_DEVICE_FLAG_GENERIC = 4,
+};
+
+/*
+ * ifindex -> enum frame_device_flag, of the devices that face the network. What a device cannot send is lost without a
+ * trace: the agent knows what drivers can do, and without a row or a flag the packet is TC's.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DEVICES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u32);
+} frame_devices SEC(".maps");
+
+/* How often a packet takes the stack's way: the kernel doubts a neighbour only when it sends to it itself. */
+#define NEXT_HOP_CHECK_NS (8 * 1000000000ULL)
+
+/* [by the hash of a next hop] of each CPU: when a packet to it was last left to the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, NEXT_HOPS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} next_hops_checked SEC(".maps");
+
+static __always_inline bool next_hop_takes_frames(__u32 ingress, __u32 ifindex)
+{
+	__u32 *from = bpf_map_lookup_elem(&frame_devices, &ingress);
+	__u32 *to = bpf_map_lookup_elem(&frame_devices, &ifindex);
+
+	if (!from || !to)
+		return false;
+	if (*from & FRAME_DEVICE_FLAG_GENERIC)
+		return true;
+	return *to & (ingress == ifindex ? FRAME_DEVICE_FLAG_RETURNS : FRAME_DEVICE_FLAG_TAKES);
+}
+
+/* Next hops that share a place are looked at less often each. */
+static __always_inline bool next_hop_is_due(const struct bpf_fib_lookup *fib)
+{
+	__u32 key = (fib->ifindex ^ fib->dmac[3] ^ fib->dmac[4] ^ fib->dmac[5]) % NEXT_HOPS_MAX;
+	__u64 *checked = bpf_map_lookup_elem(&next_hops_checked, &key), now = bpf_ktime_get_ns();
+
+	if (!checked)
+		return true;
+	if (*checked != 0 && *checked + NEXT_HOP_CHECK_NS > now)
+		return false;
+	*checked = now;
+	return true;
+}
+
+/* `ingress` is read once, before: clang 19 would read it by a pointer into the context, which the verifier refuses.
+ * False: the stack's business, to resolve its neighbour, to fragment or to refuse it. */
+static __always_inline bool next_hop_find(struct xdp_md *frame, __u32 ingress, struct bpf_fib_lookup *fib)
+{
+	return bpf_fib_lookup(frame, fib, sizeof(*fib), 0) == BPF_FIB_LKUP_RET_SUCCESS &&
+	       next_hop_takes_frames(ingress, fib->ifindex) && !next_hop_is_due(fib);
+}
+
+static __always_inline int next_hop_send(__u32 ingress, const struct bpf_fib_lookup *fib)
+{
+	return fib->ifindex == ingress ? XDP_TX : bpf_redirect(fib->ifindex, 0);
+}
