@@ -10,6 +10,8 @@ enum frame_device_flag {
 	FRAME_DEVICE_FLAG_TAKES = 2,
 	/* Its XDP program runs on socket buffers, which every device takes (generic XDP). */
 	FRAME_DEVICE_FLAG_GENERIC = 4,
+	/* It also sends frames that lie in several buffers. */
+	FRAME_DEVICE_FLAG_FRAGMENTS = 8,
 };
 
 /*
@@ -35,8 +37,9 @@ struct {
 	__type(value, __u64);
 } next_hops_checked SEC(".maps");
 
-static __always_inline bool next_hop_takes_frames(__u32 ingress, __u32 ifindex)
+static __always_inline bool next_hop_takes_frame(struct xdp_md *frame, __u32 ingress, __u32 ifindex)
 {
+	bool is_scattered = bpf_xdp_get_buff_len(frame) > (__u64)frame->data_end - frame->data;
 	__u32 *from = bpf_map_lookup_elem(&frame_devices, &ingress);
 	__u32 *to = bpf_map_lookup_elem(&frame_devices, &ifindex);
 
@@ -44,6 +47,8 @@ static __always_inline bool next_hop_takes_frames(__u32 ingress, __u32 ifindex)
 		return false;
 	if (*from & FRAME_DEVICE_FLAG_GENERIC)
 		return true;
+	if (is_scattered && !(*to & FRAME_DEVICE_FLAG_FRAGMENTS))
+		return false;
 	return *to & (ingress == ifindex ? FRAME_DEVICE_FLAG_RETURNS : FRAME_DEVICE_FLAG_TAKES);
 }
 
@@ -61,12 +66,15 @@ static __always_inline bool next_hop_is_due(const struct bpf_fib_lookup *fib)
 	return true;
 }
 
-/* `ingress` is read once, before: clang 19 would read it by a pointer into the context, which the verifier refuses.
- * False: the stack's business, to resolve its neighbour, to fragment or to refuse it. */
+/*
+ * False: the stack's business, to resolve its neighbour, to fragment or to refuse it. `ingress` is read once, by the
+ * caller: of several reads clang 19 makes a pointer into the context, which the verifier does not take ("dereference of
+ * modified ctx ptr", 6.18).
+ */
 static __always_inline bool next_hop_find(struct xdp_md *frame, __u32 ingress, struct bpf_fib_lookup *fib)
 {
 	return bpf_fib_lookup(frame, fib, sizeof(*fib), 0) == BPF_FIB_LKUP_RET_SUCCESS &&
-	       next_hop_takes_frames(ingress, fib->ifindex) && !next_hop_is_due(fib);
+	       next_hop_takes_frame(frame, ingress, fib->ifindex) && !next_hop_is_due(fib);
 }
 
 static __always_inline int next_hop_send(__u32 ingress, const struct bpf_fib_lookup *fib)

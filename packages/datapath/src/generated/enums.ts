@@ -203,6 +203,7 @@ export const FrameDeviceFlag = {
   Returns: 1,
   Takes: 2,
   Generic: 4,
+  Fragments: 8,
 } as const;
 export type FrameDeviceFlag = (typeof FrameDeviceFlag)[keyof typeof FrameDeviceFlag];
 
@@ -210,6 +211,7 @@ export const frameDeviceFlagNames: Readonly<Record<FrameDeviceFlag, string>> = {
   1: 'returns',
   2: 'takes',
   4: 'generic',
+  8: 'fragments',
 };
 
 /** enum frame_way */
