@@ -131,14 +131,15 @@ static __always_inline struct ipcache_entry *xdp_tunnel_of(struct xdp_md *frame,
 }
 
 /* The way to the other node. `length` of what is tunneled. */
-static __always_inline bool xdp_find_node(struct xdp_md *frame, __u32 ingress, const struct address *node, __u32 length,
-					  struct bpf_fib_lookup *fib)
+/* An action, as next_hop_find has it. */
+static __always_inline int xdp_find_node(struct xdp_md *frame, __u32 ingress, const struct address *node, __u32 length,
+					 struct bpf_fib_lookup *fib)
 {
 	struct address ipv4 = config_underlay_ipv4, ipv6 = config_underlay_ipv6;
 	bool is_ipv4 = address_is_ipv4(node);
 
 	if (is_ipv4 ? address_is_zero(&ipv4) : address_is_zero(&ipv6))
-		return false;
+		return XDP_PASS;
 	fib->ifindex = ingress;
 	fib->l4_protocol = IPPROTO_UDP;
 	fib->dport = config_tunnel_port;
@@ -180,6 +181,7 @@ static __noinline int xdp_to_tunnel(struct xdp_md *frame, struct packet *packet)
 	struct connection *connection;
 	struct ipcache_entry *entry;
 	struct address node;
+	int action;
 
 	if (!xdp_is_request(packet) || packet->hop_limit <= 1 || frame_is_unfinished(frame, packet) ||
 	    !xdp_recall(packet))
@@ -193,14 +195,15 @@ static __noinline int xdp_to_tunnel(struct xdp_md *frame, struct packet *packet)
 	node = entry->tunnel_endpoint;
 	if (!address_is_ipv4(&node) && !frame_has_sum(frame, packet))
 		return XDP_PASS;
-	if (!xdp_find_node(frame, ingress, &node, length, &fib) || frame_has_metadata(frame))
+	action = xdp_find_node(frame, ingress, &node, length, &fib);
+	if (action == XDP_PASS || frame_has_metadata(frame))
 		return XDP_PASS;
 	if (bpf_xdp_adjust_head(frame, -(int)vxlan_length(address_is_ipv4(&node))) != 0)
 		return XDP_PASS;
 	if (!xdp_encapsulate(frame, packet, &fib, &node))
 		return xdp_lose(packet, length);
 	xdp_count(connection, packet, 0, length, FRAME_WAY_TUNNEL);
-	return next_hop_send(ingress, &fib);
+	return next_hop_send(action, &fib);
 }
 
 /* The backend's answer, out of its tunnel. As overlay_from_overlay has it. */
@@ -210,6 +213,7 @@ static __always_inline int xdp_answer(struct xdp_md *frame, struct packet *packe
 	struct bpf_fib_lookup fib = {};
 	struct connection *connection;
 	struct tuple_end to;
+	int action;
 
 	if (decap_believe(packet, &arrival->node, arrival->identity) != VERDICT_CONTINUE || !xdp_reads(frame, packet) ||
 	    !vxlan_is_sound(frame, packet, arrival) || packet->hop_limit <= 1 || frame_is_unfinished(frame, packet))
@@ -225,12 +229,13 @@ static __always_inline int xdp_answer(struct xdp_md *frame, struct packet *packe
 	packet->tuple.source = connection->dnat.address;
 	packet->tuple.source_port = connection->dnat.port;
 	fib_fill(&fib, packet, config_overlay_ifindex);
-	if (!next_hop_find(frame, ingress, &fib))
+	action = next_hop_find(frame, ingress, &fib);
+	if (action == XDP_PASS)
 		return XDP_PASS;
 	if (!frame_write(frame, packet, 0) || !frame_write_macs(frame, &fib))
 		return xdp_lose(packet, length);
 	xdp_count(connection, packet, 1, length, FRAME_WAY_WORLD);
-	return next_hop_send(ingress, &fib);
+	return next_hop_send(action, &fib);
 }
 
 /* The headers of the tunnel are left where they are: what is none of ours gets them back as they were. */
@@ -250,14 +255,30 @@ static __noinline int xdp_from_tunnel(struct xdp_md *frame, struct packet *packe
 	return packet ? xdp_lose(packet, buffer_length(frame)) : XDP_DROP;
 }
 
-SEC("xdp.frags")
-int xdp_from_network(struct xdp_md *frame)
+static __always_inline int xdp_steps(struct xdp_md *frame)
 {
 	struct packet *packet = packet_begin(DIRECTION_INGRESS, TRACE_POINT_FROM_NETWORK);
 
 	if (!packet || config_dry_run || !xdp_reads(frame, packet))
 		return XDP_PASS;
 	return tunnel_carries(packet) ? xdp_from_tunnel(frame, packet) : xdp_to_tunnel(frame, packet);
+}
+
+/* Native: frames of several buffers, too, as an MTU of 9000 makes them. */
+SEC("xdp.frags")
+int xdp_from_network(struct xdp_md *frame)
+{
+	return xdp_steps(frame);
+}
+
+/*
+ * Generic: of one buffer. For a program that takes several the kernel copies the socket buffer and forgets where its
+ * Ethernet header ends (skb_pp_cow_data leaves mac_len 0, 6.18), and TC would read what passes at the wrong place.
+ */
+SEC("xdp")
+int xdp_generic_from_network(struct xdp_md *frame)
+{
+	return xdp_steps(frame);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

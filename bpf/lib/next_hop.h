@@ -4,9 +4,9 @@
 #include "map.h"
 
 enum frame_device_flag {
-	/* Its XDP program runs before the driver makes socket buffers, and sends frames back by the device itself. */
+	/* Its XDP program runs before the driver makes socket buffers, and may send frames back by it (XDP_TX). */
 	FRAME_DEVICE_FLAG_RETURNS = 1,
-	/* Sends frames that the XDP program of another device hands to it. */
+	/* Sends frames that XDP programs hand to it (XDP_REDIRECT). */
 	FRAME_DEVICE_FLAG_TAKES = 2,
 	/* Its XDP program runs on socket buffers, which every device takes (generic XDP). */
 	FRAME_DEVICE_FLAG_GENERIC = 4,
@@ -37,19 +37,27 @@ struct {
 	__type(value, __u64);
 } next_hops_checked SEC(".maps");
 
-static __always_inline bool next_hop_takes_frame(struct xdp_md *frame, __u32 ingress, __u32 ifindex)
+/*
+ * XDP_TX, XDP_REDIRECT, or XDP_PASS: the device does not send frames. What a veth is to send back itself (XDP_TX) lies
+ * there until its other end is woken by something else, unless that end runs a program, too (veth_xdp_flush, 6.18): it
+ * goes out as if it had come by another device.
+ */
+static __always_inline int next_hop_action(struct xdp_md *frame, __u32 ingress, __u32 ifindex)
 {
 	bool is_scattered = bpf_xdp_get_buff_len(frame) > (__u64)frame->data_end - frame->data;
 	__u32 *from = bpf_map_lookup_elem(&frame_devices, &ingress);
 	__u32 *to = bpf_map_lookup_elem(&frame_devices, &ifindex);
+	bool is_same = ingress == ifindex;
 
 	if (!from || !to)
-		return false;
+		return XDP_PASS;
 	if (*from & FRAME_DEVICE_FLAG_GENERIC)
-		return true;
+		return is_same ? XDP_TX : XDP_REDIRECT;
 	if (is_scattered && !(*to & FRAME_DEVICE_FLAG_FRAGMENTS))
-		return false;
-	return *to & (ingress == ifindex ? FRAME_DEVICE_FLAG_RETURNS : FRAME_DEVICE_FLAG_TAKES);
+		return XDP_PASS;
+	if (is_same && (*to & FRAME_DEVICE_FLAG_RETURNS))
+		return XDP_TX;
+	return *to & FRAME_DEVICE_FLAG_TAKES ? XDP_REDIRECT : XDP_PASS;
 }
 
 /* Next hops that share a place are looked at less often each. */
@@ -67,17 +75,21 @@ static __always_inline bool next_hop_is_due(const struct bpf_fib_lookup *fib)
 }
 
 /*
- * False: the stack's business, to resolve its neighbour, to fragment or to refuse it. `ingress` is read once, by the
+ * XDP_PASS: the stack's business, to resolve its neighbour, to fragment or to refuse it. `ingress` is read once, by the
  * caller: of several reads clang 19 makes a pointer into the context, which the verifier does not take ("dereference of
  * modified ctx ptr", 6.18).
  */
-static __always_inline bool next_hop_find(struct xdp_md *frame, __u32 ingress, struct bpf_fib_lookup *fib)
+static __always_inline int next_hop_find(struct xdp_md *frame, __u32 ingress, struct bpf_fib_lookup *fib)
 {
-	return bpf_fib_lookup(frame, fib, sizeof(*fib), 0) == BPF_FIB_LKUP_RET_SUCCESS &&
-	       next_hop_takes_frame(frame, ingress, fib->ifindex) && !next_hop_is_due(fib);
+	int action;
+
+	if (bpf_fib_lookup(frame, fib, sizeof(*fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
+		return XDP_PASS;
+	action = next_hop_action(frame, ingress, fib->ifindex);
+	return action != XDP_PASS && next_hop_is_due(fib) ? XDP_PASS : action;
 }
 
-static __always_inline int next_hop_send(__u32 ingress, const struct bpf_fib_lookup *fib)
+static __always_inline int next_hop_send(int action, const struct bpf_fib_lookup *fib)
 {
-	return fib->ifindex == ingress ? XDP_TX : bpf_redirect(fib->ifindex, 0);
+	return action == XDP_REDIRECT ? bpf_redirect(fib->ifindex, 0) : action;
 }

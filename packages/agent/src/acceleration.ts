@@ -141,8 +141,8 @@ export class Acceleration implements LifecyclePart {
 
 function abilities({ kind }: Device, features: FrameFeatures | undefined): { why: string; flags: number } {
   const takes = features?.takes ?? false;
-  // What a veth sends back is taken by its other end, or not; hardware has its own way out.
-  const returns = features !== undefined && (kind !== 'veth' || takes);
+  // Of a veth see next_hop.h.
+  const returns = features?.native === true && kind !== 'veth';
   const flags =
     (returns ? FrameDeviceFlag.Returns : 0) |
     (takes ? FrameDeviceFlag.Takes : 0) |

@@ -110,6 +110,7 @@ const POD_PREFIX = 'pod_';
 const FROM_NETWORK_PREFIX = 'from_network_';
 const TO_NETWORK_PREFIX = 'to_network_';
 const XDP_PREFIXES: Record<XdpMode, string> = { native: 'xdp_native_', generic: 'xdp_generic_' };
+const xdpPrograms: Record<XdpMode, string> = { native: 'xdp_from_network', generic: 'xdp_generic_from_network' };
 
 /**
  * Opens the pinned maps and programs (or makes and loads them) and puts the programs into the links that are pinned
@@ -198,7 +199,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
       const name = `${XDP_PREFIXES[mode]}${device}`;
       const other = mode === 'native' ? 'generic' : 'native';
       held.remove(`${XDP_PREFIXES[other]}${device}`);
-      report(name, held.ensure(xdpTarget(name, programs.get('xdp_from_network'), { ifindex, mode })));
+      report(name, held.ensure(xdpTarget(name, programs.get(xdpPrograms[mode]), { ifindex, mode })));
     },
     detachXdp(device) {
       for (const prefix of Object.values(XDP_PREFIXES)) held.remove(`${prefix}${device}`);
@@ -280,6 +281,6 @@ function programOfLink(name: string): string | undefined {
   if (name.startsWith(POD_PREFIX)) return 'pod_from_pod';
   if (name.startsWith(FROM_NETWORK_PREFIX)) return 'netdev_from_network';
   if (name.startsWith(TO_NETWORK_PREFIX)) return 'netdev_to_network';
-  if (Object.values(XDP_PREFIXES).some((prefix) => name.startsWith(prefix))) return 'xdp_from_network';
+  for (const mode of ['native', 'generic'] as const) if (name.startsWith(XDP_PREFIXES[mode])) return xdpPrograms[mode];
   return sockHooks.find(([program]) => program === name)?.[0];
 }

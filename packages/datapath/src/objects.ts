@@ -38,6 +38,7 @@ export const hookPrograms: readonly string[] = [
   'netdev_from_network',
   'netdev_to_network',
   'xdp_from_network',
+  'xdp_generic_from_network',
 ];
 
 export function readObject(directory: string, name: string): ObjectSpec {
