@@ -1,10 +1,10 @@
 // Accelerated nodes: the program of XDP at real devices, and by itself on single frames.
 import { join } from 'node:path';
 import { Program } from '@sluice/bpf';
+import { setOffload } from '@sluice/testing';
 import { FrameDeviceFlag, type FrameWay } from '../src/index.ts';
 import { pathsOn } from '../src/paths.ts';
 import type { TestNode } from './node.ts';
-import { setOffload } from './offloads.ts';
 
 /** struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex. */
 const CONTEXT_WORDS = 6;
