@@ -21,11 +21,15 @@ export function prepareCable(...ends: readonly { place: Pick<TestNode, 'run'>; d
 
 export const XdpAction = { drop: 1, pass: 2, send: 3, redirect: 4 } as const;
 
+/** Runs the program on a frame that came in by a device; what is sent goes nowhere. */
+export type Runner = (device: string, frame: Uint8Array) => { readonly action: number; readonly frame: Uint8Array };
+
 export interface Acceleration {
   /** Off: the program runs and lets all pass, for it may send nothing anywhere. */
   set(isOn: boolean): void;
-  /** Runs the program on a frame that came in by a device; what is sent goes nowhere. */
-  runOn(device: string, frame: Uint8Array): { readonly action: number; readonly frame: Uint8Array };
+  /** For many runs at once; on the node all the while. */
+  running<Result>(section: (run: Runner) => Result): Result;
+  readonly runOn: Runner;
   /** Packets sent so far. */
   count(way: FrameWay): number;
 }
@@ -47,17 +51,23 @@ export function accelerate(
   };
   for (const [device, ifindex] of ifindexes) node.run(() => node.datapath.attachXdp(device, { ifindex, mode }));
   set(true);
-  return {
-    set,
-    runOn(device, frame) {
+  const runWith =
+    (program: Program): Runner =>
+    (device, frame) => {
       const context = new Uint32Array(CONTEXT_WORDS);
       context[DATA_END] = frame.byteLength;
       context[INGRESS_IFINDEX] = ifindexes.get(device) ?? 0;
-      using program = openPinnedProgram(node, 'xdp_from_network');
-      const run = () => program.testRun({ data: frame, context: new Uint8Array(context.buffer) });
-      const { returnValue, data } = node.run(run);
+      const { returnValue, data } = program.testRun({ data: frame, context: new Uint8Array(context.buffer) });
       return { action: returnValue, frame: data ?? new Uint8Array() };
-    },
+    };
+  const running = <Result>(section: (run: Runner) => Result): Result => {
+    using program = openPinnedProgram(node, 'xdp_from_network');
+    return node.run(() => section(runWith(program)));
+  };
+  return {
+    set,
+    running,
+    runOn: (device, frame) => running((run) => run(device, frame)),
     count: (way) => (maps.frameCounters.lookup(way) ?? []).reduce((sum, { packets }) => sum + Number(packets), 0),
   };
 }
