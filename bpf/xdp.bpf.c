@@ -130,8 +130,7 @@ static __always_inline struct ipcache_entry *xdp_tunnel_of(struct xdp_md *frame,
 	return mtu == 0 || packet->wire_length <= mtu ? entry : NULL;
 }
 
-/* The way to the other node. `length` of what is tunneled. */
-/* An action, as next_hop_find has it. */
+/* The way to the other node, an action as next_hop_find has it. `length` of what is tunneled. */
 static __always_inline int xdp_find_node(struct xdp_md *frame, __u32 ingress, const struct address *node, __u32 length,
 					 struct bpf_fib_lookup *fib)
 {
@@ -154,7 +153,8 @@ static __always_inline int xdp_find_node(struct xdp_md *frame, __u32 ingress, co
 		__builtin_memcpy(fib->ipv6_src, &ipv6, sizeof(ipv6));
 		__builtin_memcpy(fib->ipv6_dst, node, sizeof(*node));
 	}
-	return next_hop_find(frame, ingress, fib);
+	return next_hop_find(frame, ingress, fib,
+			     is_ipv4 ? FRAME_DEVICE_FLAG_UNDERLAY_IPV4 : FRAME_DEVICE_FLAG_UNDERLAY_IPV6);
 }
 
 /* Where there is room for them, in front of the packet. */
@@ -229,7 +229,7 @@ static __always_inline int xdp_answer(struct xdp_md *frame, struct packet *packe
 	packet->tuple.source = connection->dnat.address;
 	packet->tuple.source_port = connection->dnat.port;
 	fib_fill(&fib, packet, config_overlay_ifindex);
-	action = next_hop_find(frame, ingress, &fib);
+	action = next_hop_find(frame, ingress, &fib, 0);
 	if (action == XDP_PASS)
 		return XDP_PASS;
 	if (!frame_write(frame, packet, 0) || !frame_write_macs(frame, &fib))
@@ -243,16 +243,17 @@ static __noinline int xdp_from_tunnel(struct xdp_md *frame, struct packet *packe
 {
 	int outer = vxlan_length(packet_is_ipv4(packet)), action = XDP_PASS;
 	struct vxlan_arrival arrival = {};
+	struct packet *inner;
 
 	if (!xdp_is_node(endpoint_lookup(&packet->tuple.destination)) || frame_has_metadata(frame) ||
 	    !vxlan_take(frame, packet, &arrival) || bpf_xdp_adjust_head(frame, outer) != 0)
 		return XDP_PASS;
-	packet = packet_begin(DIRECTION_INGRESS, TRACE_POINT_FROM_OVERLAY);
-	if (packet)
-		action = xdp_answer(frame, packet, &arrival);
+	inner = packet_begin(DIRECTION_INGRESS, TRACE_POINT_FROM_OVERLAY);
+	if (inner)
+		action = xdp_answer(frame, inner, &arrival);
 	if (action != XDP_PASS || bpf_xdp_adjust_head(frame, -outer) == 0)
 		return action;
-	return packet ? xdp_lose(packet, buffer_length(frame)) : XDP_DROP;
+	return xdp_lose(packet, buffer_length(frame));
 }
 
 static __always_inline int xdp_steps(struct xdp_md *frame)

@@ -12,6 +12,10 @@ enum frame_device_flag {
 	FRAME_DEVICE_FLAG_GENERIC = 4,
 	/* It also sends frames that lie in several buffers. */
 	FRAME_DEVICE_FLAG_FRAGMENTS = 8,
+	/* Has the address that the node's tunnel ends at (config_underlay_*): what else leaves by it the stack may give
+	   another source. */
+	FRAME_DEVICE_FLAG_UNDERLAY_IPV4 = 16,
+	FRAME_DEVICE_FLAG_UNDERLAY_IPV6 = 32,
 };
 
 /*
@@ -38,18 +42,18 @@ struct {
 } next_hops_checked SEC(".maps");
 
 /*
- * XDP_TX, XDP_REDIRECT, or XDP_PASS: the device does not send frames. What a veth is to send back itself (XDP_TX) lies
- * there until its other end is woken by something else, unless that end runs a program, too (veth_xdp_flush, 6.18): it
- * goes out as if it had come by another device.
+ * XDP_TX, XDP_REDIRECT, or XDP_PASS: the device does not send frames, or lacks a flag that is required. What a veth is
+ * to send back itself (XDP_TX) lies there until its other end is woken by something else, unless that end runs a
+ * program, too (veth_xdp_flush, 6.18): it goes out as if it had come by another device.
  */
-static __always_inline int next_hop_action(struct xdp_md *frame, __u32 ingress, __u32 ifindex)
+static __always_inline int next_hop_action(struct xdp_md *frame, __u32 ingress, __u32 ifindex, __u32 required)
 {
 	bool is_scattered = bpf_xdp_get_buff_len(frame) > (__u64)frame->data_end - frame->data;
 	__u32 *from = bpf_map_lookup_elem(&frame_devices, &ingress);
 	__u32 *to = bpf_map_lookup_elem(&frame_devices, &ifindex);
 	bool is_same = ingress == ifindex;
 
-	if (!from || !to)
+	if (!from || !to || (*to & required) != required)
 		return XDP_PASS;
 	if (*from & FRAME_DEVICE_FLAG_GENERIC)
 		return is_same ? XDP_TX : XDP_REDIRECT;
@@ -79,13 +83,14 @@ static __always_inline bool next_hop_is_due(const struct bpf_fib_lookup *fib)
  * caller: of several reads clang 19 makes a pointer into the context, which the verifier does not take ("dereference of
  * modified ctx ptr", 6.18).
  */
-static __always_inline int next_hop_find(struct xdp_md *frame, __u32 ingress, struct bpf_fib_lookup *fib)
+static __always_inline int next_hop_find(struct xdp_md *frame, __u32 ingress, struct bpf_fib_lookup *fib,
+					 __u32 required)
 {
 	int action;
 
 	if (bpf_fib_lookup(frame, fib, sizeof(*fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
 		return XDP_PASS;
-	action = next_hop_action(frame, ingress, fib->ifindex);
+	action = next_hop_action(frame, ingress, fib->ifindex, required);
 	return action != XDP_PASS && next_hop_is_due(fib) ? XDP_PASS : action;
 }
 

@@ -1,7 +1,8 @@
 import { type Datapath, FrameDeviceFlag } from '@sluice/datapath';
 import { isSystemError } from '@sluice/ffi';
+import type { Address } from '@sluice/net';
 import type { FrameFeatures, Netlink } from '@sluice/netlink';
-import type { Device } from '@sluice/nodes';
+import type { Device, NodeFacts } from '@sluice/nodes';
 import type { LifecyclePart, Logger } from '@sluice/runtime';
 import { type Controller, type Controllers, Table } from '@sluice/state';
 import type { StatusReport } from './report.ts';
@@ -22,6 +23,7 @@ export interface AcceleratedDevice {
 
 export interface AccelerationOptions {
   readonly datapath: () => Datapath;
+  readonly facts: () => NodeFacts;
   readonly devices: Table<Device>;
   readonly netlink: Netlink;
   readonly wanted: WantedAcceleration;
@@ -102,8 +104,10 @@ export class Acceleration implements LifecyclePart {
       this.#options.datapath().detachXdp(name);
       return { name, ifindex, mode: 'off', why: this.#refusal(device, error.code), flags: 0 };
     }
-    if (mode === 'generic') return { name, ifindex, mode, why: '', flags: FrameDeviceFlag.Generic };
-    return { name, ifindex, mode, ...abilities(device, this.#options.netlink.links.frameFeatures(ifindex)) };
+    const underlay = underlayFlags(device, this.#options.facts());
+    if (mode === 'generic') return { name, ifindex, mode, why: '', flags: underlay | FrameDeviceFlag.Generic };
+    const { why, flags } = abilities(device, this.#options.netlink.links.frameFeatures(ifindex));
+    return { name, ifindex, mode, why, flags: underlay | flags };
   }
 
   /** A link that is there already is left alone: drivers may start anew when they are given a program. */
@@ -137,6 +141,11 @@ export class Acceleration implements LifecyclePart {
     const level = mode === 'off' && this.#options.wanted !== 'best-effort' ? 'warn' : 'info';
     this.#options.log[level]({ device: name, mode, why }, `XDP of ${name}: ${mode}${why === '' ? '' : `, ${why}`}`);
   }
+}
+
+function underlayFlags({ addresses }: Device, { nodeIpv4, nodeIpv6 }: NodeFacts): number {
+  const has = (address: Address | undefined) => address !== undefined && addresses.includes(address);
+  return (has(nodeIpv4) ? FrameDeviceFlag.UnderlayIpv4 : 0) | (has(nodeIpv6) ? FrameDeviceFlag.UnderlayIpv6 : 0);
 }
 
 function abilities({ kind }: Device, features: FrameFeatures | undefined): { why: string; flags: number } {

@@ -205,6 +205,7 @@ export class Agent {
     this.acceleration = new Acceleration({
       ...common,
       datapath,
+      facts: () => this.#facts(),
       devices: this.nodes.devices,
       netlink: this.#netlink,
       wanted: values.loadBalancer.acceleration,

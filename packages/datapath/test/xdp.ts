@@ -41,11 +41,10 @@ export function accelerate(
 ): Acceleration {
   const { maps } = node.datapath;
   const ifindexes = new Map(devices.map((device) => [device, node.netlink.links.get(device)?.ifindex ?? 0]));
-  const flags =
-    mode === 'generic'
-      ? FrameDeviceFlag.Generic
-      : // A veth does not return frames, see next_hop.h.
-        FrameDeviceFlag.Takes | FrameDeviceFlag.Fragments;
+  const underlay = FrameDeviceFlag.UnderlayIpv4 | FrameDeviceFlag.UnderlayIpv6;
+  // A veth does not return frames, see next_hop.h.
+  const driver = FrameDeviceFlag.Takes | FrameDeviceFlag.Fragments;
+  const flags = underlay | (mode === 'generic' ? FrameDeviceFlag.Generic : driver);
   const set = (isOn: boolean) => {
     for (const ifindex of ifindexes.values()) maps.frameDevices.update(ifindex, isOn ? flags : 0);
   };

@@ -204,6 +204,8 @@ export const FrameDeviceFlag = {
   Takes: 2,
   Generic: 4,
   Fragments: 8,
+  UnderlayIpv4: 16,
+  UnderlayIpv6: 32,
 } as const;
 export type FrameDeviceFlag = (typeof FrameDeviceFlag)[keyof typeof FrameDeviceFlag];
 
@@ -212,6 +214,8 @@ export const frameDeviceFlagNames: Readonly<Record<FrameDeviceFlag, string>> = {
   2: 'takes',
   4: 'generic',
   8: 'fragments',
+  16: 'underlay_ipv4',
+  32: 'underlay_ipv6',
 };
 
 /** enum frame_way */
