@@ -11,9 +11,11 @@
 #include "lib/endpoint.h"
 #include "lib/explanation.h"
 #include "lib/fragment.h"
+#include "lib/frame_count.h"
 #include "lib/hold.h"
 #include "lib/ipcache.h"
 #include "lib/kfree.h"
+#include "lib/next_hop.h"
 #include "lib/service.h"
 #include "lib/question.h"
 #include "lib/trace.h"
@@ -28,6 +30,8 @@ enum ct_state contract_ct_state;
 enum ct_kind contract_ct_kind;
 enum ct_flag contract_ct_flag;
 enum fragment_flag contract_fragment_flag;
+enum frame_way contract_frame_way;
+enum frame_device_flag contract_frame_device_flag;
 enum endpoint_flag contract_endpoint_flag;
 enum ipcache_flag contract_ipcache_flag;
 enum frontend_flag contract_frontend_flag;

@@ -11,12 +11,6 @@
 #include "lib/source.h"
 #include "lib/track.h"
 
-/* The tunnel's own packets: VXLAN's port is its own on every address of the node. */
-static __always_inline bool netdev_is_tunneled(const struct packet *packet)
-{
-	return packet->tuple.protocol == IPPROTO_UDP && packet->tuple.destination_port == config_tunnel_port;
-}
-
 static __always_inline bool netdev_is_node(const struct address *address)
 {
 	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache, address);
@@ -170,7 +164,7 @@ static __always_inline verdict_t netdev_from_network_steps(struct __sk_buff *skb
 		return service_owns_address(&packet->tuple.destination, true) ? netdev_to_service_address(skb, packet)
 									      : TC_ACT_OK;
 	if (endpoint->flags & ENDPOINT_FLAG_HOST)
-		return netdev_is_tunneled(packet) ? TC_ACT_OK : netdev_to_host(skb, packet);
+		return tunnel_carries(packet) ? TC_ACT_OK : netdev_to_host(skb, packet);
 	return netdev_to_pod(skb, packet);
 }
 
@@ -230,7 +224,7 @@ static __always_inline bool netdev_may_answer(const struct packet *packet, const
 {
 	if (!(endpoint->flags & ENDPOINT_FLAG_HOST) || netdev_is_gateway(&packet->tuple.source))
 		return false;
-	return !netdev_is_tunneled(packet) && (packet->is_icmp_error || netdev_is_answer(packet));
+	return !tunnel_carries(packet) && (packet->is_icmp_error || netdev_is_answer(packet));
 }
 
 static __always_inline bool netdev_must_give_way(const struct packet *packet)
@@ -250,7 +244,7 @@ static __always_inline verdict_t netdev_from_node(struct __sk_buff *skb, struct 
 {
 	bool gives_way;
 
-	if (netdev_is_tunneled(packet) || address_is_zero(address) || packet->lacks_ports ||
+	if (tunnel_carries(packet) || address_is_zero(address) || packet->lacks_ports ||
 	    netdev_is_node(&packet->tuple.destination))
 		return VERDICT_CONTINUE;
 	gives_way = netdev_gave_way(packet) || netdev_must_give_way(packet);

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { globSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { type FrameFuzzReport, fuzzedFrameProgram, fuzzFrames } from '../packages/datapath/test/fuzz/frames.ts';
 import { FuzzFailure, type FuzzReport, fuzz, fuzzedPrograms } from '../packages/datapath/test/fuzz/fuzz.ts';
 
 const PACKETS = 10_000_000;
@@ -31,7 +32,9 @@ process.stdout.write(`seed ${seed}, ${packets} packets a program\n`);
 let failures = 0;
 for (const program of chosenPrograms()) {
   try {
-    print(program, fuzz({ program, packets, seed, onProgress: progress(program) }));
+    const shots = { packets, seed, onProgress: progress(program) };
+    if (program === fuzzedFrameProgram) printFrames(fuzzFrames(shots));
+    else print(program, fuzz({ program, ...shots }));
   } catch (error) {
     if (!(error instanceof FuzzFailure)) throw error;
     failures += 1;
@@ -51,7 +54,7 @@ function fuzzParsers(seconds: number): number {
 }
 
 function chosenPrograms(): string[] {
-  const names = fuzzedPrograms();
+  const names = [...fuzzedPrograms(), fuzzedFrameProgram];
   if (values.program === undefined) return names;
   if (names.includes(values.program)) return [values.program];
   throw new Error(`there is no program ${values.program}; there are ${names.join(', ')}`);
@@ -70,6 +73,13 @@ function progress(program: string): (done: number) => void {
     last = performance.now();
     process.stdout.write(`  ${program}: ${done} of ${packets}\n`);
   };
+}
+
+function printFrames({ packets, seconds, sent, compared }: FrameFuzzReport): void {
+  const rate = Math.round(packets / seconds);
+  process.stdout.write(
+    `ok ${fuzzedFrameProgram}: ${packets} frames in ${seconds.toFixed(0)} s (${rate}/s), ${sent} sent, ${compared} of those compared\n`,
+  );
 }
 
 function print(program: string, report: FuzzReport): void {

@@ -19,6 +19,9 @@ const volatile __u8 config_masquerade_ipv4;
 const volatile __u8 config_masquerade_ipv6;
 /* Packets to the world skip the host's stack: routes are looked up by the programs. */
 const volatile __u8 config_host_routing;
+/* Where the node's own end of the tunnel is, as the other nodes know it; all zero: not by this family. */
+const volatile struct address config_underlay_ipv4;
+const volatile struct address config_underlay_ipv6;
 /* UDP port of the tunnel, network byte order. */
 const volatile __be16 config_tunnel_port;
 /* Ports of the node that services may have, both included, host order. */

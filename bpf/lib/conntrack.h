@@ -148,14 +148,14 @@ static __always_inline __u32 ct_told_now(__u64 now)
 }
 
 /* Two CPUs may write at once; a lost count is harmless, and flags are seen again with the next packet. */
-static __always_inline void ct_advance(struct __sk_buff *skb, struct connection *connection,
-				       const struct packet *packet, __u32 direction, __u64 now)
+static __always_inline void ct_advance(struct connection *connection, const struct packet *packet, __u32 length,
+				       __u32 direction, __u64 now)
 {
 	bool is_tcp = packet->tuple.protocol == IPPROTO_TCP && packet->fragment != FRAGMENT_LATER;
 
 	direction &= 1;
 	connection->packets[direction]++;
-	connection->bytes[direction] += skb->len;
+	connection->bytes[direction] += length;
 	if (is_tcp) {
 		/* Who speaks has not reset it: that was a forged one, or one that the receiver has refused. */
 		if (!(packet->tcp_flags & TCP_FLAG_RST))
@@ -234,7 +234,7 @@ __noinline int ct_promote(struct __sk_buff *skb, const struct packet *packet, co
 	if (!connection)
 		return 0;
 	if (!ct_promote_aliases(tuple, connection) || !ct_move(tuple, connection))
-		counter_add(skb, packet, DROP_REASON_CT_CREATE_FAILED);
+		counter_add(packet, DROP_REASON_CT_CREATE_FAILED, skb->len);
 	return 0;
 }
 
@@ -315,7 +315,7 @@ __noinline verdict_t ct_track(struct __sk_buff *skb, struct packet *packet)
 	if (config_dry_run)
 		return VERDICT_CONTINUE;
 	state = place.connection->state;
-	ct_advance(skb, place.connection, packet, place.direction, now);
+	ct_advance(place.connection, packet, skb->len, place.direction, now);
 	if (place.connection->state != state)
 		trace_report(skb, packet, &place.tuple, place.connection);
 	if (!place.is_promoted && place.connection->state == CT_STATE_ESTABLISHED)
@@ -362,7 +362,7 @@ static __always_inline bool ct_create(struct __sk_buff *skb, const struct packet
 	if (packet->is_told)
 		connection->flags |= CT_FLAG_TOLD;
 	connection->told = ct_told_now(connection->created_ns);
-	ct_advance(skb, connection, packet, 0, connection->created_ns);
+	ct_advance(connection, packet, skb->len, 0, connection->created_ns);
 	if (bpf_map_update_elem(&conntrack_new, &packet->tuple, connection, BPF_ANY) != 0)
 		return false;
 	trace_report(skb, packet, &packet->tuple, connection);
@@ -382,7 +382,7 @@ __noinline verdict_t ct_commit(struct __sk_buff *skb, struct packet *packet)
 	if (packet->ct_status == CT_STATUS_NEW && !packet->is_icmp_error && !ct_create(skb, packet)) {
 		if (is_translated)
 			return drop(packet, DROP_REASON_NOT_TRACKED);
-		counter_add(skb, packet, DROP_REASON_CT_CREATE_FAILED);
+		counter_add(packet, DROP_REASON_CT_CREATE_FAILED, skb->len);
 		return VERDICT_CONTINUE;
 	}
 	if (ct_needs_alias(packet) && !ct_create_alias(packet))

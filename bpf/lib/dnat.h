@@ -116,20 +116,28 @@ __noinline int dnat_is_for_service(const struct packet *packet)
 	return packet->is_external ? frontend_resolve_external(&key) : frontend_lookup(&key) != NULL;
 }
 
-__noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packet)
+static __always_inline struct service_request dnat_request(const struct packet *packet)
 {
 	struct service_request request = {};
-	struct tuple_end to = {};
-	struct frontend *frontend;
 
-	if (!packet)
-		return -DROP_REASON_INVALID_PACKET;
 	request.key.address = packet->tuple.destination;
 	request.key.port = packet->tuple.destination_port;
 	request.key.protocol = packet->tuple.protocol;
 	request.client = packet->tuple.source;
 	request.client_port = packet->tuple.source_port;
 	request.is_external = packet->is_external;
+	return request;
+}
+
+__noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packet)
+{
+	struct service_request request;
+	struct tuple_end to = {};
+	struct frontend *frontend;
+
+	if (!packet)
+		return -DROP_REASON_INVALID_PACKET;
+	request = dnat_request(packet);
 	frontend = request.key.port != 0 ? frontend_find_for(&request.key, packet->is_external) : NULL;
 	if (!dnat_recall(packet, frontend, &request, &to)) {
 		/* A port that the service does not have is refused like one without backends. */

@@ -64,14 +64,14 @@ static __always_inline struct counter *counter_of(enum drop_reason reason, enum 
 	return bpf_map_lookup_elem(&counters, &key);
 }
 
-static __always_inline void counter_add(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
+static __always_inline void counter_add(const struct packet *packet, enum drop_reason reason, __u32 length)
 {
 	struct counter *counter = counter_of(reason, packet->direction);
 
 	if (!counter)
 		return;
 	counter->packets++;
-	counter->bytes += skb->len;
+	counter->bytes += length;
 }
 
 /* NULL: not now, and counted. */
@@ -125,7 +125,7 @@ __noinline int drop_report(struct __sk_buff *skb, const struct packet *packet, v
 		explanation_of_drop(packet, verdict);
 		return 0;
 	}
-	counter_add(skb, packet, verdict_reason(verdict));
+	counter_add(packet, verdict_reason(verdict), skb->len);
 	drop_event_send(skb, packet, verdict_reason(verdict));
 	return 0;
 }

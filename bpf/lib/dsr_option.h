@@ -41,16 +41,16 @@ static __always_inline __u32 dsr_option_length(const struct packet *packet)
 	return packet_is_ipv4(packet) ? sizeof(struct dsr_option_ipv4) : sizeof(struct dsr_option_ipv6);
 }
 
-static __always_inline bool dsr_option_is_in_ipv4(struct __sk_buff *skb)
+static __always_inline bool dsr_option_is_in_ipv4(buffer_t *buffer)
 {
 	struct dsr_option_ipv4 option;
 
-	return packet_load(skb, DSR_IPV4_OFFSET, &option, sizeof(option)) && option.type == DSR_IPV4_OPTION;
+	return packet_load(buffer, DSR_IPV4_OFFSET, &option, sizeof(option)) && option.type == DSR_IPV4_OPTION;
 }
 
-static __always_inline bool dsr_option_is_in_ipv6(struct __sk_buff *skb)
+static __always_inline bool dsr_option_is_in_ipv6(buffer_t *buffer)
 {
 	struct dsr_option_ipv6 option;
 
-	return packet_load(skb, DSR_IPV6_OFFSET, &option, sizeof(option)) && option.type == DSR_IPV6_OPTION;
+	return packet_load(buffer, DSR_IPV6_OFFSET, &option, sizeof(option)) && option.type == DSR_IPV6_OPTION;
 }

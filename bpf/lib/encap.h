@@ -10,8 +10,7 @@
 #include "tunnel.h"
 
 /* What fits into the tunnel to this node: the route there may be narrower than our device. 0: whatever it is. */
-static __always_inline __u32 encap_mtu(struct __sk_buff *skb, const struct packet *packet,
-				       const struct ipcache_entry *entry)
+static __always_inline __u32 encap_mtu(void *buffer, const struct packet *packet, const struct ipcache_entry *entry)
 {
 	__u32 mtu = 0;
 
@@ -19,7 +18,7 @@ static __always_inline __u32 encap_mtu(struct __sk_buff *skb, const struct packe
 	if (!packet->dont_fragment)
 		return 0;
 	/* Fails when the device is gone, which the redirect will find out. */
-	bpf_check_mtu(skb, config_overlay_ifindex, &mtu, 0, 0);
+	bpf_check_mtu(buffer, config_overlay_ifindex, &mtu, 0, 0);
 	return entry->mtu != 0 && entry->mtu < mtu ? entry->mtu : mtu;
 }
 
@@ -36,15 +35,21 @@ static __always_inline verdict_t encap_check_size(struct __sk_buff *skb, struct 
 	return drop(packet, DROP_REASON_TOO_BIG);
 }
 
+static __always_inline struct address encap_gateway(const struct packet *packet)
+{
+	/* Copied before the choice: of a choice between two casts clang 19 has made zeros. */
+	struct address ipv4 = config_gateway_ipv4, ipv6 = config_gateway_ipv6;
+
+	return packet_is_ipv4(packet) ? ipv4 : ipv6;
+}
+
 /*
  * To a backend of another node: its replies must come back here, so it sees our gateway's address, which only the pod
  * network knows. Whose packet it is the identity in the tunnel tells all the same.
  */
 static __always_inline verdict_t encap_masquerade(struct __sk_buff *skb, struct packet *packet)
 {
-	/* Copied before the choice: of a choice between two casts clang 19 has made zeros. */
-	struct address ipv4 = config_gateway_ipv4, ipv6 = config_gateway_ipv6;
-	struct address gateway = packet_is_ipv4(packet) ? ipv4 : ipv6;
+	struct address gateway = encap_gateway(packet);
 
 	if (address_is_zero(&gateway))
 		return drop(packet, DROP_REASON_NO_MASQUERADE_ADDRESS);
@@ -73,22 +78,29 @@ static __always_inline verdict_t encap_redirect(struct __sk_buff *skb, struct pa
 }
 
 /*
- * What the VXLAN device took off: who sent, by the VNI. Believed only if a node sent it: a pod can send UDP to our
- * tunnel's port, too, and would choose its identity and source address.
+ * Who sent, by the VNI. Believed only if a node sent it: a pod can send UDP to our tunnel's port, too, and would choose
+ * its identity and source address.
  */
-static __always_inline verdict_t decap_identity(struct __sk_buff *skb, struct packet *packet)
+static __always_inline verdict_t decap_believe(struct packet *packet, const struct address *node, __u32 identity)
 {
-	__u32 identity = 0;
-	struct address node = tunnel_get(skb, &identity);
-	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache, &node);
+	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache, node);
 
-	if (address_is_zero(&node))
-		return drop(packet, DROP_REASON_NO_TUNNEL_KEY);
 	if (!entry || !(entry->flags & IPCACHE_FLAG_NODE))
 		return drop(packet, DROP_REASON_INVALID_TUNNEL_SENDER);
 	if (identity == 0 || identity > IDENTITY_MAX)
 		return drop(packet, DROP_REASON_INVALID_IDENTITY);
 	packet->source_identity = identity;
-	packet->tunnel_sender = node;
+	packet->tunnel_sender = *node;
 	return VERDICT_CONTINUE;
+}
+
+/* What the VXLAN device took off. */
+static __always_inline verdict_t decap_identity(struct __sk_buff *skb, struct packet *packet)
+{
+	__u32 identity = 0;
+	struct address node = tunnel_get(skb, &identity);
+
+	if (address_is_zero(&node))
+		return drop(packet, DROP_REASON_NO_TUNNEL_KEY);
+	return decap_believe(packet, &node, identity);
 }

@@ -11,7 +11,7 @@ static __always_inline void explain_device(struct __sk_buff *skb, const struct p
 {
 	struct bpf_fib_lookup fib = {};
 
-	fib_fill(skb, packet, &fib);
+	fib_fill(&fib, packet, skb->ifindex);
 	explanation->way = WAY_HOST;
 	explanation->ifindex = config_host_ifindex;
 	if (!config_host_routing ||
@@ -69,5 +69,5 @@ static __always_inline void forward_report(struct __sk_buff *skb, const struct p
 	if (config_dry_run)
 		explain_way(skb, packet, verdict);
 	else
-		counter_add(skb, packet, DROP_REASON_FORWARDED);
+		counter_add(packet, DROP_REASON_FORWARDED, skb->len);
 }

@@ -33,6 +33,8 @@
 #define FRAGMENT_HELD_BYTES 9216
 /* Network devices of the node that face the network. */
 #define DEVICES_MAX 64
+/* Next hops of frames, by a hash: other nodes on the link, and its routers. */
+#define NEXT_HOPS_MAX 64
 /* Ports for translated sources where their own is taken: above what NodePorts may have. */
 #define SNAT_PORT_MIN 32768
 #define SNAT_PORT_MAX 65535

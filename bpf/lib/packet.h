@@ -17,6 +17,7 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
+#include "buffer.h"
 #include "config.h"
 #include "icmp.h"
 #include "limits.h"
@@ -177,7 +178,7 @@ static __always_inline bool packet_has_ports(const struct packet *packet)
 }
 
 /* False: the packet ends before. */
-static __always_inline bool packet_load(struct __sk_buff *skb, __u32 offset, void *to, __u32 length)
+static __always_inline bool packet_load(const void *buffer, __u32 offset, void *to, __u32 length)
 {
-	return bpf_skb_load_bytes(skb, offset, to, length) == 0;
+	return buffer_load(buffer, offset, to, length);
 }

@@ -5,33 +5,32 @@
 #include "fragment.h"
 #include "packet.h"
 
-static __always_inline verdict_t packet_parse_ethernet(struct __sk_buff *skb, struct packet *packet)
+static __always_inline verdict_t packet_parse_ethernet(buffer_t *buffer, struct packet *packet)
 {
 	struct ethhdr header;
 
-	if (!packet_load(skb, 0, &header, sizeof(header)))
+	if (!packet_load(buffer, 0, &header, sizeof(header)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	__builtin_memcpy(&packet->destination_mac, header.h_dest, sizeof(struct mac));
 	__builtin_memcpy(&packet->source_mac, header.h_source, sizeof(struct mac));
 	packet->ethertype = header.h_proto;
-	/* A tag that the sender's device has "offloaded" stands beside the packet, not in it. */
-	if (skb->vlan_present)
+	if (buffer_has_vlan(buffer))
 		return drop(packet, DROP_REASON_UNKNOWN_ETHERTYPE);
 	return VERDICT_CONTINUE;
 }
 
-static __always_inline verdict_t packet_parse_ipv4(struct __sk_buff *skb, struct packet *packet)
+static __always_inline verdict_t packet_parse_ipv4(buffer_t *buffer, struct packet *packet)
 {
 	struct iphdr header;
-	__u32 header_length, total_length, available = skb->len - NETWORK_OFFSET;
+	__u32 header_length, total_length, available = buffer_length(buffer) - NETWORK_OFFSET;
 	__u16 fragment;
 
-	if (!packet_load(skb, NETWORK_OFFSET, &header, sizeof(header)))
+	if (!packet_load(buffer, NETWORK_OFFSET, &header, sizeof(header)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	header_length = header.ihl * 4;
 	total_length = bpf_ntohs(header.tot_len);
 	/* BIG TCP (6.3) writes 0 for a GSO packet of more than 64 KiB. */
-	if (total_length == 0 && skb->gso_size != 0)
+	if (total_length == 0 && buffer_gso_size(buffer) != 0)
 		total_length = available;
 	if (header.version != 4 || header_length < sizeof(header) || total_length < header_length ||
 	    total_length > available)
@@ -50,11 +49,11 @@ static __always_inline verdict_t packet_parse_ipv4(struct __sk_buff *skb, struct
 	packet->hop_limit = header.ttl;
 	packet->transport_offset = NETWORK_OFFSET + header_length;
 	packet->end_offset = NETWORK_OFFSET + total_length;
-	packet->has_dsr_option = header_length > sizeof(header) && dsr_option_is_in_ipv4(skb);
+	packet->has_dsr_option = header_length > sizeof(header) && dsr_option_is_in_ipv4(buffer);
 	return VERDICT_CONTINUE;
 }
 
-static __always_inline verdict_t packet_parse_ipv6_extensions(struct __sk_buff *skb, struct packet *packet)
+static __always_inline verdict_t packet_parse_ipv6_extensions(buffer_t *buffer, struct packet *packet)
 {
 	struct ipv6_extension extension;
 	__u8 protocol = packet->tuple.protocol;
@@ -64,7 +63,7 @@ static __always_inline verdict_t packet_parse_ipv6_extensions(struct __sk_buff *
 			packet->tuple.protocol = protocol;
 			return VERDICT_CONTINUE;
 		}
-		if (!packet_load(skb, packet->transport_offset, &extension, sizeof(extension)))
+		if (!packet_load(buffer, packet->transport_offset, &extension, sizeof(extension)))
 			return drop(packet, DROP_REASON_INVALID_PACKET);
 		if (protocol == IPPROTO_FRAGMENT) {
 			packet->fragment_id = extension.fragment_id;
@@ -81,16 +80,16 @@ static __always_inline verdict_t packet_parse_ipv6_extensions(struct __sk_buff *
 	return drop(packet, DROP_REASON_UNKNOWN_PROTOCOL);
 }
 
-static __always_inline verdict_t packet_parse_ipv6(struct __sk_buff *skb, struct packet *packet)
+static __always_inline verdict_t packet_parse_ipv6(buffer_t *buffer, struct packet *packet)
 {
 	struct ipv6hdr header;
-	__u32 available = skb->len - NETWORK_OFFSET, total_length;
+	__u32 available = buffer_length(buffer) - NETWORK_OFFSET, total_length;
 
-	if (!packet_load(skb, NETWORK_OFFSET, &header, sizeof(header)))
+	if (!packet_load(buffer, NETWORK_OFFSET, &header, sizeof(header)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	total_length = sizeof(header) + bpf_ntohs(header.payload_len);
 	/* A jumbogram of BIG TCP (5.19) has length 0; nobody else may send one to us. */
-	if (header.payload_len == 0 && skb->gso_size != 0)
+	if (header.payload_len == 0 && buffer_gso_size(buffer) != 0)
 		total_length = available;
 	if (header.version != 6 || total_length > available)
 		return drop(packet, DROP_REASON_INVALID_PACKET);
@@ -105,8 +104,8 @@ static __always_inline verdict_t packet_parse_ipv6(struct __sk_buff *skb, struct
 	/* On the wire it would alias an IPv4 address in our maps (RFC 4942 2.2). */
 	if (address_is_ipv4(&packet->tuple.source) || address_is_ipv4(&packet->tuple.destination))
 		return drop(packet, DROP_REASON_MAPPED_ADDRESS);
-	packet->has_dsr_option = header.nexthdr == IPPROTO_DSTOPTS && dsr_option_is_in_ipv6(skb);
-	return packet_parse_ipv6_extensions(skb, packet);
+	packet->has_dsr_option = header.nexthdr == IPPROTO_DSTOPTS && dsr_option_is_in_ipv6(buffer);
+	return packet_parse_ipv6_extensions(buffer, packet);
 }
 
 /* The combinations that a TCP can send, PSH, ECE and CWR left aside: as the kernel's own conntrack has them. */
@@ -128,15 +127,17 @@ static __always_inline bool tcp_flags_are_valid(__u8 flags)
 }
 
 /* GSO segments repeat the headers, transport's included. */
-static __always_inline void packet_measure(struct __sk_buff *skb, struct packet *packet, __u32 transport_length)
+static __always_inline void packet_measure(buffer_t *buffer, struct packet *packet, __u32 transport_length)
 {
 	packet->wire_length = packet->end_offset - NETWORK_OFFSET;
-	if (skb->gso_size != 0 &&
-	    packet->transport_offset - NETWORK_OFFSET + transport_length + skb->gso_size < packet->wire_length)
-		packet->wire_length = packet->transport_offset - NETWORK_OFFSET + transport_length + skb->gso_size;
+	if (buffer_gso_size(buffer) != 0 &&
+	    packet->transport_offset - NETWORK_OFFSET + transport_length + buffer_gso_size(buffer) <
+		packet->wire_length)
+		packet->wire_length =
+		    packet->transport_offset - NETWORK_OFFSET + transport_length + buffer_gso_size(buffer);
 }
 
-static __always_inline verdict_t packet_parse_tcp(struct __sk_buff *skb, struct packet *packet)
+static __always_inline verdict_t packet_parse_tcp(buffer_t *buffer, struct packet *packet)
 {
 	/* Ports, sequence and acknowledgement numbers, data offset, flags. */
 	struct {
@@ -149,7 +150,8 @@ static __always_inline verdict_t packet_parse_tcp(struct __sk_buff *skb, struct 
 	} header;
 	__u32 available = packet->end_offset - packet->transport_offset, length;
 
-	if (available < sizeof(struct tcphdr) || !packet_load(skb, packet->transport_offset, &header, sizeof(header)))
+	if (available < sizeof(struct tcphdr) ||
+	    !packet_load(buffer, packet->transport_offset, &header, sizeof(header)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	length = (header.data_offset >> 4) * 4;
 	if (length < sizeof(struct tcphdr) || (length > available && packet->fragment == FRAGMENT_NONE))
@@ -157,18 +159,18 @@ static __always_inline verdict_t packet_parse_tcp(struct __sk_buff *skb, struct 
 	packet->tuple.source_port = header.source;
 	packet->tuple.destination_port = header.destination;
 	packet->tcp_flags = header.flags;
-	packet_measure(skb, packet, length);
+	packet_measure(buffer, packet, length);
 	if (!tcp_flags_are_valid(header.flags))
 		return drop(packet, DROP_REASON_INVALID_TCP_FLAGS);
 	return VERDICT_CONTINUE;
 }
 
-static __always_inline verdict_t packet_parse_udp(struct __sk_buff *skb, struct packet *packet)
+static __always_inline verdict_t packet_parse_udp(buffer_t *buffer, struct packet *packet)
 {
 	struct udphdr header;
 	__u32 available = packet->end_offset - packet->transport_offset, length;
 
-	if (available < sizeof(header) || !packet_load(skb, packet->transport_offset, &header, sizeof(header)))
+	if (available < sizeof(header) || !packet_load(buffer, packet->transport_offset, &header, sizeof(header)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	length = bpf_ntohs(header.len);
 	/* The first fragment carries the length of the whole datagram. */
@@ -176,17 +178,17 @@ static __always_inline verdict_t packet_parse_udp(struct __sk_buff *skb, struct 
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	packet->tuple.source_port = header.source;
 	packet->tuple.destination_port = header.dest;
-	packet_measure(skb, packet, sizeof(header));
+	packet_measure(buffer, packet, sizeof(header));
 	return VERDICT_CONTINUE;
 }
 
 /* Ports where TCP has them, then tag and checksum; nothing else of SCTP concerns us. */
-static __always_inline verdict_t packet_parse_sctp(struct __sk_buff *skb, struct packet *packet)
+static __always_inline verdict_t packet_parse_sctp(buffer_t *buffer, struct packet *packet)
 {
 	__be16 ports[2];
 
 	if (packet->end_offset - packet->transport_offset < 12 ||
-	    !packet_load(skb, packet->transport_offset, ports, sizeof(ports)))
+	    !packet_load(buffer, packet->transport_offset, ports, sizeof(ports)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	packet->tuple.source_port = ports[0];
 	packet->tuple.destination_port = ports[1];
@@ -209,12 +211,12 @@ static __always_inline void packet_classify_icmp(struct packet *packet, __be16 i
 		packet->is_icmp_error = type < 128; /* RFC 4443 2.1 */
 }
 
-static __always_inline verdict_t packet_parse_icmp(struct __sk_buff *skb, struct packet *packet)
+static __always_inline verdict_t packet_parse_icmp(buffer_t *buffer, struct packet *packet)
 {
 	struct icmp_header header;
 
 	if (packet->end_offset - packet->transport_offset < sizeof(header) ||
-	    !packet_load(skb, packet->transport_offset, &header, sizeof(header)))
+	    !packet_load(buffer, packet->transport_offset, &header, sizeof(header)))
 		return drop(packet, DROP_REASON_INVALID_PACKET);
 	packet->icmp_type = header.type;
 	packet->icmp_code = header.code;
@@ -222,7 +224,7 @@ static __always_inline verdict_t packet_parse_icmp(struct __sk_buff *skb, struct
 	return VERDICT_CONTINUE;
 }
 
-static __always_inline verdict_t packet_parse_transport(struct __sk_buff *skb, struct packet *packet)
+static __always_inline verdict_t packet_parse_transport(buffer_t *buffer, struct packet *packet)
 {
 	__u8 protocol = packet->tuple.protocol;
 
@@ -232,34 +234,40 @@ static __always_inline verdict_t packet_parse_transport(struct __sk_buff *skb, s
 		return VERDICT_CONTINUE;
 	}
 	if (protocol == IPPROTO_TCP)
-		return packet_parse_tcp(skb, packet);
+		return packet_parse_tcp(buffer, packet);
 	if (protocol == IPPROTO_UDP)
-		return packet_parse_udp(skb, packet);
+		return packet_parse_udp(buffer, packet);
 	if (protocol == IPPROTO_SCTP)
-		return packet_parse_sctp(skb, packet);
+		return packet_parse_sctp(buffer, packet);
 	if (protocol == (packet_is_ipv4(packet) ? IPPROTO_ICMP : IPPROTO_ICMPV6))
-		return packet_parse_icmp(skb, packet);
+		return packet_parse_icmp(buffer, packet);
 	/* Kubernetes promises more than it names: other protocols pass between pods by their addresses. */
 	return VERDICT_CONTINUE;
 }
 
-/* ARP continues with only the Ethernet part filled. */
-__noinline verdict_t packet_parse(struct __sk_buff *skb, struct packet *packet)
+static __always_inline verdict_t packet_parse_headers(buffer_t *buffer, struct packet *packet)
 {
-	if (!packet)
-		return -DROP_REASON_INVALID_PACKET;
-	STEP(packet_parse_ethernet(skb, packet));
+	STEP(packet_parse_ethernet(buffer, packet));
 	if (packet->ethertype == bpf_htons(ETH_P_IP) && config_ipv4_enabled)
-		STEP(packet_parse_ipv4(skb, packet));
+		STEP(packet_parse_ipv4(buffer, packet));
 	else if (packet->ethertype == bpf_htons(ETH_P_IPV6) && config_ipv6_enabled)
-		STEP(packet_parse_ipv6(skb, packet));
+		STEP(packet_parse_ipv6(buffer, packet));
 	else if (packet->ethertype == bpf_htons(ETH_P_ARP) && config_ipv4_enabled)
 		return VERDICT_CONTINUE;
 	else
 		return drop(packet, DROP_REASON_UNKNOWN_ETHERTYPE);
-	STEP(packet_parse_transport(skb, packet));
+	STEP(packet_parse_transport(buffer, packet));
+	packet->arrived = packet->tuple;
+	return VERDICT_CONTINUE;
+}
+
+/* ARP continues with only the Ethernet part filled. */
+__noinline verdict_t packet_parse(buffer_t *buffer, struct packet *packet)
+{
+	if (!packet)
+		return -DROP_REASON_INVALID_PACKET;
+	STEP(packet_parse_headers(buffer, packet));
 	if (packet->fragment == FRAGMENT_FIRST)
 		fragment_remember(packet);
-	packet->arrived = packet->tuple;
 	return VERDICT_CONTINUE;
 }

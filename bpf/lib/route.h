@@ -38,9 +38,9 @@ static __always_inline verdict_t route_tunnel(struct __sk_buff *skb, struct pack
 	return encap_redirect(skb, packet, entry);
 }
 
-static __always_inline void fib_fill(struct __sk_buff *skb, const struct packet *packet, struct bpf_fib_lookup *fib)
+static __always_inline void fib_fill(struct bpf_fib_lookup *fib, const struct packet *packet, __u32 ifindex)
 {
-	fib->ifindex = skb->ifindex;
+	fib->ifindex = ifindex;
 	fib->l4_protocol = packet->tuple.protocol;
 	fib->sport = packet->tuple.source_port;
 	fib->dport = packet->tuple.destination_port;
@@ -79,7 +79,7 @@ __noinline verdict_t route_fib(struct __sk_buff *skb, struct packet *packet)
 
 	if (!packet)
 		return -DROP_REASON_INVALID_PACKET;
-	fib_fill(skb, packet, &fib);
+	fib_fill(&fib, packet, skb->ifindex);
 	result = bpf_fib_lookup(skb, &fib, sizeof(fib), BPF_FIB_LOOKUP_SKIP_NEIGH);
 	switch (result) {
 	case BPF_FIB_LKUP_RET_SUCCESS:

@@ -1,9 +1,17 @@
 /* The tunnel's metadata, which the VXLAN device turns into headers and back: a node and, as VNI, an identity. */
 #pragma once
 #include "address.h"
+#include "config.h"
 #include "map.h"
+#include "packet.h"
 
 #define TUNNEL_TTL 64
+
+/* The tunnel's own packets: VXLAN's port is its own on every address of the node. */
+static __always_inline bool tunnel_carries(const struct packet *packet)
+{
+	return packet->tuple.protocol == IPPROTO_UDP && packet->tuple.destination_port == config_tunnel_port;
+}
 
 static __always_inline bool tunnel_set(struct __sk_buff *skb, const struct address *node, __u32 identity)
 {

@@ -26,6 +26,7 @@ import {
   type Tally,
 } from '@sluice/runtime';
 import { Controllers } from '@sluice/state';
+import { Acceleration } from './acceleration.ts';
 import { AddressConflicts } from './address-conflicts.ts';
 import { agentAnswers, agentStreams } from './answers.ts';
 import { ApiFacts } from './api-facts.ts';
@@ -104,6 +105,7 @@ export class Agent {
   readonly reachability: NodeReachability;
   readonly objectEvents: ObjectEvents;
   readonly addressConflicts: AddressConflicts;
+  readonly acceleration: Acceleration;
   /** Undefined: nobody has installed us on the node. */
   readonly installation: Installation | undefined;
   readonly #clock: Clock;
@@ -200,6 +202,14 @@ export class Agent {
     this.kernelDrops = new KernelDropsPart({ ...common, datapath, endpoints, nodes: () => this.nodes });
     this.reachability = new NodeReachability({ ...common, nodes: this.nodes.nodes, tallies });
     this.addressConflicts = new AddressConflicts({ ...common, nodes: this.nodes, netlink: this.#netlink });
+    this.acceleration = new Acceleration({
+      ...common,
+      datapath,
+      facts: () => this.#facts(),
+      devices: this.nodes.devices,
+      netlink: this.#netlink,
+      wanted: values.loadBalancer.acceleration,
+    });
     this.metrics = new MetricsPart(this, { log, clock });
     this.nameOf = nameAddresses(this);
     const { daemonSet, cniConfig: configFile, cniPlugin: pluginFile } = options;
@@ -257,6 +267,7 @@ export class Agent {
     parts.add(this.services);
     parts.add(this.cni);
     parts.add(this.links);
+    parts.add(this.acceleration);
     parts.add(this.connections);
     parts.add(this.kernelDrops);
     parts.add(this.reachability);
@@ -291,6 +302,7 @@ export class Agent {
     return [
       shownTable(this.nodes.nodes),
       shownTable(this.nodes.devices),
+      shownTable(this.acceleration.table),
       shownTable(this.nodes.addresses),
       shownTable(this.nodes.ipcache.table),
       ...(this.endpoints ? [shownTable(this.endpoints.table)] : []),
@@ -424,6 +436,8 @@ export class Agent {
       nodePortMax: this.values.nodePort.range.last,
       overlayIfindex: facts.overlayIfindex,
       tunnelPort: this.values.tunnelPort,
+      underlayIpv4: facts.nodeIpv4,
+      underlayIpv6: facts.nodeIpv6,
     };
   }
 

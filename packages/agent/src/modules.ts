@@ -22,6 +22,7 @@ export function moduleReports(
     healthzModule(agent),
     mapsModule(maps),
     conntrackModule(agent),
+    accelerationModule(agent),
     kernelDropsModule(agent),
     metricsModule(agent),
     ...reconcilerModules(agent),
@@ -129,6 +130,12 @@ function mapsModule(maps: StatusReport['maps']): ModuleReport {
 
 function conntrackModule({ connections }: Agent): ModuleReport {
   return judged('conntrack', connections.problem);
+}
+
+function accelerationModule({ acceleration, values }: Agent): ModuleReport {
+  if (values.loadBalancer.acceleration === 'disabled')
+    return off('acceleration', 'loadBalancer.acceleration is disabled');
+  return judged('acceleration', acceleration.problem);
 }
 
 function kernelDropsModule({ kernelDrops }: Agent): ModuleReport {

@@ -87,6 +87,20 @@ export interface StatusReport {
     readonly selected: boolean;
     readonly why: string;
   }[];
+  /** XDP; undefined: of an agent that has none. */
+  readonly acceleration:
+    | {
+        /** `loadBalancer.acceleration` */
+        readonly wanted: string;
+        /** What runs at each device that faces the network, by the kernel's word. */
+        readonly devices: readonly {
+          readonly name: string;
+          readonly mode: 'native' | 'generic' | 'off';
+          /** Why there is nothing, or what it cannot do; empty: all is well. */
+          readonly why: string;
+        }[];
+      }
+    | undefined;
   readonly attachMode: string;
   readonly masquerading: {
     readonly state: State;

@@ -50,6 +50,7 @@ export function statusReport(agent: Agent): StatusReport {
       links,
       closed: datapath ? undefined : (nodes.problem ?? 'starting'),
     }),
+    acceleration: agent.acceleration.report(),
     attachMode: 'TCX',
     controllers: { total: controllers.total, healthy: controllers.healthy, list: controllers.list() },
     modules: moduleReports(agent, { links, maps }),

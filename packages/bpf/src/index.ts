@@ -42,15 +42,18 @@ export {
   type AttachCgroupOptions,
   type AttachedProgram,
   type AttachTcxOptions,
+  type AttachXdpOptions,
   attachCgroup,
   attachIterator,
   attachTcx,
   attachTracepoint,
+  attachXdp,
   Link,
   type LinkInfo,
   queryCgroup,
   queryTcx,
   type TcxHook,
+  type XdpMode,
 } from './link.ts';
 export { linkProgram } from './link-program.ts';
 export { type LoadedObject, type LoadOptions, loadObject } from './load-object.ts';

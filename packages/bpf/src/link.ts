@@ -117,6 +117,31 @@ const PLACE_BEFORE = 1 << 3;
 const PLACE_AFTER = 1 << 4;
 const tcxAttachTypes: Record<TcxHook, number> = { ingress: AttachType.tcxIngress, egress: AttachType.tcxEgress };
 
+/** Before the driver makes socket buffers, or on those that it has made. */
+export type XdpMode = 'native' | 'generic';
+
+export interface AttachXdpOptions {
+  readonly program: Program;
+  /** In the network namespace of the calling thread. */
+  readonly ifindex: number;
+  readonly mode: XdpMode;
+}
+
+/**
+ * Attaches to a device's XDP hook (Linux 5.9), which takes one program. EBUSY: it has one, in the same mode; EEXIST: in
+ * the other; EOPNOTSUPP: the driver has no native mode; others are the driver's own.
+ */
+export function attachXdp({ program, ifindex, mode }: AttachXdpOptions): Link {
+  const attributes = new Attributes(32)
+    .u32(0, program.fd)
+    .u32(4, ifindex)
+    .u32(8, AttachType.xdp)
+    .u32(12, xdpModeFlags[mode]);
+  return new Link(attributes.call(Command.linkCreate, `attach ${program.name} to ${mode} XDP of device ${ifindex}`));
+}
+
+const xdpModeFlags: Record<XdpMode, number> = { generic: 1 << 1, native: 1 << 2 };
+
 export interface AttachCgroupOptions {
   readonly program: Program;
   /** A cgroup v2 directory, or a descriptor of one. */

@@ -86,6 +86,7 @@ function load(program: LinkedProgram, { spec, options, btf, maps, kernel }: Surr
     }),
     license: spec.license,
     attachType: program.attachType,
+    takesFragments: program.section === 'xdp.frags',
     attachBtfId: kernel.attachIds.get(program.name),
     debug: { btfFd: btf.fd, functionInfo, lineInfo, lines },
     logDirectory: options.logDirectory,

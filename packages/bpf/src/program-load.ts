@@ -16,6 +16,8 @@ export interface LoadableProgram {
   readonly attachType?: number | undefined;
   /** What a tracing program attaches to, in the kernel's BTF. */
   readonly attachBtfId?: number | undefined;
+  /** XDP: reads and changes frames that lie in several buffers, as those of 9000 bytes do. */
+  readonly takesFragments?: boolean;
   readonly debug?: DebugInfo | undefined;
   /** Where the log of a refused program is kept; default: a new directory in the system's temporary one. */
   readonly logDirectory?: string | undefined;
@@ -86,7 +88,7 @@ function encode(program: LoadableProgram): Attributes {
     .u32(4, program.instructions.byteLength / INSTRUCTION_BYTES)
     .pointer(8, program.instructions)
     .text(16, program.license)
-    .u32(44, program.type === ProgramType.syscall ? FLAG_SLEEPABLE : 0)
+    .u32(44, flagsOf(program))
     .name(48, program.name)
     .u32(68, program.attachType ?? 0)
     .u32(108, program.attachBtfId ?? 0);
@@ -107,3 +109,8 @@ const FUNCTION_INFO_BYTES = 8;
 const LINE_INFO_BYTES = 16;
 // Syscall programs are always sleepable; the kernel wants to hear it.
 const FLAG_SLEEPABLE = 1 << 4;
+const FLAG_XDP_HAS_FRAGS = 1 << 5;
+
+function flagsOf({ type, takesFragments }: LoadableProgram): number {
+  return (type === ProgramType.syscall ? FLAG_SLEEPABLE : 0) | (takesFragments ? FLAG_XDP_HAS_FRAGS : 0);
+}

@@ -81,6 +81,9 @@ export const statusAnswer = record<StatusReport>({
     routes: list(record({ node: text, podCidrs: list(text), tunnelEndpoint: text, mtu: number })),
   }),
   devices: list(record({ name: text, mtu: number, addresses: list(text), selected: flag, why: text })),
+  acceleration: optional(
+    record({ wanted: text, devices: list(record({ name: text, mode: oneOf('native', 'generic', 'off'), why: text })) }),
+  ),
   attachMode: text,
   masquerading: record({
     state,

@@ -23,6 +23,7 @@ export const statusReport: StatusReport = {
     nodePorts: { first: 30_000, last: 32_767, addresses: ['10.10.30.101'], without: ['10.244.0.1'] },
     refusedExternalIps: [],
   },
+  acceleration: { wanted: 'disabled', devices: [] },
   cni: { state: 'ok', socket: '/run/sluice/cni.sock', configFile: undefined, why: undefined },
   ipam: [{ family: 4, prefix: '10.244.0.0/24', allocated: 5, total: 254 }],
   routing: {

@@ -14,7 +14,6 @@ export const lackedOptions: Readonly<Record<string, string>> = {
   'nodePort.directRoutingDevice': 'packets between nodes go through the tunnel',
   hostPort: 'host ports are always served',
   socketLB: 'translation at the socket is always on, for the host and for pods',
-  'loadBalancer.acceleration': 'packets are translated at TC, before the stack, and not at XDP yet',
   'loadBalancer.serviceTopology': 'hints of EndpointSlices are always followed, as Kubernetes has it',
   'loadBalancer.l7': 'no proxy runs yet',
   'loadBalancer.experimental': never,

@@ -163,6 +163,12 @@ export const options = {
     "Who answers a client outside whose backend is on another node than it asked: snat, the asked node, by its own address; dsr, the backend's node itself, and the backend sees the client's address; hybrid, dsr for TCP and snat for UDP. `service.cilium.io/forwarding-mode` of a Service goes before.",
     rare,
   ),
+  'loadBalancer.acceleration': option(
+    choice(['disabled', 'native', 'best-effort', 'generic', 'testing-only']),
+    'disabled',
+    'Whether established connections from outside to pods of other nodes are served at XDP of the devices that face the network: native, in their drivers; best-effort, where a driver can, and nothing is said where none can; generic (testing-only), behind the driver, which is slower than without.',
+    rare,
+  ),
   'loadBalancer.dsrDispatch': option(
     choice(['opt']),
     'opt',

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import type { MapCounts, TypedMap } from '@sluice/bpf';
+import type { MapCounts, TypedMap, XdpMode } from '@sluice/bpf';
 import type { Logger } from '@sluice/runtime';
 import { openAnyMap } from './any-map.ts';
 import { type DryRun, openDryRun } from './dry-run.ts';
@@ -17,6 +17,7 @@ import {
   replaceProgram,
   type TcxHook,
   tcxTarget,
+  xdpTarget,
 } from './links.ts';
 import { type DatapathMaps, type MapSizes, openMaps, openPinnedMaps, repinMaps, unpinnedMaps } from './maps.ts';
 import { loadPrograms, type Programs, readObject, sockHooks } from './objects.ts';
@@ -66,6 +67,12 @@ export interface Datapath extends Disposable {
   detachNetworkDevice(device: string): void;
   /** Names of the devices that have a pinned link, also of those that are gone. */
   listNetworkDeviceLinks(): string[];
+  /** A device's XDP, in this mode and no other. Throws the kernel's refusal (SystemError), see `attachXdp` of `@sluice/bpf`. */
+  attachXdp(device: string, hook: { readonly ifindex: number; readonly mode: XdpMode }): void;
+  /** A missing link is success. */
+  detachXdp(device: string): void;
+  /** Names of the devices whose XDP has a pinned link, also of those that are gone. */
+  listXdpLinks(): string[];
   links(): LinkStatus[];
   /** Maps, links and programs whose pin somebody has removed. They work, but the next agent would not find them. */
   unpinned(): string[];
@@ -102,6 +109,8 @@ export interface PodLink {
 const POD_PREFIX = 'pod_';
 const FROM_NETWORK_PREFIX = 'from_network_';
 const TO_NETWORK_PREFIX = 'to_network_';
+const XDP_PREFIXES: Record<XdpMode, string> = { native: 'xdp_native_', generic: 'xdp_generic_' };
+const xdpPrograms: Record<XdpMode, string> = { native: 'xdp_from_network', generic: 'xdp_generic_from_network' };
 
 /**
  * Opens the pinned maps and programs (or makes and loads them) and puts the programs into the links that are pinned
@@ -186,6 +195,16 @@ export function openDatapath(options: DatapathOptions): Datapath {
       for (const prefix of [FROM_NETWORK_PREFIX, TO_NETWORK_PREFIX]) held.remove(`${prefix}${device}`);
     },
     listNetworkDeviceLinks: () => [...new Set([FROM_NETWORK_PREFIX, TO_NETWORK_PREFIX].flatMap(devicesOf))],
+    attachXdp(device, { ifindex, mode }) {
+      const name = `${XDP_PREFIXES[mode]}${device}`;
+      const other = mode === 'native' ? 'generic' : 'native';
+      held.remove(`${XDP_PREFIXES[other]}${device}`);
+      report(name, held.ensure(xdpTarget(name, programs.get(xdpPrograms[mode]), { ifindex, mode })));
+    },
+    detachXdp(device) {
+      for (const prefix of Object.values(XDP_PREFIXES)) held.remove(`${prefix}${device}`);
+    },
+    listXdpLinks: () => [...new Set(Object.values(XDP_PREFIXES).flatMap(devicesOf))],
     links,
     unpinned: () => [
       ...unpinnedMaps(pinned, paths),
@@ -262,5 +281,6 @@ function programOfLink(name: string): string | undefined {
   if (name.startsWith(POD_PREFIX)) return 'pod_from_pod';
   if (name.startsWith(FROM_NETWORK_PREFIX)) return 'netdev_from_network';
   if (name.startsWith(TO_NETWORK_PREFIX)) return 'netdev_to_network';
+  for (const mode of ['native', 'generic'] as const) if (name.startsWith(XDP_PREFIXES[mode])) return xdpPrograms[mode];
   return sockHooks.find(([program]) => program === name)?.[0];
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { loadProgram, type Program, ProgramType } from '@sluice/bpf';
 import { packet } from '@sluice/net';
 import { corpus } from '../test/fuzz/corpus.ts';
+import { fuzzFrames } from '../test/fuzz/frames.ts';
 import { FuzzFailure, fuzz, fuzzedPrograms } from '../test/fuzz/fuzz.ts';
 import { draw } from '../test/fuzz/mutate.ts';
 import { seededRandom } from '../test/fuzz/random.ts';
@@ -29,6 +30,12 @@ for (const program of fuzzedPrograms()) {
     assert.ok(reasons.length >= (program.startsWith('netdev') ? 3 : 8), reasons.join(', '));
   });
 }
+
+test(`XDP drops none of ${PACKETS} random frames, and changes none that passes`, (context) => {
+  const { sent, compared, seconds } = fuzzFrames({ packets: PACKETS, seed });
+  context.diagnostic(`${Math.round(PACKETS / seconds)} frames/s, ${sent} sent, ${compared} compared`);
+  assert.ok(sent > PACKETS / 50 && compared > PACKETS / 100, `${sent} sent, ${compared} compared`);
+});
 
 test('the same seed sends the same packets, another one others', () => {
   const drawn = (seed: number) => {

@@ -77,6 +77,8 @@ test('configuration is bytes by the names in C', () => {
     masqueradeIpv4: 1,
     masqueradeIpv6: 1,
     nodeIdentity: 6,
+    underlayIpv4: undefined,
+    underlayIpv6: undefined,
     nodePortMax: 32_767,
     maglevSeedIpv4: 0x71dc_da46,
     maglevSeedIpv6: 0x9250_5688,

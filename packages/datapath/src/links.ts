@@ -1,5 +1,14 @@
 import { statSync } from 'node:fs';
-import { attachCgroup, attachTcx, Link, type LinkInfo, type Program, unpin } from '@sluice/bpf';
+import {
+  attachCgroup,
+  attachTcx,
+  attachXdp,
+  Link,
+  type LinkInfo,
+  type Program,
+  unpin,
+  type XdpMode,
+} from '@sluice/bpf';
 import { SystemError } from '@sluice/ffi';
 import type { Expedite } from './grace-periods.ts';
 import type { Paths } from './paths.ts';
@@ -8,7 +17,7 @@ import type { Paths } from './paths.ts';
 export type Attachment = 'attached' | 'replaced';
 
 export interface LinkStatus {
-  /** Of the pin: `sock_connect4`, `overlay`, `host`, `pod_<device>`, `from_network_<device>`, `to_network_<device>`. */
+  /** Of the pin: `sock_connect4`, `overlay`, `host`, `pod_<device>`, `from_network_<device>`, `to_network_<device>`, `xdp_native_<device>`, … */
   readonly name: string;
   readonly programId: number;
   readonly ifindex: number | undefined;
@@ -36,6 +45,15 @@ export function tcxTarget(name: string, program: Program, { ifindex, hook }: Tcx
     program,
     matches: (info) => info.ifindex === ifindex,
     attach: () => expedite(() => attachTcx({ program, ifindex, hook })),
+  };
+}
+
+export function xdpTarget(name: string, program: Program, hook: { ifindex: number; mode: XdpMode }): Target {
+  return {
+    name,
+    program,
+    matches: (info) => info.ifindex === hook.ifindex,
+    attach: () => attachXdp({ program, ...hook }),
   };
 }
 

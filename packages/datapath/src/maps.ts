@@ -27,6 +27,8 @@ function describeMaps(cpus?: number) {
     eventBudgets: perCpu(generated.eventBudgetsMap, cpus),
     eventLosses: perCpu(generated.eventLossesMap, cpus),
     fragments: generated.fragmentsMap,
+    frameCounters: perCpu(generated.frameCountersMap, cpus),
+    frameDevices: generated.frameDevicesMap,
     frontends: generated.frontendsMap,
     ipcache: generated.ipcacheMap,
     ipcachePrefix: generated.ipcachePrefixMap,

@@ -13,7 +13,7 @@ import { type Configuration, encodeConfiguration } from './generated/configurati
 import { mapDescriptors } from './generated/maps.ts';
 
 /** Objects with programs that are attached; `inspect` has iterators, `contract` only types and maps. */
-export const hookObjects = ['sock', 'pod', 'overlay', 'host', 'netdev'] as const;
+export const hookObjects = ['sock', 'pod', 'overlay', 'host', 'netdev', 'xdp'] as const;
 
 /** The socket hooks: program, which is also its link's name, and where in the cgroup it is attached. */
 export const sockHooks = [
@@ -37,6 +37,8 @@ export const hookPrograms: readonly string[] = [
   'host_from_host',
   'netdev_from_network',
   'netdev_to_network',
+  'xdp_from_network',
+  'xdp_generic_from_network',
 ];
 
 export function readObject(directory: string, name: string): ObjectSpec {

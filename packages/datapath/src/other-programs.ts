@@ -38,7 +38,8 @@ export function findOtherPrograms({ devices, cgroupPath, isOurs }: OtherPrograms
         hook: `${hook} of ${device.name}`,
       })),
     );
-    const xdp = device.xdpProgramId === undefined ? [] : [{ id: device.xdpProgramId, place: 'before ours' as const }];
+    const id = device.xdpProgramId;
+    const xdp = id === undefined || isOurs(id) ? [] : [{ id, place: 'before ours' as const }];
     return [...xdp.map((found) => ({ ...found, hook: `XDP of ${device.name}` })), ...tcx].map((found) => ({
       ...found,
       device: device.name,

@@ -89,6 +89,8 @@ export function createTestNode(number: number): TestNode {
     maglevSeedIpv6: 0x9250_5688,
     tunnelPort: 8472,
     nodeIdentity: REMOTE_NODE_IDENTITY,
+    underlayIpv4: addresses.ipv4,
+    underlayIpv6: addresses.ipv6,
     overlayIfindex: devices.overlay,
   };
   const open = (chosen: Configuration = configuration) =>

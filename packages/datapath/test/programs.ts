@@ -52,6 +52,8 @@ export const configuration: Configuration = {
   maglevSeedIpv6: 0x9250_5688,
   tunnelPort: 8472,
   nodeIdentity: 6,
+  underlayIpv4: parseAddress('10.10.30.1'),
+  underlayIpv6: parseAddress('fd00:10:10:30::1'),
   overlayIfindex: IFINDEX,
 };
 

@@ -37,6 +37,7 @@ const configuration: Configuration = {
     overlayIfindex: ifindex,
   },
   ...{ ipv4Enabled: 1, ipv6Enabled: 1, nodePortMin: 30_000, nodePortMax: 32_767, tunnelPort: 8472, nodeIdentity: 6 },
+  ...{ underlayIpv4: undefined, underlayIpv6: undefined },
   ...{ maglevSeedIpv4: 0x71dc_da46, maglevSeedIpv6: 0x9250_5688 },
 };
 

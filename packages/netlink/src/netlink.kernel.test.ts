@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { test } from 'node:test';
+import { inNetworkNamespace } from '@sluice/ffi';
 import { parseAddress, parseMac, parsePrefix } from '@sluice/net';
-import { temporaryNetworkNamespace } from '@sluice/testing';
+import { setOffload, temporaryNetworkNamespace } from '@sluice/testing';
 import { openNetlink, routeProtocol } from './index.ts';
 
 type Row = Record<string, unknown>;
@@ -322,4 +323,24 @@ test('dump of a thousand routes comes in many datagrams and is whole', () => {
     lab.netlink.routes.replace({ destination: parsePrefix(`10.${n >> 8}.${n & 255}.0/24`), ifindex });
   }
   assert.equal(lab.netlink.routes.list({ protocol: routeProtocol.sluice }).length, 1000);
+});
+
+test('a veth takes frames of XDP programs while its other end merges packets', () => {
+  using lab = laboratory();
+  const left = lab.netlink.links.create(veth);
+  const right = lab.netlink.links.get('right');
+  assert.ok(right);
+  lab.netlink.links.set({ ifindex: right.ifindex, up: true });
+  const merge = (on: boolean) => inNetworkNamespace(lab.namespace, () => setOffload('right', 'receiveMerging', on));
+  merge(true);
+  assert.deepEqual(lab.netlink.links.frameFeatures(left.ifindex), { native: true, takes: true, takesFragments: true });
+  merge(false);
+  assert.deepEqual(lab.netlink.links.frameFeatures(left.ifindex), {
+    native: true,
+    takes: false,
+    takesFragments: false,
+  });
+  assert.equal(lab.netlink.links.frameFeatures(left.ifindex + 1000), undefined);
+  const loopback = lab.netlink.links.get('lo')?.ifindex ?? 0;
+  assert.equal(lab.netlink.links.frameFeatures(loopback)?.native, false);
 });

@@ -9,6 +9,7 @@ import {
 } from './address.ts';
 import { Conversation } from './conversation.ts';
 import { hasCode, NetlinkError } from './error.ts';
+import { type FrameFeatures, genericProtocol, readFrameFeatures } from './frame-features.ts';
 import {
   decodeLink,
   encodeLinkChange,
@@ -55,6 +56,8 @@ export interface Netlink extends Disposable {
     set(change: LinkChange): void;
     /** False: it was not there. */
     delete(ifindex: number): boolean;
+    /** Undefined: it is gone. */
+    frameFeatures(ifindex: number): FrameFeatures | undefined;
   };
   readonly addresses: {
     list(ifindex?: number): InterfaceAddress[];
@@ -86,7 +89,7 @@ export function openNetlink(options: { namespace?: string } = {}): Netlink {
   const socket = NetlinkSocket.open(options.namespace);
   const conversation = new Conversation(socket);
   return {
-    links: links(conversation),
+    links: { ...links(conversation), frameFeatures: (ifindex) => frameFeatures(ifindex, options.namespace) },
     addresses: addresses(conversation),
     routes: routes(conversation),
     neighbours: neighbours(conversation),
@@ -96,7 +99,13 @@ export function openNetlink(options: { namespace?: string } = {}): Netlink {
   };
 }
 
-function links(conversation: Conversation): Netlink['links'] {
+/** Asked seldom, and of another protocol: by a socket of its own each time. */
+function frameFeatures(ifindex: number, namespace: string | undefined): FrameFeatures | undefined {
+  using socket = NetlinkSocket.open(namespace, genericProtocol);
+  return readFrameFeatures(new Conversation(socket), ifindex);
+}
+
+function links(conversation: Conversation): Omit<Netlink['links'], 'frameFeatures'> {
   const get = (which: string | number): Link | undefined => {
     const query = typeof which === 'number' ? { ifindex: which } : { name: which };
     const reply = optional(['ENODEV'], () =>

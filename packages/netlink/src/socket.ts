@@ -24,7 +24,7 @@ const datagramBytesMax = 64 * 1024;
 /** Room for bursts such as a thousand links that vanish at once; what does not fit costs a full re-read. */
 const subscriptionBufferBytes = 1024 * 1024;
 
-/** A rtnetlink socket. It belongs to the namespace that it was opened in for ever, wherever the thread goes. */
+/** A netlink socket, of rtnetlink unless it says otherwise. It belongs to the namespace that it was opened in for ever, wherever the thread goes. */
 export class NetlinkSocket implements Transport, Disposable {
   readonly fd: number;
   readonly #buffer = new Uint8Array(datagramBytesMax);
@@ -34,19 +34,19 @@ export class NetlinkSocket implements Transport, Disposable {
   }
 
   /** For questions and answers. */
-  static open(namespace?: string): NetlinkSocket {
-    const open = (): NetlinkSocket => NetlinkSocket.#bound([]);
+  static open(namespace?: string, protocol: number = routeProtocolFamily): NetlinkSocket {
+    const open = (): NetlinkSocket => NetlinkSocket.#bound([], protocol);
     return namespace === undefined ? open() : inNetworkNamespace(namespace, open);
   }
 
   /** For notifications of the multicast groups. */
   static subscribe(groups: readonly number[], namespace?: string): NetlinkSocket {
-    const open = (): NetlinkSocket => NetlinkSocket.#bound(groups);
+    const open = (): NetlinkSocket => NetlinkSocket.#bound(groups, routeProtocolFamily);
     return namespace === undefined ? open() : inNetworkNamespace(namespace, open);
   }
 
-  static #bound(groups: readonly number[]): NetlinkSocket {
-    const fd = socket(AddressFamily.NETLINK, SocketType.RAW, routeProtocolFamily);
+  static #bound(groups: readonly number[], protocol: number): NetlinkSocket {
+    const fd = socket(AddressFamily.NETLINK, SocketType.RAW, protocol);
     try {
       bind(fd, netlinkAddress());
       setsockopt(fd, SocketLevel.NETLINK, option.extendedAck, 1);

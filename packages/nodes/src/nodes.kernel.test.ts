@@ -437,6 +437,8 @@ function program(facts: NodeFacts, namespace: TemporaryNetworkNamespace, stack: 
         masqueradeIpv4: 1,
         masqueradeIpv6: 1,
         nodeIdentity: 6,
+        underlayIpv4: facts.nodeIpv4,
+        underlayIpv6: facts.nodeIpv6,
         nodePortMin: 30_000,
         nodePortMax: 32_767,
         maglevSeedIpv4: 0x71dc_da46,

@@ -12,6 +12,7 @@ export { type TemporaryDirectory, temporaryDirectory } from './directory.ts';
 export { damagedBytes, damagedJson, damagedText, holds } from './fuzz.ts';
 export { leakCheck } from './leak-check.ts';
 export { type TemporaryNetworkNamespace, temporaryNetworkNamespace } from './network-namespace.ts';
+export { type Offload, setOffload } from './offloads.ts';
 export { type Edit, type OtherVersion, otherLayouts, otherVersion } from './other-version.ts';
 export { seededRandom } from './random.ts';
 export { parseScenario, runScenario, type ScenarioStep, type ScenarioVerb } from './scenario.ts';

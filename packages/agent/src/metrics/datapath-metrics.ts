@@ -1,6 +1,6 @@
 /** Packets, maps and programs: by the kernel's own counts. */
 
-import { DropReason } from '@sluice/datapath';
+import { DropReason, FrameWay, frameWayNames } from '@sluice/datapath';
 import { counter, gauge, histogram } from '@sluice/runtime';
 import type { MetricsSource } from './source.ts';
 
@@ -30,6 +30,18 @@ export const packetMetrics = [
     'Bytes of the packets that went on, by direction.',
     byDirection,
     ({ packets }) => packets.forwarded.map(({ direction, bytes }) => [direction.toUpperCase(), bytes]),
+  ),
+  counter<Source>(
+    'sluice_xdp_forward_count_total',
+    'Packets that XDP has sent on itself (loadBalancer.acceleration), by way: tunnel, to a pod of another node; world, to a client. They are among those that went on as well.',
+    ['way'],
+    ({ agent }) => frames(agent, 'packets'),
+  ),
+  counter<Source>(
+    'sluice_xdp_forward_bytes_total',
+    'Bytes of the packets that XDP has sent on itself, by way.',
+    ['way'],
+    ({ agent }) => frames(agent, 'bytes'),
   ),
   counter<Source>(
     'sluice_untracked_packets_total',
@@ -62,6 +74,14 @@ export const packetMetrics = [
         : [],
   ),
 ];
+
+function frames({ datapath }: Source['agent'], what: 'packets' | 'bytes'): [string, bigint][] {
+  if (!datapath) return [];
+  return Object.values(FrameWay).map((way): [string, bigint] => {
+    const perCpu = datapath.maps.frameCounters.lookup(way) ?? [];
+    return [frameWayNames[way], perCpu.reduce((sum, counts) => sum + counts[what], 0n)];
+  });
+}
 
 /** From 0 on: of a counter that begins with its first value Prometheus sees no increase, and an alert would miss it. */
 function untracked({ datapath }: Source['agent']): [string, bigint][] {

@@ -37,6 +37,7 @@ function summary(report: StatusReport, now: number): Pair[] {
     ),
     ['Devices', devices(report)],
     ['Routing', routing(report)],
+    ...acceleration(report),
     ['Attach Mode', report.attachMode],
     ['Masquerading', masquerading(report)],
     ['iptables and nftables', foreignRules(report)],
@@ -121,6 +122,13 @@ function devices(report: StatusReport): string {
   const chosen = report.devices.filter((device) => device.selected);
   if (chosen.length === 0) return 'none faces the network; --verbose says why';
   return chosen.map(({ name, why }) => `${name} (${why})`).join(', ');
+}
+
+/** Off by default, which is not worth a line. */
+function acceleration({ acceleration: report }: StatusReport): Pair[] {
+  if (report === undefined || report.wanted === 'disabled') return [];
+  const devices = report.devices.map(({ name, mode, why }) => `${name} ${mode}${why === '' ? '' : ` (${why})`}`);
+  return [['XDP Acceleration', `${report.wanted}   ${devices.join(', ') || 'no device faces the network'}`]];
 }
 
 /** Routes that take no less than all the others are not worth a word. */

@@ -22,6 +22,8 @@ export interface Configuration {
   readonly nodePortMin: number;
   readonly overlayIfindex: number;
   readonly tunnelPort: number;
+  readonly underlayIpv4: Address | undefined;
+  readonly underlayIpv6: Address | undefined;
 }
 
 /** By the variable in C; the bytes for its place in `.rodata`. */
@@ -46,5 +48,7 @@ export function encodeConfiguration(configuration: Configuration): Record<string
     config_node_port_min: encodeValue(u16Codec, configuration.nodePortMin),
     config_overlay_ifindex: encodeValue(u32Codec, configuration.overlayIfindex),
     config_tunnel_port: encodeValue(be16Codec, configuration.tunnelPort),
+    config_underlay_ipv4: encodeValue(addressCodec, configuration.underlayIpv4),
+    config_underlay_ipv6: encodeValue(addressCodec, configuration.underlayIpv6),
   };
 }

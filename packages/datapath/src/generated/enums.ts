@@ -198,6 +198,38 @@ export const fragmentFlagNames: Readonly<Record<FragmentFlag, string>> = {
   2: 'waiting',
 };
 
+/** enum frame_device_flag */
+export const FrameDeviceFlag = {
+  Returns: 1,
+  Takes: 2,
+  Generic: 4,
+  Fragments: 8,
+  UnderlayIpv4: 16,
+  UnderlayIpv6: 32,
+} as const;
+export type FrameDeviceFlag = (typeof FrameDeviceFlag)[keyof typeof FrameDeviceFlag];
+
+export const frameDeviceFlagNames: Readonly<Record<FrameDeviceFlag, string>> = {
+  1: 'returns',
+  2: 'takes',
+  4: 'generic',
+  8: 'fragments',
+  16: 'underlay_ipv4',
+  32: 'underlay_ipv6',
+};
+
+/** enum frame_way */
+export const FrameWay = {
+  Tunnel: 0,
+  World: 1,
+} as const;
+export type FrameWay = (typeof FrameWay)[keyof typeof FrameWay];
+
+export const frameWayNames: Readonly<Record<FrameWay, string>> = {
+  0: 'tunnel',
+  1: 'world',
+};
+
 /** enum frontend_flag */
 export const FrontendFlag = {
   Affinity: 1,

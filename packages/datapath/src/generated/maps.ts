@@ -335,6 +335,34 @@ export const fragmentsMap: MapDescriptor<FragmentKey, FragmentPorts> = {
   17    7 reserved: __u8[7]`,
 };
 
+export const frameCountersMap: MapDescriptor<number, Counter> = {
+  name: 'frame_counters',
+  type: 6,
+  keySize: 4,
+  valueSize: 16,
+  maxEntries: 2,
+  flags: 0,
+  key: u32Codec,
+  value: counterCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct counter, 16 bytes
+   0    8 packets: __u64
+   8    8 bytes: __u64`,
+};
+
+export const frameDevicesMap: MapDescriptor<number, number> = {
+  name: 'frame_devices',
+  type: 1,
+  keySize: 4,
+  valueSize: 4,
+  maxEntries: 64,
+  flags: 1,
+  key: u32Codec,
+  value: u32Codec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: '__u32, 4 bytes',
+};
+
 export const frontendsMap: MapDescriptor<FrontendKey, Frontend> = {
   name: 'frontends',
   type: 1,
@@ -545,6 +573,19 @@ export const netnsEndpointsMap: MapDescriptor<bigint, NetnsEndpoint> = {
   24   16   words: __be32[4]`,
 };
 
+export const nextHopsCheckedMap: MapDescriptor<number, bigint> = {
+  name: 'next_hops_checked',
+  type: 6,
+  keySize: 4,
+  valueSize: 8,
+  maxEntries: 64,
+  flags: 0,
+  key: u32Codec,
+  value: u64Codec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: '__u64, 8 bytes',
+};
+
 export const packetsMap: MapDescriptor<number, Packet> = {
   name: 'packets',
   type: 6,
@@ -714,6 +755,8 @@ export const mapDescriptors = {
   events: eventsMap,
   explanations: explanationsMap,
   fragments: fragmentsMap,
+  frame_counters: frameCountersMap,
+  frame_devices: frameDevicesMap,
   frontends: frontendsMap,
   held_count: heldCountMap,
   held_fragments: heldFragmentsMap,
@@ -725,6 +768,7 @@ export const mapDescriptors = {
   kernel_settings: kernelSettingsMap,
   maglev: maglevMap,
   netns_endpoints: netnsEndpointsMap,
+  next_hops_checked: nextHopsCheckedMap,
   packets: packetsMap,
   shot_packets: shotPacketsMap,
   slots: slotsMap,

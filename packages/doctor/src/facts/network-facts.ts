@@ -107,7 +107,7 @@ function isHooked(name: string, devices: readonly Device[]): boolean {
 
 /** Ours, by their names as the kernel cuts them. */
 const ours =
-  /^(sock_(connect|sendmsg|recvmsg|getpeername|post_bind)[46]?|sock_getpeernam|pod_from_pod|overlay_from_ov|host_from_host|netdev_from_net|netdev_to_netwo)$/;
+  /^(sock_(connect|sendmsg|recvmsg|getpeername|post_bind)[46]?|sock_getpeernam|pod_from_pod|overlay_from_ov|host_from_host|netdev_from_net|netdev_to_netwo|xdp_from_networ|xdp_generic_fro)$/;
 
 function readPrograms(links: readonly Link[], cgroupPath: string | undefined) {
   try {
