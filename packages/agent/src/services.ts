@@ -7,6 +7,7 @@ import {
   type MaglevSettings,
   startLoadBalancer,
   type Viewpoint,
+  type WithdrawnPods,
 } from '@sluice/loadbalancer';
 import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controllers } from '@sluice/state';
@@ -22,6 +23,7 @@ export interface ServicesOptions {
   readonly maglev: MaglevSettings;
   readonly externalIpRules: ExternalIpRules;
   readonly hostPorts: () => HostPortSource;
+  readonly withdrawn: () => WithdrawnPods | undefined;
   readonly kubernetes: Kubernetes;
   readonly datapath: () => Datapath;
   readonly links: Links;
@@ -54,12 +56,14 @@ export class Services implements LifecyclePart {
     const { services, endpointSlices, nodes } = kubernetes;
     const rules = this.#options.externalIpRules;
     this.#externalIpGuard = new ExternalIpGuard({ rules, services, nodes, endpointSlices });
+    const withdrawn = this.#options.withdrawn();
     this.loadBalancer = startLoadBalancer({
       externalIpGuard: this.#externalIpGuard,
       ...{ services, endpointSlices, nodes, maps, log, clock, controllers },
       viewpoint: this.#options.viewpoint,
       maglev: this.#options.maglev,
       hostPorts: this.#options.hostPorts(),
+      ...(withdrawn && { withdrawn }),
     });
     this.#measuring = measureFrontends(this.loadBalancer.frontends, { tallies, clock });
   }

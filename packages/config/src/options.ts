@@ -145,6 +145,18 @@ export const options = {
     "Networks in which an address of the node must be to have NodePorts; empty: every address has. At the others the port is the node's own. A network within 127.0.0.0/8, or ::1/128, gives NodePorts to the node's own processes at 127.0.0.1 or ::1.",
     rare,
   ),
+  'socketLB.terminatePodConnections': option(
+    trueOrFalse,
+    true,
+    "Whether sockets of pods, and not those of the node's processes alone, are ended (ECONNABORTED) when the backend is gone that a service has led them to.",
+    rare,
+  ),
+  'socketLB.terminateAllProtocols': option(
+    trueOrFalse,
+    false,
+    'Whether that is so for TCP connections, too; datagrams of a connected UDP socket would go nowhere for ever.',
+    rare,
+  ),
   'nodePort.bindProtection': option(
     trueOrFalse,
     true,

@@ -38,6 +38,7 @@ function describeMaps(cpus?: number) {
     netnsEndpoints: generated.netnsEndpointsMap,
     slots: generated.slotsMap,
     sourceRanges: generated.sourceRangesMap,
+    staleSockets: generated.staleSocketsMap,
   } as const;
 }
 
