@@ -424,3 +424,19 @@ test('a port that is renamed has no endpoints until the slices call it so, too',
   const followed = slice([{ address: '10.244.1.2' }], { ports: [{ name: 'web', protocol: 'TCP', port: 8080 }] });
   assert.deepEqual(backendsOf([followed], renamed), ['10.244.1.2:8080/TCP active']);
 });
+
+test('a port of SCTP has rows without backends, so that its addresses are the services’ own, and says why it is not served', () => {
+  const ports = [{ port: 81, nodePort: 30_081, protocol: 'SCTP' }];
+  const sctp = whole(loadBalanced({ ports, externalIPs: ['198.51.100.7'] }, [{ ip: '203.0.113.5' }]));
+  const places = ['10.96.0.5:81/SCTP', '0.0.0.0:30081/SCTP', '203.0.113.5:81/SCTP', '198.51.100.7:81/SCTP'];
+  assert.deepEqual(sctp.served, places);
+  assert.equal(sctp.unserved.length, places.length);
+  for (const text of sctp.unserved) assert.match(text, /SCTP is not served: its ports stand in a checksum/);
+  const offered = parseEndpointSlice({
+    metadata: { namespace: 'shop', name: 'web-a', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [{ name: '', port: 81, protocol: 'SCTP' }],
+    endpoints: [{ addresses: ['10.244.0.9'] }],
+  });
+  for (const row of served(loadBalanced({ ports, externalIPs: [] }, []), [offered])) assert.match(row, /: $/);
+});

@@ -49,7 +49,7 @@ export function desiredFrontends(
 ): DesiredFrontend[] {
   if (service.type === 'ExternalName' || isForAnother(service)) return [];
   const frontends = new Map<string, DesiredFrontend>();
-  for (const port of service.ports.filter(isServedProtocol)) {
+  for (const port of service.ports) {
     for (const place of placesOf(service, port, viewpoint)) {
       for (const frontend of frontendsAt(place, { service, port, slices, viewpoint })) {
         if (!frontends.has(frontend.key)) frontends.set(frontend.key, frontend);
@@ -114,7 +114,8 @@ interface Looked {
 
 function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFrontend[] {
   const { service, slices, viewpoint } = looked;
-  const all = candidates(looked.port, familyOf(address), slices);
+  // What cannot be translated has a row all the same: it is the service's, and goes nowhere as it is.
+  const all = isServedProtocol(looked.port) ? candidates(looked.port, familyOf(address), slices) : [];
   const here = all.filter(({ nodeName }) => nodeName !== undefined && nodeName === viewpoint.nodeName);
   const common = {
     ...{ key: keyOf({ address, port }, looked.port.protocol), address, port, protocol: looked.port.protocol, type },
