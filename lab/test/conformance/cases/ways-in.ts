@@ -53,11 +53,7 @@ export const wayInCases: readonly UpstreamCase[] = [
     modes: everyMode,
     async run(cluster, modes) {
       const matrix = await cluster.matrix('nobody');
-      const questions = modes.flatMap((mode) =>
-        waysOf(mode)
-          .filter((way) => !leavesUnseen(mode, way))
-          .map((way) => question(matrix.of(mode), way, mode)),
-      );
+      const questions = modes.flatMap((mode) => waysOf(mode).map((way) => question(matrix.of(mode), way, mode)));
       await askUntil(cluster.lab, questions, mustBe('refused'));
     },
   },
@@ -82,10 +78,6 @@ export const wayInCases: readonly UpstreamCase[] = [
     },
   },
 ];
-
-function leavesUnseen({ client, protocol }: Mode, way: Way): boolean {
-  return client === 'node' && protocol === 'udp' && (way === 'balancer' || way === 'external');
-}
 
 interface Seen {
   readonly mode: Mode;
