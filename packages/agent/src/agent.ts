@@ -161,6 +161,7 @@ export class Agent {
     const viewpoint = {
       nodeName: options.nodeName,
       externalIps: values.externalIPs.enabled,
+      followsHints: values.loadBalancer.serviceTopology,
       nodePortLoopback: nodePortLoopback(values.nodePort.addresses),
       nodePortRange: values.nodePort.range,
       algorithm: values.loadBalancer.algorithm,
@@ -177,6 +178,7 @@ export class Agent {
         isMitigated: !values.bpf.disableExternalIPMitigation,
         servers: serversOf(values),
       }),
+      networks: this.nodes.addresses,
       hostPorts,
       withdrawn: () => this.endpoints && withdrawnPods(this.endpoints.table),
       datapath,

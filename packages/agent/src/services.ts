@@ -9,6 +9,7 @@ import {
   type Viewpoint,
   type WithdrawnPods,
 } from '@sluice/loadbalancer';
+import type { NodesFeature } from '@sluice/nodes';
 import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controllers } from '@sluice/state';
 import type { Kubernetes } from './kubernetes.ts';
@@ -22,6 +23,8 @@ export interface ServicesOptions {
   readonly viewpoint: Viewpoint;
   readonly maglev: MaglevSettings;
   readonly externalIpRules: ExternalIpRules;
+  /** Addresses of this node's devices. */
+  readonly networks: NodesFeature['addresses'];
   readonly hostPorts: () => HostPortSource;
   readonly withdrawn: () => WithdrawnPods | undefined;
   readonly kubernetes: Kubernetes;
@@ -55,7 +58,13 @@ export class Services implements LifecyclePart {
     }
     const { services, endpointSlices, nodes } = kubernetes;
     const rules = this.#options.externalIpRules;
-    this.#externalIpGuard = new ExternalIpGuard({ rules, services, nodes, endpointSlices });
+    this.#externalIpGuard = new ExternalIpGuard({
+      rules,
+      services,
+      nodes,
+      networks: this.#options.networks,
+      endpointSlices,
+    });
     const withdrawn = this.#options.withdrawn();
     this.loadBalancer = startLoadBalancer({
       externalIpGuard: this.#externalIpGuard,

@@ -17,7 +17,6 @@ export const lackedOptions: Readonly<Record<string, string>> = {
   'socketLB.hostNamespaceOnly': 'translation at the socket is always on, for the host and for pods',
   'socketLB.tracing': 'calls that are refused are always reported, as drops are',
   'loadBalancer.acceleration': 'packets are translated at TC, before the stack, and not at XDP yet',
-  'loadBalancer.serviceTopology': 'hints of EndpointSlices are always followed, as Kubernetes has it',
   'loadBalancer.l7': 'no proxy runs yet',
   'loadBalancer.experimental': never,
   'loadBalancer.standalone': 'services come from the Kubernetes API',

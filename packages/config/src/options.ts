@@ -122,6 +122,12 @@ export const options = {
     'How a backend is chosen for clients from outside of the cluster: at random, or by Maglev, the same one on every node; `service.cilium.io/lb-algorithm` of a Service goes before. Clients inside are given any.',
     rare,
   ),
+  'loadBalancer.serviceTopology': option(
+    trueOrFalse,
+    true,
+    'Whether hints of EndpointSlices are followed, which keep clients in their node or zone: Kubernetes writes them only for a Service that asks for it (trafficDistribution, topology-mode), and documents that its proxy follows them. That is why it is on here, unlike with the incumbent.',
+    rare,
+  ),
   'maglev.tableSize': option(
     numberChoice(maglevTableSizes),
     16_381,

@@ -306,6 +306,19 @@ test('hints keep traffic on this node, or in its zone, as long as every ready en
   assert.deepEqual(hintedTo([{ ...zoneA, conditions: leaving }, zoneB]), [1], 'what terminates has no say');
   assert.deepEqual(hintedTo([{ conditions: leaving }, zoneA, zoneB]), [1]);
   assert.deepEqual(hintedTo([{ ...zoneB, conditions: leaving }]), [0], 'nobody is ready anywhere');
+  const [first] = desiredFrontends(
+    web,
+    [
+      slice([], {
+        endpoints: ['a', 'b'].map((name, index) => ({
+          addresses: [`10.244.1.${index}`],
+          hints: { forZones: [{ name }] },
+        })),
+      }),
+    ],
+    { ...viewpoint, zone: 'a', followsHints: false },
+  );
+  assert.equal(first?.backends.length, 2, 'loadBalancer.serviceTopology is off');
 });
 
 test('Maglev is for clients from outside, in the row that serves them; a Service goes before the values', () => {

@@ -24,6 +24,8 @@ export interface Viewpoint {
   readonly zone?: string | undefined;
   /** The node's, as its object has them: by these its own processes are judged. */
   readonly nodeAddresses?: readonly Address[];
+  /** `loadBalancer.serviceTopology`; default true. */
+  readonly followsHints?: boolean;
   /** `externalIPs.enabled` */
   readonly externalIps: boolean;
   /** Why an address in the service's spec.externalIPs is not served; undefined: it is. Without: all are. */
@@ -129,7 +131,7 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
   const led = (policy: TrafficPolicy, backends: readonly DesiredBackend[]) => ({
     ...{ policy, backends, isElsewhere: false, unused: unusedText(all, { policy, backends, nodeName }) },
   });
-  const whole = led('Cluster', chosen(near(all, viewpoint)));
+  const whole = led('Cluster', chosen(viewpoint.followsHints === false ? all : near(all, viewpoint)));
   const mine = led('Local', chosen(here));
   const local = { ...mine, isElsewhere: mine.backends.length === 0 && whole.backends.length > 0 };
   if (type === 'ClusterIP') {
