@@ -20,6 +20,7 @@
 #include "lib/question.h"
 #include "lib/trace.h"
 #include "lib/inspect.h"
+#include "lib/stale.h"
 #include "lib/translation.h"
 
 enum drop_reason contract_drop_reason;
@@ -48,6 +49,7 @@ struct trace_event contract_trace_event;
 struct kernel_drop_event contract_kernel_drop_event;
 struct inspected_translation contract_inspected_translation;
 struct inspected_map contract_inspected_map;
+struct peer contract_peer;
 struct socket_question contract_socket_question;
 struct service_question contract_service_question;
 

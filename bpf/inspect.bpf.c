@@ -9,10 +9,13 @@ int inspect_translations(struct bpf_iter__bpf_sk_storage_map *context)
 {
 	struct socket_translations *storage = context->value;
 	struct inspected_translation record = {};
+	struct sock *sock = context->sk;
 
-	if (!context->sk || !storage)
+	if (!sock || !storage)
 		return 0;
-	record.socket_cookie = bpf_get_socket_cookie(context->sk);
+	record.socket_cookie = bpf_get_socket_cookie(sock);
+	record.netns_cookie = sock->__sk_common.skc_net.net->net_cookie;
+	record.protocol = sock->sk_protocol;
 	for (int i = 0; i < SOCKET_TRANSLATIONS_MAX; i++) {
 		if (address_is_zero(&storage->entries[i].backend))
 			continue;

@@ -285,6 +285,24 @@ static __always_inline verdict_t netdev_forward(struct __sk_buff *skb, struct pa
 	return snat_translate(skb, packet, &address);
 }
 
+/*
+ * Datagrams of a process of the node to a service that has nobody: its socket hook has let them go, since there
+ * connect() succeeds, and the network would bring them back to a node at best. TCP was refused at connect().
+ */
+static __always_inline bool netdev_asks_nobody(const struct packet *packet, const struct endpoint *endpoint)
+{
+	struct frontend_key key = {.address = packet->tuple.destination,
+				   .port = packet->tuple.destination_port,
+				   .protocol = packet->tuple.protocol};
+	struct frontend *frontend;
+
+	if (!(endpoint->flags & ENDPOINT_FLAG_HOST) || packet->tuple.protocol != IPPROTO_UDP || packet->lacks_ports ||
+	    tunnel_carries(packet))
+		return false;
+	frontend = frontend_lookup(&key);
+	return frontend && frontend->backend_count == 0 && !(frontend->flags & FRONTEND_FLAG_ELSEWHERE);
+}
+
 static __always_inline verdict_t netdev_to_network_steps(struct __sk_buff *skb, struct packet *packet)
 {
 	struct endpoint *endpoint;
@@ -299,6 +317,8 @@ static __always_inline verdict_t netdev_to_network_steps(struct __sk_buff *skb, 
 	packet->endpoint_id = endpoint->id;
 	if (netdev_may_answer(packet, endpoint))
 		return track(skb, packet);
+	if (netdev_asks_nobody(packet, endpoint))
+		return drop(packet, DROP_REASON_NO_BACKEND);
 	if (!netdev_masquerades(packet))
 		return TC_ACT_OK;
 	address = device_address(device_lookup(skb->ifindex), packet_is_ipv4(packet));
@@ -320,7 +340,10 @@ static __always_inline int netdev_settle_incoming(struct __sk_buff *skb, struct 
 
 static __always_inline int netdev_settle_outgoing(struct __sk_buff *skb, struct packet *packet, verdict_t verdict)
 {
-	return netdev_passes(verdict) ? TC_ACT_UNSPEC : entry_settle(skb, packet, verdict);
+	if (netdev_passes(verdict))
+		return TC_ACT_UNSPEC;
+	return verdict == -DROP_REASON_NO_BACKEND ? entry_settle_and_answer(skb, packet, verdict)
+						  : entry_settle(skb, packet, verdict);
 }
 
 SEC("tc")

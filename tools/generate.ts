@@ -1,8 +1,9 @@
 // Writes packages/datapath/src/generated from the compiled objects, docs/commands from the help of the commands, the pages of
-// metrics, drop reasons and options, the chart's values and the launcher's header from the code that has them;
+// metrics, drop reasons, options and the lab's cases of Kubernetes, the chart's values and the launcher's header from the code that has them;
 // `--check` only compares and fails on a difference.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { CONFORMANCE_LAB_PAGE, conformanceLabPage } from '../lab/test/conformance/page.ts';
 import { type BindingOptions, generateBindings, parseObject } from '../packages/bpf/src/index.ts';
 import { describeOptions, valuesFile, valuesSchema } from '../packages/config/src/index.ts';
 import { launcherHeader } from '../packages/launcher/src/index.ts';
@@ -46,6 +47,7 @@ export function generateFiles(root: string, { write }: Mode): string[] {
   const pages = [
     [DROP_REASONS_PAGE, dropReasonsPage()],
     [METRICS_PAGE, metricsPage()],
+    [CONFORMANCE_LAB_PAGE, conformanceLabPage()],
     [LAUNCHER_HEADER, launcherHeader()],
     ['docs/configuration.md', describeOptions()],
     ['charts/sluice/values.yaml', valuesFile()],

@@ -47,6 +47,7 @@ export const checks: readonly Step[] = [
       'packages/*/src/**/*.test.ts',
       'packages/*/test/**/*.test.ts',
       'lab/src/**/*.test.ts',
+      'lab/test/conformance/page.test.ts',
       'tools/**/*.test.ts',
       'bench/**/*.test.ts',
       'kubernetes/**/*.test.ts',

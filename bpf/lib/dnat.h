@@ -183,8 +183,9 @@ static __always_inline verdict_t dnat_translate_external(struct __sk_buff *skb, 
 		return dnat_translate_error(skb, packet);
 	if (echo_is_question(packet))
 		return echo_answer(skb, packet);
+	/* The node's stack would forward it as it is. */
 	if (!packet_has_ports(packet))
-		return TC_ACT_OK;
+		return drop(packet, DROP_REASON_SERVICE_NOT_TRANSLATED);
 	if (packet->lacks_ports)
 		return drop(packet, DROP_REASON_FRAGMENT_UNSUPPORTED);
 	return dnat_to_backend(skb, packet);

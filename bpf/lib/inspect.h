@@ -1,9 +1,15 @@
 /* Records that the iterators of inspect.bpf.c write, and the kernel's types that they read. */
 #pragma once
+#include <linux/in6.h>
 #include "translation.h"
 
 struct inspected_translation {
 	__u64 socket_cookie;
+	/* Of the network namespace that the socket is in. */
+	__u64 netns_cookie;
+	/* IPPROTO_* */
+	__u32 protocol;
+	__u32 reserved;
 	struct translation translation;
 };
 
@@ -14,7 +20,27 @@ struct inspected_map {
 };
 
 struct seq_file;
-struct sock;
+
+struct net {
+	__u64 net_cookie;
+} __attribute__((preserve_access_index));
+
+typedef struct {
+	struct net *net;
+} __attribute__((preserve_access_index)) possible_net_t;
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be16 skc_dport;
+	unsigned short skc_family;
+	struct in6_addr skc_v6_daddr;
+	possible_net_t skc_net;
+} __attribute__((preserve_access_index));
+
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+} __attribute__((preserve_access_index));
 
 struct bpf_iter_meta {
 	struct seq_file *seq;

@@ -50,6 +50,8 @@
 #define EVENT_BURST_MAX 256
 #define EVENT_INTERVAL_NS 1000000ULL
 #define SOCKET_TRANSLATIONS_MAX 8
+/* Ended at once; the others follow. */
+#define STALE_SOCKETS_MAX 4096
 #define IPV6_EXTENSIONS_MAX 6
 /* Past this many slots a backend is taken to belong to its service as long as it exists. */
 #define SLOT_SEARCH_MAX 256

@@ -131,6 +131,9 @@ static __always_inline verdict_t reject_redirect(struct __sk_buff *skb, const st
 {
 	struct address node = packet->tunnel_sender;
 
+	/* A process of the node is told by the device that it would have heard from. */
+	if (packet->trace_point == TRACE_POINT_TO_NETWORK)
+		return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 	if (packet->trace_point != TRACE_POINT_FROM_OVERLAY)
 		return bpf_redirect(skb->ifindex, 0);
 	return tunnel_set(skb, &node, config_node_identity) ? bpf_redirect(config_overlay_ifindex, 0) : TC_ACT_SHOT;

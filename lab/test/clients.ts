@@ -43,7 +43,7 @@ export function startClient(
     what: `${podName}: ${command.join(' ')}`,
     async end() {
       // The whole group: the command line, and the client in the pod.
-      if (child.pid) process.kill(-child.pid, 'SIGINT');
+      if (child.pid && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGINT');
       await closed;
       return lines.join('\n');
     },

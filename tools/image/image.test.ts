@@ -75,7 +75,7 @@ test('the agent in it finds its native module, its BPF objects and what it is co
     '--run-dir=/run',
   );
   assert.match(stderr, /values\.yaml:1: MTU: 100 is not 0/);
-  for (const name of ['pod', 'host', 'netdev', 'overlay', 'sock', 'kfree', 'explain', 'inspect']) {
+  for (const name of ['pod', 'host', 'netdev', 'overlay', 'sock', 'kfree', 'explain', 'inspect', 'stale']) {
     assert.ok(existsSync(join(folder, `root/opt/sluice/bpf/build/${name}.o`)), name);
   }
 });

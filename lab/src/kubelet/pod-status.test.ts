@@ -19,7 +19,7 @@ function observed(changes: Partial<PodObservation>): PodObservation {
     containers: [running],
     finalExitCodes: [undefined],
     startTime: '2026-01-01T00:00:00Z',
-    isTerminating: false,
+    isStopping: false,
     ...changes,
   };
 }
@@ -33,8 +33,8 @@ test('a pod whose containers are ready runs and is ready, with all its addresses
   assert.deepEqual(status.podIPs, [{ ip: '10.244.0.5' }, { ip: 'fd00::5' }]);
 });
 
-test('a pod that is being removed is not ready, whatever its containers are', () => {
-  assert.equal(readyOf(podStatus({}, observed({ isTerminating: true })))?.status, 'False');
+test('a pod of a node that goes down is not ready, whatever its containers are', () => {
+  assert.equal(readyOf(podStatus({}, observed({ isStopping: true })))?.status, 'False');
 });
 
 test('a pod whose containers ended for good has succeeded only if all of them did', () => {
@@ -53,5 +53,5 @@ test('the time of a condition changes with its status only', () => {
   const since = '2025-12-31T00:00:00Z';
   const previous = { conditions: [{ type: 'Ready', status: 'True' as const, lastTransitionTime: since }] };
   assert.equal(readyOf(podStatus(previous, observed({})))?.lastTransitionTime, since);
-  assert.notEqual(readyOf(podStatus(previous, observed({ isTerminating: true })))?.lastTransitionTime, since);
+  assert.notEqual(readyOf(podStatus(previous, observed({ isStopping: true })))?.lastTransitionTime, since);
 });

@@ -7,14 +7,15 @@ export interface PodObservation {
   /** Statuses with which containers ended for good; undefined for one that has not. */
   readonly finalExitCodes: readonly (number | undefined)[];
   readonly startTime: string;
-  readonly isTerminating: boolean;
+  /** The node goes down. A pod that is only being removed stays ready while it answers, as a real kubelet has it: KEP-1669 asks for it. */
+  readonly isStopping: boolean;
 }
 
 /** The status that a kubelet reports. `previous` gives the times of conditions that have not changed. */
 export function podStatus(previous: PodStatus, observed: PodObservation): PodStatus {
   const { hostAddresses, podAddresses, containers, startTime } = observed;
   const phase = podPhase(observed);
-  const isReady = phase === 'Running' && !observed.isTerminating && containers.every(({ ready }) => ready);
+  const isReady = phase === 'Running' && !observed.isStopping && containers.every(({ ready }) => ready);
   const unready = containers.filter(({ ready }) => !ready).map(({ name }) => name);
   const why = isReady
     ? {}

@@ -39,6 +39,8 @@ export class PodWorker {
   #sandbox: Sandbox | undefined;
   #containers: ContainerRunner[] = [];
   #removal: Promise<void> | undefined;
+  /** The node goes down, or has. */
+  #isStopping = false;
   #isStatusDue = false;
   readonly #running: Promise<void>;
 
@@ -88,12 +90,14 @@ export class PodWorker {
 
   /** The same, but its object stays: the node is switched off, and makes the pod again when it comes back. */
   shutDown(graceMs: number): Promise<void> {
+    this.#isStopping = true;
     this.#removal ??= this.#remove(graceMs);
     return this.#removal;
   }
 
   /** Nothing of it is looked after any more: its node has lost its power. Fulfilled when nothing is under way. */
   async abandon(): Promise<void> {
+    this.#isStopping = true;
     this.#abandoned.abort();
     this.#stop.abort();
     await Promise.allSettled([this.#running, this.#removal]);
@@ -109,16 +113,20 @@ export class PodWorker {
     writeFileSync(join(sandbox.directory, 'resolv.conf'), podResolvConf(this.#pod, dns, nodeResolvConf));
     writeFileSync(join(sandbox.directory, 'hosts'), podHosts(this.#pod, sandbox.addresses, dns.domain));
     const { signal } = this.#stop;
+    // Until the last container has ended: one that drains is asked on.
+    const watching = new AbortController();
     this.#containers = this.#pod.spec.containers.map((spec) => this.#runner(spec, sandbox, hostname));
     const readiness = this.#containers.map((container) =>
       watchReadiness(container, {
         prober,
         address: sandbox.addresses[0] ?? '',
-        signal,
+        signal: watching.signal,
         unhealthy: (message) => this.#event('Warning', 'Unhealthy', message),
       }),
     );
-    await Promise.all([...this.#containers.map((container) => container.run(signal)), ...readiness]);
+    await Promise.all(this.#containers.map((container) => container.run(signal)));
+    watching.abort();
+    await Promise.all(readiness);
   }
 
   async #sandboxWithRetries(): Promise<Sandbox | undefined> {
@@ -192,7 +200,7 @@ export class PodWorker {
           containers: this.#containers.map((container) => container.status),
           finalExitCodes: this.#containers.map((container) => container.finalExitCode),
           startTime: this.#startTime,
-          isTerminating: this.#removal !== undefined || this.#stop.signal.aborted,
+          isStopping: this.#isStopping,
         }),
       );
     });

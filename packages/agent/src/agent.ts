@@ -33,6 +33,7 @@ import { ApiFacts } from './api-facts.ts';
 import { cgroupRoot } from './cgroup-root.ts';
 import { CniPart } from './cni-part.ts';
 import { Connections } from './connections.ts';
+import { EndedSockets } from './ended-sockets.ts';
 import { type ForeignPrograms, foreignPrograms, foreignProgramsAt } from './foreign/foreign-programs.ts';
 import { Healthz } from './healthz.ts';
 import { hookedDevices } from './hooked-devices.ts';
@@ -58,6 +59,7 @@ import { NodeReachability } from './reachability.ts';
 import { apiSocketIn, cniSocketIn } from './run-directory.ts';
 import { Services } from './services.ts';
 import { type ShownTable, shownTable } from './table-reports.ts';
+import { withdrawnPods } from './withdrawn-pods.ts';
 
 const garbageIntervalMs = 60_000;
 
@@ -101,6 +103,7 @@ export class Agent {
   readonly healthz: Healthz;
   readonly cni: CniPart;
   readonly connections: Connections;
+  readonly endedSockets: EndedSockets;
   readonly kernelDrops: KernelDropsPart;
   readonly reachability: NodeReachability;
   readonly objectEvents: ObjectEvents;
@@ -160,6 +163,7 @@ export class Agent {
     const viewpoint = {
       nodeName: options.nodeName,
       externalIps: values.externalIPs.enabled,
+      followsHints: values.loadBalancer.serviceTopology,
       nodePortLoopback: nodePortLoopback(values.nodePort.addresses),
       nodePortRange: values.nodePort.range,
       algorithm: values.loadBalancer.algorithm,
@@ -176,7 +180,9 @@ export class Agent {
         isMitigated: !values.bpf.disableExternalIPMitigation,
         servers: serversOf(values),
       }),
+      networks: this.nodes.addresses,
       hostPorts,
+      withdrawn: () => this.endpoints && withdrawnPods(this.endpoints.table),
       datapath,
       enabled,
       kubernetes: objects,
@@ -199,6 +205,15 @@ export class Agent {
       onAnswer: this.tallies.onCniAnswer,
     });
     this.connections = new Connections({ ...common, maps: () => this.#opened().maps, tallies });
+    this.endedSockets = new EndedSockets({
+      ...common,
+      enabled,
+      ofPods: values.socketLB.terminatePodConnections,
+      ofTcp: values.socketLB.terminateAllProtocols,
+      kubernetes: objects,
+      datapath,
+      endpoints,
+    });
     this.kernelDrops = new KernelDropsPart({ ...common, datapath, endpoints, nodes: () => this.nodes });
     this.reachability = new NodeReachability({ ...common, nodes: this.nodes.nodes, tallies });
     this.addressConflicts = new AddressConflicts({ ...common, nodes: this.nodes, netlink: this.#netlink });
@@ -269,6 +284,7 @@ export class Agent {
     parts.add(this.links);
     parts.add(this.acceleration);
     parts.add(this.connections);
+    parts.add(this.endedSockets);
     parts.add(this.kernelDrops);
     parts.add(this.reachability);
     parts.add(this.addressConflicts);

@@ -7,7 +7,9 @@ import {
   type MaglevSettings,
   startLoadBalancer,
   type Viewpoint,
+  type WithdrawnPods,
 } from '@sluice/loadbalancer';
+import type { NodesFeature } from '@sluice/nodes';
 import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controllers } from '@sluice/state';
 import type { Kubernetes } from './kubernetes.ts';
@@ -21,7 +23,10 @@ export interface ServicesOptions {
   readonly viewpoint: Viewpoint;
   readonly maglev: MaglevSettings;
   readonly externalIpRules: ExternalIpRules;
+  /** Addresses of this node's devices. */
+  readonly networks: NodesFeature['addresses'];
   readonly hostPorts: () => HostPortSource;
+  readonly withdrawn: () => WithdrawnPods | undefined;
   readonly kubernetes: Kubernetes;
   readonly datapath: () => Datapath;
   readonly links: Links;
@@ -53,13 +58,21 @@ export class Services implements LifecyclePart {
     }
     const { services, endpointSlices, nodes } = kubernetes;
     const rules = this.#options.externalIpRules;
-    this.#externalIpGuard = new ExternalIpGuard({ rules, services, nodes, endpointSlices });
+    this.#externalIpGuard = new ExternalIpGuard({
+      rules,
+      services,
+      nodes,
+      networks: this.#options.networks,
+      endpointSlices,
+    });
+    const withdrawn = this.#options.withdrawn();
     this.loadBalancer = startLoadBalancer({
       externalIpGuard: this.#externalIpGuard,
       ...{ services, endpointSlices, nodes, maps, log, clock, controllers },
       viewpoint: this.#options.viewpoint,
       maglev: this.#options.maglev,
       hostPorts: this.#options.hostPorts(),
+      ...(withdrawn && { withdrawn }),
     });
     this.#measuring = measureFrontends(this.loadBalancer.frontends, { tallies, clock });
   }

@@ -122,6 +122,12 @@ export const options = {
     'How a backend is chosen for clients from outside of the cluster: at random, or by Maglev, the same one on every node; `service.cilium.io/lb-algorithm` of a Service goes before. Clients inside are given any.',
     rare,
   ),
+  'loadBalancer.serviceTopology': option(
+    trueOrFalse,
+    true,
+    'Whether hints of EndpointSlices are followed, which keep clients in their node or zone: Kubernetes writes them only for a Service that asks for it (trafficDistribution, topology-mode), and documents that its proxy follows them. That is why it is on here, unlike with the incumbent.',
+    rare,
+  ),
   'maglev.tableSize': option(
     numberChoice(maglevTableSizes),
     16_381,
@@ -143,6 +149,18 @@ export const options = {
     anyPrefixes,
     [],
     "Networks in which an address of the node must be to have NodePorts; empty: every address has. At the others the port is the node's own. A network within 127.0.0.0/8, or ::1/128, gives NodePorts to the node's own processes at 127.0.0.1 or ::1.",
+    rare,
+  ),
+  'socketLB.terminatePodConnections': option(
+    trueOrFalse,
+    true,
+    "Whether sockets of pods, and not those of the node's processes alone, are ended (ECONNABORTED) when the backend is gone that a service has led them to.",
+    rare,
+  ),
+  'socketLB.terminateAllProtocols': option(
+    trueOrFalse,
+    false,
+    'Whether that is so for TCP connections, too; datagrams of a connected UDP socket would go nowhere for ever.',
     rare,
   ),
   'nodePort.bindProtection': option(

@@ -24,6 +24,7 @@ import { loadPrograms, type Programs, readObject, sockHooks } from './objects.ts
 import { findOtherPrograms, type HookedDevice, type OtherProgram } from './other-programs.ts';
 import { pathsOn } from './paths.ts';
 import { openPinnedPrograms } from './pinned-programs.ts';
+import { openStaleSockets, type StaleSockets } from './stale-sockets.ts';
 import { type MapUsage, type ProgramRuns, type ProgramUsage, readProgramRuns, readProgramUsage } from './usage.ts';
 
 export interface DatapathOptions {
@@ -93,6 +94,8 @@ export interface Datapath extends Disposable {
   /** Programs of others at these devices, which are in the calling thread's namespace, and at the node's cgroup. */
   otherPrograms(devices: readonly HookedDevice[]): OtherProgram[];
   inspection(): Inspection;
+  /** Loaded when it is first needed. */
+  staleSockets(): StaleSockets;
   /** The programs, to be asked; the datapath's own until it is configured anew or disposed of. */
   dryRun(): DryRun;
   /** Removes all links and maps, also those of earlier versions. Traffic of pods stops. */
@@ -147,6 +150,8 @@ export function openDatapath(options: DatapathOptions): Datapath {
     inspection = openInspection(loadPrograms({ ...loading(options.configuration), names: ['inspect'] }), pinned, maps);
     return inspection;
   };
+  let stale: StaleSockets | undefined;
+  stack.defer(() => stale?.[Symbol.dispose]());
   let configuration = options.configuration;
   let dryRun: DryRun | undefined;
   stack.defer(() => dryRun?.[Symbol.dispose]());
@@ -249,6 +254,10 @@ export function openDatapath(options: DatapathOptions): Datapath {
       return findOtherPrograms({ devices, cgroupPath: options.cgroupPath, isOurs: (id) => own.has(id) });
     },
     inspection: inspect,
+    staleSockets() {
+      stale ??= openStaleSockets(loadPrograms({ ...loading(options.configuration), names: ['stale'] }), maps);
+      return stale;
+    },
     dryRun() {
       dryRun ??= openDryRun({ ...options, logDirectory: options.logDirectory, maps: pinned, configuration });
       return dryRun;

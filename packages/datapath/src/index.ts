@@ -30,5 +30,6 @@ export { type KernelDropCount, type KernelDrops, kernelDropsLink } from './kerne
 export type { LinkStatus } from './links.ts';
 export { createFakeDatapathMaps, type DatapathMaps } from './maps.ts';
 export { findOtherPrograms, type HookedDevice, type OtherProgram } from './other-programs.ts';
+export type { StaleSocket, StaleSockets } from './stale-sockets.ts';
 export type { ConnectionEnd, ConnectionTrace } from './trace-event.ts';
 export type { MapUsage, ProgramRuns, ProgramUsage } from './usage.ts';

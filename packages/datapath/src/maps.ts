@@ -40,6 +40,7 @@ function describeMaps(cpus?: number) {
     netnsEndpoints: generated.netnsEndpointsMap,
     slots: generated.slotsMap,
     sourceRanges: generated.sourceRangesMap,
+    staleSockets: generated.staleSocketsMap,
   } as const;
 }
 

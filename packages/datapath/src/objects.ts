@@ -12,7 +12,7 @@ import {
 import { type Configuration, encodeConfiguration } from './generated/configuration.ts';
 import { mapDescriptors } from './generated/maps.ts';
 
-/** Objects with programs that are attached; `inspect` has iterators, `contract` only types and maps. */
+/** Objects with programs that are attached; `inspect` and `stale` have iterators, `contract` only types and maps. */
 export const hookObjects = ['sock', 'pod', 'overlay', 'host', 'netdev', 'xdp'] as const;
 
 /** The socket hooks: program, which is also its link's name, and where in the cgroup it is attached. */

@@ -54,10 +54,10 @@ const toNeighbour = frame.ipv4({ source: pod.ipv4, destination: neighbour.ipv4 }
 const toNeighbour6 = frame.ipv6({ source: pod.ipv6, destination: neighbour.ipv6 });
 const IPPROTO_SCTP = 132;
 
-function sctp(family: Family, destination: string): Uint8Array {
+function sctp(family: Family, destination: string, source: string = pod[family]): Uint8Array {
   const data = new Uint8Array(16);
-  if (family === 'ipv4') return frame.ipv4({ source: pod.ipv4, destination, protocol: IPPROTO_SCTP }).payload(data);
-  return frame.ipv6({ source: pod.ipv6, destination, protocol: IPPROTO_SCTP }).payload(data);
+  if (family === 'ipv4') return frame.ipv4({ source, destination, protocol: IPPROTO_SCTP }).payload(data);
+  return frame.ipv6({ source, destination, protocol: IPPROTO_SCTP }).payload(data);
 }
 
 const extension = { kind: 'destinationOptions', data: new Uint8Array(6) } as const;
@@ -221,6 +221,12 @@ const dropCases: readonly DropCase[] = [
     reason: DropReason.ServiceNotTranslated,
     what: `a protocol that services do not have, over ${family}`,
     packet: sctp(family, service[family]),
+  })),
+  ...families.map((family) => ({
+    reason: DropReason.ServiceNotTranslated,
+    what: `a protocol that services do not have, from the world, which the node's stack would forward (${family})`,
+    program: 'netdev_from_network',
+    packet: sctp(family, balancer[family], world[family]),
   })),
   ...families.map((family) => ({
     reason: DropReason.ServiceNotTranslated,

@@ -143,6 +143,14 @@ for (const [version, family] of families) {
       assert.throws(() => client.connect(target, port), /ECONNREFUSED/);
     });
 
+    test(`without backends ${what} refuses datagrams of the node's own process (${family})`, () => {
+      const port = serve({ address: row, protocol: UDP, backends: [] });
+      using client = udpSocket(one, version);
+      client.connect(target, port);
+      client.send('ask');
+      assert.throws(() => client.receive(), /ECONNREFUSED/);
+    });
+
     test(`with policy Local ${what} is served by this node's pods alone to who comes from outside (${family})`, () => {
       const port = serve({ address: row, protocol: UDP, backends: [there.addresses[family], here.addresses[family]] });
       serve({

@@ -9,6 +9,7 @@ import { desiredFrontends, type Viewpoint } from './desired.ts';
 import type { ExternalIpGuard } from './external-ips.ts';
 import type { DesiredFrontend } from './frontend.ts';
 import { type HostPortSource, hostPortFrontends, hostPortOwner } from './host-ports.ts';
+import { servicesAt, type WithdrawnPods, withoutWithdrawn } from './withdrawn.ts';
 
 /** A claim that lost: the frontend belongs to an older service. */
 export interface FrontendConflict {
@@ -37,10 +38,12 @@ export interface ServiceSources {
   readonly externalIpGuard?: ExternalIpGuard;
   /** Without: nobody serves host ports. */
   readonly hostPorts?: HostPortSource;
+  /** Without: pods go when the API says so. */
+  readonly withdrawn?: WithdrawnPods;
 }
 
 export function deriveServices(sources: ServiceSources): DesiredServices {
-  const { services, endpointSlices, nodes, hostPorts, externalIpGuard } = sources;
+  const { services, endpointSlices, nodes, hostPorts, externalIpGuard, withdrawn } = sources;
   const frontends = desiredFrontendTable();
   const conflicts = conflictTable();
   const claims = new Claims();
@@ -54,7 +57,7 @@ export function deriveServices(sources: ServiceSources): DesiredServices {
     const viewpoint = guardedViewpoint({ ...sources.viewpoint, ...place }, externalIpGuard);
     for (const name of names) {
       const service = services.get(name);
-      const slices = endpointSlices.by('service', name);
+      const slices = withoutWithdrawn(endpointSlices.by('service', name), withdrawn);
       const wanted = service === undefined ? [] : desiredFrontends(service, slices, viewpoint);
       for (const key of claims.replace(name, service?.createdAt ?? '', wanted)) touched.add(key);
     }
@@ -82,6 +85,7 @@ export function deriveServices(sources: ServiceSources): DesiredServices {
     begin();
   });
   const onOwners = externalIpGuard?.subscribe(derive);
+  const onWithdrawn = withdrawn?.subscribe((addresses) => derive(servicesAt(addresses, endpointSlices.list())));
   // Known without the API, and served before it has told of anything.
   let owners = new Set<string>();
   const deriveHostPorts = (): void => {
@@ -108,6 +112,7 @@ export function deriveServices(sources: ServiceSources): DesiredServices {
       onSlices[Symbol.dispose]();
       onNodes?.[Symbol.dispose]();
       onOwners?.[Symbol.dispose]();
+      onWithdrawn?.[Symbol.dispose]();
       onHostPorts?.[Symbol.dispose]();
     },
   };

@@ -306,6 +306,19 @@ test('hints keep traffic on this node, or in its zone, as long as every ready en
   assert.deepEqual(hintedTo([{ ...zoneA, conditions: leaving }, zoneB]), [1], 'what terminates has no say');
   assert.deepEqual(hintedTo([{ conditions: leaving }, zoneA, zoneB]), [1]);
   assert.deepEqual(hintedTo([{ ...zoneB, conditions: leaving }]), [0], 'nobody is ready anywhere');
+  const [first] = desiredFrontends(
+    web,
+    [
+      slice([], {
+        endpoints: ['a', 'b'].map((name, index) => ({
+          addresses: [`10.244.1.${index}`],
+          hints: { forZones: [{ name }] },
+        })),
+      }),
+    ],
+    { ...viewpoint, zone: 'a', followsHints: false },
+  );
+  assert.equal(first?.backends.length, 2, 'loadBalancer.serviceTopology is off');
 });
 
 test('Maglev is for clients from outside, in the row that serves them; a Service goes before the values', () => {
@@ -423,4 +436,20 @@ test('a port that is renamed has no endpoints until the slices call it so, too',
   assert.deepEqual(backendsOf([slice([{ address: '10.244.1.2' }])], renamed), []);
   const followed = slice([{ address: '10.244.1.2' }], { ports: [{ name: 'web', protocol: 'TCP', port: 8080 }] });
   assert.deepEqual(backendsOf([followed], renamed), ['10.244.1.2:8080/TCP active']);
+});
+
+test('a port of SCTP has rows without backends, so that its addresses are the services’ own, and says why it is not served', () => {
+  const ports = [{ port: 81, nodePort: 30_081, protocol: 'SCTP' }];
+  const sctp = whole(loadBalanced({ ports, externalIPs: ['198.51.100.7'] }, [{ ip: '203.0.113.5' }]));
+  const places = ['10.96.0.5:81/SCTP', '0.0.0.0:30081/SCTP', '203.0.113.5:81/SCTP', '198.51.100.7:81/SCTP'];
+  assert.deepEqual(sctp.served, places);
+  assert.equal(sctp.unserved.length, places.length);
+  for (const text of sctp.unserved) assert.match(text, /SCTP is not served: its ports stand in a checksum/);
+  const offered = parseEndpointSlice({
+    metadata: { namespace: 'shop', name: 'web-a', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [{ name: '', port: 81, protocol: 'SCTP' }],
+    endpoints: [{ addresses: ['10.244.0.9'] }],
+  });
+  for (const row of served(loadBalanced({ ports, externalIPs: [] }, []), [offered])) assert.match(row, /: $/);
 });

@@ -24,6 +24,8 @@ export interface Viewpoint {
   readonly zone?: string | undefined;
   /** The node's, as its object has them: by these its own processes are judged. */
   readonly nodeAddresses?: readonly Address[];
+  /** `loadBalancer.serviceTopology`; default true. */
+  readonly followsHints?: boolean;
   /** `externalIPs.enabled` */
   readonly externalIps: boolean;
   /** Why an address in the service's spec.externalIPs is not served; undefined: it is. Without: all are. */
@@ -49,7 +51,7 @@ export function desiredFrontends(
 ): DesiredFrontend[] {
   if (service.type === 'ExternalName' || isForAnother(service)) return [];
   const frontends = new Map<string, DesiredFrontend>();
-  for (const port of service.ports.filter(isServedProtocol)) {
+  for (const port of service.ports) {
     for (const place of placesOf(service, port, viewpoint)) {
       for (const frontend of frontendsAt(place, { service, port, slices, viewpoint })) {
         if (!frontends.has(frontend.key)) frontends.set(frontend.key, frontend);
@@ -114,7 +116,8 @@ interface Looked {
 
 function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFrontend[] {
   const { service, slices, viewpoint } = looked;
-  const all = candidates(looked.port, familyOf(address), slices);
+  // What cannot be translated has a row all the same: it is the service's, and goes nowhere as it is.
+  const all = isServedProtocol(looked.port) ? candidates(looked.port, familyOf(address), slices) : [];
   const here = all.filter(({ nodeName }) => nodeName !== undefined && nodeName === viewpoint.nodeName);
   const common = {
     ...{ key: keyOf({ address, port }, looked.port.protocol), address, port, protocol: looked.port.protocol, type },
@@ -128,7 +131,7 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
   const led = (policy: TrafficPolicy, backends: readonly DesiredBackend[]) => ({
     ...{ policy, backends, isElsewhere: false, unused: unusedText(all, { policy, backends, nodeName }) },
   });
-  const whole = led('Cluster', chosen(near(all, viewpoint)));
+  const whole = led('Cluster', chosen(viewpoint.followsHints === false ? all : near(all, viewpoint)));
   const mine = led('Local', chosen(here));
   const local = { ...mine, isElsewhere: mine.backends.length === 0 && whole.backends.length > 0 };
   if (type === 'ClusterIP') {

@@ -9,9 +9,9 @@ import {
   parseService,
   type ServiceObject,
 } from '@sluice/kube';
-import { parsePrefix } from '@sluice/net';
+import { parseAddress, parsePrefix } from '@sluice/net';
 import { Table } from '@sluice/state';
-import { ExternalIpGuard, externalIpRules } from './external-ips.ts';
+import { ExternalIpGuard, externalIpRules, type NetworkAddress } from './external-ips.ts';
 
 interface Sketch {
   readonly externalIPs?: readonly string[];
@@ -43,16 +43,17 @@ function guarded(rules: { readonly allowed?: readonly string[]; readonly servers
     columns: {},
     indexes: { service: (row) => [`${row.namespace}/${row.serviceName}`] },
   });
+  const networks = new Table<NetworkAddress>({ name: 'addresses', key: ({ address }) => address, columns: {} });
   const { allowed = [], servers = [] } = rules;
   const guard = new ExternalIpGuard({
     rules: externalIpRules({ allowed: allowed.map((text) => parsePrefix(text)), isMitigated: true, servers }),
-    ...{ services, nodes, endpointSlices },
+    ...{ services, nodes, networks, endpointSlices },
   });
   const refused = (name: string) => {
     const row = services.get(`shop/${name}`) ?? assert.fail(`no service ${name}`);
-    return row.externalIps.map((address) => guard.refusal(address, row)?.replace(/, and .*/, ''));
+    return row.externalIps.map((address) => guard.refusal(address, row)?.replace(/, and ext.*/, ''));
   };
-  return { services, nodes, endpointSlices, guard, refused };
+  return { services, nodes, networks, endpointSlices, guard, refused };
 }
 
 test('an external address of nobody is served, in both families', () => {
@@ -71,6 +72,21 @@ test("broadcast and multicast are nobody's to take, unless they are allowed", ()
     undefined,
     'ff05::c belongs to everybody who listens there',
   ]);
+});
+
+test("a broadcast of the node's own networks is nobody's to take, as addresses come and go", () => {
+  const { services, networks, refused } = guarded();
+  const externalIPs = ['10.10.31.255', '10.10.30.0', '10.10.31.254', '10.10.30.1', '192.0.2.3'];
+  services.upsert(service('web', { externalIPs }));
+  assert.deepEqual(refused('web'), [undefined, undefined, undefined, undefined, undefined]);
+  networks.upsert({ address: parseAddress('10.10.30.101'), length: 23 });
+  networks.upsert({ address: parseAddress('192.0.2.2'), length: 31 });
+  networks.upsert({ address: parseAddress('fd00:10:10:30::101'), length: 64 });
+  const whose = (address: string) => `${address} belongs to everybody in 10.10.30.0/23, a network of this node`;
+  const [last, first] = [whose('10.10.31.255'), whose('10.10.30.0')];
+  assert.deepEqual(refused('web'), [last, first, undefined, undefined, undefined]);
+  networks.delete('10.10.30.101');
+  assert.deepEqual(refused('web'), [undefined, undefined, undefined, undefined, undefined]);
 });
 
 test('one of a node, of its pods, of another Service or of the API server is refused, and the owner is named', () => {

@@ -3,7 +3,18 @@
  * would come to him (CVE-2020-8554): one that somebody owns is served only where the operator of the cluster allows it.
  */
 import type { EndpointSliceObject, NodeObject, ServiceObject } from '@sluice/kube';
-import { type Address, formatPrefix, type Prefix, parsePrefix, prefixContains, tryParseAddress } from '@sluice/net';
+import {
+  type Address,
+  familyOf,
+  formatPrefix,
+  type Prefix,
+  parsePrefix,
+  prefixAddressAt,
+  prefixContains,
+  prefixOf,
+  prefixSize,
+  tryParseAddress,
+} from '@sluice/net';
 import { type Change, sameValue, type Table } from '@sluice/state';
 
 export interface ExternalIpRules {
@@ -36,8 +47,15 @@ export interface ExternalIpSources {
   readonly rules: ExternalIpRules;
   readonly services: Table<ServiceObject>;
   readonly nodes: Pick<Table<Owner>, 'list' | 'subscribe'> | undefined;
+  /** Of this node's devices: their addresses, with the length of their networks. Without: nobody knows of which. */
+  readonly networks?: Pick<Table<NetworkAddress>, 'list' | 'subscribe'>;
   /** Where the API's own endpoints are, indexed by `service`; without: they are not looked for. */
   readonly endpointSlices?: Pick<Table<EndpointSliceObject>, 'by' | 'subscribe'>;
+}
+
+export interface NetworkAddress {
+  readonly address: Address;
+  readonly length: number;
 }
 
 const apiService = 'default/kubernetes';
@@ -63,7 +81,13 @@ export class ExternalIpGuard implements Disposable {
     const onSlices = sources.endpointSlices?.subscribe((changes) => {
       if (changes.some(({ before, after }) => isOfApi(before) || isOfApi(after))) this.#forgetAll();
     });
-    for (const subscription of [onNodes, onSlices]) if (subscription) this.#subscriptions.use(subscription);
+    let networks = networksText(sources.networks);
+    const onNetworks = sources.networks?.subscribe(() => {
+      const before = networks;
+      networks = networksText(sources.networks);
+      if (networks !== before) this.#forgetAll();
+    });
+    for (const subscription of [onNodes, onSlices, onNetworks]) if (subscription) this.#subscriptions.use(subscription);
   }
 
   /** Why the address is not served for this service; undefined: it is. */
@@ -146,10 +170,13 @@ interface OwnedBy {
   readonly services?: readonly string[];
 }
 
-function findOwner(address: Address, { rules, services, nodes, endpointSlices }: ExternalIpSources) {
+function findOwner(address: Address, { rules, services, nodes, networks, endpointSlices }: ExternalIpSources) {
   const owner = ownerAmongNodes(address, nodes?.list() ?? []);
   if (owner !== undefined) return { text: owner };
   if (forMany.some((prefix) => prefixContains(prefix, address))) return { text: 'everybody who listens there' };
+  const network = networks?.list().find((own) => isEverybody(address, own));
+  if (network !== undefined)
+    return { text: `everybody in ${formatPrefix(prefixOf(network.address, network.length))}, a network of this node` };
   const ofApi = (endpointSlices?.by('service', apiService) ?? []).flatMap(({ endpoints }) => endpoints);
   if (rules.apiServers.includes(address) || ofApi.some(({ addresses }) => addresses.includes(address)))
     return { text: 'the API server' };
@@ -161,6 +188,20 @@ function findOwner(address: Address, { rules, services, nodes, endpointSlices }:
 
 /** Multicast, and the broadcast by which hosts ask for DHCP: the API refuses only those of the link among them. */
 const forMany = ['224.0.0.0/4', '255.255.255.255/32', 'ff00::/8'].map((text) => parsePrefix(text));
+
+/** The broadcast of an IPv4 network, and its oldest form, the network's own address (RFC 1122, 3.3.6). RFC 3021 has none. */
+function isEverybody(address: Address, { address: own, length }: NetworkAddress): boolean {
+  if (familyOf(own) !== 4 || length > 30 || !prefixContains(prefixOf(own, length), address)) return false;
+  const network = prefixOf(own, length);
+  return address === network.address || address === prefixAddressAt(network, prefixSize(network) - 1n);
+}
+
+function networksText(networks: ExternalIpSources['networks']): string {
+  return (networks?.list() ?? [])
+    .map(({ address, length }) => `${address}/${length}`)
+    .sort()
+    .join(' ');
+}
 
 function ownerAmongNodes(address: Address, nodes: readonly Owner[]): string | undefined {
   for (const { name, addresses, podCidrs } of nodes) {

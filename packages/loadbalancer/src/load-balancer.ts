@@ -16,7 +16,7 @@ import { KernelServices, type ServiceMaps } from './kernel-services.ts';
 import { Lag } from './lag.ts';
 import type { MaglevSettings } from './maglev-tables.ts';
 import { sourceRangeTexts } from './source-ranges.ts';
-import { unservedFrontends } from './unserved.ts';
+import { isServedProtocol, unservedFrontends } from './unserved.ts';
 
 /** One line of `sluice service list`. */
 export interface FrontendRow {
@@ -94,7 +94,9 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     onStatus: (key, status) => {
       lag.note(key, status.state === 'done');
       const frontend = desired.frontends.get(key);
-      if (frontend !== undefined) rows.upsert(servedRow(frontend, status, kept.told(frontend)));
+      // A row that only refuses is shown as what is not served.
+      if (frontend !== undefined && (isServedProtocol(frontend) || status.state === 'error'))
+        rows.upsert(servedRow(frontend, status, kept.told(frontend)));
     },
   });
   const unserved = showUnserved(options, desired.conflicts, rows);

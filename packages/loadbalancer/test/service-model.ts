@@ -115,8 +115,8 @@ function placesOf({ service, node }: World): Place[] {
   const { spec, ingress } = service;
   if (!isProxied(service)) return [];
   const families = new Set(spec.clusterIPs.map(familyOf));
+  // CHOICE: Kubernetes has SCTP; Sluice says on the object that it serves none. Its places are the service's all the same.
   return spec.ports
-    .filter(({ protocol }) => isSpoken(protocol))
     .flatMap(({ name, protocol, port, nodePort }): Place[] => {
       const at = (kind: Place['kind'], address: string, number = port): Place => ({
         ...{ kind, address, port: number, protocol, name },
@@ -130,11 +130,6 @@ function placesOf({ service, node }: World): Place[] {
       ];
     })
     .filter(({ address }) => families.has(familyOf(address)));
-}
-
-/** CHOICE: Kubernetes has SCTP; Sluice says on the object that it serves none, and leaves it alone. */
-function isSpoken(protocol: string): boolean {
-  return protocol !== 'SCTP';
 }
 
 function isProxied({ labels, spec }: ApiService): boolean {

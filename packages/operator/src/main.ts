@@ -41,6 +41,7 @@ function main(): void {
     },
     services: values.kubeProxyReplacement,
     externalIps: values.externalIPs.enabled,
+    nodePortRange: values.nodePort.range,
     externalIpRules: externalIpRules({
       allowed: values.externalIPs.allowed,
       isMitigated: !values.bpf.disableExternalIPMitigation,

@@ -22,6 +22,7 @@ function start(api: FakeApi, lan: readonly Prefix[] = [], more: Partial<Operator
     host: 'k8s-cp1',
     services: true,
     externalIps: false,
+    nodePortRange: { first: 30_000, last: 32_767 },
     externalIpRules: { allowed: [], apiServers: [] },
     log: silentLogger,
     lan: () => lan,
@@ -178,5 +179,23 @@ test('a Service whose external address belongs to somebody else is told by an Ev
     '10.10.30.101 belongs to Node k8s-cp1, and externalIPs.allowed does not name it: 10.10.30.101:80/TCP of shop/thief',
     '10.96.0.10 belongs to Service shop/web, and externalIPs.allowed does not name it: 10.96.0.10:80/TCP of shop/thief',
   ]);
+  await operator.stop();
+});
+
+test('a NodePort that no node looks for is told on its Service', async () => {
+  await using api = await FakeApi.start();
+  putNode(api, 'k8s-cp1', '10.10.30.101');
+  api.store.put('services', {
+    metadata: { namespace: 'shop', name: 'web', uid: 'uid-web', creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec: { type: 'NodePort', clusterIP: '10.96.0.10', ports: [{ port: 80, nodePort: 40_080 }] },
+  });
+  const operator = start(api, []);
+  const told = () => api.store.list('events') as unknown as { reason: string; message: string }[];
+  await untilStore(api, () => told().some(({ reason }) => reason === 'NotServed'));
+  const message = 'the port is not in nodePort.range: *:40080/TCP';
+  assert.deepEqual(
+    told().flatMap((event) => (event.reason === 'NotServed' ? [event.message] : [])),
+    [message],
+  );
   await operator.stop();
 });

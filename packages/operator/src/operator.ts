@@ -47,6 +47,8 @@ export interface OperatorOptions {
   readonly services: boolean;
   /** `externalIPs.enabled` */
   readonly externalIps: boolean;
+  /** `nodePort.range`: at others no node looks for a NodePort. */
+  readonly nodePortRange: { readonly first: number; readonly last: number };
   readonly externalIpRules: ExternalIpRules;
   /** TCP port of the metrics; undefined: none. */
   readonly metricsPort?: number | undefined;
@@ -116,7 +118,8 @@ export function startOperator(options: OperatorOptions): Operator {
     const garbage = { garbageIntervalMs, garbageGraceMs, onGarbageRound };
     const identityOptions = { client, cluster, rules: options.labels, ...garbage };
     jobs.use(startIdentityJobs({ ...identityOptions, controllers, clock, log }));
-    const viewpoint = { nodeName: undefined, externalIps: options.externalIps };
+    const { externalIps, nodePortRange } = options;
+    const viewpoint = { nodeName: undefined, externalIps, nodePortRange };
     const told = { client, events, controllers, log, clock, viewpoint, nodes, rules: options.externalIpRules };
     if (options.services) jobs.use(startServiceEvents(told));
     leading.addEventListener('abort', () => void jobs.disposeAsync());

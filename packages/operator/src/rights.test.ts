@@ -41,6 +41,7 @@ test('whatever the operator asks the API server for, the chart permits', async (
     host: 'k8s-cp1',
     services: true,
     externalIps: false,
+    nodePortRange: { first: 30_000, last: 32_767 },
     externalIpRules: { allowed: [], apiServers: [] },
     log: silentLogger,
     lan: () => [],

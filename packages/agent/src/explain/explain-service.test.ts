@@ -210,6 +210,23 @@ test('what is asked for and served by nothing stands there with the reason', () 
   assert.match(headless.report.why ?? '', /headless: DNS answers with its endpoints/);
 });
 
+test('of an ExternalName it is said what DNS answers, and nothing that does not concern it', () => {
+  const { report } = explain({}, { rows: [], spec: { type: 'ExternalName', externalName: 'web.example.org' } });
+  assert.deepEqual(report.about, [{ step: 'type', text: 'ExternalName of web.example.org' }]);
+  assert.match(report.why ?? '', /^DNS answers with the name web\.example\.org; /);
+});
+
+test('a balancer’s Service says which address it has, or that nobody has given it one', () => {
+  const balancer = (more: object) =>
+    explain({}, { spec: { type: 'LoadBalancer', ...more } }).report.about.find(({ step }) => step === 'balancer')?.text;
+  assert.match(balancer({}) ?? '', /^has no address: no controller has given it one in status\.loadBalancer$/);
+  assert.match(balancer({ loadBalancerClass: 'example.org/x' }) ?? '', /\(its class is example\.org\/x\)$/);
+  assert.equal(
+    explain({}).report.about.find(({ step }) => step === 'balancer'),
+    undefined,
+  );
+});
+
 test('what the object says and nobody understands stands there, too', () => {
   const { about } = explain({}, { annotations: { 'service.cilium.io/lb-algorithm': 'roundrobin' } }).report;
   assert.match(about.find(({ step }) => step === 'not used')?.text ?? '', /lb-algorithm: "roundrobin" is none of/);

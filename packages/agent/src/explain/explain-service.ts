@@ -39,6 +39,8 @@ function isOfPort({ service, port }: ServiceQuestion): (portName: string) => boo
 /** What the object says, where it decides who gets what. */
 function about(service: ServiceObject): ServiceExplainReport['about'] {
   const { type, ports, affinityTimeoutSeconds, internalTrafficPolicy, externalTrafficPolicy } = service;
+  // Nothing else of it is anybody's concern.
+  if (type === 'ExternalName') return [{ step: 'type', text: `${type} of ${service.externalName ?? 'nothing'}` }];
   const said: [string, string | undefined][] = [
     ['type', type],
     ['ports', ports.map((each) => `${each.name && `${each.name} `}${each.port}/${each.protocol}`).join(', ')],
@@ -49,6 +51,7 @@ function about(service: ServiceObject): ServiceExplainReport['about'] {
         ? undefined
         : `externalTrafficPolicy ${externalTrafficPolicy}`,
     ],
+    ['balancer', balancerText(service)],
     ['affinity', affinityTimeoutSeconds === undefined ? 'none' : `ClientIP, ${affinityTimeoutSeconds} s`],
     ['distribution', service.trafficDistribution],
     ['algorithm', service.algorithm && `${service.algorithm} (annotation)`],
@@ -56,6 +59,14 @@ function about(service: ServiceObject): ServiceExplainReport['about'] {
     ...service.problems.map((problem): [string, string] => ['not used', problem]),
   ];
   return said.flatMap(([name, text]) => (text === undefined ? [] : [{ step: name, text }]));
+}
+
+/** Nobody answers for what is only asked for. */
+function balancerText({ type, loadBalancerIngress, loadBalancerClass }: ServiceObject): string | undefined {
+  if (type !== 'LoadBalancer') return undefined;
+  if (loadBalancerIngress.length > 0) return loadBalancerIngress.map(({ address }) => address).join(', ');
+  const whose = loadBalancerClass === undefined ? '' : ` (its class is ${loadBalancerClass})`;
+  return `has no address: no controller has given it one in status.loadBalancer${whose}`;
 }
 
 interface Looked {

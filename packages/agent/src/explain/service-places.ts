@@ -83,7 +83,8 @@ export function askedAddress({ address }: ServicePlace, { nodes }: ExplainSource
 /** Why a service has no frontend at all; undefined: it should have some. */
 export function whyNoPlace(service: ServiceObject, { frontends }: ExplainSources): string | undefined {
   if (frontends === undefined) return 'services are left to another load balancer (kubeProxyReplacement is off)';
-  if (service.type === 'ExternalName') return 'an ExternalName is a matter of DNS alone: its answer is another name';
+  if (service.type === 'ExternalName')
+    return `DNS answers with the name ${service.externalName ?? '(none is given)'}; whoever asks goes there himself, and nothing is translated`;
   const foreign = foreignLabels.find((label) => label in service.labels);
   if (foreign !== undefined) return `its label ${foreign} leaves it to another proxy, or to none`;
   if (service.headless) return 'it is headless: DNS answers with its endpoints, and nothing is translated';

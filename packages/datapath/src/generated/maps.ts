@@ -1,7 +1,7 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Peer, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, peerCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
@@ -714,6 +714,23 @@ export const sourceRangesMap: MapDescriptor<SourceRangeKey, number> = {
   valueLayout: '__u32, 4 bytes',
 };
 
+export const staleSocketsMap: MapDescriptor<bigint, Peer> = {
+  name: 'stale_sockets',
+  type: 1,
+  keySize: 8,
+  valueSize: 20,
+  maxEntries: 4096,
+  flags: 1,
+  key: u64Codec,
+  value: peerCodec,
+  keyLayout: '__u64, 8 bytes',
+  valueLayout: `struct peer, 20 bytes
+   0   16 address: struct address
+   0   16   words: __be32[4]
+  16    2 port: __be16
+  18    2 reserved: __u8[2]`,
+};
+
 export const translationsMap: MapDescriptor<number, SocketTranslations> = {
   name: 'translations',
   type: 24,
@@ -773,5 +790,6 @@ export const mapDescriptors = {
   shot_packets: shotPacketsMap,
   slots: slotsMap,
   source_ranges: sourceRangesMap,
+  stale_sockets: staleSocketsMap,
   translations: translationsMap,
 } as const;

@@ -979,6 +979,27 @@ export const socketTranslationsCodec: Codec<SocketTranslations> = {
   },
 };
 
+/** struct peer */
+export interface Peer {
+  readonly address: Address | undefined;
+  readonly port: number;
+}
+
+export const peerCodec: Codec<Peer> = {
+  size: 20,
+  encode(value, view, offset) {
+    addressCodec.encode(value.address, view, offset);
+    view.setUint16(offset + 16, value.port);
+    zeroBytes(view, offset + 18, 2);
+  },
+  decode(view, offset) {
+    return {
+      address: addressCodec.decode(view, offset),
+      port: view.getUint16(offset + 16),
+    };
+  },
+};
+
 /** struct drop_event */
 export interface DropEvent {
   readonly type: number;
@@ -1156,19 +1177,26 @@ export const kernelDropEventCodec: Codec<KernelDropEvent> = {
 /** struct inspected_translation */
 export interface InspectedTranslation {
   readonly socketCookie: bigint;
+  readonly netnsCookie: bigint;
+  readonly protocol: number;
   readonly translation: Translation;
 }
 
 export const inspectedTranslationCodec: Codec<InspectedTranslation> = {
-  size: 56,
+  size: 72,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.socketCookie, true);
-    translationCodec.encode(value.translation, view, offset + 8);
+    view.setBigUint64(offset + 8, value.netnsCookie, true);
+    view.setUint32(offset + 16, value.protocol, true);
+    zeroBytes(view, offset + 20, 4);
+    translationCodec.encode(value.translation, view, offset + 24);
   },
   decode(view, offset) {
     return {
       socketCookie: view.getBigUint64(offset, true),
-      translation: translationCodec.decode(view, offset + 8),
+      netnsCookie: view.getBigUint64(offset + 8, true),
+      protocol: view.getUint32(offset + 16, true),
+      translation: translationCodec.decode(view, offset + 24),
     };
   },
 };

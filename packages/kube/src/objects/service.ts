@@ -28,6 +28,8 @@ export interface ServiceObject extends NamespacedRow {
   readonly annotations: Readonly<Record<string, string>>;
   readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName';
   readonly headless: boolean;
+  /** What DNS answers for a service of type ExternalName. */
+  readonly externalName: string | undefined;
   readonly selector: Readonly<Record<string, string>>;
   readonly clusterIps: readonly Address[];
   readonly externalIps: readonly Address[];
@@ -86,6 +88,7 @@ export function parseService(object: unknown): ServiceObject {
     annotations: metadata.get('annotations').texts(isServiceAnnotation),
     type: spec.get('type').oneOf(serviceTypes) ?? 'ClusterIP',
     headless: spec.get('clusterIP').value === 'None' || spec.get('clusterIPs').items()[0]?.value === 'None',
+    externalName: spec.get('externalName').text(),
     selector: spec.get('selector').texts(),
     clusterIps: clusterIps(spec),
     externalIps: addresses(spec.get('externalIPs').items()),

@@ -15,6 +15,7 @@ function start(api: FakeApi, options: Partial<OperatorOptions> = {}): Operator {
     families: [4],
     services: false,
     externalIps: true,
+    nodePortRange: { first: 30_000, last: 32_767 },
     externalIpRules: { allowed: [], apiServers: [] },
     labels: rules,
     identityGarbage: { intervalMs: 0, graceMs: 0 },

@@ -1,0 +1,151 @@
+/**
+ * Sockets that a service has led to a backend which is gone are ended: a connected UDP socket would send there for ever. Its
+ * owner gets ECONNABORTED and asks anew, as a DNS client does.
+ */
+import { statSync } from 'node:fs';
+import type { Datapath, InspectedTranslation, StaleSocket } from '@sluice/datapath';
+import type { Endpoint, Endpoints } from '@sluice/endpoint';
+import { type BackendPlace, goneBackends, mayEndBackends } from '@sluice/loadbalancer';
+import { protocolNumbers } from '@sluice/model';
+import type { Clock, LifecyclePart, Logger, Timer } from '@sluice/runtime';
+import type { Controller, Controllers } from '@sluice/state';
+import type { Kubernetes } from './kubernetes.ts';
+import { ownNetnsCookie } from './netns-cookie.ts';
+
+export interface EndedSocketsOptions {
+  /** `kubeProxyReplacement`: otherwise nobody is led anywhere by us. */
+  readonly enabled: boolean;
+  /** `socketLB.terminatePodConnections`: those of pods as well, and not of the node's processes alone. */
+  readonly ofPods: boolean;
+  /** `socketLB.terminateAllProtocols`: TCP as well. */
+  readonly ofTcp: boolean;
+  readonly kubernetes: Pick<Kubernetes, 'endpointSlices'>;
+  readonly datapath: () => Datapath;
+  readonly endpoints: () => Endpoints | undefined;
+  readonly controllers: Controllers;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What is missed is found then. */
+const intervalMs = 60_000;
+/** Many endpoints go at once; and the kernel's row of a backend outlives its service by a second. */
+const settleMs = 1_200;
+
+export class EndedSockets implements LifecyclePart {
+  readonly name = 'ended-sockets';
+  readonly #options: EndedSocketsOptions;
+  readonly #subscriptions = new DisposableStack();
+  #controller: Controller | undefined;
+  #timer: Timer | undefined;
+  /** Namespaces that could not be entered, each told once. */
+  readonly #closed = new Set<bigint>();
+
+  constructor(options: EndedSocketsOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { enabled, controllers, kubernetes } = this.#options;
+    if (!enabled) return;
+    this.#controller = controllers.start({ name: 'ended-sockets', intervalMs, run: () => this.#run() });
+    const onSlices = kubernetes.endpointSlices.subscribe((changes) => {
+      if (changes.some(mayEndBackends)) this.#soon();
+    });
+    this.#subscriptions.use(onSlices);
+  }
+
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    this.#subscriptions.dispose();
+    await this.#controller?.stop();
+  }
+
+  #soon(): void {
+    this.#timer ??= this.#options.clock.setTimeout(() => {
+      this.#timer = undefined;
+      this.#controller?.trigger();
+    }, settleMs);
+  }
+
+  #run(): void {
+    const { kubernetes, log } = this.#options;
+    // What the API has not told of yet is not gone.
+    if (!kubernetes.endpointSlices.initialized) return;
+    for (const [netnsCookie, led] of Map.groupBy(this.#gone(), (each) => each.netnsCookie)) {
+      const ended = this.#endIn(netnsCookie, led);
+      if (ended > 0) log.info({ sockets: ended, ...this.#ownerOf(netnsCookie) }, 'ended sockets whose backend is gone');
+    }
+  }
+
+  #gone(): Led[] {
+    const { ofPods, ofTcp, datapath, kubernetes } = this.#options;
+    const { maps } = datapath();
+    const own = ownNetnsCookie();
+    const led = datapath()
+      .inspection()
+      .translations()
+      .map(ledBy)
+      .filter((each) => (ofTcp || each.protocol === 'UDP') && (ofPods || each.netnsCookie === own));
+    // What the kernel still leads to needs no search: host ports are in no slice.
+    const unknown = led.filter(({ id, address, port, protocol }) => {
+      const backend = maps.backends.lookup(id);
+      return !(backend?.address === address && backend.port === port && backend.protocol === protocolNumbers[protocol]);
+    });
+    return unknown.length === 0 ? [] : goneBackends(unknown, kubernetes.endpointSlices.list());
+  }
+
+  #endIn(netnsCookie: bigint, led: readonly Led[]): number {
+    const sockets = led.map(({ cookie, address, port }): StaleSocket => ({ cookie, backend: { address, port } }));
+    if (netnsCookie === ownNetnsCookie()) return this.#options.datapath().staleSockets().end(sockets).length;
+    const endpoint = this.#endpointOf(netnsCookie);
+    if (endpoint === undefined) return 0;
+    try {
+      // A path may have become another namespace's.
+      if (statSync(endpoint.netns, { bigint: true }).ino !== endpoint.netnsInode) return 0;
+      return this.#options.datapath().staleSockets().end(sockets, endpoint.netns).length;
+    } catch (error) {
+      this.#tellClosed(endpoint, error);
+      return 0;
+    }
+  }
+
+  #tellClosed({ netnsCookie, netns, pod }: Endpoint, error: unknown): void {
+    if (this.#closed.has(netnsCookie)) return;
+    this.#closed.add(netnsCookie);
+    this.#options.log.warn(
+      { netns, pod: pod && `${pod.namespace}/${pod.name}`, error },
+      'sockets of a pod whose backend is gone go on: its network namespace cannot be entered',
+    );
+  }
+
+  #endpointOf(netnsCookie: bigint): Endpoint | undefined {
+    return this.#options
+      .endpoints()
+      ?.table.list()
+      .find((endpoint) => endpoint.netnsCookie === netnsCookie);
+  }
+
+  #ownerOf(netnsCookie: bigint): object {
+    const pod = this.#endpointOf(netnsCookie)?.pod;
+    return pod === undefined ? {} : { pod: `${pod.namespace}/${pod.name}` };
+  }
+}
+
+interface Led extends BackendPlace {
+  readonly cookie: bigint;
+  readonly netnsCookie: bigint;
+  /** The backend's. */
+  readonly id: number;
+}
+
+function ledBy({ socketCookie, netnsCookie, protocol, translation }: InspectedTranslation): Led {
+  const { backend, backendPort, backendId } = translation;
+  if (backend === undefined) throw new TypeError('a translation without a backend');
+  const led = {
+    address: backend,
+    port: backendPort,
+    protocol: protocol === protocolNumbers.TCP ? 'TCP' : 'UDP',
+  } as const;
+  return { ...led, cookie: socketCookie, netnsCookie, id: backendId };
+}
