@@ -25,8 +25,8 @@ const PROGRAM_TESTS = [
   'packages/datapath/src/programs.kernel.test.ts',
   'packages/datapath/src/other-programs.kernel.test.ts',
 ];
-/** Pods, services at the socket and per packet, every way in. */
-const PACKET_TESTS = ['datapath', 'sock', 'service-packets', 'ways-in', 'dsr'].map(
+/** Pods, services at the socket and per packet, every way in, also at XDP. */
+const PACKET_TESTS = ['datapath', 'sock', 'service-packets', 'ways-in', 'dsr', 'xdp'].map(
   (name) => `packages/datapath/src/${name}.kernel.test.ts`,
 );
 const TESTS = ['packages/{ffi,netlink,bpf,datapath}/{src,test}/**/*.kernel.test.ts'];
