@@ -39,13 +39,6 @@ static __always_inline verdict_t overlay_to_node(struct __sk_buff *skb, struct p
 	return overlay_route_on(skb, packet);
 }
 
-static __always_inline bool overlay_is_for_node(const struct packet *packet)
-{
-	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
-
-	return endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST);
-}
-
 /* What waits for this one takes another way, where its connection is found and not what was told. */
 static __always_inline verdict_t overlay_remember_told(struct __sk_buff *skb, struct packet *packet)
 {
@@ -63,6 +56,8 @@ static __always_inline verdict_t overlay_pass_error(struct __sk_buff *skb, struc
 
 static __always_inline verdict_t overlay_steps(struct __sk_buff *skb, struct packet *packet)
 {
+	struct endpoint *endpoint;
+
 	STEP(decap_identity(skb, packet));
 	STEP(packet_parse(skb, packet));
 	STEP(overlay_refuse_arp(packet));
@@ -70,10 +65,14 @@ static __always_inline verdict_t overlay_steps(struct __sk_buff *skb, struct pac
 	STEP(dsr_take(skb, packet));
 	STEP(overlay_remember_told(skb, packet));
 	STEP(hold_fragments(skb, packet));
-	if (overlay_is_for_node(packet) && !packet->is_told)
+	endpoint = endpoint_lookup(&packet->tuple.destination);
+	if (endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST) && !packet->is_told)
 		STEP(overlay_to_node(skb, packet));
 	STEP(track(skb, packet));
-	STEP(route_local(skb, packet, true));
+	/* An error may be for somebody else by now. */
+	if (packet->is_icmp_error)
+		endpoint = endpoint_lookup(&packet->tuple.destination);
+	STEP(route_to_endpoint(skb, packet, endpoint, true));
 	STEP(overlay_pass_error(skb, packet));
 	return drop(packet, DROP_REASON_STALE_OR_UNROUTABLE);
 }

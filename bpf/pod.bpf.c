@@ -15,6 +15,15 @@ static __always_inline verdict_t pod_pass_multicast(const struct packet *packet)
 	return address_is_multicast(&packet->tuple.destination) ? TC_ACT_OK : VERDICT_CONTINUE;
 }
 
+/* A connection that was established without a service stays without: none is asked then. */
+static __always_inline verdict_t pod_track(struct __sk_buff *skb, struct packet *packet)
+{
+	if (ct_track_established(skb, packet))
+		return track_answer(skb, packet);
+	STEP(dnat_translate(skb, packet));
+	return tuple_end_is_none(&packet->frontend) ? track_other(skb, packet) : track(skb, packet);
+}
+
 static __always_inline verdict_t pod_steps(struct __sk_buff *skb, struct packet *packet)
 {
 	STEP(packet_parse(skb, packet));
@@ -24,8 +33,7 @@ static __always_inline verdict_t pod_steps(struct __sk_buff *skb, struct packet 
 	STEP(packet_refuse_loopback(packet));
 	STEP(pod_pass_multicast(packet));
 	STEP(hold_fragments(skb, packet));
-	STEP(dnat_translate(skb, packet));
-	STEP(track(skb, packet));
+	STEP(pod_track(skb, packet));
 	STEP(route_local(skb, packet, true));
 	STEP(route_tunnel(skb, packet, true));
 	return route_world(skb, packet);

@@ -22,11 +22,17 @@ static __always_inline __u32 encap_mtu(void *buffer, const struct packet *packet
 	return entry->mtu != 0 && entry->mtu < mtu ? entry->mtu : mtu;
 }
 
+/* Of any device that could carry the tunnel, and it need not be asked: acknowledgements, and most that is short. */
+#define ENCAP_ALWAYS_FITS 500
+
 static __always_inline verdict_t encap_check_size(struct __sk_buff *skb, struct packet *packet,
 						  const struct ipcache_entry *entry)
 {
-	__u32 mtu = encap_mtu(skb, packet, entry);
+	__u32 mtu;
 
+	if (packet->wire_length <= ENCAP_ALWAYS_FITS && entry->mtu == 0 && !packet->is_external)
+		return VERDICT_CONTINUE;
+	mtu = encap_mtu(skb, packet, entry);
 	if (packet->is_external)
 		mtu = dsr_decide(skb, packet, mtu);
 	if (mtu == 0 || packet->wire_length <= mtu)

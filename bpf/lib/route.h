@@ -5,11 +5,9 @@
 #include "encap.h"
 #include "service.h"
 
-/* A pod of this node, or the node itself. */
-static __always_inline verdict_t route_local(struct __sk_buff *skb, struct packet *packet, bool is_routed)
+static __always_inline verdict_t route_to_endpoint(struct __sk_buff *skb, struct packet *packet,
+						   const struct endpoint *endpoint, bool is_routed)
 {
-	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
-
 	if (!endpoint)
 		return VERDICT_CONTINUE;
 	if (endpoint->flags & ENDPOINT_FLAG_HOST)
@@ -17,6 +15,12 @@ static __always_inline verdict_t route_local(struct __sk_buff *skb, struct packe
 	if (is_routed)
 		STEP(packet_decrement_hop_limit(skb, packet));
 	return deliver_local(skb, packet, endpoint);
+}
+
+/* A pod of this node, or the node itself. */
+static __always_inline verdict_t route_local(struct __sk_buff *skb, struct packet *packet, bool is_routed)
+{
+	return route_to_endpoint(skb, packet, endpoint_lookup(&packet->tuple.destination), is_routed);
 }
 
 /* A pod of another node, or that node. */

@@ -276,6 +276,28 @@ for (const [version, family] of families) {
   });
 }
 
+for (const [, family] of families) {
+  test(`a connection that began without a service keeps its peer when a service gets that address (${family})`, () => {
+    const address = pods.server.addresses[family];
+    const { frontends } = node.datapath.maps;
+    const key = { address, port: 80, protocol: TCP, scope: 0 };
+    using listening = tcpServer(pods.server, address, 80);
+    using connected = tcpSocket(past(pods.client), family === 'ipv4' ? 4 : 6);
+    connected.connect(address, 80);
+    using accepted = listening.accept();
+    connected.send('before');
+    assert.equal(accepted?.receive(), 'before');
+    services += 1;
+    const backends = [{ id: services * 100, address: pods.far.addresses[family], port: 8080 }];
+    using rows = new DisposableStack();
+    rows.defer(() => frontends.delete({ ...key, port: 0, protocol: 0 }));
+    rows.defer(() => frontends.delete(key));
+    writeService(node.datapath.maps, { id: services, address, port: 80, protocol: TCP, backends });
+    connected.send('after');
+    assert.equal(accepted?.receive(), 'after');
+  });
+}
+
 test('what is translated has its aliases in the safe table as soon as it is answered', () => {
   const backend = { address: pods.server.addresses.ipv4, port: 8080 };
   const address = service('ipv4', UDP, [backend]);
