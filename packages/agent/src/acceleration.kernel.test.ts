@@ -48,7 +48,7 @@ suite('acceleration', { concurrency: 2 }, () => {
   test('native runs in the driver, says what that cannot do, and outlives the agent', options, async () => {
     await using node = agentNode();
     await node.start(values('native'));
-    const report = await accelerationOf(node, /^eno1 native what leaves by it goes by TC: .* gro on/);
+    const report = await accelerationOf(node, /^eno1 native what leaves by it is left to TC: .* gro on/);
     assert.equal(moduleOf(report)?.state, 'ok');
     assert.ok(!report.foreignPrograms.some(({ hook }) => hook.startsWith('XDP')), 'our own is taken for a foreign one');
     inNetworkNamespace(node.netns, () => setOffload('lan', 'receiveMerging', true));

@@ -159,7 +159,7 @@ function abilities({ kind }: Device, features: FrameFeatures | undefined): { why
   if (takes) return { why: '', flags };
   const why =
     kind === 'veth'
-      ? 'what leaves by it goes by TC: the other end of this veth takes no frames until it merges packets ("ethtool -K DEVICE gro on" there)'
-      : 'what comes by another device and leaves by it goes by TC: its driver takes no frames of others';
+      ? 'what leaves by it is left to TC: its other end takes no frames, "ethtool -K DEVICE gro on" there changes that'
+      : 'what comes by another device and leaves by it is left to TC: its driver takes no frames of others';
   return { why, flags };
 }
