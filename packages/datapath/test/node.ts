@@ -20,6 +20,7 @@ import {
   openDatapath,
 } from '../src/index.ts';
 import { type Place, udpSocket } from './sockets.ts';
+import { accelerateInMode } from './xdp.ts';
 
 export const VXLAN_PORT = 8472;
 export const TUNNEL_MTU = 1450;
@@ -155,6 +156,8 @@ export function connectNodes(one: TestNode, other: TestNode): void {
     awaitAddress(node.netlink, node.addresses.ipv6);
     learnNode(node, peer);
   }
+  const [mine, theirs] = [one, other].map((node) => ({ node, place: node, device: 'lan0' }));
+  if (mine && theirs) accelerateInMode([mine, theirs]);
 }
 
 /** Packets dropped so far by the names of the reasons. */

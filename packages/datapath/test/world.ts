@@ -5,6 +5,7 @@ import { openNetlink } from '@sluice/netlink';
 import { type TemporaryNetworkNamespace, temporaryNetworkNamespace } from '@sluice/testing';
 import { awaitAddress, type Families, type TestNode } from './node.ts';
 import type { Place } from './sockets.ts';
+import { accelerateInMode } from './xdp.ts';
 
 export interface World extends Disposable, Place {
   readonly namespace: TemporaryNetworkNamespace;
@@ -55,6 +56,10 @@ export function connectWorld(node: TestNode, options: WorldOptions = {}): World 
   maps.devices.update(ifindex, nodeAddresses);
   for (const address of Object.values(nodeAddresses)) maps.endpoints.update(address, hostRow(node));
   node.namespace.run(() => node.datapath.attachNetworkDevice(device, ifindex));
+  accelerateInMode([
+    { place: namespace, device: 'wan' },
+    { node, place: node, device },
+  ]);
   const owned = stack.move();
   return {
     namespace,
@@ -105,6 +110,10 @@ export function joinWorld(world: World, node: TestNode): { readonly ifindex: num
   maps.devices.update(ifindex, nodeAddresses);
   for (const address of Object.values(nodeAddresses)) maps.endpoints.update(address, hostRow(node));
   node.namespace.run(() => node.datapath.attachNetworkDevice('wan0', ifindex));
+  accelerateInMode([
+    { place: world, device: 'wan1' },
+    { node, place: node, device: 'wan0' },
+  ]);
   return { ifindex, wanIfindex };
 }
 

@@ -4,15 +4,31 @@ import { Program } from '@sluice/bpf';
 import { setOffload } from '@sluice/testing';
 import { FrameDeviceFlag, type FrameWay } from '../src/index.ts';
 import { pathsOn } from '../src/paths.ts';
+import { testMode } from './mode.ts';
 import type { TestNode } from './node.ts';
+import type { Place } from './sockets.ts';
 
 /** struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex. */
 const CONTEXT_WORDS = 6;
 const DATA_END = 1;
 const INGRESS_IFINDEX = 3;
 
+/** The end of a cable; that of a node runs the program. */
+export interface CableEnd {
+  readonly node?: TestNode;
+  readonly place: Place;
+  readonly device: string;
+}
+
+/** Where the file's mode asks for it. */
+export function accelerateInMode(ends: readonly CableEnd[]): void {
+  if (!testMode.isAccelerated) return;
+  prepareCable(...ends);
+  for (const { node, device } of ends) if (node) testMode.accelerations.push(accelerate(node, [device]));
+}
+
 /** The wire has whole checksums, and a veth takes frames where its other end merges packets. */
-export function prepareCable(...ends: readonly { place: Pick<TestNode, 'run'>; device: string }[]): void {
+export function prepareCable(...ends: readonly Pick<CableEnd, 'place' | 'device'>[]): void {
   for (const { place, device } of ends) {
     place.run(() => setOffload(device, 'transmitChecksums', false));
     place.run(() => setOffload(device, 'receiveMerging', true));
