@@ -16,6 +16,7 @@ static const struct {
     {"dns", dns_main, "serve a zone file"},
     {"resolve", resolve_main, "look a name up by /etc/resolv.conf"},
     {"probe", probe_main, "answer readiness probes asked on standard input (for the lab's kubelet)"},
+    {"crowd", crowd_main, "many clients of one server: some that stay, and new ones all the time"},
     {"ping", ping_main, "ICMP echo of any length and hop limit, and the errors that come instead"},
     {"datagram", datagram_main, "a UDP datagram as raw packets, whole or in fragments"},
     {"listen", listen_main, "say what arrives at a UDP port"},

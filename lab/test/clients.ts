@@ -30,8 +30,17 @@ export function startClient(
 ): Client {
   const [protocol, address, ...options] = words;
   const pace = ['--count', '0', '--interval', String(intervalMs), '--quiet'];
-  const command = ['client', protocol, address, String(port), ...pace, ...options];
-  const args = ['lab', 'exec', '--name', lab.name, podName, '--', ...command];
+  return startCommand(lab, podName, ['client', protocol, address, String(port), ...pace, ...options], onLine);
+}
+
+/** A program that goes on until it is ended. */
+export function startCommand(
+  lab: TestLab,
+  place: string,
+  command: readonly string[],
+  onLine: (line: string) => void = () => undefined,
+): Client {
+  const args = ['lab', 'exec', '--name', lab.name, place, '--', ...command];
   const child = spawn(sluice, args, { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
   const lines: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {
@@ -40,7 +49,7 @@ export function startClient(
   });
   const closed = new Promise<void>((resolve) => child.stdout.once('close', resolve));
   return {
-    what: `${podName}: ${command.join(' ')}`,
+    what: `${place}: ${command.join(' ')}`,
     async end() {
       // The whole group: the command line, and the client in the pod.
       if (child.pid && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGINT');

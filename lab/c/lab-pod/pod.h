@@ -14,6 +14,7 @@
 
 int echo_main(int argc, char **argv);
 int client_main(int argc, char **argv);
+int crowd_main(int argc, char **argv);
 int dns_main(int argc, char **argv);
 int resolve_main(int argc, char **argv);
 int probe_main(int argc, char **argv);

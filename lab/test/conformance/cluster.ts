@@ -13,7 +13,8 @@ export const nodes = [
 
 /** The client outside, as who is asked sees him. */
 export const outside = { 4: '203.0.113.10', 6: '2001:db8:113::10' } as const;
-const balancers = { 4: '192.0.2.0/25', 6: '2001:db8:2::/64' } as const;
+/** Addresses of balancers, and external ones. */
+const led = { 4: ['192.0.2.0/24', '100.64.7.0/24'], 6: ['2001:db8:2::/64'] } as const;
 
 export interface ServiceFacts {
   readonly name: string;
@@ -103,7 +104,8 @@ export function openCluster(lab: TestLab, directory: string): Cluster {
 /** The pods that serve, two of them on the first node, and those that ask. The router stands for whoever leads packets to a node. */
 export async function furnish(cluster: Cluster): Promise<void> {
   for (const family of [4, 6] as const)
-    await cluster.lab.must('exec', 'router', '--', 'ip', 'route', 'add', balancers[family], 'via', nodes[0][family]);
+    for (const network of led[family])
+      await cluster.lab.must('exec', 'router', '--', 'ip', 'route', 'add', network, 'via', nodes[0][family]);
   const askers = [
     ['near', nodes[0].name],
     ['near-packets', nodes[0].name],
@@ -138,7 +140,7 @@ function matrixPlan(app: string, pair: Pair, spec: ServicePlan['spec'] = {}): Se
 
 const addressesOf = (number: number) => ({
   balancer: { 4: `192.0.2.${number}`, 6: `2001:db8:2::${number}` },
-  external: { 4: `192.0.2.${number + 64}`, 6: `2001:db8:2::${number + 64}` },
+  external: { 4: `100.64.7.${number}`, 6: `2001:db8:2::e:${number}` },
 });
 
 function serviceObject({ name, selector, annotations, spec }: ServicePlan, number: number): object {

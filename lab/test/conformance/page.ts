@@ -1,7 +1,7 @@
 /** docs/conformance-lab.md: from what the tests declare of themselves, and run through. */
 import { conformanceCases } from './cases.ts';
 import { provedElsewhere } from './proved-elsewhere.ts';
-import { combinations, hooks, type Modes } from './upstream-case.ts';
+import { combinations, type Hook, hooks, type Modes, modesAt } from './upstream-case.ts';
 
 export const CONFORMANCE_LAB_PAGE = 'docs/conformance-lab.md';
 
@@ -17,7 +17,8 @@ ${conformanceCases.length} tests. \`npm test\` runs them and passes only when ea
 
 Modes of each are all combinations of what it names. \`socket\` is a process of a pod, \`packet\` a network stack of its own in a pod, which no
 socket hook sees, \`node\` a process of a node, \`outside\` a client beyond the router. \`hybrid\` is what the values say, \`snat\`
-and \`dsr\`, \`random\` and \`maglev\` are annotations of the Service. Packets are translated at ${hooks.map((hook) => hook.toUpperCase()).join(' and at ')}.
+and \`dsr\`, \`random\` and \`maglev\` are annotations of the Service. Packets that come by the network are translated at TC; at XDP
+(\`loadBalancer.acceleration: native\`) where TC has decided already, so that clients outside are asked there as well.
 
 ${conformanceCases.map((each) => section(each.sentence, each.upstream, each.modes)).join('\n')}
 ## Held by other tests
@@ -32,8 +33,12 @@ function section(sentence: string, upstream: readonly string[], modes: Modes): s
 | | |
 |---|---|
 | Kubernetes' names | ${list(upstream)} |
-| modes | ${combinations(modes).length}: ${axes(modes)} |
-`;
+${hooks.map((hook) => modesRow(hook, modesAt(hook, modes))).join('')}`;
+}
+
+function modesRow(hook: Hook, modes: Modes): string {
+  const count = combinations(modes).length;
+  return count === 0 ? '' : `| at ${hook.toUpperCase()} | ${count} modes: ${axes(modes)} |\n`;
 }
 
 function axes({ forwarding, algorithm, client, protocol, family }: Modes): string {

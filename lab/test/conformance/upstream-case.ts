@@ -1,8 +1,15 @@
 /** The nouns: a case of Kubernetes' own end-to-end tests, written anew on the lab, in every mode in which it could differ. */
 import type { Cluster } from './cluster.ts';
 
-/** Where a packet's translation happens that comes by the network. XDP is one more, and needs a lab of its own. */
-export const hooks = ['tc'] as const;
+/**
+ * Where a packet is translated that comes by the network, and what the lab's values say for it below `loadBalancer`: each has
+ * a lab of its own. XDP repeats for clients outside what TC has decided: they alone are asked there.
+ */
+export const hookValues = {
+  tc: { values: '', clients: ['outside', 'socket', 'packet', 'node'] },
+  xdp: { values: '  acceleration: native\n', clients: ['outside'] },
+} as const satisfies Record<string, { readonly values: string; readonly clients: readonly ClientKind[] }>;
+export const hooks = ['tc', 'xdp'] as const satisfies readonly Hook[];
 /** `hybrid` is what the lab's values say; the others are annotations of the Service. */
 export const forwardings = ['snat', 'dsr', 'hybrid'] as const;
 export const algorithms = ['random', 'maglev'] as const;
@@ -11,7 +18,7 @@ export const protocols = ['tcp', 'udp'] as const;
 /** `socket`: a pod's process; `packet`: a pod's own network stack, past the socket hooks; `node`: a process of a node. */
 export const clients = ['outside', 'socket', 'packet', 'node'] as const;
 
-export type Hook = (typeof hooks)[number];
+export type Hook = keyof typeof hookValues;
 export type Forwarding = (typeof forwardings)[number];
 export type Algorithm = (typeof algorithms)[number];
 export type Family = (typeof families)[number];
@@ -50,6 +57,12 @@ export interface UpstreamCase {
   readonly modes: Modes;
   /** Goes through all of its modes. */
   readonly run: (cluster: Cluster, modes: readonly Mode[]) => Promise<void>;
+}
+
+/** Of those that a case applies to: all that differ at this hook. */
+export function modesAt(hook: Hook, { client, ...modes }: Modes): Modes {
+  const there: readonly ClientKind[] = hookValues[hook].clients;
+  return { ...modes, client: client.filter((each) => there.includes(each)) };
 }
 
 export function combinations(modes: Modes): Mode[] {

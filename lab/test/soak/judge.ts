@@ -39,9 +39,10 @@ export async function judgeClients(clients: readonly Client[]): Promise<number> 
   let answered = 0;
   for (const client of clients) {
     const text = await client.end();
-    const counts = /sent=(\d{2,}) answered=\1 failed=0/.exec(text);
-    answered += Number(/answered=(\d+)/.exec(text)?.[1] ?? 0);
-    if (counts) continue;
+    const crowd = /^kept=\d+ asked=(\d+) failed=(\d+) new=(\d+) failed=(\d+)$/m.exec(text);
+    const isWhole = crowd ? Number(crowd[2]) + Number(crowd[4]) === 0 : /sent=(\d{2,}) answered=\1 failed=0/.test(text);
+    answered += crowd ? Number(crowd[1]) + Number(crowd[3]) : Number(/answered=(\d+)/.exec(text)?.[1] ?? 0);
+    if (isWhole) continue;
     bad += 1;
     say(`LOST: ${client.what}: ${text.split('\n').at(-1)}`);
   }

@@ -8,6 +8,8 @@ const usage = `npm run soak [-- OPTION...]: clients ask without a pause while a 
   --kills N        agents killed with -9, at random and into their starts; default one in five seconds
   --hogs N         processes that never wait; default two for each CPU
   --interval N     milliseconds between two requests of a client; default 2
+  --kept N         connections that stay, each asked over once a second; default 2000
+  --rate N         new connections a second; default 400, as many as a client has ports for
   --seed N         the same seed, the same instants
   --only LIST      of kills,pods,services,nodes; default all four
 
@@ -23,6 +25,8 @@ export interface SoakOptions {
   readonly kills: number;
   readonly hogs: number;
   readonly interval: number;
+  readonly kept: number;
+  readonly rate: number;
   readonly seed: number;
   readonly only: ReadonlySet<Disturbance>;
 }
@@ -30,7 +34,16 @@ export interface SoakOptions {
 /** Ends the process where there is only something to say. */
 export function readOptions(): SoakOptions {
   const text = { type: 'string' } as const;
-  const names = { seconds: text, kills: text, hogs: text, interval: text, seed: text, only: text };
+  const names = {
+    seconds: text,
+    kills: text,
+    hogs: text,
+    interval: text,
+    kept: text,
+    rate: text,
+    seed: text,
+    only: text,
+  };
   const { values } = parseArgs({ options: { ...names, help: { type: 'boolean' } } });
   if (values.help) {
     process.stdout.write(usage);
@@ -47,6 +60,8 @@ export function readOptions(): SoakOptions {
     kills: number('kills', Math.ceil(seconds / 5)),
     hogs: number('hogs', 2 * availableParallelism()),
     interval: number('interval', 2),
+    kept: number('kept', 2_000),
+    rate: number('rate', 400),
     seed: number('seed', Date.now() % 1_000_000),
     only: new Set((values.only?.split(',') ?? disturbances).map(disturbance)),
   };

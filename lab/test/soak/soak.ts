@@ -11,6 +11,7 @@ import { installationRoot } from '@sluice/runtime';
 import { untilReady } from '../agents.ts';
 import { type Client, startClient } from '../clients.ts';
 import { settledRows } from '../configuration-maps.ts';
+import { startCrowd } from '../crowds.ts';
 import { type TestLab, testLab } from '../test-lab.ts';
 import { churnNode, churnPods, churnServices } from './churn.ts';
 import { judgeClients, judgeNodes, takeBaseline } from './judge.ts';
@@ -97,6 +98,12 @@ function startClients(lab: TestLab, [web4 = '', web6 = '']: readonly string[]): 
     start('near', 'udp', web4),
     start('far', 'udp', web6),
     start('near', 'tcp', 'web.default.svc.cluster.local'),
+    ...(['near', 'far'] as const).map((pod, index) =>
+      startCrowd(lab, pod, [index === 0 ? web4 : web6, 80], {
+        kept: Math.ceil(options.kept / 2),
+        rate: Math.ceil(options.rate / 2),
+      }),
+    ),
   ];
 }
 

@@ -56,7 +56,7 @@ export const affinityCases: readonly UpstreamCase[] = [
     ],
     sentence:
       'a client that has not come for as long as the timeout may get another pod, and does within a few timeouts',
-    modes: everyMode,
+    modes: { ...everyMode, forwarding: ['snat'] },
     async run(cluster, modes) {
       const short = { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 1 } } };
       const matrix = await cluster.matrix('web-short', { ...short, selector: { app: 'web' } });

@@ -149,7 +149,7 @@ function rollingDeployment(): object {
           nodeSelector: { 'kubernetes.io/hostname': nodes[0].name },
           containers: [
             {
-              ...{ name: 'echo', image: 'sluice-lab/echo', args: ['--tcp', '8080', '--drain', '2000'] },
+              ...{ name: 'echo', image: 'sluice-lab/echo', args: ['--tcp', '8080', '--drain', '8000'] },
               readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
             },
           ],
