@@ -10,6 +10,7 @@ import { identities } from './rows/identities.ts';
 import { kubeProxy } from './rows/kube-proxy.ts';
 import { maglev } from './rows/maglev.ts';
 import { overlay } from './rows/overlay.ts';
+import { overlayProfile } from './rows/overlay-profile.ts';
 import { serviceConnect } from './rows/service-connect.ts';
 import { servicesFlat } from './rows/services-flat.ts';
 import { udpConnect } from './rows/udp-connect.ts';
@@ -30,4 +31,5 @@ export const rows: readonly Row[] = [
   agentStart,
   identities,
   dependencies,
+  overlayProfile,
 ];
