@@ -9,6 +9,7 @@ import { fullSync } from './rows/full-sync.ts';
 import { identities } from './rows/identities.ts';
 import { kubeProxy } from './rows/kube-proxy.ts';
 import { maglev } from './rows/maglev.ts';
+import { masquerade } from './rows/masquerade.ts';
 import { overlay } from './rows/overlay.ts';
 import { overlayProfile } from './rows/overlay-profile.ts';
 import { serviceConnect } from './rows/service-connect.ts';
@@ -22,6 +23,7 @@ export const rows: readonly Row[] = [
   kubeProxy,
   udpConnect,
   overlay,
+  masquerade,
   cni,
   cniKills,
   endpointChange,

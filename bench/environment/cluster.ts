@@ -29,6 +29,8 @@ export interface BenchNode extends Place {
 export interface BenchCluster extends AsyncDisposable {
   readonly api: ApiServer;
   readonly network: BenchNetwork;
+  /** Where the API server lives, the node's default gateway: from a pod it is the world. It knows no way to pods. */
+  readonly outside: { readonly netns: string; readonly address: string };
   /** Goes with the cluster. */
   readonly directory: string;
   readonly nodes: readonly BenchNode[];
@@ -92,6 +94,7 @@ async function fillStack(stack: AsyncDisposableStack, options: ClusterOptions): 
   return {
     api,
     network,
+    outside: { netns: lan, address: apiAddress },
     directory: directory.path,
     nodes,
     async serve(node, token) {
