@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { createLogger, Tally } from '@sluice/runtime';
+import { createLogger, forgetFailure, noteFailure, Tally } from '@sluice/runtime';
 import { Agent } from './agent.ts';
 import { heap } from './heap.ts';
 import { endOnMistakes } from './mistakes.ts';
@@ -32,16 +32,23 @@ async function main(): Promise<void> {
   process.once('SIGINT', () => stop('SIGINT'));
   const run = async () => {
     await agent.start();
+    forgetFailure(options.runDir);
     await agent.caughtUp();
     heap.keepSmall();
   };
   // Asked to stop, the start ends with an error, which is none.
   await run().catch((error: unknown) => {
-    if (!stopping) throw error;
+    if (stopping) return;
+    noteFailure(options.runDir, { at: Date.now(), message: messageOf(error) });
+    throw error;
   });
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 main().catch((error: unknown) => {
-  console.error(`sluice-agent: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`sluice-agent: ${messageOf(error)}`);
   process.exit(1);
 });

@@ -135,7 +135,7 @@ function settingLeftovers({ runDir, sys }: SluiceOptions): Leftover[] {
 const filesOf = {
   state: ['node.json', '.node.json.*.tmp', 'endpoints', 'verifier', '.probe.*'],
   // With what goes before them, and what a killed agent left half made.
-  run: ['agent.pid', 'cni.sock*', 'sluice.sock*', 'expedited'],
+  run: ['agent.pid', 'last-failure.json', 'cni.sock*', 'sluice.sock*', 'expedited'],
 } as const;
 
 function folderLeftovers({ runDir, stateDir }: SluiceOptions): Leftover[] {

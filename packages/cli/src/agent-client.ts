@@ -1,5 +1,7 @@
 /** HTTP over the agent's unix socket: the only way in which the commands learn anything of a node. */
 import { type IncomingMessage, request } from 'node:http';
+import { dirname } from 'node:path';
+import { lastFailure } from '@sluice/runtime';
 import { CommandError } from './command-error.ts';
 import { type Shape, ShapeError, shaped } from './shape.ts';
 
@@ -122,6 +124,11 @@ function unreachable(socket: string, error: NodeJS.ErrnoException): CommandError
     ECONNRESET: 'the agent ended while it answered; see its log',
     EACCES: 'only root may ask the agent',
   };
+  const failed = error.code === 'ENOENT' || error.code === 'ECONNREFUSED' ? lastFailure(dirname(socket)) : undefined;
+  if (failed) {
+    const seconds = Math.max(0, Math.round((Date.now() - failed.at) / 1000));
+    return new CommandError(`agent at ${socket}: it does not start: ${failed.message} (${seconds} s ago; see its log)`);
+  }
   const hint =
     next[error.code ?? ''] ?? (error.name === 'AbortError' ? `no answer within ${TIMEOUT_MS / 1000} s` : error.message);
   return new CommandError(`agent at ${socket}: ${hint}`, { cause: error });

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { noteFailure } from '@sluice/runtime';
 import { alignTable } from './output.ts';
 import { agent, sluice } from './test-agent.ts';
 import { statusReport } from './test-report.ts';
@@ -234,6 +235,14 @@ test('where no agent runs the error says so and what to do', async () => {
   assert.equal(exitCode, 1);
   assert.match(err, /^sluice: agent at \/nonexistent\/sluice\.sock: no agent runs here; .*lab exec/);
   assert.match((await sluice(['status'], { SLUICE_SOCKET: '' })).err, /agent at \/run\/sluice\/sluice\.sock/);
+});
+
+test('where an agent ends again and again the error says why', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'sluice-test-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  noteFailure(directory, { at: Date.now() - 4000, message: 'map conntrack is of another size' });
+  const { err } = await sluice(['status', '--socket', join(directory, 'sluice.sock')]);
+  assert.match(err, /sluice\.sock: it does not start: map conntrack is of another size \([45] s ago; see its log\)$/m);
 });
 
 test('an answer that is no JSON and one that is an error are told as such', async () => {

@@ -10,6 +10,7 @@ export { readFileIfPresent, writeFileAtomic } from './file.ts';
 export { HealthServer, type HealthServerOptions } from './health-server.ts';
 export { installationRoot, installedVersion } from './installation.ts';
 export { type JsonAnswer, JsonServer, type JsonServerOptions } from './json-server.ts';
+export { forgetFailure, type LastFailure, lastFailure, noteFailure } from './last-failure.ts';
 export { type Lifecycle, type LifecyclePart, lifecycle } from './lifecycle.ts';
 export {
   createLogger,
