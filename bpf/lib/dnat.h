@@ -38,6 +38,9 @@ static __always_inline bool dnat_recall(const struct packet *packet, const struc
 	choice.generation = alias->generation;
 	if (!frontend || !service_choice_holds(frontend, request, &choice))
 		return false;
+	/* The number of a backend that is gone is given to the next one. */
+	if (choice.backend->port != to->port || !address_equal(&choice.backend->address, &to->address))
+		return false;
 	if (!config_dry_run)
 		alias->generation = choice.generation;
 	return true;

@@ -143,6 +143,28 @@ for (const [version, family] of families) {
       assert.throws(() => client.connect(target, port), /ECONNREFUSED/);
     });
 
+    test(`by ${what} datagrams go on to whoever serves, though he has the number of one that is gone (${family})`, () => {
+      const numbered = (backend: Address, generation: number, port?: number) => {
+        numbers += 1;
+        const given = { id: 900_000, address: row, protocol: UDP, generation, flags: FrontendFlag.External };
+        const backends = [{ id: 900_000, address: backend, port: TARGET_PORT }];
+        writeService(one.datapath.maps, { ...given, port: port ?? 30_000 + numbers, backends });
+        return port ?? 30_000 + numbers;
+      };
+      using client = udpSocket(world, version);
+      let port: number | undefined;
+      for (const [generation, pod] of [here, there, here].entries()) {
+        port = numbered(pod.addresses[family], 900_000 + generation, port);
+        using server = udpServer(pod, pod.addresses[family], TARGET_PORT);
+        if (generation === 0) client.connect(target, port);
+        client.send('ask');
+        const received = server.receiveFrom();
+        assert.equal(received?.text, 'ask', `pod ${generation}`);
+        received?.reply('answer');
+        assert.equal(client.receive(), 'answer');
+      }
+    });
+
     test(`without backends ${what} refuses datagrams of the node's own process (${family})`, () => {
       const port = serve({ address: row, protocol: UDP, backends: [] });
       using client = udpSocket(one, version);
