@@ -5,6 +5,7 @@
 #include "lib/device.h"
 #include "lib/entry.h"
 #include "lib/hold.h"
+#include "lib/ndp.h"
 #include "lib/parse.h"
 #include "lib/route.h"
 #include "lib/snat.h"
@@ -164,6 +165,9 @@ static __always_inline verdict_t netdev_to_service(struct __sk_buff *skb, struct
 /* An address that is services' alone. */
 static __always_inline verdict_t netdev_to_service_address(struct __sk_buff *skb, struct packet *packet)
 {
+	/* Whether the address is still here: who announces it answers, the node's stack for its proxied neighbours. */
+	if (ndp_is_link_traffic(packet))
+		return TC_ACT_OK;
 	packet->is_external = 1;
 	STEP(netdev_check_source(packet, true));
 	STEP(netdev_hold(skb, packet, false));

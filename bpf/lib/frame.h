@@ -115,10 +115,13 @@ static __always_inline bool frame_holds_headers(const struct xdp_md *frame, cons
 		(__u64)frame->data_end - frame->data >= packet->transport_offset + sizeof(struct udphdr));
 }
 
-/* A driver's notes in front of the frame, which would be moved over headers that are put there, or are to stay. */
+/*
+ * A driver's notes in front of the frame, which would be moved over headers that are put there, or are to stay. Where a
+ * driver has no room for any, they begin behind the frame's beginning (xdp_set_data_meta_invalid).
+ */
 static __always_inline bool frame_has_metadata(const struct xdp_md *frame)
 {
-	return (void *)(long)frame->data_meta != (void *)(long)frame->data;
+	return frame->data_meta < frame->data;
 }
 
 /* Behind `outer` bytes of a tunnel's headers. 0: not as frame_holds_headers has found it. */

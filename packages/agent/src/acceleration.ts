@@ -96,7 +96,11 @@ export class Acceleration implements LifecyclePart {
   }
 
   #accelerate(device: Device, mode: 'native' | 'generic'): AcceleratedDevice {
-    const { name, ifindex } = device;
+    const { name, ifindex, kind } = device;
+    if (mode === 'native' && kind === 'bond') {
+      this.#options.datapath().detachXdp(name);
+      return { name, ifindex, mode: 'off', why: bondIsOff, flags: 0 };
+    }
     try {
       this.#attach(device, mode);
     } catch (error) {
@@ -142,6 +146,9 @@ export class Acceleration implements LifecyclePart {
     this.#options.log[level]({ device: name, mode, why }, `XDP of ${name}: ${mode}${why === '' ? '' : `, ${why}`}`);
   }
 }
+
+// bond_xdp_set gives the program to the bond's devices, whose frames name them and not the bond.
+const bondIsOff = 'a bond, whose packets come to XDP by the devices below it; "generic" serves it';
 
 function underlayFlags({ addresses }: Device, { nodeIpv4, nodeIpv6 }: NodeFacts): number {
   const has = (address: Address | undefined) => address !== undefined && addresses.includes(address);

@@ -182,7 +182,7 @@ export class Agent {
       }),
       networks: this.nodes.addresses,
       hostPorts,
-      withdrawn: () => this.endpoints && withdrawnPods(this.endpoints.table),
+      withdrawn: () => this.endpoints && withdrawnPods(this.endpoints.table, options.nodeName),
       datapath,
       enabled,
       kubernetes: objects,

@@ -160,7 +160,7 @@ export const options = {
   'socketLB.terminateAllProtocols': option(
     trueOrFalse,
     false,
-    'Whether that is so for TCP connections, too; datagrams of a connected UDP socket would go nowhere for ever.',
+    'Whether that is so for TCP connections, too, as soon as no slice has their backend, be it that the pod lives on (another label); datagrams of a connected UDP socket would go nowhere for ever.',
     rare,
   ),
   'nodePort.bindProtection': option(

@@ -412,6 +412,14 @@ for (const [what, bytes] of [
   });
 }
 
+test('whether the address of a balancer is still here is asked of who announces it, and answered by the host', () => {
+  const asked = frame
+    .ipv6({ source: world.ipv6, destination: balancer.ipv6, hopLimit: 255 })
+    .neighbourSolicitation({ target: balancer.ipv6 });
+  const { action, drops } = bench.run('netdev_from_network', asked.payload());
+  assert.deepEqual([action, drops], [TC_ACT_UNSPEC, []]);
+});
+
 for (const family of families) {
   test(`TCP to a service without backends gets a reset that the client believes (${family})`, () => {
     const segment = ip(family, { destination: service[family] }).tcp({ sourcePort: 4711, sequence: 1000, flags: 'S' });

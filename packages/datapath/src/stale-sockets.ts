@@ -26,12 +26,14 @@ export function openStaleSockets(programs: Programs, maps: Pick<DatapathMaps, 's
   using stack = new DisposableStack();
   stack.use(programs);
   const links = ['stale_udp', 'stale_tcp'].map((name) => stack.use(attachIterator({ program: programs.get(name) })));
+  // Of an agent that was killed while it ended sockets: they may have another peer at the same place by now.
+  maps.staleSockets.deleteBatch([...maps.staleSockets.entries()].map(([cookie]) => cookie));
   const owned = stack.move();
   return {
     end(sockets, namespace) {
       const named = sockets.slice(0, staleSocketsMax);
-      maps.staleSockets.updateBatch(named.map(({ cookie, backend }) => [cookie, backend] as const));
       try {
+        maps.staleSockets.updateBatch(named.map(({ cookie, backend }) => [cookie, backend] as const));
         const read = () => links.flatMap(readCookies);
         return namespace === undefined ? read() : inNetworkNamespace(namespace, read);
       } finally {

@@ -6,6 +6,8 @@ import type { EndpointSliceObject, SliceEndpoint } from '@sluice/kube';
 import type { Address } from '@sluice/net';
 
 export interface WithdrawnPods {
+  /** This node: what another one has is none of them, though it has the name and the address. */
+  readonly nodeName: string;
   /** `pod`: `namespace/name`. */
   has(address: Address, pod: string): boolean;
   /** Told of addresses of which it may have changed. */
@@ -38,6 +40,7 @@ export function servicesAt(addresses: ReadonlySet<Address>, slices: Iterable<End
   return services;
 }
 
-function isWithdrawn({ pod, addresses }: SliceEndpoint, withdrawn: WithdrawnPods): boolean {
-  return pod !== undefined && addresses.some((address) => withdrawn.has(address, `${pod.namespace}/${pod.name}`));
+function isWithdrawn({ pod, addresses, nodeName }: SliceEndpoint, withdrawn: WithdrawnPods): boolean {
+  if (pod === undefined || (nodeName !== undefined && nodeName !== withdrawn.nodeName)) return false;
+  return addresses.some((address) => withdrawn.has(address, `${pod.namespace}/${pod.name}`));
 }
