@@ -40,7 +40,9 @@ async function startKubelet(name: string): Promise<void> {
 
 /** Running, and answered by the service of the others, which asks it, too. */
 async function reaches(namespace: TestNamespace, name: string, url: string): Promise<string> {
-  await namespace.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s');
+  await namespace.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s').catch(async (cause) => {
+    throw new Error(await namespace.kubectl('describe', 'pod', name), { cause });
+  });
   await eventually(30, async () => assert.match(await namespace.exec(name, 'curl', '-sS', '-m', '2', url), /^web-/));
   return namespace.kubectl('get', 'pod', name, '-o', 'jsonpath={.status.podIP}');
 }
