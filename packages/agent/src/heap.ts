@@ -1,4 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { returnFreeMemory } from '@sluice/ffi';
 
 /**
  * How V8 chooses when to collect. An agent starts with `--optimize-for-size` (options.ts): a heap that may grow by a
@@ -7,5 +9,12 @@ import { setFlagsFromString } from 'node:v8';
  */
 export const heap = {
   growFreely: (): void => setFlagsFromString('--no-optimize-for-size'),
-  keepSmall: (): void => setFlagsFromString('--optimize-for-size'),
+  /** From then on; what the start has left behind, objects of programs and their types above all, is given back. */
+  keepSmall(): void {
+    setFlagsFromString('--optimize-for-size');
+    setFlagsFromString('--expose-gc');
+    const collect: unknown = runInNewContext('gc');
+    if (typeof collect === 'function') collect();
+    returnFreeMemory();
+  },
 } as const;

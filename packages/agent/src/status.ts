@@ -22,6 +22,10 @@ export function statusReport(agent: Agent): StatusReport {
     return { name, attached: link?.attached ?? false, why: link ? link.why : 'no link' };
   });
   const proxied = hooks.every((hook) => hook.attached);
+  // The table has them as they came, the last changed last.
+  const devices = nodes.devices
+    .list()
+    .toSorted((one, other) => one.name.localeCompare(other.name, 'en', { numeric: true }));
   return {
     node: options.nodeName,
     version: agent.version,
@@ -31,8 +35,7 @@ export function statusReport(agent: Agent): StatusReport {
     kubeProxyReplacement: {
       enabled: proxied,
       why: proxied ? undefined : whyNotProxied(agent, hooks),
-      devices: nodes.devices
-        .list()
+      devices: devices
         .filter((device) => device.selected)
         .map(({ name, addresses, why }) => ({ name, addresses, why })),
       forwarding: agent.values.loadBalancer.mode,
@@ -43,7 +46,7 @@ export function statusReport(agent: Agent): StatusReport {
     cni: cniReport(agent),
     ipam: ipamReport(agent),
     ...networkReport({
-      devices: nodes.devices.list(),
+      devices,
       nodes: nodes.nodes.list(),
       values: agent.values,
       mtu: nodes.facts?.mtu ?? 0,

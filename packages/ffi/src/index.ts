@@ -11,7 +11,7 @@ export { type PeerCredentials, peerCredentials } from './credentials.ts';
 export { close, duplicate, ioctl, lock, openFd, read, write } from './descriptor.ts';
 export { Errno, errnoName, isSystemError, SystemError } from './errors.ts';
 export { addressOf } from './libc.ts';
-export { type MappedMemory, mapMemory, pageBytes } from './memory.ts';
+export { type MappedMemory, mapMemory, pageBytes, returnFreeMemory } from './memory.ts';
 export { bindMount, mount, unmount } from './mount.ts';
 export { createNetworkNamespace, inNetworkNamespace, removeNetworkNamespace } from './network-namespace.ts';
 export {

@@ -41,3 +41,10 @@ export function mapMemory(options: { fd: number; length: number; offset?: number
 
 /** Bytes of a memory page: 4096 on x64, often more on arm64. */
 export const pageBytes: () => number = libcFunction('int getpagesize()');
+
+const nativeMallocTrim = libcFunction('int malloc_trim(size_t pad)');
+
+/** What the C library has freed and kept for the next allocation goes back to the kernel (malloc_trim(3)). */
+export function returnFreeMemory(): void {
+  nativeMallocTrim(0);
+}
