@@ -49,6 +49,32 @@ static __always_inline struct socket_translations *socket_translations_of(struct
 	return call->sk ? bpf_sk_storage_get(&translations, call->sk, NULL, flags) : NULL;
 }
 
+static __always_inline struct connected_translation *socket_connected_of(struct bpf_sock_addr *call)
+{
+	return call->sk ? bpf_sk_storage_get(&connected_translations, call->sk, NULL, 0) : NULL;
+}
+
+/* False: there is no memory for it. */
+static __always_inline bool socket_remember(struct bpf_sock_addr *call, const struct peer *frontend,
+					    const struct service_choice *choice)
+{
+	struct connected_translation *connected = socket_connected_of(call);
+	struct connected_translation translation = {
+	    .backend_id = choice->backend_id,
+	    .frontend = frontend->address,
+	    .backend = choice->backend->address,
+	    .frontend_port = frontend->port,
+	    .backend_port = choice->backend->port,
+	};
+
+	if (connected) {
+		connected_store(connected, &translation);
+		return true;
+	}
+	return call->sk &&
+	       bpf_sk_storage_get(&connected_translations, call->sk, &translation, BPF_SK_STORAGE_GET_F_CREATE) != NULL;
+}
+
 /* For affinity: the pod's address, so that the packet path means the same client; the node's for its own processes. */
 static __always_inline struct address socket_client_in(__u64 cookie, bool is_ipv4)
 {
@@ -103,6 +129,90 @@ static __always_inline enum socket_result socket_result_of_none(const struct fro
 	return frontend->flags & FRONTEND_FLAG_ELSEWHERE ? SOCKET_RESULT_UNCHANGED : SOCKET_RESULT_NO_BACKEND;
 }
 
+/* Few services ask who their client is. */
+static __always_inline bool socket_may_use(struct bpf_sock_addr *call, const struct frontend *frontend,
+					   struct service_request *request)
+{
+	if (!(frontend->flags & (FRONTEND_FLAG_AFFINITY | FRONTEND_FLAG_SOURCE_RANGES)))
+		return true;
+	request->client = socket_client(call, address_is_ipv4(&request->key.address));
+	return !(frontend->flags & FRONTEND_FLAG_SOURCE_RANGES) ||
+	       service_allows(frontend, &request->client, !socket_is_of_pod(call));
+}
+
+/* Where the socket sent to before connect() no longer matters: the kernel lets in what comes from its peer alone. */
+static __always_inline void socket_forget_all(struct bpf_sock_addr *call)
+{
+	struct connected_translation *connected = socket_connected_of(call);
+	struct socket_translations *translations = socket_translations_of(call, 0);
+
+	if (connected)
+		connected_clear(connected);
+	if (translations)
+		translations_clear(translations);
+}
+
+static __always_inline enum socket_result
+socket_translate_connect(struct bpf_sock_addr *call, const struct frontend *frontend, struct service_request *request,
+			 const struct peer *peer, struct service_choice *choice)
+{
+	socket_forget_all(call);
+	if (!socket_may_use(call, frontend, request))
+		return SOCKET_RESULT_NOT_ALLOWED;
+	if (!service_choose(frontend, request, choice))
+		return socket_result_of_none(frontend);
+	if (!socket_can_reach(choice, &peer->address))
+		return SOCKET_RESULT_NO_BACKEND;
+	/* Without memory for the way back the packet path must do it. */
+	return socket_remember(call, peer, choice) ? SOCKET_RESULT_TRANSLATED : SOCKET_RESULT_UNCHANGED;
+}
+
+/* connect() to no family, which no hook sees, has taken the peer away. */
+static __always_inline void socket_note_disconnected(struct bpf_sock_addr *call)
+{
+	struct connected_translation *connected = socket_connected_of(call);
+
+	if (connected && !socket_is_connected(call))
+		connected_clear(connected);
+}
+
+static __always_inline enum socket_result socket_translate_send(struct bpf_sock_addr *call,
+								const struct frontend *frontend,
+								struct service_request *request,
+								const struct peer *peer, struct service_choice *choice)
+{
+	struct socket_translations *translations = socket_translations_of(call, BPF_SK_STORAGE_GET_F_CREATE);
+
+	socket_note_disconnected(call);
+	if (!translations)
+		return SOCKET_RESULT_UNCHANGED;
+	if (!socket_choose_again(translations, frontend, request, peer, choice)) {
+		if (!socket_may_use(call, frontend, request))
+			return SOCKET_RESULT_NOT_ALLOWED;
+		if (!service_choose(frontend, request, choice))
+			return socket_result_of_none(frontend);
+	}
+	if (!socket_can_reach(choice, &peer->address))
+		return SOCKET_RESULT_NO_BACKEND;
+	translation_store(translations, peer, choice);
+	return SOCKET_RESULT_TRANSLATED;
+}
+
+/* Sends to an address of its own: what comes back from there belongs to no service. */
+static __always_inline void socket_forget(struct bpf_sock_addr *call, const struct peer *peer, bool is_connect)
+{
+	struct socket_translations *translations;
+
+	if (is_connect) {
+		socket_forget_all(call);
+		return;
+	}
+	socket_note_disconnected(call);
+	translations = socket_translations_of(call, 0);
+	if (translations && !socket_is_connected(call))
+		translation_forget_backend(translations, peer);
+}
+
 static __always_inline enum socket_result socket_translate(struct bpf_sock_addr *call, struct peer *peer,
 							   bool is_connect)
 {
@@ -110,36 +220,20 @@ static __always_inline enum socket_result socket_translate(struct bpf_sock_addr 
 	    .key = {.address = peer->address, .port = peer->port, .protocol = call->protocol},
 	};
 	struct frontend *frontend = frontend_find(&request.key);
-	struct socket_translations *translations;
 	struct service_choice choice = {};
+	enum socket_result result;
 
 	if (!frontend || ((frontend->flags & FRONTEND_FLAG_LOOPBACK) && socket_is_of_pod(call))) {
-		translations = socket_translations_of(call, 0);
-		if (translations && is_connect)
-			translations_clear(translations);
-		else if (translations && !socket_is_connected(call))
-			translation_forget_backend(translations, peer);
+		socket_forget(call, peer, is_connect);
 		return SOCKET_RESULT_UNCHANGED;
 	}
-	request.client = socket_client(call, address_is_ipv4(&peer->address));
-	translations = socket_translations_of(call, BPF_SK_STORAGE_GET_F_CREATE);
-	/* Without memory for the way back the packet path must do it. */
-	if (!translations)
-		return SOCKET_RESULT_UNCHANGED;
-	if (is_connect)
-		translations_clear(translations);
-	if (is_connect || !socket_choose_again(translations, frontend, &request, peer, &choice)) {
-		if (!service_allows(frontend, &request.client, !socket_is_of_pod(call)))
-			return SOCKET_RESULT_NOT_ALLOWED;
-		if (!service_choose(frontend, &request, &choice))
-			return socket_result_of_none(frontend);
+	result = is_connect ? socket_translate_connect(call, frontend, &request, peer, &choice)
+			    : socket_translate_send(call, frontend, &request, peer, &choice);
+	if (result == SOCKET_RESULT_TRANSLATED) {
+		peer->address = choice.backend->address;
+		peer->port = choice.backend->port;
 	}
-	if (!socket_can_reach(&choice, &peer->address))
-		return SOCKET_RESULT_NO_BACKEND;
-	translation_store(translations, peer, &choice);
-	peer->address = choice.backend->address;
-	peer->port = choice.backend->port;
-	return SOCKET_RESULT_TRANSLATED;
+	return result;
 }
 
 /* A call that fails: no packet leaves that could be dropped. */
@@ -236,7 +330,11 @@ static __always_inline int socket_conclude(struct bpf_sock_addr *call, const str
 /* True: *peer is the frontend that the socket's owner talks to. */
 static __always_inline bool socket_translate_back(struct bpf_sock_addr *call, struct peer *peer)
 {
-	struct socket_translations *translations = socket_translations_of(call, 0);
+	struct connected_translation *connected = socket_connected_of(call);
+	struct socket_translations *translations;
 
+	if (connected && connected_reverse(connected, peer))
+		return true;
+	translations = socket_translations_of(call, 0);
 	return translations && translation_reverse(translations, peer);
 }

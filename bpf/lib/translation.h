@@ -1,14 +1,34 @@
 /*
  * The reverse of socket translation: it lives in the socket and dies with it, so there are no stale entries.
  *
- * A connected socket has one translation, an unconnected UDP socket one for each service that it talks to, as long as
- * there is room; then the one least recently sent by gives way.
+ * What connect() was given is small, and a storage of its own: most sockets have nothing else. An unconnected UDP
+ * socket has one translation for each service that it sends to, as long as there is room; then the one least recently
+ * sent by gives way.
  */
 #pragma once
 #include "address.h"
 #include "limits.h"
 #include "map.h"
 #include "service.h"
+
+struct connected_translation {
+	/* Threads may connect and ask on one socket at once. Held for memory accesses only. */
+	struct bpf_spin_lock lock;
+	/* 0: it is connected to no service. */
+	__u32 backend_id;
+	struct address frontend;
+	struct address backend;
+	__be16 frontend_port;
+	__be16 backend_port;
+	__u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct connected_translation);
+} connected_translations SEC(".maps");
 
 struct translation {
 	struct address frontend;
@@ -44,6 +64,41 @@ struct peer {
 	__be16 port;
 	__u8 reserved[2];
 };
+
+static __always_inline void connected_store(struct connected_translation *connected,
+					    const struct connected_translation *translation)
+{
+	bpf_spin_lock(&connected->lock);
+	connected->backend_id = translation->backend_id;
+	connected->frontend = translation->frontend;
+	connected->backend = translation->backend;
+	connected->frontend_port = translation->frontend_port;
+	connected->backend_port = translation->backend_port;
+	bpf_spin_unlock(&connected->lock);
+}
+
+static __always_inline void connected_clear(struct connected_translation *connected)
+{
+	bpf_spin_lock(&connected->lock);
+	connected->backend_id = 0;
+	bpf_spin_unlock(&connected->lock);
+}
+
+/* True: *peer was the backend and is the frontend now. */
+static __always_inline bool connected_reverse(struct connected_translation *connected, struct peer *peer)
+{
+	bool is_backend;
+
+	bpf_spin_lock(&connected->lock);
+	is_backend = connected->backend_id != 0 && connected->backend_port == peer->port &&
+		     address_equal(&connected->backend, &peer->address);
+	if (is_backend) {
+		peer->address = connected->frontend;
+		peer->port = connected->frontend_port;
+	}
+	bpf_spin_unlock(&connected->lock);
+	return is_backend;
+}
 
 static __always_inline bool translation_is_to_backend(const struct translation *entry, const struct peer *peer)
 {

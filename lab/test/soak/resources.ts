@@ -22,6 +22,7 @@ const ofTraffic = new Set([
   'fragments',
   'kernel_drops',
   'kernel_places',
+  'connected_translations',
   'translations',
 ]);
 /** More than that is a leak: an agent that was asked and has worked keeps some of its heap. */

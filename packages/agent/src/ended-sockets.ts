@@ -38,8 +38,8 @@ export class EndedSockets implements LifecyclePart {
   readonly #subscriptions = new DisposableStack();
   #controller: Controller | undefined;
   #timer: Timer | undefined;
-  /** Namespaces that could not be entered, each told once. */
-  readonly #closed = new Set<bigint>();
+  /** Namespaces whose sockets could not be ended, each told once. */
+  readonly #failed = new Set<bigint>();
 
   constructor(options: EndedSocketsOptions) {
     this.#options = options;
@@ -84,7 +84,7 @@ export class EndedSockets implements LifecyclePart {
     const own = ownNetnsCookie();
     const led = datapath()
       .inspection()
-      .translations()
+      .translations('connected_translations')
       .map(ledBy)
       .filter((each) => (ofTcp || each.protocol === 'UDP') && (ofPods || each.netnsCookie === own));
     // What the kernel still leads to needs no search: host ports are in no slice.
@@ -105,17 +105,17 @@ export class EndedSockets implements LifecyclePart {
       if (statSync(endpoint.netns, { bigint: true }).ino !== endpoint.netnsInode) return 0;
       return this.#options.datapath().staleSockets().end(sockets, endpoint.netns).length;
     } catch (error) {
-      this.#tellClosed(endpoint, error);
+      this.#tellFailed(endpoint, error);
       return 0;
     }
   }
 
-  #tellClosed({ netnsCookie, netns, pod }: Endpoint, error: unknown): void {
-    if (this.#closed.has(netnsCookie)) return;
-    this.#closed.add(netnsCookie);
+  #tellFailed({ netnsCookie, netns, pod }: Endpoint, error: unknown): void {
+    if (this.#failed.has(netnsCookie)) return;
+    this.#failed.add(netnsCookie);
     this.#options.log.warn(
       { netns, pod: pod && `${pod.namespace}/${pod.name}`, error },
-      'sockets of a pod whose backend is gone go on: its network namespace cannot be entered',
+      'sockets of a pod whose backend is gone go on: they could not be ended',
     );
   }
 

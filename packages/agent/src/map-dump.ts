@@ -6,6 +6,7 @@ import {
   type DropReason,
   directionNames,
   dropReasonText,
+  isSocketMap,
   type TypedMap,
 } from '@sluice/datapath';
 import { protocolName } from '@sluice/model';
@@ -36,10 +37,10 @@ function* rowsOf(datapath: Datapath, name: string, isPerCpu: boolean): Generator
 
 function entriesOf(datapath: Datapath, name: string): Iterable<readonly [unknown, unknown]> {
   // Socket storage: no key leads to all of it, an iterator in the kernel does.
-  if (name === 'translations') {
+  if (isSocketMap(name)) {
     return datapath
       .inspection()
-      .translations()
+      .translations(name)
       .map(({ socketCookie, translation }) => [{ socketCookie }, translation]);
   }
   const map: TypedMap<unknown, unknown> | undefined = datapath.anyMap(name);
@@ -84,7 +85,6 @@ const words: Readonly<Record<string, Readonly<Record<string, Names>>>> = {
   conntrack_new: { protocol: protocolName, state: named(ctStateNames), kind: named(ctKindNames) },
   counters: { reason: (value) => dropReasonText[value as DropReason]?.text, direction: named(directionNames) },
   frontends: { protocol: protocolName },
-  translations: { protocol: protocolName },
 };
 
 /** Bytes as hexadecimal, words for numbers. */

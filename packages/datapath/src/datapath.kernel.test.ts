@@ -299,6 +299,7 @@ test('usage tells what the kernel has', () => {
   const bytes = node.datapath.mapUsage().reduce((sum, usage) => sum + usage.bytes, 0);
   assert.ok(bytes < 24 << 20, `empty maps take ${bytes} bytes`);
   assert.ok((maps.get('slots')?.bytes ?? 0) > 0);
+  assert.equal(maps.get('connected_translations')?.entries, 0);
   assert.equal(maps.get('translations')?.entries, 0);
   const programs = new Map(node.datapath.programUsage().map((usage) => [usage.name, usage]));
   assert.deepEqual(programs.get('pod_from_pod')?.attachedTo, [`pod_${pod.device}`]);

@@ -24,7 +24,7 @@ export type { EventTime } from './event-time.ts';
 export type { DatapathEvent, Events } from './events.ts';
 export * from './generated/index.ts';
 export { type Expedite, expeditedGracePeriods } from './grace-periods.ts';
-export type { Inspection } from './inspection.ts';
+export { type Inspection, isSocketMap } from './inspection.ts';
 export type { KernelDrop } from './kernel-drop-event.ts';
 export { type KernelDropCount, type KernelDrops, kernelDropsLink } from './kernel-drops.ts';
 export type { LinkStatus } from './links.ts';

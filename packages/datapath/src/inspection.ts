@@ -4,10 +4,24 @@ import type { DatapathMaps } from './maps.ts';
 import type { Programs } from './objects.ts';
 import type { MapUsage } from './usage.ts';
 
+/** Maps in sockets, and the program that reads each: no key leads to all of it. */
+const socketMaps = {
+  connected_translations: 'inspect_connected',
+  translations: 'inspect_translations',
+} as const;
+export type SocketMap = keyof typeof socketMaps;
+
+export function isSocketMap(name: string): name is SocketMap {
+  return Object.hasOwn(socketMaps, name);
+}
+
 /** Questions to the kernel that no look-up answers. */
 export interface Inspection extends Disposable {
-  /** What sockets remember of services: one for each socket and service, and none of a socket that is closed. */
-  translations(): InspectedTranslation[];
+  /**
+   * What sockets remember of services, and none of a socket that is closed: what they are connected to, one for each, or what
+   * they send to without a connection, one for each socket and service.
+   */
+  translations(of: SocketMap): InspectedTranslation[];
   /** Fill of each map, by the kernel's own count. */
   mapUsage(): MapUsage[];
 }
@@ -19,24 +33,30 @@ export function openInspection(
 ): Inspection {
   using stack = new DisposableStack();
   stack.use(programs);
-  const storage = pinned.get('translations');
-  if (storage === undefined) throw new TypeError('map translations is not open');
-  const sockets = stack.use(attachIterator({ program: programs.get('inspect_translations'), map: storage }));
+  const readerOf = (name: SocketMap) => {
+    const map = pinned.get(name);
+    if (map === undefined) throw new TypeError(`map ${name} is not open`);
+    return stack.use(attachIterator({ program: programs.get(socketMaps[name]), map }));
+  };
+  const readers = {
+    connected_translations: readerOf('connected_translations'),
+    translations: readerOf('translations'),
+  };
   const usage = stack.use(attachIterator({ program: programs.get('inspect_map_usage') }));
   const owned = stack.move();
-  const translations = () => readRecords(sockets, inspectedTranslationCodec);
+  const translations = (of: SocketMap) => readRecords(readers[of], inspectedTranslationCodec);
   return {
     translations,
     mapUsage() {
       const counts = new Map(readRecords(usage, inspectedMapCodec).map(({ id, entries }) => [id, Number(entries)]));
-      const count = (map: BpfMap) => {
-        if (map.info.type === MapType.skStorage) return translations().length;
+      const count = (name: string, map: BpfMap) => {
+        if (isSocketMap(name)) return translations(name).length;
         // The kernel counts no trie's entries.
         if (map.info.type === MapType.lpmTrie) return maps.ipcachePrefix.count();
         if (map.info.type === MapType.array || map.info.type === MapType.percpuArray) return map.info.maxEntries;
         return map.info.type === MapType.ringbuf ? undefined : counts.get(map.info.id);
       };
-      return [...pinned].map(([name, map]) => ({ ...usageOf(map, count(map)), name }));
+      return [...pinned].map(([name, map]) => ({ ...usageOf(map, count(name, map)), name }));
     },
     [Symbol.dispose]: () => owned.dispose(),
   };

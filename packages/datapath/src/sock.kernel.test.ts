@@ -9,7 +9,7 @@ import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
 import { connectNodes, createTestNode, netnsCookie, type TestNode, type TestPod } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
 import { type Place, type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
-import { Direction, DropReason, type PacketDrop, TracePoint } from './index.ts';
+import { Direction, DropReason, type InspectedTranslation, type PacketDrop, TracePoint } from './index.ts';
 
 const PORT = 80;
 const TARGET_PORT = 8080;
@@ -55,8 +55,10 @@ function noBackendCount(node: TestNode): bigint | undefined {
   return perCpu?.reduce((sum, { packets }) => sum + packets, 0n);
 }
 
-function translationCount(node: TestNode): number {
-  return node.datapath.inspection().translations().length;
+/** What its sockets remember, connected or not. */
+function remembered(node: TestNode): InspectedTranslation[] {
+  const inspection = node.datapath.inspection();
+  return [...inspection.translations('connected_translations'), ...inspection.translations('translations')];
 }
 
 for (const family of ['ipv4', 'ipv6'] as const) {
@@ -196,6 +198,33 @@ test('a datagram to the backend itself is answered by the backend, also after on
   assert.equal(client.receiveFrom()?.from, formatAddressPort(backend, TARGET_PORT));
 });
 
+test('a datagram socket that is connected no more hears the backend from the backend, and the service it asks from that', () => {
+  using it = scene();
+  const backend = it.server.addresses.ipv4;
+  serve(it.node, UDP, services.ipv4, [backend]);
+  const other = parseAddress('10.96.0.21');
+  const sameBackend = { id: 300, address: backend, port: TARGET_PORT };
+  writeService(it.node.datapath.maps, { id: 21, address: other, port: PORT, protocol: UDP, backends: [sameBackend] });
+  using server = udpServer(it.server, backend, TARGET_PORT);
+  for (const [address, port] of [
+    [backend, TARGET_PORT],
+    [other, PORT],
+  ] as const) {
+    using client = udpSocket(it.client, 4);
+    client.connect(services.ipv4, PORT);
+    client.disconnect();
+    client.sendTo('question', address, port);
+    server.receiveFrom()?.reply('answer');
+    assert.equal(client.receiveFrom()?.from, formatAddressPort(address, port));
+    client.connect(services.ipv4, PORT);
+    client.sendTo('past the connection', other, PORT);
+    client.send('question');
+    for (const _ of [1, 2]) server.receiveFrom()?.reply('answer');
+    assert.equal(client.peer(), formatAddressPort(services.ipv4, PORT));
+    for (const _ of [1, 2]) assert.equal(client.receiveFrom()?.from, formatAddressPort(services.ipv4, PORT));
+  }
+});
+
 test('connect() of a UDP socket to another address forgets the service', () => {
   using it = scene();
   const backend = it.server.addresses.ipv4;
@@ -204,7 +233,7 @@ test('connect() of a UDP socket to another address forgets the service', () => {
   client.connect(services.ipv4, PORT);
   client.connect(backend, TARGET_PORT);
   assert.equal(client.peer(), formatAddressPort(backend, TARGET_PORT));
-  assert.equal(translationCount(it.node), 0);
+  assert.equal(remembered(it.node).length, 0);
 });
 
 test('datagrams of one socket stay with their backend until it is gone', () => {
@@ -251,11 +280,8 @@ test('a socket that talks to more services than it has places for forgets the on
     writeService(it.node.datapath.maps, { id: 20 + index, address, port: PORT, protocol: UDP, backends: [backend] });
     client.sendTo('x', address, PORT);
   }
-  const remembered = it.node.datapath
-    .inspection()
-    .translations()
-    .map(({ translation }) => translation.frontend);
-  assert.deepEqual(remembered.sort(), addresses.slice(1).sort());
+  const frontends = remembered(it.node).map(({ translation }) => translation.frontend);
+  assert.deepEqual(frontends.sort(), addresses.slice(1).sort());
   assert.ok(server.receiveNow() !== undefined);
 });
 
@@ -363,7 +389,7 @@ test('no translation outlives its socket: closed, aborted or killed', async () =
     client.connect(services.ipv4, PORT);
     const other = server.accept();
     if (other !== undefined) accepted.push(other);
-    if (round === 0) assert.equal(translationCount(it.node), 1);
+    if (round === 0) assert.equal(remembered(it.node).length, 1);
     if (round % 2 === 0) client.abort();
     else client[Symbol.dispose]();
     using datagram = udpSocket(it.client, 6);
@@ -382,10 +408,10 @@ const SETTLE_MS = 30_000;
 /** The last segments of a closed connection, and RCU, let go of a socket a moment after its owner did. */
 async function assertSettled(node: TestNode, expected: number): Promise<void> {
   const end = performance.now() + SETTLE_MS;
-  let left = node.datapath.inspection().translations();
+  let left = remembered(node);
   while (left.length !== expected && performance.now() < end) {
     await delay(10);
-    left = node.datapath.inspection().translations();
+    left = remembered(node);
   }
   assert.equal(left.length, expected, inspect(left, { depth: 4 }));
 }

@@ -53,6 +53,11 @@ export class TestSocket implements Disposable {
     connect(this.fd, this.#sockaddr(address, port));
   }
 
+  /** connect() to AF_UNSPEC: no hook sees it. */
+  disconnect(): void {
+    connect(this.fd, new Uint8Array(16));
+  }
+
   send(text: string): void {
     sendto(this.fd, Buffer.from(text));
   }

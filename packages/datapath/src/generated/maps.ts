@@ -1,7 +1,7 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Peer, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, peerCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type ConnectedTranslation, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Peer, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectedTranslationCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, peerCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
@@ -39,6 +39,29 @@ export const backendsMap: MapDescriptor<number, Backend> = {
   18    1 protocol: __u8
   19    1 state: __u8
   20   12 reserved: __u32[3]`,
+};
+
+export const connectedTranslationsMap: MapDescriptor<number, ConnectedTranslation> = {
+  name: 'connected_translations',
+  type: 24,
+  keySize: 4,
+  valueSize: 48,
+  maxEntries: 0,
+  flags: 1,
+  key: i32Codec,
+  value: connectedTranslationCodec,
+  keyLayout: 'int, 4 bytes',
+  valueLayout: `struct connected_translation, 48 bytes
+   0    4 lock: struct bpf_spin_lock
+   0    4   val: __u32
+   4    4 backend_id: __u32
+   8   16 frontend: struct address
+   8   16   words: __be32[4]
+  24   16 backend: struct address
+  24   16   words: __be32[4]
+  40    2 frontend_port: __be16
+  42    2 backend_port: __be16
+  44    4 reserved: __u32`,
 };
 
 export const connectionDraftsMap: MapDescriptor<number, Connection> = {
@@ -761,6 +784,7 @@ export const translationsMap: MapDescriptor<number, SocketTranslations> = {
 export const mapDescriptors = {
   affinities: affinitiesMap,
   backends: backendsMap,
+  connected_translations: connectedTranslationsMap,
   connection_drafts: connectionDraftsMap,
   conntrack: conntrackMap,
   conntrack_new: conntrackNewMap,

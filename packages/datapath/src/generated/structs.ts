@@ -919,6 +919,39 @@ export const bpfSpinLockCodec: Codec<BpfSpinLock> = {
   },
 };
 
+/** struct connected_translation */
+export interface ConnectedTranslation {
+  readonly lock: BpfSpinLock;
+  readonly backendId: number;
+  readonly frontend: Address | undefined;
+  readonly backend: Address | undefined;
+  readonly frontendPort: number;
+  readonly backendPort: number;
+}
+
+export const connectedTranslationCodec: Codec<ConnectedTranslation> = {
+  size: 48,
+  encode(value, view, offset) {
+    bpfSpinLockCodec.encode(value.lock, view, offset);
+    view.setUint32(offset + 4, value.backendId, true);
+    addressCodec.encode(value.frontend, view, offset + 8);
+    addressCodec.encode(value.backend, view, offset + 24);
+    view.setUint16(offset + 40, value.frontendPort);
+    view.setUint16(offset + 42, value.backendPort);
+    zeroBytes(view, offset + 44, 4);
+  },
+  decode(view, offset) {
+    return {
+      lock: bpfSpinLockCodec.decode(view, offset),
+      backendId: view.getUint32(offset + 4, true),
+      frontend: addressCodec.decode(view, offset + 8),
+      backend: addressCodec.decode(view, offset + 24),
+      frontendPort: view.getUint16(offset + 40),
+      backendPort: view.getUint16(offset + 42),
+    };
+  },
+};
+
 /** struct translation */
 export interface Translation {
   readonly frontend: Address | undefined;
