@@ -58,7 +58,8 @@ kubelet)
 	number=${machine#n}
 	node=${NODE_NAME:-$machine}
 	command+=("--config=$home/kubelet.yaml" "--kubeconfig=$pki/$node.kubeconfig" "--hostname-override=$node"
-		"--node-ip=$LAN.10$number,$LAN6::10$number" --root-dir=/var/lib/kubelet --v=2)
+		"--node-ip=$LAN.10$number,$LAN6::10$number" "--node-labels=topology.kubernetes.io/zone=zone-$number"
+		--root-dir=/var/lib/kubelet --v=2)
 	;;
 kube-proxy) command+=("--config=$home/kube-proxy.yaml") ;;
 *)
