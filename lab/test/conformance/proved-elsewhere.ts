@@ -47,6 +47,11 @@ export const provedElsewhere: readonly ProvedCase[] = [
     test: 'a pod reaches itself by a service of its own',
   },
   {
+    upstream: ['Conntrack proxy implementation should not be vulnerable to the invalid conntrack state bug'],
+    file: 'packages/datapath/src/invalid-segments.kernel.test.ts',
+    test: 'segments out of the window come from the address that was asked, and end nothing',
+  },
+  {
     upstream: ['NoSNAT Should be able to send traffic between Pods without SNAT'],
     file: 'lab/test/homelab.lab.test.ts',
     test: 'every way of talking works, in both families, and none is left out',
