@@ -87,12 +87,20 @@ export class EndedSockets implements LifecyclePart {
       .translations('connected_translations')
       .map(ledBy)
       .filter((each) => (ofTcp || each.protocol === 'UDP') && (ofPods || each.netnsCookie === own));
-    // What the kernel still leads to needs no search: host ports are in no slice.
-    const unknown = led.filter(({ id, address, port, protocol }) => {
-      const backend = maps.backends.lookup(id);
-      return !(backend?.address === address && backend.port === port && backend.protocol === protocolNumbers[protocol]);
+    // What the kernel still leads to needs no search.
+    const unknown = led.filter((place) => {
+      const backend = maps.backends.lookup(place.id);
+      const isKnown = backend?.address === place.address && backend.port === place.port;
+      return !(isKnown && backend.protocol === protocolNumbers[place.protocol]) && !this.#isHostPort(place);
     });
     return unknown.length === 0 ? [] : goneBackends(unknown, kubernetes.endpointSlices.list());
+  }
+
+  /** They are in no slice; a backend may have got another number. */
+  #isHostPort({ address, port, protocol }: BackendPlace): boolean {
+    const pods = this.#options.endpoints()?.table.list() ?? [];
+    const pod = pods.find(({ ipv4, ipv6 }) => ipv4 === address || ipv6 === address);
+    return pod?.hostPorts.some((each) => each.containerPort === port && each.protocol === protocol) ?? false;
   }
 
   #endIn(netnsCookie: bigint, led: readonly Led[]): number {
