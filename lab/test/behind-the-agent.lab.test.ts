@@ -1,5 +1,6 @@
 // Needs root and a kernel that Sluice runs on. What happens to nodes behind their agents' backs, seen from pods and in the status.
 import assert from 'node:assert/strict';
+import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -81,6 +82,25 @@ test('an agent that stands still is told so by every command, and all goes on wh
     process.kill(agent, 'SIGCONT');
   }
   await untilWell(lab, 'k8s-cp1');
+});
+
+test('an agent that cannot start tells why who asks it, and is well as soon as the reason is gone', async () => {
+  await using lab = await labWithPods();
+  const node = lab.layout.node('k8s-cp1');
+  const pin = join(node.bpffs, 'sluice/maps/kernel_drops');
+  rmSync(pin);
+  mkdirSync(pin);
+  try {
+    process.kill(await untilAgent(node), 'SIGKILL');
+    await until('the reason is told', async () => {
+      const { stderr } = await lab.run('exec', node.name, '--', 'sluice', 'status');
+      return stderr.includes('it does not start') && stderr.includes(pin);
+    });
+    await lab.must('exec', 'near', '--', 'client', 'tcp', lab.web[0], '80', '--count', '20');
+  } finally {
+    rmdirSync(pin);
+  }
+  await untilWell(lab, node.name);
 });
 
 async function statusOf(lab: TestLab, node: string): Promise<string> {

@@ -12,7 +12,6 @@ async function main(): Promise<void> {
   const logged = new Tally();
   const onLine = (level: string) => logged.add([level]);
   const log = createLogger({ name: 'agent', level: options.logLevel, onLine }).child({ node: options.nodeName });
-  mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
   endOnMistakes(log);
   const claim = await claimRunDirectory(options.runDir);
   const agent = new Agent(options, { log, logged });
@@ -31,6 +30,7 @@ async function main(): Promise<void> {
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
   const run = async () => {
+    mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
     await agent.start();
     forgetFailure(options.runDir);
     await agent.caughtUp();
