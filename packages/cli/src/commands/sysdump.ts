@@ -1,6 +1,12 @@
 import { Command } from 'commander';
-import { addClusterOptions, type ClusterOptions, chosenCluster, openCluster } from '../cluster-access.ts';
-import { agentOf, type Context } from '../context.ts';
+import {
+  addClusterOptions,
+  type ClusterOptions,
+  chosenCluster,
+  clusterOptions,
+  openCluster,
+} from '../cluster-access.ts';
+import { agentOf, type Context, isAgentHere } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
 import { counted, formatBytes } from '../output.ts';
 import { collect } from '../traffic-options.ts';
@@ -43,8 +49,8 @@ export function sysdumpCommand(context: Context): Command {
 }
 
 async function sysdump(options: Options, command: Command, context: Context): Promise<void> {
-  const choice = chosenCluster(options, context);
-  const cluster = choice && openCluster(choice);
+  const choice = chosenCluster(clusterOptions(options, command), context, { home: !isAgentHere(command, context) });
+  const cluster = choice && openCluster(choice, context);
   using _client = cluster?.client;
   // Loaded here: it reads the kernel by FFI, which few commands of this program need.
   const { takeDump } = await import('../sysdump/take.ts');

@@ -46,11 +46,11 @@ export async function takeDump(options: TakeOptions): Promise<Taken> {
 }
 
 /** Where the cluster cannot be asked at all, the node's part is worth having the more. */
-async function piecesOf({ configuration, client }: ClusterAccess, { signal, rowsMax }: TakeOptions): Promise<Piece[]> {
+async function piecesOf(access: ClusterAccess, { signal, rowsMax }: TakeOptions): Promise<Piece[]> {
   const exec: Parameters<typeof clusterPieces>[0]['source']['exec'] = (target, abort) =>
-    execInPod(configuration, target, abort);
+    execInPod(access, target, abort);
   try {
-    return await clusterPieces({ source: { client, exec }, signal, rowsMax });
+    return await clusterPieces({ source: { client: access.client, exec }, signal, rowsMax });
   } catch (error) {
     signal.throwIfAborted();
     return [{ path: 'cluster', collect: () => Promise.reject(error) }];
