@@ -5,7 +5,7 @@ import { KubeError } from './error.ts';
 import { type ExchangeListener, type ExchangeResponse, exchange, NotConnectedError } from './exchange.ts';
 import { isRecord } from './field.ts';
 import { defaultLimits, type KubeLimits } from './limits.ts';
-import { type ListOptions, listAll, type ObjectList } from './list.ts';
+import { eachObject, type ListOptions, listAll, type ObjectList } from './list.ts';
 import { Pulse } from './pulse.ts';
 import { apiVersionOf, pathTemplate, type Resource, resourcePath } from './resource.ts';
 import { type ServerStatus, Servers } from './servers.ts';
@@ -139,6 +139,11 @@ export class KubeClient implements Disposable {
   /** Everything there is, read in chunks. */
   list(resource: Resource, options: ListOptions = {}): Promise<ObjectList> {
     return listAll(this, resource, options);
+  }
+
+  /** The same one by one, so that no more than a page is held. */
+  each(resource: Resource, options: ListOptions = {}): AsyncGenerator<unknown> {
+    return eachObject(this, resource, options);
   }
 
   create(resource: Resource, object: object, options: Omit<ObjectName, 'name'> & { name?: string } = {}) {
