@@ -39,7 +39,7 @@ test('sluice cleanup is refused on a node whose agent runs', async () => {
   assert.match(stderr, /nothing was removed: an agent runs on this node/);
 });
 
-test('sluice sysdump has every agent’s status and log, and the objects of the network', async () => {
+test('sluice sysdump has of every agent status, tables, maps and log, and the objects of the network', async () => {
   const folder = mkdtempSync(join(tmpdir(), `sluice-test-${process.pid}-`));
   const output = join(folder, 'dump.tar.gz');
   try {
@@ -50,7 +50,18 @@ test('sluice sysdump has every agent’s status and log, and the objects of the 
     for (const plural of ['nodes', 'services', 'endpointslices.discovery.k8s.io', 'ciliumidentities.cilium.io'])
       assert.ok(paths.includes(`cluster/objects/${plural}.jsonl`), plural);
     const text = await must('tar', ['-xzf', output, '--to-stdout', '--wildcards', '*/cluster/status.txt']);
-    for (const node of nodeNames) assert.match(text, new RegExp(`^${node} +Ok `, 'm'));
+    for (const node of nodeNames) {
+      assert.match(text, new RegExp(`^${node} +Ok `, 'm'));
+      for (const name of [
+        'status.json',
+        'metrics.json',
+        'tables/frontends.jsonl',
+        'maps/frontends.jsonl',
+        'network.json',
+      ])
+        assert.ok(paths.includes(`nodes/${node}/${name}`), `${node} ${name}`);
+    }
+    assert.ok(!paths.some((path) => /^nodes\/[^/]+\/(unreachable|incomplete)\.txt$/.test(path)));
   } finally {
     rmSync(folder, { recursive: true });
   }

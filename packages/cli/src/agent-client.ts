@@ -16,6 +16,8 @@ export interface AgentClient {
   get<Value>(path: string, shape: Shape<Value>, options?: GetOptions): Promise<Value>;
   /** One parsed value a line, to the end of the answer; throws when it is cut off. */
   rows<Value>(path: string, shape: Shape<Value>, options?: RowsOptions): Promise<Value[]>;
+  /** The same one by one, for who does not want to hold them all. */
+  each<Value>(path: string, shape: Shape<Value>): AsyncIterable<Value>;
   /** One parsed value a line, until the reader has enough, or the signal ends it; throws when the agent ends or stands still. */
   stream<Value>(path: string, shape: Shape<Value>): AsyncIterable<Value>;
 }
@@ -53,6 +55,7 @@ export function agentClient(
       }
       return rows;
     },
+    each: (path, shape) => lines({ socket, path, signal, silenceMs }, shape),
     stream: (path, shape) => endless({ socket, path, signal, silenceMs }, shape),
   };
 }

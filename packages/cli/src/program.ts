@@ -1,5 +1,6 @@
 import { KubeError } from '@sluice/kube';
 import { Command, CommanderError } from 'commander';
+import type { ClusterOptions } from './cluster-access.ts';
 import { CommandError } from './command-error.ts';
 import { backendCommand } from './commands/backends.ts';
 import { cleanupCommand } from './commands/cleanup.ts';
@@ -47,6 +48,9 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     .version(VERSION, '--version', 'show the version of this command; `sluice version` asks the agent too')
     .option('-o, --output <format>', 'table, wide, json or yaml')
     .option('--socket <path>', 'unix socket of the agent; default SLUICE_SOCKET or /run/sluice/sluice.sock')
+    .option('--kubeconfig <file>', 'the cluster, for commands that ask one')
+    .option('--context <name>', 'of the kubeconfig; default: its current one')
+    .hook('preAction', (_program, command) => refuseClusterOptions(command))
     .enablePositionalOptions()
     .helpCommand(false)
     .addHelpText('after', BEGIN)
@@ -74,6 +78,19 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
   }
   for (const command of extra) program.addCommand(command);
   return program.addCommand(helpCommand(program));
+}
+
+/** What one node's agent is asked is not answered by a cluster. */
+function refuseClusterOptions(command: Command): void {
+  const given = command.optsWithGlobals<ClusterOptions>();
+  for (const name of ['kubeconfig', 'context'] as const) {
+    if (given[name] === undefined || command.options.some(({ long }) => long === `--${name}`)) continue;
+    const words = [];
+    for (let each: Command | null = command; each?.parent; each = each.parent) words.unshift(each.name());
+    throw new CommandError(`--${name}: sluice ${words.join(' ')} asks the agent of this node, not a cluster`, {
+      exitCode: 2,
+    });
+  }
 }
 
 /** `sluice help explain connect`: of a command inside another too. */

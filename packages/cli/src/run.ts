@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty';
 import type { Command } from 'commander';
 import type { Context } from './context.ts';
 import { watchOutput } from './output-end.ts';
@@ -6,7 +7,13 @@ import { createProgram, runProgram } from './program.ts';
 /** The process: its output, its signals, its exit status. */
 export async function runCommandLine(extra: readonly Command[] = []): Promise<void> {
   const stop = new AbortController();
-  const context: Context = { environment: process.env, out: process.stdout, err: process.stderr, signal: stop.signal };
+  const context: Context = {
+    environment: process.env,
+    out: process.stdout,
+    err: process.stderr,
+    signal: stop.signal,
+    isInputTerminal: isatty(0),
+  };
   process.once('SIGINT', () => stop.abort());
   const end = watchOutput(process.stdout, process.stderr, stop);
   // The lab's commands set the exit status themselves.

@@ -6,6 +6,8 @@ export interface SluicePod {
   readonly namespace: string;
   readonly name: string;
   readonly node: string;
+  /** The one that does the work first, then those beside it and those that prepare the pod. */
+  readonly containers: readonly string[];
   readonly image: string;
   /** Which one that name meant on the node; undefined: not started yet. */
   readonly imageId: string | undefined;
@@ -33,10 +35,12 @@ const workloadKinds = { agent: resources.daemonSets, operator: resources.deploym
   Resource
 >;
 
+/** Of pods, and of what makes them. */
+export const ourPodsSelector = `${nameLabel} in (${programs.map((program) => `sluice-${program}`).join(',')})`;
+
 /** By program and node. */
 export async function sluicePods(client: KubeClient, signal?: AbortSignal): Promise<SluicePod[]> {
-  const labelSelector = `${nameLabel} in (${programs.map((program) => `sluice-${program}`).join(',')})`;
-  const { items } = await client.list(resources.pods, { labelSelector, signal });
+  const { items } = await client.list(resources.pods, { labelSelector: ourPodsSelector, signal });
   const pods = items.flatMap((object) => podOf(new Field(object)) ?? []);
   return pods.sort((one, other) => byName(`${one.program} ${one.node}`, `${other.program} ${other.node}`));
 }
@@ -66,12 +70,15 @@ function podOf(root: Field): SluicePod | undefined {
     namespace: metadata.get('namespace').text() ?? '',
     name: metadata.get('name').text() ?? '',
     node: spec.get('nodeName').text() ?? '',
+    containers: ['containers', 'initContainers'].flatMap((list) => spec.get(list).items().map(nameOf)),
     image: container?.get('image').text() ?? '',
     imageId: state?.get('imageID').text() || undefined,
     ready: state?.get('ready').boolean() ?? false,
     why: whyOf(phase, status, state),
   };
 }
+
+const nameOf = (container: Field): string => container.get('name').text() ?? '';
 
 function whyOf(phase: string, status: Field, state: Field | undefined): string {
   // While those that prepare the pod have not, the container only waits for them.

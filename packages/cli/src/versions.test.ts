@@ -12,6 +12,7 @@ function pod(program: SluicePod['program'], node: string, changes: Partial<Sluic
     namespace: 'kube-system',
     name,
     node,
+    containers: [program],
     image: image('0.2.0'),
     imageId: 'sha256:a',
     ready: true,

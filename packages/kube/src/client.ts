@@ -1,11 +1,11 @@
 import { type Clock, type Logger, silentLogger, sleep, systemClock } from '@sluice/runtime';
 import type { KubeConfiguration } from './configuration.ts';
-import { Credentials } from './credentials.ts';
+import { type ConnectionProof, Credentials, type ProofSource } from './credentials.ts';
 import { KubeError } from './error.ts';
 import { type ExchangeListener, type ExchangeResponse, exchange, NotConnectedError } from './exchange.ts';
 import { isRecord } from './field.ts';
 import { defaultLimits, type KubeLimits } from './limits.ts';
-import { type ListOptions, listAll, type ObjectList } from './list.ts';
+import { eachObject, type ListOptions, listAll, type ObjectList } from './list.ts';
 import { Pulse } from './pulse.ts';
 import { apiVersionOf, pathTemplate, type Resource, resourcePath } from './resource.ts';
 import { type ServerStatus, Servers } from './servers.ts';
@@ -18,6 +18,8 @@ export interface KubeClientOptions extends KubeConfiguration {
   readonly limits?: Partial<KubeLimits>;
   /** Default `sluice`. */
   readonly userAgent?: string;
+  /** Required where the configuration names a `plugin`: who runs it. */
+  readonly proofSource?: ProofSource;
   /** Told of each request that was answered, or was not. */
   readonly onCall?: (call: ApiCall) => void;
 }
@@ -112,7 +114,9 @@ export class KubeClient implements Disposable {
     this.limits = { ...defaultLimits, ...options.limits };
     this.#clock = options.clock ?? systemClock;
     const { keepAliveMs, quietMs } = this.limits;
-    this.#credentials = new Credentials(options, { clock: this.#clock, keepAliveMs });
+    const { plugin, proofSource } = options;
+    if (plugin !== undefined && proofSource === undefined) throw new Error(`nobody would run ${plugin.command}`);
+    this.#credentials = new Credentials(options, { clock: this.#clock, keepAliveMs, proofSource });
     this.#servers = new Servers({
       urls: options.servers,
       clock: this.#clock,
@@ -135,6 +139,11 @@ export class KubeClient implements Disposable {
   /** Everything there is, read in chunks. */
   list(resource: Resource, options: ListOptions = {}): Promise<ObjectList> {
     return listAll(this, resource, options);
+  }
+
+  /** The same one by one, so that no more than a page is held. */
+  each(resource: Resource, options: ListOptions = {}): AsyncGenerator<unknown> {
+    return eachObject(this, resource, options);
   }
 
   create(resource: Resource, object: object, options: Omit<ObjectName, 'name'> & { name?: string } = {}) {
@@ -207,6 +216,19 @@ export class KubeClient implements Disposable {
     return text;
   }
 
+  /** For a connection to the first server that is not made here. */
+  async proof(signal?: AbortSignal): Promise<ConnectionProof> {
+    await this.#credentials.ready(signal);
+    const agent = this.#credentials.agentFor(new URL(this.#options.servers[0] ?? ''));
+    const { serverName, version } = this.#credentials;
+    return { agent, headers: this.#credentials.headers(), serverName, version };
+  }
+
+  /** When a server has refused it (401): whether there is another one now. */
+  renewProof({ version }: ConnectionProof, signal?: AbortSignal): Promise<boolean> {
+    return this.#credentials.renew(version, signal);
+  }
+
   /** The API servers in order of preference, and which of them is in use. */
   servers(): readonly ServerStatus[] {
     return this.#servers.status();
@@ -230,12 +252,14 @@ export class KubeClient implements Disposable {
   // A busy server is asked again later, a refused token is read anew once.
   async #send(request: RawRequest, times: BodyTimes): Promise<ExchangeResponse> {
     const retries = (request.patient ?? true) ? this.limits.busyRetries : 0;
-    let refreshed = false;
+    let renewed = false;
     for (let busy = 0; ; ) {
+      await this.#credentials.ready(request.signal);
+      const { version } = this.#credentials;
       const response = await this.#sendToSome(request, times);
       if (response.status < 300) return response;
       const error = await this.#errorOf(response, request);
-      if (error.status === 401 && !refreshed && this.#credentials.refresh()) refreshed = true;
+      if (error.status === 401 && !renewed && (await this.#credentials.renew(version, request.signal))) renewed = true;
       else if (error.status === 429 && busy < retries) {
         busy++;
         await sleep(this.#clock, error.retryAfterMs ?? 1_000 * 2 ** busy, request.signal);
@@ -322,15 +346,17 @@ export class KubeClient implements Disposable {
     return { begin: (breakOff) => this.#pulse.wait(url, breakOff), heard: () => this.#pulse.heard(url) };
   }
 
-  #headers({ contentType = 'application/json' }: RawRequest, body: string | undefined): Record<string, string> {
-    const authorization = this.#credentials.authorization();
+  #headers(
+    { contentType = 'application/json' }: RawRequest,
+    body: string | undefined,
+  ): Record<string, string | string[]> {
     return {
+      ...this.#credentials.headers(),
       accept: 'application/json',
       'accept-encoding': 'gzip',
       'user-agent': this.#options.userAgent ?? 'sluice',
       // Node frames the body of a DELETE only when it is told the length.
       ...(body !== undefined && { 'content-type': contentType, 'content-length': `${Buffer.byteLength(body)}` }),
-      ...(authorization !== undefined && { authorization }),
     };
   }
 

@@ -3,8 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { inClusterConfiguration, kubeConfiguration, parseKubeconfig, serverUrl } from './configuration.ts';
+import { inClusterConfiguration, kubeConfiguration, serverUrl } from './configuration.ts';
 import { createKubeClient, resources } from './index.ts';
+import { parseKubeconfig } from './kubeconfig.ts';
 import { FakeApi, sendStatus } from './testing/index.ts';
 
 function kubeconfig(user: object, cluster: object = { server: 'https://10.0.0.1:6443' }): string {
@@ -46,9 +47,8 @@ test('a kubeconfig that cannot be used says why', () => {
   assert.throws(() => parseKubeconfig('{}', { path }), /no current-context/);
   assert.throws(() => parseKubeconfig(kubeconfig({}), { path, context: 'x' }), /no entry "x" in contexts/);
   assert.throws(() => parseKubeconfig(kubeconfig({}, {}), { path }), /has no server/);
-  assert.throws(() => parseKubeconfig(kubeconfig({ exec: { command: 'aws' } }), { path }), /exec is not supported/);
   assert.throws(() => parseKubeconfig(kubeconfig({ token: 5 }), { path }), /token: 5 is not text/);
-  assert.throws(() => kubeConfiguration({ kubeconfig: '/nonexistent' }), /read kubeconfig: .*ENOENT/);
+  assert.throws(() => kubeConfiguration({ kubeconfig: '/nonexistent' }), /read kubeconfig \/nonexistent: ENOENT/);
 });
 
 test('servers that are given go before those of the source', () => {

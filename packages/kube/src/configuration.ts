@@ -1,7 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { parse } from 'yaml';
-import { Field } from './field.ts';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { readKubeconfig } from './kubeconfig.ts';
 
 /** Where the API server is and how we prove who we are. Text in PEM; a file is read again when it changes. */
 export interface KubeConfiguration {
@@ -19,6 +18,28 @@ export interface KubeConfiguration {
   /** The name that the server's certificate must bear, where it is not that of the URL. */
   readonly serverName?: string;
   readonly insecureSkipTlsVerify?: boolean;
+  /** For a proxy in front of the API server that asks for them; Kubernetes itself takes none. */
+  readonly basic?: { readonly username: string; readonly password: string };
+  /** In whose name we ask, as headers of each request. */
+  readonly impersonation?: Readonly<Record<string, string | readonly string[]>>;
+  /** `http://proxy:3128`, by which the API server is reached. */
+  readonly proxyUrl?: string;
+  /** A program that tells who we are; whoever makes the client runs it, see `ProofSource`. */
+  readonly plugin?: CredentialPlugin;
+}
+
+/** `user.exec` of a kubeconfig (KEP-541). */
+export interface CredentialPlugin {
+  readonly apiVersion: 'client.authentication.k8s.io/v1' | 'client.authentication.k8s.io/v1beta1';
+  /** An absolute path, or a name that is looked for in PATH. */
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly interactiveMode: 'Never' | 'IfAvailable' | 'Always';
+  /** How one gets it, for who does not have it. */
+  readonly installHint: string | undefined;
+  /** Whether it is told of the cluster, and what the kubeconfig says to it besides. */
+  readonly clusterInfo: { readonly config: unknown } | undefined;
 }
 
 export interface ConfigurationSources {
@@ -35,9 +56,16 @@ export interface ConfigurationSources {
 /** The configuration from a kubeconfig or from the service account of our pod. */
 export function kubeConfiguration(sources: ConfigurationSources = {}): KubeConfiguration {
   const found = sources.kubeconfig
-    ? readKubeconfig(sources.kubeconfig, sources.context)
+    ? withoutPlugin(readKubeconfig(sources.kubeconfig, sources.context), sources.kubeconfig)
     : inClusterConfiguration(sources.environment, sources.serviceAccountDirectory);
   return sources.servers && sources.servers.length > 0 ? { ...found, servers: sources.servers } : found;
+}
+
+/** A process that nobody sits before: no program of a person's is started for it, and none is asked to log in. */
+function withoutPlugin(configuration: KubeConfiguration, path: string): KubeConfiguration {
+  if (configuration.plugin === undefined) return configuration;
+  const why = 'a user with exec is for people at a terminal, and this process runs by itself';
+  throw new Error(`kubeconfig ${path}: ${why}; give it a client certificate or a tokenFile`);
 }
 
 export function inClusterConfiguration(
@@ -70,102 +98,4 @@ export interface ServerValues {
 export function serversOf({ k8s, k8sServiceHost, k8sServicePort }: ServerValues): string[] {
   if (k8s.apiServerURLs.length > 0) return [...k8s.apiServerURLs];
   return k8sServiceHost === '' ? [] : [serverUrl(k8sServiceHost, k8sServicePort)];
-}
-
-export function readKubeconfig(path: string, context?: string): KubeConfiguration {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new Error(`read kubeconfig: ${cause instanceof Error ? cause.message : cause}`, { cause });
-  }
-  return parseKubeconfig(text, { path, context });
-}
-
-/** File names in it are relative to the kubeconfig's own folder. */
-export function parseKubeconfig(
-  text: string,
-  { path, context }: { readonly path: string; readonly context?: string | undefined },
-): KubeConfiguration {
-  const root = new Field(parseYaml(text, path));
-  const contextName = context ?? root.get('current-context').text();
-  if (!contextName) throw new Error(`kubeconfig ${path}: no current-context; kubectl config use-context sets one`);
-  const chosen = named(root, 'contexts', contextName, path).get('context');
-  const cluster = named(root, 'clusters', chosen.get('cluster').text() ?? '', path).get('cluster');
-  const userName = chosen.get('user').text();
-  const user = userName ? named(root, 'users', userName, path).get('user') : new Field(undefined);
-  const server = cluster.get('server').text();
-  if (!server) throw new Error(`kubeconfig ${path}: the cluster of context ${contextName} has no server`);
-  refuseUnsupported(user, path);
-  const configuration = { servers: [server], ...clusterTrust(cluster, path), ...userProof(user, path) };
-  if (root.problems[0]) throw new Error(`kubeconfig ${path}: ${root.problems[0]}`);
-  return configuration;
-}
-
-function parseYaml(text: string, path: string): unknown {
-  try {
-    return parse(text, { logLevel: 'error' });
-  } catch (cause) {
-    throw new Error(`kubeconfig ${path}: ${cause instanceof Error ? cause.message : cause}`, { cause });
-  }
-}
-
-function named(root: Field, list: string, name: string, path: string): Field {
-  const entry = root
-    .get(list)
-    .items()
-    .find((item) => item.get('name').value === name);
-  if (!entry) {
-    const there = root
-      .get(list)
-      .items()
-      .map((item) => String(item.get('name').value));
-    throw new Error(
-      `kubeconfig ${path}: no entry ${JSON.stringify(name)} in ${list}; it has ${there.join(', ') || 'none'}`,
-    );
-  }
-  return entry;
-}
-
-function clusterTrust(cluster: Field, path: string): Partial<KubeConfiguration> {
-  const insecure = cluster.get('insecure-skip-tls-verify').boolean();
-  return defined({
-    ca: fromBase64(cluster.get('certificate-authority-data')),
-    caFile: besides(path, cluster.get('certificate-authority')),
-    serverName: cluster.get('tls-server-name').text(),
-    insecureSkipTlsVerify: insecure,
-  });
-}
-
-function userProof(user: Field, path: string): Partial<KubeConfiguration> {
-  return defined({
-    cert: fromBase64(user.get('client-certificate-data')),
-    certFile: besides(path, user.get('client-certificate')),
-    key: fromBase64(user.get('client-key-data')),
-    keyFile: besides(path, user.get('client-key')),
-    token: user.get('token').text(),
-    tokenFile: besides(path, user.get('tokenFile')),
-  });
-}
-
-function refuseUnsupported(user: Field, path: string): void {
-  for (const way of ['exec', 'auth-provider', 'username']) {
-    if (!user.get(way).present) continue;
-    throw new Error(`kubeconfig ${path}: a user with ${way} is not supported; use a client certificate or a token`);
-  }
-}
-
-function fromBase64(field: Field): string | undefined {
-  const text = field.text();
-  return text === undefined ? undefined : Buffer.from(text, 'base64').toString('utf8');
-}
-
-function besides(path: string, field: Field): string | undefined {
-  const file = field.text();
-  return file ? resolve(dirname(path), file) : undefined;
-}
-
-function defined<T extends object>(object: T): { [K in keyof T]?: NonNullable<T[K]> } {
-  const entries = Object.entries(object).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as { [K in keyof T]?: NonNullable<T[K]> };
 }

@@ -4,33 +4,61 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from '@sluice/runtime';
 import type { KubeConfiguration } from './configuration.ts';
+import { KubeError } from './error.ts';
 
 const rereadMs = 60_000;
 
 // A watch holds a connection each; the rest share these.
 const idleConnectionsMax = 4;
 
+/** What somebody else, such as a program that a kubeconfig names, says of who we are. PEM, as in files. */
+export interface Proof {
+  readonly token?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  /** Since the epoch; without it, good until a server refuses it. */
+  readonly expiresAtMs?: number;
+}
+
+/** Asked before the first request, after the proof has expired, and when a server refuses it. */
+export type ProofSource = (signal: AbortSignal | undefined) => Promise<Proof>;
+
+/** What a connection of another kind, such as a WebSocket, needs to be the same as ours. */
+export interface ConnectionProof {
+  readonly agent: HttpAgent;
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly serverName: string | undefined;
+  /** Which one it was, for `renew`. */
+  readonly version: number;
+}
+
 export interface CredentialsOptions {
   readonly clock: Clock;
   /** Of each connection, watches too: a peer that is gone without a word is noticed by the kernel. */
   readonly keepAliveMs: number;
+  readonly proofSource?: ProofSource | undefined;
 }
 
-/** The connections' TLS material and the bearer token, read again when their files change. */
+/** The connections' TLS material and who we are, read again when their files change, asked for again when it has expired. */
 export class Credentials {
   readonly #configuration: KubeConfiguration;
   readonly #clock: Clock;
   readonly #http: HttpAgent;
   readonly #keepAliveMs: number;
+  readonly #source: ProofSource | undefined;
+  #proof: Proof | undefined;
+  #asking: Promise<void> | undefined;
   #https: HttpsAgent;
   #token: string | undefined;
   #stamp: string;
   #checkedAtMs: number;
+  #version = 0;
 
-  constructor(configuration: KubeConfiguration, { clock, keepAliveMs }: CredentialsOptions) {
+  constructor(configuration: KubeConfiguration, { clock, keepAliveMs, proofSource }: CredentialsOptions) {
     this.#configuration = configuration;
     this.#clock = clock;
     this.#keepAliveMs = keepAliveMs;
+    this.#source = proofSource;
     this.#http = new HttpAgent(this.#agentOptions());
     this.#stamp = this.#filesStamp();
     this.#https = this.#newAgent();
@@ -46,28 +74,34 @@ export class Credentials {
     return this.#configuration.serverName;
   }
 
-  authorization(): string | undefined {
-    if (this.#nowMs() - this.#checkedAtMs >= rereadMs) this.refresh();
-    return this.#token === undefined ? undefined : `Bearer ${this.#token}`;
+  /** Changes with what we prove who we are with. */
+  get version(): number {
+    return this.#version;
   }
 
-  /** Reads changed files now; true when something changed, so that a refused request is worth repeating. */
-  refresh(): boolean {
-    this.#checkedAtMs = this.#nowMs();
-    const stamp = this.#filesStamp();
-    if (stamp === this.#stamp) return false;
-    try {
-      const token = bearerToken(this.#configuration);
-      const agent = this.#newAgent();
-      this.#https.destroy();
-      this.#https = agent;
-      this.#token = token;
-      this.#stamp = stamp;
-      return true;
-    } catch {
-      // In the middle of a rotation: what we have stays good, the next check reads again.
-      return false;
-    }
+  /** To be waited for before each request: a proof that nobody has yet, or that has expired, is asked for. */
+  async ready(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#source === undefined) return;
+    const { expiresAtMs = Infinity } = this.#proof ?? { expiresAtMs: 0 };
+    if (this.#clock.now() >= expiresAtMs) await this.#ask(this.#source, signal);
+  }
+
+  headers(): Record<string, string | string[]> {
+    if (this.#nowMs() - this.#checkedAtMs >= rereadMs) this.#readAgain();
+    const authorization = this.#authorization();
+    const { impersonation = {} } = this.#configuration;
+    const copied = Object.entries(impersonation).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value : [...value],
+    ]);
+    return { ...Object.fromEntries(copied), ...(authorization !== undefined && { authorization }) };
+  }
+
+  /** After a refusal of that version; true when there is another one now, so that the request is worth repeating. */
+  async renew(refused: number, signal: AbortSignal | undefined): Promise<boolean> {
+    if (this.#version === refused && this.#source !== undefined) await this.#ask(this.#source, signal);
+    else if (this.#version === refused) this.#readAgain();
+    return this.#version !== refused;
   }
 
   close(): void {
@@ -75,12 +109,64 @@ export class Credentials {
     this.#https.destroy();
   }
 
+  #authorization(): string | undefined {
+    const token = this.#token ?? this.#proof?.token;
+    if (token !== undefined) return `Bearer ${token}`;
+    const { basic } = this.#configuration;
+    if (basic === undefined) return undefined;
+    return `Basic ${Buffer.from(`${basic.username}:${basic.password}`).toString('base64')}`;
+  }
+
+  // Reads changed files now.
+  #readAgain(): void {
+    this.#checkedAtMs = this.#nowMs();
+    const stamp = this.#filesStamp();
+    if (stamp === this.#stamp) return;
+    try {
+      const token = bearerToken(this.#configuration);
+      this.#replaceAgent(this.#newAgent());
+      this.#token = token;
+      this.#stamp = stamp;
+    } catch {
+      // In the middle of a rotation: what we have stays good, the next check reads again.
+    }
+  }
+
+  // Once for all that wait: it may be a person who is asked.
+  #ask(source: ProofSource, signal: AbortSignal | undefined): Promise<void> {
+    this.#asking ??= source(signal)
+      .then((proof) => {
+        const isSameCertificate = proof.cert === this.#proof?.cert && proof.key === this.#proof?.key;
+        this.#proof = checked(proof);
+        if (isSameCertificate) this.#version++;
+        else this.#replaceAgent(this.#newAgent());
+      })
+      .finally(() => {
+        this.#asking = undefined;
+      });
+    return this.#asking;
+  }
+
+  #replaceAgent(agent: HttpsAgent): void {
+    this.#https.destroy();
+    this.#https = agent;
+    this.#version++;
+  }
+
   #newAgent(): HttpsAgent {
-    return new HttpsAgent({ ...this.#agentOptions(), ...tlsOptions(this.#configuration) });
+    const { cert, key } = this.#proof ?? {};
+    const own = { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
+    return new HttpsAgent({ ...this.#agentOptions(), ...tlsOptions(this.#configuration), ...own });
   }
 
   #agentOptions() {
-    return { keepAlive: true, keepAliveMsecs: this.#keepAliveMs, maxFreeSockets: idleConnectionsMax };
+    const { proxyUrl } = this.#configuration;
+    return {
+      keepAlive: true,
+      keepAliveMsecs: this.#keepAliveMs,
+      maxFreeSockets: idleConnectionsMax,
+      ...(proxyUrl !== undefined && { proxyEnv: { HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl } }),
+    };
   }
 
   #filesStamp(): string {
@@ -94,7 +180,7 @@ export class Credentials {
 }
 
 /** What `node:tls` needs to know of the server and of us; files are read now. */
-export function tlsOptions(configuration: KubeConfiguration): ConnectionOptions {
+function tlsOptions(configuration: KubeConfiguration): ConnectionOptions {
   const { ca, caFile, cert, certFile, key, keyFile, insecureSkipTlsVerify } = configuration;
   const [caText, certText, keyText] = [ca ?? read(caFile), cert ?? read(certFile), key ?? read(keyFile)];
   return {
@@ -107,12 +193,23 @@ export function tlsOptions(configuration: KubeConfiguration): ConnectionOptions 
 }
 
 /** The token to send, if there is one; throws for text that would end the header line. */
-export function bearerToken({ token, tokenFile }: KubeConfiguration): string | undefined {
+function bearerToken({ token, tokenFile }: KubeConfiguration): string | undefined {
   const text = (tokenFile === undefined ? token : read(tokenFile))?.trim();
-  if (text === undefined) return undefined;
-  if (!/^[\x21-\x7e]+$/.test(text)) throw new Error(`the token in ${tokenFile ?? 'the kubeconfig'} is not one`);
+  if (text !== undefined && !isToken(text)) throw new Error(`the token in ${tokenFile ?? 'the kubeconfig'} is not one`);
   return text;
 }
+
+function checked(proof: Proof): Proof {
+  if (proof.token !== undefined && !isToken(proof.token)) {
+    throw new KubeError(
+      'credentials',
+      'the token that was given is none: it has blanks, line ends or other characters',
+    );
+  }
+  return proof;
+}
+
+const isToken = (text: string): boolean => /^[\x21-\x7e]+$/.test(text);
 
 function read(path: string | undefined): string | undefined {
   return path === undefined ? undefined : readFileSync(path, 'utf8');

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { damagedJson, damagedText, holds } from '@sluice/testing';
 import fc from 'fast-check';
-import { parseKubeconfig } from './configuration.ts';
 import { MalformedObjectError } from './field.ts';
 import {
   parseCiliumEndpointSlice,
@@ -16,6 +15,7 @@ import {
   parseService,
   parseServiceCidr,
 } from './index.ts';
+import { parseKubeconfig } from './kubeconfig.ts';
 import { parseLease } from './objects/lease.ts';
 
 const metadata = {

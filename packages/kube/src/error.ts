@@ -1,9 +1,18 @@
 /**
  * `unreachable`: no server answered. `timeout`: no connection in time, or an answer without an end. `silent`: it took the
  * request and fell silent. `status`: it answered with an error, see `status` and `reason`. `malformed`: it answered what is
- * not the API. `too-large`: more than we take. `aborted`: we gave up ourselves.
+ * not the API. `too-large`: more than we take. `credentials`: nothing was sent, for want of who we are. `aborted`: we gave up
+ * ourselves.
  */
-export type KubeErrorCode = 'unreachable' | 'timeout' | 'silent' | 'status' | 'malformed' | 'too-large' | 'aborted';
+export type KubeErrorCode =
+  | 'unreachable'
+  | 'timeout'
+  | 'silent'
+  | 'status'
+  | 'malformed'
+  | 'too-large'
+  | 'credentials'
+  | 'aborted';
 
 export interface KubeErrorDetails {
   /** HTTP status, 0 where there was no answer. */

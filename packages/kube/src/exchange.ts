@@ -9,7 +9,7 @@ import { KubeError } from './error.ts';
 export interface ExchangeRequest {
   readonly method: string;
   readonly url: URL;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string | string[]>>;
   readonly body?: string | undefined;
   readonly agent: Agent;
   readonly serverName?: string | undefined;

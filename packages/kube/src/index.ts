@@ -16,12 +16,12 @@ export {
 } from './client.ts';
 export {
   type ConfigurationSources,
+  type CredentialPlugin,
   type KubeConfiguration,
   kubeConfiguration,
-  readKubeconfig,
   serversOf,
 } from './configuration.ts';
-export { bearerToken, tlsOptions } from './credentials.ts';
+export type { ConnectionProof, Proof, ProofSource } from './credentials.ts';
 export { isAlreadyExists, isConflict, isExpired, isNotFound, KubeError, type KubeErrorCode } from './error.ts';
 export {
   type EventRecorder,
@@ -31,6 +31,7 @@ export {
   type RecordedEvent,
 } from './event-recorder.ts';
 export { Field, isRecord, present } from './field.ts';
+export { readKubeconfig, readKubeconfigs } from './kubeconfig.ts';
 export { type LeaderElection, type LeaderElectionOptions, leaderElection } from './leader-election.ts';
 export type { KubeLimits } from './limits.ts';
 export type { ListOptions, ObjectList } from './list.ts';

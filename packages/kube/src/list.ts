@@ -69,6 +69,24 @@ export async function listEach<T>(
   }
 }
 
+/** One page after the other, for who does not want all at once; an error where the server compacts its version away meanwhile. */
+export async function* eachObject(client: Lister, resource: Resource, options: ListOptions): AsyncGenerator<unknown> {
+  const path = resourcePath(resource, { namespace: options.namespace });
+  const size = new PageSize(client.limits);
+  let next = '';
+  for (let pages = 0; pages < client.limits.listPages; pages++) {
+    const page = parsePage(await readPage(client, { path, next, size, options }), path, resource);
+    yield* page.items;
+    if (page.next === '') return;
+    next = page.next;
+  }
+  throw endless(path, client.limits.listPages);
+}
+
+function endless(path: string, pagesMax: number): KubeError {
+  return new KubeError('malformed', `GET ${path}: a list of more than ${pagesMax} pages has no end`);
+}
+
 async function listOnce<T>(
   client: Lister,
   resource: Resource,
@@ -87,7 +105,7 @@ async function listOnce<T>(
     if (page.next === '') return { rows, resourceVersion: page.resourceVersion };
     next = page.next;
   }
-  throw new KubeError('malformed', `GET ${path}: a list of more than ${pagesMax} pages has no end`);
+  throw endless(path, pagesMax);
 }
 
 interface PageRequest {

@@ -21,11 +21,24 @@ export function tarArchive(entries: readonly Entry[], { time = 0 }: TarOptions =
   const blocks = all.flatMap((entry) => {
     if ('folder' in entry) return [header({ name: `${entry.path}/`, mode: 0o755, type: '5', time })];
     if ('target' in entry) return [header({ name: entry.path, mode: 0o777, type: '2', target: entry.target, time })];
-    const { path: name, content, mode } = entry;
-    const padding = Buffer.alloc(-content.length & (blockBytes - 1));
-    return [header({ name, mode, type: '0', size: content.length, time }), content, padding];
+    return fileBlocks(entry, time);
   });
-  return Buffer.concat([...blocks, Buffer.alloc(2 * blockBytes)]);
+  return Buffer.concat([...blocks, tarEnd()]);
+}
+
+/** One file of an archive that is written as it grows; without folders, which whoever reads it makes by themselves. */
+export function tarFile(file: Extract<Entry, { content: Uint8Array }>, { time = 0 }: TarOptions = {}): Buffer {
+  return Buffer.concat(fileBlocks(file, time));
+}
+
+/** What comes after the last file. */
+export function tarEnd(): Buffer {
+  return Buffer.alloc(2 * blockBytes);
+}
+
+function fileBlocks({ path: name, content, mode }: Extract<Entry, { content: Uint8Array }>, time: number) {
+  const padding = Buffer.alloc(-content.length & (blockBytes - 1));
+  return [header({ name, mode, type: '0', size: content.length, time }), content, padding];
 }
 
 /** `a/b/c`: `a`, `a/b`. */

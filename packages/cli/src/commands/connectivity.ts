@@ -1,7 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { systemClock } from '@sluice/runtime';
 import { Command } from 'commander';
-import { addClusterOptions, type ClusterChoice, type ClusterOptions, chosenCluster } from '../cluster-access.ts';
+import {
+  addClusterOptions,
+  type ClusterChoice,
+  type ClusterOptions,
+  chosenCluster,
+  clusterOptions,
+} from '../cluster-access.ts';
 import { CommandError } from '../command-error.ts';
 import { type Case, OUTSIDE } from '../connectivity/case.ts';
 import { allCases, casesOf } from '../connectivity/cases.ts';
@@ -80,7 +86,7 @@ async function run(options: Options, command: Command, context: Context): Promis
   const { SLUICE_WORLD = '', SLUICE_OUTSIDE = '' } = context.environment;
   const world = worldOf(options.world.length > 0 ? options.world : wordsOf(SLUICE_WORLD));
   const outside = wordsOf(options.outside ?? SLUICE_OUTSIDE);
-  const cluster = await kubernetesCluster(clusterOf(options, context));
+  const cluster = await kubernetesCluster(clusterOf(clusterOptions(options, command), context), context);
   const nodes = await chooseNodes(cluster);
   const screen = screenOf(command, context);
   try {
@@ -198,7 +204,7 @@ async function tearDownInTime(cluster: Cluster, options: Options, context: Conte
   }
 }
 
-function clusterOf(options: Options, context: Context): ClusterChoice {
+function clusterOf(options: ClusterOptions, context: Context): ClusterChoice {
   const choice = chosenCluster(options, context);
   if (choice !== undefined) return choice;
   const next = 'give --kubeconfig FILE or set KUBECONFIG; that of a lab is /run/sluice-lab/homelab/kubeconfig';

@@ -1,20 +1,19 @@
-import { existsSync } from 'node:fs';
 import type { StatusReport } from '@sluice/agent';
 import { KubeError } from '@sluice/kube';
 import { Command } from 'commander';
 import { statusAnswer } from '../agent-answers.ts';
-import { SOCKET_DEFAULT } from '../agent-client.ts';
 import {
   addClusterOptions,
   type ClusterChoice,
   type ClusterOptions,
   chosenCluster,
+  clusterOptions,
   openCluster,
 } from '../cluster-access.ts';
 import { type ClusterStatus, clusterAwaited, clusterProblems, clusterStatus } from '../cluster-status.ts';
 import { CommandError } from '../command-error.ts';
 import { execInPod } from '../connectivity/exec.ts';
-import { agentOf, type Context, globalOptions } from '../context.ts';
+import { agentOf, type Context, globalOptions, isAgentHere } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
 import { show } from '../output.ts';
 import { awaitedOf, isHealthy } from '../status-health.ts';
@@ -29,7 +28,8 @@ const CLUSTER_POLL_MS = 2_000;
 
 const TEXT = `
 With a kubeconfig, from anywhere: all nodes in one table. Each agent is asked in its pod, through the API server; it takes the
-rights to list nodes and pods and to create pods/exec. KUBECONFIG does the same where no agent runs and no --socket is given.
+rights to list nodes and pods and to create pods/exec. KUBECONFIG (which may name several
+files) or ~/.kube/config does the same where no agent runs and no --socket is given. Where the user is one with exec, its program is run.
 
 The exit status is 1 when something that is on does not work.
 
@@ -63,9 +63,9 @@ export function statusCommand(context: Context): Command {
 }
 
 function clusterWanted(options: Options, command: Command, context: Context): ClusterChoice | undefined {
-  if (options.kubeconfig !== undefined || options.context !== undefined) return chosenCluster(options, context);
-  const isElsewhere = globalOptions(command, context).socket === SOCKET_DEFAULT && !existsSync(SOCKET_DEFAULT);
-  return isElsewhere ? chosenCluster({}, context) : undefined;
+  const given = clusterOptions(options, command);
+  const isNamed = given.kubeconfig !== undefined || given.context !== undefined;
+  return isNamed || !isAgentHere(command, context) ? chosenCluster(given, context) : undefined;
 }
 
 async function showNode(options: Options, command: Command, context: Context): Promise<void> {
@@ -90,11 +90,11 @@ interface Invocation {
 }
 
 async function showCluster(choice: ClusterChoice, { options, command, context }: Invocation): Promise<void> {
-  const { configuration, client } = openCluster(choice);
-  using _client = client;
+  const access = openCluster(choice, context);
+  using client = access.client;
   const source = {
     client,
-    exec: (target: Parameters<typeof execInPod>[1], signal: AbortSignal) => execInPod(configuration, target, signal),
+    exec: (target: Parameters<typeof execInPod>[1], signal: AbortSignal) => execInPod(access, target, signal),
   };
   const ask = async (): Promise<Answer<ClusterStatus>> => {
     const value = await withoutKubeError(() => clusterStatus(source, context.signal));
@@ -115,7 +115,9 @@ async function withoutKubeError<Value>(act: () => Promise<Value>): Promise<Value
   try {
     return await act();
   } catch (error) {
-    if (error instanceof KubeError) throw new CommandError(error.message, { cause: error });
+    // Who cannot log in now will not by waiting.
+    if (error instanceof KubeError && error.code !== 'credentials')
+      throw new CommandError(error.message, { cause: error });
     throw error;
   }
 }

@@ -1,29 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { agent, sluice } from '../test-agent.ts';
+import { folder, unpacked } from '../test-archive.ts';
 import { podObject, testCluster } from '../test-cluster.ts';
 import { statusReport } from '../test-report.ts';
-
-function folder() {
-  const path = mkdtempSync(join(tmpdir(), `sluice-test-${process.pid}-`));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
-}
-
-/** Text by path below the archive's one folder. */
-function unpacked(archive: string): Map<string, string> {
-  const tar = (...args: string[]) => execFileSync('tar', ['-xzf', archive, ...args], { encoding: 'utf8' });
-  const list = execFileSync('tar', ['-tzf', archive], { encoding: 'utf8' });
-  const paths = list
-    .trim()
-    .split('\n')
-    .filter((path) => !path.endsWith('/'));
-  return new Map(paths.map((path) => [path.slice(path.indexOf('/') + 1), tar('--to-stdout', path)]));
-}
 
 const answers: Readonly<Record<string, unknown>> = {
   '/version': { version: '0.1.0' },

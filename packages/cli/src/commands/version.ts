@@ -6,10 +6,11 @@ import {
   type ClusterChoice,
   type ClusterOptions,
   chosenCluster,
+  clusterOptions,
   openCluster,
 } from '../cluster-access.ts';
 import { CommandError } from '../command-error.ts';
-import { agentOf, type Context, globalOptions } from '../context.ts';
+import { agentOf, type Context, globalOptions, isAgentHere } from '../context.ts';
 import { alignTable, show } from '../output.ts';
 import { byName, sluicePods, sluiceWorkloads, versionOfImage } from '../sluice-pods.ts';
 import { VERSION } from '../version.ts';
@@ -31,9 +32,9 @@ export function versionCommand(context: Context): Command {
   return addClusterOptions(command)
     .addHelpText('after', TEXT)
     .action(async (options: ClusterOptions, command: Command) => {
-      const choice = chosenCluster(options, context);
+      const choice = chosenCluster(clusterOptions(options, command), context, { home: !isAgentHere(command, context) });
       const agent = await agentVersion(command, context);
-      const cluster = choice && (await clusterVersions(choice, context.signal));
+      const cluster = choice && (await clusterVersions(choice, context));
       const report = { client: VERSION, agent: agent.version, cluster };
       const problems = outOfStep(report);
       show(context, globalOptions(command, context).output, {
@@ -52,8 +53,9 @@ async function agentVersion(command: Command, context: Context): Promise<{ versi
   }
 }
 
-async function clusterVersions(choice: ClusterChoice, signal: AbortSignal): Promise<ClusterVersions> {
-  using client = openCluster(choice).client;
+async function clusterVersions(choice: ClusterChoice, context: Context): Promise<ClusterVersions> {
+  using client = openCluster(choice, context).client;
+  const { signal } = context;
   const [workloads, pods, nodes] = await Promise.all([
     sluiceWorkloads(client, signal),
     sluicePods(client, signal),

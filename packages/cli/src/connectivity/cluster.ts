@@ -28,6 +28,8 @@ export interface ServiceFacts {
 export interface ExecTarget {
   readonly namespace: string;
   readonly pod: string;
+  /** Where it has several. */
+  readonly container?: string;
   readonly command: readonly string[];
 }
 

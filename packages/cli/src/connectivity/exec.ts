@@ -2,8 +2,11 @@
  * `pods/exec` over a WebSocket, subprotocol v5.channel.k8s.io (KEP-4006): the first byte of each message names the
  * channel: 1 standard output, 2 standard error, 3 a Status object with the exit code.
  */
-import { bearerToken, type KubeConfiguration, tlsOptions } from '@sluice/kube';
+import type { IncomingMessage } from 'node:http';
+import type { Writable } from 'node:stream';
+import type { ConnectionProof } from '@sluice/kube';
 import { WebSocket } from 'ws';
+import type { ClusterAccess } from '../cluster-access.ts';
 import { CommandError } from '../command-error.ts';
 import type { ExecTarget } from './cluster.ts';
 import type { Outcome } from './verdict.ts';
@@ -20,19 +23,44 @@ export interface ExecLimits {
   readonly timeoutMs?: number;
   /** Of its output; default 1 MiB. */
   readonly bytesMax?: number;
+  /** Gets the standard output as it comes, in the place of the outcome. */
+  readonly stdout?: Writable;
 }
 
 /** Runs a command in a pod to its end; throws CommandError where the API server refuses or the connection breaks. */
-export function execInPod(
-  configuration: KubeConfiguration,
+export async function execInPod(
+  access: ClusterAccess,
   target: ExecTarget,
   signal: AbortSignal,
-  { timeoutMs = TIMEOUT_MS, bytesMax = OUTPUT_BYTES_MAX }: ExecLimits = {},
+  limits: ExecLimits = {},
 ): Promise<Outcome> {
-  const socket = new WebSocket(execUrl(configuration, target), [PROTOCOL], {
-    ...tlsOptions(configuration),
-    ...(configuration.serverName !== undefined && { servername: configuration.serverName }),
-    headers: authorization(configuration),
+  const proof = await access.client.proof(signal);
+  try {
+    return await execOnce({ access, target, proof }, signal, limits);
+  } catch (error) {
+    if (!(error instanceof Refused) || !(await access.client.renewProof(proof, signal))) throw error;
+    return execOnce({ access, target, proof: await access.client.proof(signal) }, signal, limits);
+  }
+}
+
+/** The API server does not know who we are (401): nothing has run. */
+class Refused extends CommandError {}
+
+interface Execution {
+  readonly access: ClusterAccess;
+  readonly target: ExecTarget;
+  readonly proof: ConnectionProof;
+}
+
+function execOnce(
+  { access, target, proof }: Execution,
+  signal: AbortSignal,
+  { timeoutMs = TIMEOUT_MS, bytesMax = OUTPUT_BYTES_MAX, stdout }: ExecLimits,
+): Promise<Outcome> {
+  const socket = new WebSocket(execUrl(access.configuration.servers[0] ?? '', target), [PROTOCOL], {
+    agent: proof.agent,
+    headers: proof.headers,
+    ...(proof.serverName !== undefined && { servername: proof.serverName }),
     handshakeTimeout: TIMEOUT_MS,
     maxPayload: OUTPUT_BYTES_MAX,
   });
@@ -45,27 +73,35 @@ export function execInPod(
       clearTimeout(timer);
       signal.removeEventListener('abort', abort);
     };
-    const fail = (why: string): void => {
+    const fail = (why: string, Kind = CommandError): void => {
       end();
       socket.terminate();
-      reject(new CommandError(`exec in pod ${target.namespace}/${target.pod}: ${why}`));
+      reject(new Kind(`exec in pod ${target.namespace}/${target.pod}: ${why}`));
     };
     const abort = (): void => fail('interrupted');
     signal.addEventListener('abort', abort);
     const timer = setTimeout(() => fail(`no end within ${timeoutMs / 1000} s: ${target.command.join(' ')}`), timeoutMs);
+    const take = (channel: typeof STDOUT | typeof STDERR, chunk: Buffer): void => {
+      if (channel === STDERR || stdout === undefined) output[channel].push(chunk);
+      else if (!stdout.write(chunk)) {
+        socket.pause();
+        stdout.once('drain', () => socket.resume());
+      }
+    };
     socket.on('message', (data: Buffer) => {
       const channel = data[0];
       if (channel === STATUS) exitCode = exitCodeOf(data.subarray(1).toString('utf8'));
       if (channel !== STDOUT && channel !== STDERR) return;
-      output[channel].push(data.subarray(1));
       size += data.length - 1;
       if (size > bytesMax) fail(`more than ${bytesMax} bytes of output: ${target.command.join(' ')}`);
+      else take(channel, data.subarray(1));
     });
-    socket.once('unexpected-response', (_request, response) => {
-      response
-        .setEncoding('utf8')
-        .once('data', (body: string) => fail(`${response.statusCode ?? '?'} ${body.slice(0, 300)}`));
-      response.once('end', () => fail(`the API server answers ${response.statusCode ?? '?'}`));
+    stdout?.once('close', () => fail('its output cannot be read any further'));
+    socket.once('unexpected-response', (_request, response: IncomingMessage) => {
+      const Kind = response.statusCode === 401 ? Refused : CommandError;
+      const code = response.statusCode ?? '?';
+      response.setEncoding('utf8').once('data', (body: string) => fail(`${code} ${messageOf(body)}`, Kind));
+      response.once('end', () => fail(`the API server answers ${code}`, Kind));
     });
     socket.once('error', (error) => fail(error.message));
     socket.once('close', () => {
@@ -76,25 +112,32 @@ export function execInPod(
   });
 }
 
+/** What a Status says, or the beginning of whatever it is. */
+function messageOf(body: string): string {
+  try {
+    const { message } = JSON.parse(body) as { readonly message?: unknown };
+    if (typeof message === 'string') return message.slice(0, 300);
+  } catch {
+    // No Status: told as it is.
+  }
+  return body.slice(0, 300).trim();
+}
+
 function textOf(chunks: readonly Buffer[]): string {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function execUrl({ servers }: KubeConfiguration, { namespace, pod, command }: ExecTarget): string {
+/** The server's URL may have a path of its own before ours. */
+function execUrl(server: string, { namespace, pod, container, command }: ExecTarget): string {
   const url = new URL(
-    `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}/exec`,
-    servers[0],
+    `${server}/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}/exec`,
   );
   url.protocol = url.protocol === 'http:' ? 'ws:' : 'wss:';
   url.searchParams.set('stdout', 'true');
   url.searchParams.set('stderr', 'true');
+  if (container !== undefined) url.searchParams.set('container', container);
   for (const word of command) url.searchParams.append('command', word);
   return url.href;
-}
-
-function authorization(configuration: KubeConfiguration): Record<string, string> {
-  const token = bearerToken(configuration);
-  return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }
 
 interface ExecStatus {

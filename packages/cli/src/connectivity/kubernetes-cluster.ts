@@ -14,6 +14,7 @@ import { type Address, familyOf, tryParseAddress } from '@sluice/net';
 import { sleep, systemClock } from '@sluice/runtime';
 import { type ClusterChoice, openCluster } from '../cluster-access.ts';
 import { CommandError } from '../command-error.ts';
+import type { Context } from '../context.ts';
 import type { Addresses, NodeFacts } from './case.ts';
 import type { Cluster, PodState, ServiceFacts } from './cluster.ts';
 import { execInPod } from './exec.ts';
@@ -22,8 +23,9 @@ import { type KubernetesObject, OWNER, OWNER_LABEL, PLAN_ANNOTATION } from './wo
 const POLL_MS = 100;
 
 /** A cluster behind its API server, as a kubeconfig names it. */
-export async function kubernetesCluster(choice: ClusterChoice): Promise<Cluster> {
-  const { configuration, client } = openCluster(choice);
+export async function kubernetesCluster(choice: ClusterChoice, context: Context): Promise<Cluster> {
+  const access = openCluster(choice, context);
+  const { configuration, client } = access;
   return {
     server: configuration.servers[0] ?? '',
     readyNodes: () => readyNodes(client),
@@ -33,7 +35,7 @@ export async function kubernetesCluster(choice: ClusterChoice): Promise<Cluster>
     podState: async (namespace, name) => podState(await client.get(resources.pods, { namespace, name })),
     service: async (namespace, name) => serviceFacts(await client.get(resources.services, { namespace, name })),
     readyEndpoints: (namespace, service) => readyEndpoints(client, namespace, service),
-    exec: (target, signal) => execInPod(configuration, target, signal),
+    exec: (target, signal) => execInPod(access, target, signal),
   };
 }
 

@@ -1,19 +1,22 @@
-import { Field, type KubeClient, type Resource, resources } from '@sluice/kube';
+import { Field, type KubeClient, KubeError, type Resource, resources } from '@sluice/kube';
 import { clusterStatus, type StatusSource } from '../cluster-status.ts';
 import { clusterStatusText } from '../commands/cluster-status-text.ts';
-import { type SluicePod, sluicePods } from '../sluice-pods.ts';
-import { cut, type Piece, type Rows } from './dump.ts';
+import { ourPodsSelector, type SluicePod } from '../sluice-pods.ts';
+import type { Piece, Rows } from './dump.ts';
 
 export interface ClusterOptions {
   readonly source: StatusSource;
+  /** Ours. */
+  readonly pods: readonly SluicePod[];
   readonly signal: AbortSignal;
   /** Of each kind. */
   readonly rowsMax: number;
 }
 
-const logBytesMax = 2 << 20;
-const logLines = 20_000;
-const bytesMax = 16 << 20;
+const logLines = 10_000;
+const logBytesMax = 8 << 20;
+/** Of a log whose lines are that long. */
+const logLinesFew = 500;
 
 /** What the network is made of; Secrets and ConfigMaps are never asked for. */
 const networkKinds: readonly Resource[] = [
@@ -29,15 +32,17 @@ const networkKinds: readonly Resource[] = [
     namespaced: true,
   },
   resources.events,
+  // Who leads.
+  { group: 'coordination.k8s.io', version: 'v1', plural: 'leases', kind: 'Lease', namespaced: true },
 ];
+const ourKinds: readonly Resource[] = [resources.daemonSets, resources.deployments];
 /** Groups whose kinds are all the network's, as many as the cluster has. */
 const networkGroups = ['cilium.io', 'gateway.networking.k8s.io'];
 
 /** All of the cluster: every node's status, objects of the network, our own pods with their logs. */
 export async function clusterPieces(options: ClusterOptions): Promise<Piece[]> {
-  const { source, signal } = options;
+  const { source, signal, pods } = options;
   const { client } = source;
-  const pods = await sluicePods(client, signal);
   const found = await Promise.all(networkGroups.map((group) => kindsOf(client, group, signal)));
   const objects = [...networkKinds, ...found.flat()].map((resource) => objectsPiece(resource, options));
   const status = clusterStatus(source, signal);
@@ -51,16 +56,20 @@ export async function clusterPieces(options: ClusterOptions): Promise<Piece[]> {
       collect: async () => clusterStatusText(await status, { verbose: true, now: Date.now() }),
     },
     ...objects,
+    ...ourKinds.map((resource) => objectsPiece(resource, options, ourPodsSelector)),
     ...ourPieces(client, pods, signal),
     ...pods.flatMap((pod) => logsOf(client, pod, signal)),
   ];
 }
 
-function objectsPiece(resource: Resource, { source, signal, rowsMax }: ClusterOptions): Piece {
+function objectsPiece(resource: Resource, { source, signal, rowsMax }: ClusterOptions, labelSelector?: string): Piece {
   const group = resource.group === '' ? '' : `.${resource.group}`;
   return {
     path: `cluster/objects/${resource.plural}${group}.jsonl`,
-    collect: async (): Promise<Rows> => cut((await source.client.list(resource, { signal })).items, rowsMax),
+    collect: async (): Promise<Rows> => ({
+      rows: source.client.each(resource, { labelSelector, signal }),
+      max: rowsMax,
+    }),
   };
 }
 
@@ -104,20 +113,39 @@ function ourPieces(client: KubeClient, pods: readonly SluicePod[], signal: Abort
   }));
 }
 
-/** Of the container before as well: why it ended stands at its end. */
-function logsOf(client: KubeClient, { namespace, name }: SluicePod, signal: AbortSignal): Piece[] {
+/** Of each container, also those that prepare the pod, and of the one before it: why that ended stands at its end. */
+function logsOf(client: KubeClient, { namespace, name, containers }: SluicePod, signal: AbortSignal): Piece[] {
   const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}/log`;
-  const log = (previous: boolean) =>
-    client.requestText({
-      method: 'GET',
-      path,
-      query: { tailLines: `${logLines}`, limitBytes: `${logBytesMax}`, previous: previous ? 'true' : undefined },
-      bytesMax,
-      signal,
-    });
-  return [
-    { path: `cluster/logs/${namespace}_${name}.log`, collect: () => log(false) },
-    // Most have none.
-    { path: `cluster/logs/${namespace}_${name}.previous.log`, collect: () => log(true).catch(() => undefined) },
-  ];
+  return containers.flatMap((container, index) => {
+    const file = `cluster/logs/${namespace}_${name}${index === 0 ? '' : `.${container}`}`;
+    const log = (previous: boolean) => endOfLog(client, { path, container, previous, signal });
+    return [
+      { path: `${file}.log`, collect: () => log(false) },
+      { path: `${file}.previous.log`, collect: () => log(true).catch(unlessNone) },
+    ];
+  });
+}
+
+/** Most have no container before. */
+function unlessNone(error: unknown): undefined {
+  if (error instanceof KubeError && (error.status === 400 || error.status === 404)) return undefined;
+  throw error;
+}
+
+interface LogRequest {
+  readonly path: string;
+  readonly container: string;
+  readonly previous: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** The API server counts bytes from the first line that it is asked for, so one with too many is asked for fewer lines. */
+async function endOfLog(client: KubeClient, { path, container, previous, signal }: LogRequest): Promise<string> {
+  const last = (lines: number) => {
+    const limits = { tailLines: `${lines}`, limitBytes: `${logBytesMax}` };
+    const query = { container, ...limits, previous: previous ? 'true' : undefined };
+    return client.requestText({ method: 'GET', path, query, bytesMax: 2 * logBytesMax, signal });
+  };
+  const text = await last(logLines);
+  return Buffer.byteLength(text) < logBytesMax ? text : last(logLinesFew);
 }

@@ -1,3 +1,4 @@
+import type { DumpFile } from './archive.ts';
 import type { Redaction } from './redaction.ts';
 
 /** A file of the dump, not yet collected. */
@@ -8,63 +9,69 @@ export interface Piece {
   readonly collect: () => Promise<unknown>;
 }
 
-export interface DumpFile {
-  readonly path: string;
-  readonly text: string;
-}
-
-export interface Dump {
-  readonly files: readonly DumpFile[];
-  /** What could not be had, each with why. */
-  readonly missing: readonly string[];
-}
-
 export interface CollectOptions {
   readonly redaction: Redaction;
   readonly signal: AbortSignal;
+  /** Gets each file before the next one is collected. */
+  readonly take: (file: DumpFile) => Promise<void>;
   /** Told of each piece before it is collected. */
   readonly onPiece?: (path: string) => void;
 }
 
-/** One after the other: a dump is taken where something is wrong, and is not to make it worse. */
-export async function collectAll(pieces: readonly Piece[], options: CollectOptions): Promise<Dump> {
-  const { redaction, signal, onPiece } = options;
-  const files: DumpFile[] = [];
+/**
+ * One after the other: a dump is taken where something is wrong, and is not to make it worse. Returns what could not be
+ * had, each with why.
+ */
+export async function collectAll(pieces: readonly Piece[], options: CollectOptions): Promise<string[]> {
+  const { redaction, signal, take, onPiece } = options;
   const missing: string[] = [];
   for (const { path, collect } of pieces) {
     signal.throwIfAborted();
     onPiece?.(path);
-    try {
-      const found = await collect();
-      if (found !== undefined) files.push({ path, text: textOf(found, redaction) });
-    } catch (error) {
-      signal.throwIfAborted();
-      missing.push(redaction.text(`${path}: ${error instanceof Error ? error.message : String(error)}`));
-    }
+    const text = await textOrWhy(collect, redaction);
+    signal.throwIfAborted();
+    if (text instanceof Error) missing.push(redaction.text(`${path}: ${text.message}`));
+    else if (text !== undefined) await take({ path, text });
   }
-  return { files, missing };
+  return missing;
+}
+
+async function textOrWhy(collect: Piece['collect'], redaction: Redaction): Promise<string | Error | undefined> {
+  try {
+    const found = await collect();
+    return found === undefined ? undefined : await textOf(found, redaction);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
 }
 
 /** Lines of JSON where there are many, so that a viewer can go through them. */
 export interface Rows {
-  readonly rows: readonly unknown[];
-  /** Whether there are more than those. */
-  readonly isCut: boolean;
+  readonly rows: AsyncIterable<unknown>;
+  /** The first so many; that there are more is said. */
+  readonly max: number;
 }
 
-function textOf(found: unknown, redaction: Redaction): string {
+/** Of the lines of one file, whatever their number. */
+const rowsBytesMax = 32 << 20;
+
+async function textOf(found: unknown, redaction: Redaction): Promise<string> {
   if (typeof found === 'string') return redaction.text(found);
   if (!isRows(found)) return `${JSON.stringify(redaction.object(found), undefined, 2)}\n`;
-  const lines = found.rows.map((row) => `${JSON.stringify(redaction.object(row))}\n`);
-  const end = found.isCut ? `${JSON.stringify({ cut: `there are more than these ${found.rows.length}` })}\n` : '';
-  return lines.join('') + end;
+  const lines: string[] = [];
+  let size = 0;
+  for await (const row of found.rows) {
+    const line = `${JSON.stringify(redaction.object(row))}\n`;
+    size += line.length;
+    if (lines.length >= found.max || size > rowsBytesMax) {
+      lines.push(`${JSON.stringify({ cut: `there are more than these ${lines.length}` })}\n`);
+      break;
+    }
+    lines.push(line);
+  }
+  return lines.join('');
 }
 
 function isRows(found: unknown): found is Rows {
-  return typeof found === 'object' && found !== null && 'rows' in found && 'isCut' in found;
-}
-
-/** The first `max` of more, and that there are more. */
-export function cut(rows: readonly unknown[], max: number): Rows {
-  return { rows: rows.slice(0, max), isCut: rows.length > max };
+  return typeof found === 'object' && found !== null && 'rows' in found && 'max' in found;
 }

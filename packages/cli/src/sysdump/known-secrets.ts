@@ -8,13 +8,16 @@ const secretVariable = /token|passw|secret|credential|key|auth/i;
 export function knownSecrets(
   environment: Readonly<Record<string, string | undefined>>,
   configuration: KubeConfiguration | undefined,
+  told: readonly string[] = [],
 ): string[] {
-  const { token, tokenFile, key, keyFile } = configuration ?? {};
+  const { token, tokenFile, key, keyFile, basic, proxyUrl, plugin } = configuration ?? {};
   const files = [tokenFile, keyFile, serviceAccountToken].flatMap((path) => (path === undefined ? [] : read(path)));
-  const variables = Object.entries(environment).flatMap(([name, value]) =>
+  const variables = Object.entries({ ...environment, ...plugin?.env }).flatMap(([name, value]) =>
     value !== undefined && secretVariable.test(name) ? [value] : [],
   );
-  const secrets = [token, key, ...files, ...variables].filter((secret) => secret !== undefined && secret !== '');
+  const proxyPassword = proxyUrl === undefined ? undefined : decodeURIComponent(new URL(proxyUrl).password);
+  const given = [token, key, basic?.password, proxyPassword, ...told];
+  const secrets = [...given, ...files, ...variables].filter((secret) => secret !== undefined && secret !== '');
   // As it stands in a kubeconfig.
   return secrets.flatMap((secret = '') => [secret.trim(), Buffer.from(secret).toString('base64')]);
 }

@@ -7,14 +7,14 @@ import { statusText } from '../commands/status-text.ts';
 import { examine, textOf } from '../examination.ts';
 import { anything } from '../shape.ts';
 import { VERSION } from '../version.ts';
-import { cut, type Piece, type Rows } from './dump.ts';
+import type { Piece, Rows } from './dump.ts';
 import { logPieces } from './log-pieces.ts';
 
 export interface NodeOptions {
   /** Of each table and map. */
   readonly rowsMax: number;
-  /** Files, besides those that are found. */
-  readonly logs: readonly string[];
+  /** Files, besides those that are found; false: none, whoever asks has them by another way. */
+  readonly logs: readonly string[] | false;
 }
 
 /** Of the last events that an agent keeps, of both types. */
@@ -42,7 +42,7 @@ export async function nodePieces(agent: AgentClient, options: NodeOptions): Prom
       collect: async () => textOf(await examine({}, agent), { brief: false }),
     },
     ...(await agentPieces(agent, options)),
-    ...logPieces(options.logs),
+    ...(options.logs === false ? [] : logPieces(options.logs)),
   ];
 }
 
@@ -53,7 +53,7 @@ async function agentPieces(agent: AgentClient, { rowsMax }: NodeOptions): Promis
   });
   const rows = (name: string, path: string): Piece => ({
     path: `node/${name}.jsonl`,
-    collect: async (): Promise<Rows> => cut(await agent.rows(path, anything, { max: rowsMax + 1 }), rowsMax),
+    collect: async (): Promise<Rows> => ({ rows: agent.each(path, anything), max: rowsMax }),
   });
   const pieces = [
     answer('version', '/version'),

@@ -37,13 +37,14 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** `known` are secrets themselves, wherever they turn up. */
-export function redaction(known: readonly string[] = []): Redaction {
-  const secrets = [...new Set(known)]
-    .filter((secret) => secret.length >= secretCharactersMin)
-    // The longer first: one may be part of another.
-    .sort((one, other) => other.length - one.length);
+/** `known` tells secrets themselves, wherever they turn up; they may become more. */
+export function redaction(known: () => readonly string[] = () => []): Redaction {
+  let told: readonly string[] = [];
+  let secrets: readonly string[] = [];
   const text = (given: string): string => {
+    const now = known();
+    // Sorted once, and not for each word of a dump.
+    if (now !== told) [told, secrets] = [now, ordered(now)];
     const unknown = secrets.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), given);
     return patterns.reduce((rest, [pattern, instead]) => rest.replace(pattern, instead), unknown);
   };
@@ -63,6 +64,12 @@ export function redaction(known: readonly string[] = []): Redaction {
     return secretName.test(name) && isScalar(field) ? REDACTED : object(field);
   };
   return { object, text };
+}
+
+/** The longer first: one may be part of another. */
+function ordered(secrets: readonly string[]): string[] {
+  const found = [...new Set(secrets)].filter((secret) => secret.length >= secretCharactersMin);
+  return found.sort((one, other) => other.length - one.length);
 }
 
 /** The name tells which one it is, and that it is set. */

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { objectKey } from '../objects/metadata.ts';
 import { FakeStore, metaOf, type PlainObject } from './fake-store.ts';
@@ -42,6 +43,8 @@ export class FakeApi implements AsyncDisposable {
   readonly store: FakeStore;
   readonly requests: FakeRequest[] = [];
   fault: Fault | undefined;
+  /** Takes over a connection that is to become another protocol's, such as a WebSocket's; default: it is ended. */
+  upgrade: ((request: IncomingMessage, socket: Duplex, head: Buffer) => void) | undefined;
   readonly #server: Server;
   readonly #tls: boolean;
   readonly #sockets = new Set<Socket>();
@@ -59,6 +62,10 @@ export class FakeApi implements AsyncDisposable {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
       socket.on('error', () => undefined);
+    });
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      if (this.upgrade) this.upgrade(request, socket, head);
+      else socket.destroy();
     });
     this.#subscription = this.store.onChange(() => this.#pump());
   }
