@@ -39,6 +39,11 @@ export function serve(place: Place, token: string, port = serverPort): Promise<S
   return startInside(place, [benchLoad, 'serve', String(port), token, ...serverCpu], { onLine: () => undefined });
 }
 
+/** For as many clients at once as like, where `serve` has one after the other. */
+export function serveMany(place: Place, token: string, port = serverPort): Promise<Standing> {
+  return startInside(place, [benchLoad, 'serve-many', String(port), token, ...serverCpu], { onLine: () => undefined });
+}
+
 export function shortConnections(place: Place, target: Target, count: number): Promise<ShortConnections> {
   return asked<ShortConnections>('connect', place, target, ['--count', String(count)]);
 }
