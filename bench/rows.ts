@@ -8,6 +8,7 @@ import { endpointChange } from './rows/endpoint-change.ts';
 import { fullSync } from './rows/full-sync.ts';
 import { identities } from './rows/identities.ts';
 import { kubeProxy } from './rows/kube-proxy.ts';
+import { liveSocketsRow } from './rows/live-sockets.ts';
 import { maglev } from './rows/maglev.ts';
 import { masquerade } from './rows/masquerade.ts';
 import { overlay } from './rows/overlay.ts';
@@ -29,6 +30,7 @@ export const rows: readonly Row[] = [
   endpointChange,
   fullSync,
   maglev,
+  liveSocketsRow,
   agentLoad,
   agentStart,
   identities,

@@ -1,7 +1,7 @@
 /** Many clients of one target (bench/c/bench-load/crowd.c): flows that are kept, and new connections all the time. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { type Place, startInside } from './inside.ts';
+import type { Place } from './inside.ts';
 import { benchLoad, type Target } from './load.ts';
+import { startTeller } from './teller.ts';
 
 export interface CrowdOptions {
   readonly kept: number;
@@ -32,8 +32,9 @@ export interface CrowdWindow {
   readonly kept: ByToken;
   /** Of those that were: the ones that failed in this window. */
   readonly lost: ByToken;
-  /** To new connections. */
+  /** To connections that were begun in this window; and how many to ones from before. */
   readonly answers: ByToken;
+  readonly late: number;
   readonly failedKept: Failures;
   readonly failedNew: Failures;
 }
@@ -42,35 +43,32 @@ export interface Crowd extends AsyncDisposable {
   look(): Promise<CrowdWindow>;
 }
 
-const lookTimeoutMs = 10_000;
-
 /** Returns when all flows that are to be kept are there; new connections begin then. */
 export async function startCrowd(
   place: Place,
   { address, port }: Omit<Target, 'token'>,
   { kept, intervalUs = 0, rate = 0, cpu = 0 }: CrowdOptions,
 ): Promise<Crowd> {
-  const windows: CrowdWindow[] = [];
   const numbers = { '--kept': kept, '--interval-us': intervalUs, '--rate': rate, '--cpu': cpu };
   const words = Object.entries(numbers).flatMap(([name, value]) => [name, String(value)]);
-  const standing = await startInside(place, [benchLoad, 'crowd', address, String(port), ...words], {
-    onLine: (line) => windows.push(JSON.parse(line)),
-  });
-  windows.length = 0;
-  return {
-    async look() {
-      standing.child.kill('SIGUSR1');
-      for (const end = performance.now() + lookTimeoutMs; performance.now() < end; await delay(2)) {
-        const window = windows.shift();
-        if (window) return window;
-        if (standing.hasEnded()) break;
-      }
-      throw new Error(`the crowd of ${address}:${port} does not tell how it fares`);
-    },
-    [Symbol.asyncDispose]: () => standing[Symbol.asyncDispose](),
-  };
+  const teller = await startTeller<CrowdWindow>(place, [benchLoad, 'crowd', address, String(port), ...words]);
+  return { look: () => teller.ask(), [Symbol.asyncDispose]: () => teller[Symbol.asyncDispose]() };
 }
 
 export function total(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+/** A note about each way in which connections of these windows failed; none: none did. */
+export function failureNotes(what: string, windows: readonly CrowdWindow[]): string[] {
+  return (['failedKept', 'failedNew'] as const).flatMap((kind) => {
+    const names = Object.keys(windows[0]?.[kind] ?? {}) as (keyof Failures)[];
+    const counts = names.flatMap((name) => {
+      const count = windows.reduce((sum, window) => sum + window[kind][name], 0);
+      return count > 0 ? [`${count} ${name}`] : [];
+    });
+    return counts.length > 0
+      ? [`${what}, ${kind === 'failedKept' ? 'flows' : 'new connections'} that failed: ${counts.join(', ')}.`]
+      : [];
+  });
 }

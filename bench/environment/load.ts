@@ -64,10 +64,19 @@ export async function stream(place: Place, target: Target, milliseconds: number)
 const answeredTimeoutMs = 10_000;
 
 /** Waits until the target answers: what the API server was told has reached the kernel. */
-export async function untilAnswered(place: Place, target: Target): Promise<void> {
+export function untilAnswered(place: Place, target: Target): Promise<void> {
+  return untilDone(() => shortConnections(place, target, 1));
+}
+
+/** Whoever of its backends it is. */
+export function untilAnyAnswers(place: Place, { address, port }: Omit<Target, 'token'>): Promise<void> {
+  return untilDone(() => runInside(place, [benchLoad, 'connect', address, String(port), '--count', '1']));
+}
+
+async function untilDone(attempt: () => Promise<unknown>): Promise<void> {
   for (const end = performance.now() + answeredTimeoutMs; ; await delay(20)) {
     try {
-      await shortConnections(place, target, 1);
+      await attempt();
       return;
     } catch (error) {
       if (performance.now() > end) throw error;

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { attachIterator, BpfMap, loadObject, parseObject, readIterator } from '@sluice/bpf';
 import { inspectedTranslationCodec } from '@sluice/datapath';
 import { installationRoot } from '@sluice/runtime';
-import { type Place, runInside, type Standing, startInside } from './inside.ts';
+import { type Place, runInside } from './inside.ts';
 import { benchLoad } from './load.ts';
+import { startTeller } from './teller.ts';
 
 /** Two services; what is asked of the one could as well be asked of the other. */
 export interface TwoServices {
@@ -30,35 +31,45 @@ export async function churnSockets(
 
 export interface LiveSockets extends AsyncDisposable {
   readonly count: number;
-  /** Of them: whose getpeername() told another address than the one that was asked for. */
-  readonly wrong: number;
+  /** How many of them tell by getpeername() another address than the one that was asked for. */
+  wrong(): Promise<number>;
 }
 
-/** Half of them TCP, half UDP, and connected when it returns. */
+/** One in eight TCP, the others UDP, and connected when it returns. */
 export async function liveSockets(place: Place, services: TwoServices, count: number): Promise<LiveSockets> {
-  let told = { live: 0, wrong: count };
-  const standing: Standing = await startInside(place, [...wordsFor('live', services), '--kept', String(count)], {
-    onLine: (line) => {
-      told = JSON.parse(line);
-    },
-  });
-  if (told.live !== count) throw new Error(`${told.live} of ${count} sockets are connected`);
-  return { count, wrong: told.wrong, [Symbol.asyncDispose]: () => standing[Symbol.asyncDispose]() };
+  const command = [...wordsFor('live', services), '--kept', String(count)];
+  const teller = await startTeller<{ readonly wrong: number }>(place, command);
+  return {
+    count,
+    wrong: async () => (await teller.ask()).wrong,
+    [Symbol.asyncDispose]: () => teller[Symbol.asyncDispose](),
+  };
 }
+
+/** What connect() was given, and what unconnected sockets send to: map, and the iterator over it. */
+const storages = [
+  ['connected_translations', 'inspect_connected'],
+  ['translations', 'inspect_translations'],
+] as const;
 
 /** Cookies of all sockets for whose way back the hooks of this node keep something; more than once where it is more. */
 export function keptCookies(bpffs: string): bigint[] {
   using stack = new DisposableStack();
-  const translations = stack.use(BpfMap.openPinned(join(bpffs, 'sluice/maps/translations')));
+  const opened = storages.map(([name]) => stack.use(BpfMap.openPinned(join(bpffs, 'sluice/maps', name))));
+  const maps = Object.fromEntries(opened.map((map, index) => [storages[index]?.[0] ?? '', map]));
   const spec = parseObject(readFileSync(join(installationRoot(), 'bpf/build/inspect.o')), 'inspect');
-  const { programs } = stack.use(loadObject(spec, { maps: new Map([['translations', translations]]) }));
-  const program = programs.get('inspect_translations');
-  if (!program) throw new Error('inspect.o has no program inspect_translations');
-  const bytes = readIterator(stack.use(attachIterator({ program, map: translations })));
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Array.from({ length: bytes.byteLength / inspectedTranslationCodec.size }, (_, index) => {
-    return inspectedTranslationCodec.decode(view, index * inspectedTranslationCodec.size).socketCookie;
+  const { programs } = stack.use(loadObject(spec, { maps, programs: storages.map(([, program]) => program) }));
+  return storages.flatMap(([name, iterator]) => {
+    const [map, program] = [maps[name], programs.get(iterator)];
+    if (!map || !program) throw new Error(`inspect.o has no program ${iterator}`);
+    return cookiesOf(readIterator(stack.use(attachIterator({ program, map }))));
   });
+}
+
+function cookiesOf(bytes: Uint8Array): bigint[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { size, decode } = inspectedTranslationCodec;
+  return Array.from({ length: bytes.byteLength / size }, (_, index) => decode(view, index * size).socketCookie);
 }
 
 /** Cookies of the TCP and UDP sockets in a namespace, also of those that no process has any more. */

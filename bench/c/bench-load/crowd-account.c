@@ -22,6 +22,8 @@ struct samples {
 
 static struct samples connects, answers_ns;
 static unsigned long failed[KINDS][FAILURES], begun, answers[256], kept[256], lost[256];
+static unsigned long late;
+static unsigned window;
 static uint64_t began_ns;
 static int told;
 
@@ -59,16 +61,20 @@ void account_failure(enum kind kind, enum failure failure, char token, const cha
 			kind == KEPT ? "kept" : "new", after_ns / 1e6, step, names[failure]);
 }
 
-void account_begun(void)
+unsigned account_begun(void)
 {
 	if (!began_ns)
 		began_ns = now_ns();
 	begun++;
+	return window;
 }
 
-void account_made(char token)
+void account_made(char token, unsigned begun_in)
 {
-	answers[(unsigned char)token]++;
+	if (begun_in == window)
+		answers[(unsigned char)token]++;
+	else
+		late++;
 }
 
 void account_connected(uint64_t took_ns)
@@ -128,6 +134,7 @@ void account_print(void)
 	print_tokens("kept", kept);
 	print_tokens("lost", lost);
 	print_tokens("answers", answers);
+	printf("\"late\":%lu,", late);
 	print_failures("failedKept", failed[KEPT]);
 	printf(",");
 	print_failures("failedNew", failed[NEW]);
@@ -136,6 +143,7 @@ void account_print(void)
 	memset(failed, 0, sizeof(failed));
 	memset(answers, 0, sizeof(answers));
 	memset(lost, 0, sizeof(lost));
-	begun = 0;
+	begun = late = 0;
+	window++;
 	began_ns = now_ns();
 }

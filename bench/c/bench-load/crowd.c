@@ -32,6 +32,7 @@ struct member {
 	/* Since when it is at what it is at. */
 	uint64_t since_ns;
 	uint32_t number, sequence;
+	unsigned window;
 	size_t received;
 	uint32_t answer[MESSAGE_WORDS];
 };
@@ -108,7 +109,7 @@ static void join(enum kind kind)
 	*member = (struct member){.kind = kind, .number = number++};
 	joining += kind == KEPT;
 	if (kind == NEW)
-		account_begun();
+		member->window = account_begun();
 	member->fd = socket(target.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (member->fd < 0)
 		fail("make a socket");
@@ -159,7 +160,7 @@ static void on_connected(struct member *member)
 static void on_token(struct member *member, char token)
 {
 	if (member->kind == NEW) {
-		account_made(token);
+		account_made(token, member->window);
 		return leave(member);
 	}
 	member->token = token;

@@ -11,8 +11,9 @@ enum failure failure_of(int error);
 
 /* One of them has failed; the first few are told on standard error as well. */
 void account_failure(enum kind kind, enum failure failure, char token, const char *step, uint64_t after_ns);
-void account_begun(void);
-void account_made(char token);
+/* In which window, for account_made. */
+unsigned account_begun(void);
+void account_made(char token, unsigned window);
 void account_connected(uint64_t took_ns);
 void account_answered(uint64_t took_ns);
 /* A flow is kept from now on, by the server of that token. */

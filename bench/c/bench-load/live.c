@@ -1,5 +1,5 @@
 /*
- * Many sockets that stay: half of them TCP, half UDP, in turn to the two services. Prints a line when all are
+ * Many sockets that stay: one in eight TCP, the others UDP, in turn to the two services. Prints a line when all are
  * connected, and on each SIGUSR1: how many there are, and how many getpeername() has a wrong answer for:
  * {"live":50000,"wrong":0}
  */
@@ -10,6 +10,9 @@
 #include <unistd.h>
 #include "load.h"
 
+/* A server has a descriptor for each of these, and no more than a process may have. */
+#define TCP_ONE_IN 8
+
 static void on_signal(int signal)
 {
 	(void)signal;
@@ -17,7 +20,7 @@ static void on_signal(int signal)
 
 static const struct sockaddr_storage *named(const struct client *client, long index)
 {
-	return index / 2 % 2 ? &client->other : &client->address;
+	return index / TCP_ONE_IN % 2 ? &client->other : &client->address;
 }
 
 static void tell(const struct client *client, const int *fds)
@@ -42,7 +45,8 @@ int live_main(int argc, char **argv)
 	if (!fds)
 		fail("take memory for %ld sockets", client.kept);
 	for (long i = 0; i < client.kept; i++) {
-		fds[i] = socket(client.address.ss_family, (i % 2 ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+		fds[i] =
+		    socket(client.address.ss_family, (i % TCP_ONE_IN ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
 		if (fds[i] < 0)
 			fail("make socket %ld", i);
 		if (connect(fds[i], (const void *)named(&client, i), client.address_length))

@@ -180,17 +180,11 @@ void check_peer(int fd, const struct client *client)
 size_t allow_files(void)
 {
 	struct rlimit limit;
-	FILE *file = fopen("/proc/sys/fs/nr_open", "r");
-	unsigned long most = 0;
 
-	if (file && fscanf(file, "%lu", &most) == 1) {
-		limit = (struct rlimit){most, most};
-		if (setrlimit(RLIMIT_NOFILE, &limit))
-			fail("allow %lu files", most);
-	}
-	if (file)
-		fclose(file);
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		fail("ask how many files are allowed");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		fail("allow %lu files", limit.rlim_max);
 	return limit.rlim_cur;
 }

@@ -54,7 +54,7 @@ int listen_at(int type, uint16_t port);
 /* Takes all datagrams that are there. */
 void answer_datagrams(int fd, char token);
 
-/* As many descriptors as the system gives; how many that are. */
+/* As many descriptors as the hard limit gives; how many that are. */
 size_t allow_files(void);
 
 /* Sorts the values. share is 0 to 1. */
