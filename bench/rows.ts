@@ -1,6 +1,7 @@
 import type { Row } from './row.ts';
 import { agentLoad } from './rows/agent-load.ts';
 import { agentStart } from './rows/agent-start.ts';
+import { churn } from './rows/churn.ts';
 import { cni } from './rows/cni.ts';
 import { cniKills } from './rows/cni-kills.ts';
 import { dependencies } from './rows/dependencies.ts';
@@ -31,6 +32,7 @@ export const rows: readonly Row[] = [
   fullSync,
   maglev,
   liveSocketsRow,
+  churn,
   agentLoad,
   agentStart,
   identities,
