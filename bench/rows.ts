@@ -1,4 +1,5 @@
 import type { Row } from './row.ts';
+import { agentDeath } from './rows/agent-death.ts';
 import { agentLoad } from './rows/agent-load.ts';
 import { agentStart } from './rows/agent-start.ts';
 import { churn } from './rows/churn.ts';
@@ -35,6 +36,7 @@ export const rows: readonly Row[] = [
   churn,
   agentLoad,
   agentStart,
+  agentDeath,
   identities,
   dependencies,
   overlayProfile,
