@@ -15,6 +15,7 @@ import { maglev } from './rows/maglev.ts';
 import { masquerade } from './rows/masquerade.ts';
 import { overlay } from './rows/overlay.ts';
 import { overlayProfile } from './rows/overlay-profile.ts';
+import { overload } from './rows/overload.ts';
 import { serviceConnect } from './rows/service-connect.ts';
 import { servicesFlat } from './rows/services-flat.ts';
 import { udpConnect } from './rows/udp-connect.ts';
@@ -37,6 +38,7 @@ export const rows: readonly Row[] = [
   agentLoad,
   agentStart,
   agentDeath,
+  overload,
   identities,
   dependencies,
   overlayProfile,
