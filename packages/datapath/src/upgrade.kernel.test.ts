@@ -135,3 +135,45 @@ test('an upgrade that is killed at any point is gone on with', async () => {
   assert.deepEqual(again.unpinned(), []);
   assert.deepEqual([...mapsOf(node).keys()], [...maps.keys()]);
 });
+
+/** As where it began between the first copy of the tables and the change of the programs. */
+function forgetConnections({ conntrack, conntrackNew }: Datapath['maps']): Disposable {
+  const taken = [conntrack, conntrackNew].map((table) => ({ table, rows: [...table.entries()] }));
+  for (const { table, rows } of taken) for (const [tuple] of rows) table.delete(tuple);
+  return {
+    [Symbol.dispose]() {
+      for (const { table, rows } of taken) for (const [tuple, row] of rows) table.update(tuple, row);
+    },
+  };
+}
+
+for (const [who, isTakenOver] of [
+  ['whose row comes late in an upgrade waits for it', true],
+  ['that is forgotten at any other time is ended', false],
+] as const) {
+  test(`a connection ${who}`, async () => {
+    using node = createTestNode(1);
+    using connected = connection(node);
+    const { client, server } = connected;
+    const { maps } = node.datapath;
+    exchange(client, server, 'before');
+    if (isTakenOver) maps.takeover.update(0, process.hrtime.bigint() + 10_000_000_000n);
+    {
+      using _forgotten = forgetConnections(maps);
+      server.send('to the client');
+      client.send('to the server');
+      // Longer than it takes until the first of them is sent again.
+      await sleep(500);
+    }
+    maps.takeover.update(0, 0n);
+    if (isTakenOver) {
+      assert.equal(client.receive(), 'to the client');
+      assert.equal(server.receive(), 'to the server');
+      const { tables_taken_over: dropped = 0, ...others } = dropsOf(node);
+      assert.ok(dropped >= 3, `${dropped} packets were dropped`);
+      assert.deepEqual(others, {});
+    } else {
+      assert.throws(() => server.receive(), { code: 'ECONNRESET' });
+    }
+  });
+}
