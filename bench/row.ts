@@ -37,7 +37,7 @@ export interface Figure {
   readonly goal?: Goal;
 }
 
-export type Unit = 'x' | 'ms' | 'us' | 'ns' | 's' | 'MiB' | 'millicores' | '/s' | 'Gbit/s' | '';
+export type Unit = 'x' | 'ms' | 'us' | 'ns' | 's' | 'MiB' | 'bytes' | '%' | 'millicores' | '/s' | 'Gbit/s' | '';
 export type Goal = { readonly atMost: number } | { readonly atLeast: number };
 export type Verdict = 'met' | 'missed';
 

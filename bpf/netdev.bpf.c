@@ -174,6 +174,14 @@ static __always_inline verdict_t netdev_to_service_address(struct __sk_buff *skb
 	return netdev_to_service(skb, packet);
 }
 
+/* Nobody but the node is known here: its stack would reset what it has no socket for. */
+static __always_inline verdict_t netdev_to_stack(struct __sk_buff *skb, struct packet *packet)
+{
+	if (takeover_hides(packet) && !packet->lacks_ports && !snat_socket_exists(skb, &packet->tuple))
+		return drop(packet, DROP_REASON_TABLES_TAKEN_OVER);
+	return TC_ACT_OK;
+}
+
 /* To the node, or to whoever shares its address. */
 static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct packet *packet)
 {
@@ -189,7 +197,7 @@ static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct pa
 	STEP(snat_reverse(skb, packet));
 	after = tuple_destination(&packet->tuple);
 	if (tuple_end_equal(&before, &after))
-		return TC_ACT_OK;
+		return netdev_to_stack(skb, packet);
 	STEP(track(skb, packet));
 	if (packet->ct_status == CT_STATUS_NEW && !packet->is_icmp_error)
 		return netdev_return_to_node(skb, packet);

@@ -12,9 +12,11 @@ export interface BenchAgent extends AsyncDisposable {
   pid(): number;
   /** By itself, which is never right. */
   hasEnded(): boolean;
-  /** Starts it and waits until it is ready. */
-  start(): Promise<void>;
+  /** Starts it, of this build or of the one of another installation, and waits until it is ready. */
+  start(root?: string): Promise<void>;
   kill(): Promise<void>;
+  /** Starts it and kills it so long after, ready or not. */
+  startAndKill(afterMs: number, root?: string): Promise<void>;
   get<Answer>(path: string): Promise<Answer>;
   /** Waits until map `frontends` has at least so many rows. */
   untilFrontends(count: number, timeoutMs: number): Promise<void>;
@@ -39,8 +41,8 @@ export function benchAgent(options: BenchAgentOptions): BenchAgent {
   const [kubeconfig, config] = [join(folder, 'kubeconfig'), join(folder, 'values.yaml')];
   writeFileSync(kubeconfig, JSON.stringify(kubeconfigFor(options.server)));
   writeFileSync(config, JSON.stringify(values));
-  const command = [
-    ...[process.execPath, ...recommendedNodeFlags, join(installationRoot(), 'dist/agent.js')],
+  const commandIn = (root: string) => [
+    ...[process.execPath, ...recommendedNodeFlags, join(root, 'dist/agent.js')],
     ...['--node-name', options.name, '--kubeconfig', kubeconfig, '--config', config, '--log-level', 'error'],
     ...['--state-dir', options.stateDirectory, '--run-dir', runDirectory],
     ...['--bpffs', options.bpffs, '--cgroup-root', options.cgroup],
@@ -61,13 +63,22 @@ export function benchAgent(options: BenchAgentOptions): BenchAgent {
     running = undefined;
   }
 
+  const begin = async (root = installationRoot()) => {
+    running = await startInside({ netns }, commandIn(root), { environment: recommendedEnvironment });
+  };
+
   return {
     kubeconfig,
     pid: () => running?.child.pid ?? 0,
     hasEnded: () => running?.hasEnded() ?? false,
-    async start() {
-      running = await startInside({ netns }, command, { environment: recommendedEnvironment });
+    async start(root) {
+      await begin(root);
       await until('ready', readyTimeoutMs, async () => (await get<{ ready: boolean }>('/healthz')).ready);
+    },
+    async startAndKill(afterMs, root) {
+      await begin(root);
+      await delay(afterMs);
+      await kill();
     },
     kill,
     get,

@@ -10,8 +10,9 @@ import { type BenchAgent, benchAgent } from './agent.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
 import { addPod, type BenchPod } from './cni.ts';
 import { ip, type Place } from './inside.ts';
-import { serve, serverPort, type Target } from './load.ts';
+import { serve, serveMany, serverPort, type Target } from './load.ts';
 import { type BenchNetwork, benchNetwork, cable, forwarding } from './network.ts';
+import { exposeService, putService } from './services.ts';
 
 export interface BenchNode extends Place {
   readonly name: string;
@@ -36,6 +37,8 @@ export interface BenchCluster extends AsyncDisposable {
   readonly nodes: readonly BenchNode[];
   /** A server in a pod of that node, until the cluster goes. */
   serve(node: BenchNode, token: string): Promise<{ pod: BenchPod; direct: Target }>;
+  /** The same for as many clients at once as like. */
+  serveMany(node: BenchNode, token: string): Promise<{ pod: BenchPod; direct: Target }>;
   /** Leads the measured service to these pods, and to no others. */
   expose(...backends: readonly BenchPod[]): Promise<{ writtenNs: bigint }>;
 }
@@ -51,6 +54,7 @@ export interface ClusterOptions {
 
 /** Where the measured service is, and who answers there: address and object are the last of all. */
 export const measuredService = { address: '10.111.0.80', port: 80, token: 'a' } as const satisfies Target;
+const measured = { name: 'measured', ...measuredService };
 
 /** Rows of map `frontends`: one for each port, and one that says that the address is a service's. */
 export function frontendRows(services: number): number {
@@ -82,7 +86,7 @@ async function fillStack(stack: AsyncDisposableStack, options: ClusterOptions): 
   ip(lan, 'link add switch type bridge', `address add ${apiAddress}/24 dev switch`, 'link set switch up');
   const api = stack.use(await startApiServer({ lan, address: apiAddress, port: apiPort, directory: directory.path }));
   if (services > 0) await api.fill({ services, endpointsPerService });
-  await putMeasuredService(api);
+  await putService(api, measured);
   const nodes: BenchNode[] = [];
   for (let index = 0; index < nodeCount; index += 1) {
     nodes.push(await makeNode(index, { stack, directory, network, lan, api }));
@@ -97,14 +101,17 @@ async function fillStack(stack: AsyncDisposableStack, options: ClusterOptions): 
     outside: { netns: lan, address: apiAddress },
     directory: directory.path,
     nodes,
-    async serve(node, token) {
-      const pod = await node.pod(`server-${token}`);
-      pod.stack.use(await serve(pod, token));
-      return { pod, direct: { address: pod.address, port: serverPort, token } };
-    },
-    expose: (...backends) => exposePods(api, backends),
+    serve: (node, token) => serverPod(node, token, serve),
+    serveMany: (node, token) => serverPod(node, token, serveMany),
+    expose: (...backends) => exposeService(api, measured.name, backends),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
+}
+
+async function serverPod(node: BenchNode, token: string, start: typeof serve) {
+  const pod = await node.pod(`server-${token}`);
+  pod.stack.use(await start(pod, token));
+  return { pod, direct: { address: pod.address, port: serverPort, token } };
 }
 
 interface Making {
@@ -161,27 +168,3 @@ function joinByCable(first: BenchNode, second: BenchNode): void {
 }
 
 export const sluiceCni = join(installationRoot(), 'dist/bin/sluice-cni');
-
-const ports = ['TCP', 'UDP'].map((protocol) => ({ name: protocol.toLowerCase(), protocol }));
-
-/** The measured service; without endpoints until somebody leads it to pods. */
-async function putMeasuredService(api: ApiServer): Promise<void> {
-  await api.put('services', 'bench/measured', {
-    metadata: { namespace: 'bench', name: 'measured' },
-    spec: {
-      type: 'ClusterIP',
-      clusterIP: measuredService.address,
-      clusterIPs: [measuredService.address],
-      ports: ports.map((port) => ({ ...port, port: measuredService.port, targetPort: serverPort })),
-    },
-  });
-}
-
-function exposePods(api: ApiServer, backends: readonly BenchPod[]): Promise<{ writtenNs: bigint }> {
-  return api.put('endpointslices', 'bench/measured-1', {
-    metadata: { namespace: 'bench', name: 'measured-1', labels: { 'kubernetes.io/service-name': 'measured' } },
-    addressType: 'IPv4',
-    ports: ports.map((port) => ({ ...port, port: serverPort })),
-    endpoints: backends.map(({ address }) => ({ addresses: [address], conditions: { ready: true } })),
-  });
-}

@@ -1,12 +1,41 @@
 /** What the kernel of a node has of services, by its pinned maps, and whether that is what the made-up API server told. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { BpfMap, type MapDescriptor, openMap } from '@sluice/bpf';
 import { backendsMap, frontendsMap, slotsMap } from '@sluice/datapath';
+import { parseAddress } from '@sluice/net';
 
 /** A few milliseconds for 10,000. */
 export function frontendCount(bpffs: string): number {
   return opened(bpffs, frontendsMap, (map) => map.count());
+}
+
+const TCP = 6;
+const untilTimeoutMs = 10_000;
+
+/** Waits until the kernel of a node leads these frontends, by TCP, to these addresses and to no others. */
+export async function untilServedBy(
+  bpffs: string,
+  frontends: readonly { readonly address: string; readonly port: number }[],
+  addresses: readonly string[],
+): Promise<void> {
+  const wanted = [...addresses].sort().join();
+  const isServed = () => frontends.every((frontend) => servedBy(bpffs, frontend).sort().join() === wanted);
+  for (const end = performance.now() + untilTimeoutMs; !isServed(); await delay(5)) {
+    if (performance.now() > end) throw new Error(`not served by ${wanted} after ${untilTimeoutMs} ms`);
+  }
+}
+
+function servedBy(bpffs: string, { address, port }: { address: string; port: number }): string[] {
+  const key = { address: parseAddress(address), port, protocol: TCP, scope: 0 };
+  const frontend = opened(bpffs, frontendsMap, (map) => map.lookup(key));
+  if (!frontend) return [];
+  const { serviceId, generation, backendCount } = frontend;
+  const ids = opened(bpffs, slotsMap, (map) =>
+    Array.from({ length: backendCount }, (_, slot) => map.lookup({ serviceId, generation, slot })?.backendId ?? 0),
+  );
+  return opened(bpffs, backendsMap, (map) => ids.map((id) => map.lookup(id)?.address ?? ''));
 }
 
 /** Every filler service leads to its own endpoints and to no others, at their port. */

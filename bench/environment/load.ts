@@ -39,6 +39,11 @@ export function serve(place: Place, token: string, port = serverPort): Promise<S
   return startInside(place, [benchLoad, 'serve', String(port), token, ...serverCpu], { onLine: () => undefined });
 }
 
+/** For as many clients at once as like, where `serve` has one after the other. */
+export function serveMany(place: Place, token: string, port = serverPort): Promise<Standing> {
+  return startInside(place, [benchLoad, 'serve-many', String(port), token, ...serverCpu], { onLine: () => undefined });
+}
+
 export function shortConnections(place: Place, target: Target, count: number): Promise<ShortConnections> {
   return asked<ShortConnections>('connect', place, target, ['--count', String(count)]);
 }
@@ -59,10 +64,19 @@ export async function stream(place: Place, target: Target, milliseconds: number)
 const answeredTimeoutMs = 10_000;
 
 /** Waits until the target answers: what the API server was told has reached the kernel. */
-export async function untilAnswered(place: Place, target: Target): Promise<void> {
+export function untilAnswered(place: Place, target: Target): Promise<void> {
+  return untilDone(() => shortConnections(place, target, 1));
+}
+
+/** Whoever of its backends it is. */
+export function untilAnyAnswers(place: Place, { address, port }: Omit<Target, 'token'>): Promise<void> {
+  return untilDone(() => runInside(place, [benchLoad, 'connect', address, String(port), '--count', '1']));
+}
+
+async function untilDone(attempt: () => Promise<unknown>): Promise<void> {
   for (const end = performance.now() + answeredTimeoutMs; ; await delay(20)) {
     try {
-      await shortConnections(place, target, 1);
+      await attempt();
       return;
     } catch (error) {
       if (performance.now() > end) throw error;

@@ -4,6 +4,7 @@
 #include "connection.h"
 #include "drop.h"
 #include "packet.h"
+#include "takeover.h"
 #include "trace.h"
 
 #define SECOND_NS 1000000000ULL
@@ -299,8 +300,10 @@ __noinline verdict_t ct_track(struct __sk_buff *skb, struct packet *packet)
 	if (!packet)
 		return -DROP_REASON_INVALID_PACKET;
 	packet->ct_status = packet->lacks_ports ? CT_STATUS_UNKNOWN : CT_STATUS_NEW;
-	if (packet->lacks_ports || !ct_find(&place, &packet->tuple))
+	if (packet->lacks_ports)
 		return VERDICT_CONTINUE;
+	if (!ct_find(&place, &packet->tuple))
+		return takeover_hides(packet) ? drop(packet, DROP_REASON_TABLES_TAKEN_OVER) : VERDICT_CONTINUE;
 	if (ct_is_over(packet, place.connection, now) || ct_is_mistaken(packet, &place)) {
 		if (!config_dry_run)
 			ct_forget(&place.tuple);

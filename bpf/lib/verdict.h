@@ -59,7 +59,9 @@ enum drop_reason {
 	DROP_REASON_PORT_OF_SERVICE = 30,
 	/* From or to a loopback address, on a wire. */
 	DROP_REASON_LOOPBACK_ADDRESS = 31,
-	DROP_REASON_MAX = 32,
+	/* Its connection may be in the tables of the former version still: see takeover.h. */
+	DROP_REASON_TABLES_TAKEN_OVER = 32,
+	DROP_REASON_MAX = 33,
 };
 
 enum direction {

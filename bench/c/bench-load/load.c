@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,23 +54,24 @@ long number_of(const char *name, const char *text, long least, long most)
 	return value;
 }
 
-static void parse_address(const char *text, uint16_t port, struct client *client)
+/* Gives its length. */
+static socklen_t parse_address(const char *text, uint16_t port, struct sockaddr_storage *address)
 {
-	struct sockaddr_in *v4 = (void *)&client->address;
-	struct sockaddr_in6 *v6 = (void *)&client->address;
+	struct sockaddr_in *v4 = (void *)address;
+	struct sockaddr_in6 *v6 = (void *)address;
 
 	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
 		v4->sin_family = AF_INET;
 		v4->sin_port = htons(port);
-		client->address_length = sizeof(*v4);
-	} else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+		return sizeof(*v4);
+	}
+	if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
 		v6->sin6_family = AF_INET6;
 		v6->sin6_port = htons(port);
-		client->address_length = sizeof(*v6);
-	} else {
-		errno = 0;
-		fail("no address: %s", text);
+		return sizeof(*v6);
 	}
+	errno = 0;
+	fail("no address: %s", text);
 }
 
 void client_parse(int argc, char **argv, struct client *client)
@@ -78,7 +80,8 @@ void client_parse(int argc, char **argv, struct client *client)
 	errno = 0;
 	if (argc < 3)
 		fail("%s: ADDRESS PORT are missing", argv[0]);
-	parse_address(argv[1], number_of("PORT", argv[2], 1, 65535), client);
+	uint16_t port = number_of("PORT", argv[2], 1, 65535);
+	client->address_length = parse_address(argv[1], port, &client->address);
 	for (int i = 3; i < argc; i += 2) {
 		if (!strcmp(argv[i], "--cpu"))
 			pin_to(argv[i + 1]);
@@ -88,6 +91,14 @@ void client_parse(int argc, char **argv, struct client *client)
 			client->milliseconds = number_of(argv[i], argv[i + 1], 1, 600000);
 		else if (!strcmp(argv[i], "--interval-us"))
 			client->interval_us = number_of(argv[i], argv[i + 1], 0, 1000000);
+		else if (!strcmp(argv[i], "--kept"))
+			client->kept = number_of(argv[i], argv[i + 1], 0, 1000000);
+		else if (!strcmp(argv[i], "--rate"))
+			client->rate = number_of(argv[i], argv[i + 1], 0, 10000000);
+		else if (!strcmp(argv[i], "--seed"))
+			client->seed = number_of(argv[i], argv[i + 1], 0, INT32_MAX);
+		else if (!strcmp(argv[i], "--other") && argv[i + 1])
+			parse_address(argv[i + 1], port, &client->other);
 		else
 			fail("%s: unknown option %s", argv[0], argv[i]);
 	}
@@ -141,18 +152,39 @@ int exchange(const struct client *client, uint64_t *connect_ns, uint64_t *connec
 	return (unsigned char)token;
 }
 
-void check_peer(int fd, const struct client *client)
+int peer_is(int fd, const struct sockaddr_storage *named)
 {
 	struct sockaddr_storage peer = {0};
 	socklen_t length = sizeof(peer);
 
 	if (getpeername(fd, (void *)&peer, &length))
-		fail("getpeername");
-	errno = 0;
-	if (client->address.ss_family == AF_INET) {
-		const struct sockaddr_in *seen = (void *)&peer, *asked = (void *)&client->address;
+		return 0;
+	if (named->ss_family == AF_INET) {
+		const struct sockaddr_in *seen = (void *)&peer, *asked = (void *)named;
 
-		if (seen->sin_addr.s_addr != asked->sin_addr.s_addr || seen->sin_port != asked->sin_port)
-			fail("getpeername tells another address than the one that was asked for");
+		return seen->sin_addr.s_addr == asked->sin_addr.s_addr && seen->sin_port == asked->sin_port;
 	}
+	const struct sockaddr_in6 *seen = (void *)&peer, *asked = (void *)named;
+
+	return !memcmp(&seen->sin6_addr, &asked->sin6_addr, sizeof(seen->sin6_addr)) &&
+	       seen->sin6_port == asked->sin6_port;
+}
+
+void check_peer(int fd, const struct client *client)
+{
+	errno = 0;
+	if (!peer_is(fd, &client->address))
+		fail("getpeername tells another address than the one that was asked for");
+}
+
+size_t allow_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		fail("ask how many files are allowed");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		fail("allow %lu files", limit.rlim_max);
+	return limit.rlim_cur;
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "load.h"
 
-static int listening(int type, uint16_t port)
+int listen_at(int type, uint16_t port)
 {
 	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_any};
 	int no = 0, yes = 1;
@@ -19,7 +19,7 @@ static int listening(int type, uint16_t port)
 		fail("make a socket");
 	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-	if (bind(fd, (void *)&any, sizeof(any)) || (type == SOCK_STREAM && listen(fd, 512)))
+	if (bind(fd, (void *)&any, sizeof(any)) || (type == SOCK_STREAM && listen(fd, 4096)))
 		fail("listen at port %u", port);
 	return fd;
 }
@@ -51,7 +51,7 @@ static void serve_connection(int fd, char token)
 	close(fd);
 }
 
-static void serve_datagrams(int fd, char token)
+void answer_datagrams(int fd, char token)
 {
 	struct sockaddr_storage peer;
 	char byte;
@@ -74,8 +74,8 @@ int serve_main(int argc, char **argv)
 	if (argc > 4 && !strcmp(argv[3], "--cpu"))
 		pin_to(argv[4]);
 	struct pollfd polled[] = {
-	    {.fd = listening(SOCK_STREAM, port), .events = POLLIN},
-	    {.fd = listening(SOCK_DGRAM, port), .events = POLLIN},
+	    {.fd = listen_at(SOCK_STREAM, port), .events = POLLIN},
+	    {.fd = listen_at(SOCK_DGRAM, port), .events = POLLIN},
 	};
 	puts("ready");
 	fflush(stdout);
@@ -83,7 +83,7 @@ int serve_main(int argc, char **argv)
 		if (poll(polled, 2, -1) < 0)
 			fail("wait");
 		if (polled[1].revents)
-			serve_datagrams(polled[1].fd, *argv[2]);
+			answer_datagrams(polled[1].fd, *argv[2]);
 		if (!polled[0].revents)
 			continue;
 		/* The socket that accept() gives has not inherited O_NONBLOCK. */

@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { existsSync, linkSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { Worker } from 'node:worker_threads';
 import { BpfMap, LayoutMismatchError, MapType, Program, queryTcx } from '@sluice/bpf';
-import { SocketLevel, setsockopt } from '@sluice/ffi';
 import { parseAddress } from '@sluice/net';
 import { installationRoot, silentLogger } from '@sluice/runtime';
 import { leakCheck, temporaryBpffs, temporaryCgroup } from '@sluice/testing';
+import { streamDatagrams } from '../test/datagrams.ts';
 import { createTestNode, dropsOf, type TestNode } from '../test/node.ts';
 import { configuration } from '../test/programs.ts';
 import { TCP, writeService } from '../test/services.ts';
-import { tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { tcpServer, tcpSocket } from '../test/sockets.ts';
 import { type Datapath, DropReason, endpointsMap, openDatapath, type PacketDrop } from './index.ts';
 
 function programIds(node: TestNode): Map<string, number> {
@@ -187,41 +185,21 @@ test('closing detaches nothing: traffic goes on without a process', () => {
 test('programs are replaced under traffic, and every packet meets one', async () => {
   using node = createTestNode(1);
   const [client, server] = [node.addPod(10, 1000), node.addPod(11, 1001)];
-  using receiver = udpServer(server, server.addresses.ipv4, 8080);
-  const SO_RCVBUFFORCE = 33;
-  setsockopt(receiver.fd, SocketLevel.SOCKET, SO_RCVBUFFORCE, 256 * 1024 * 1024);
-  using sender = udpSocket(client, 4);
-  sender.connect(server.addresses.ipv4, 8080);
-  const stop = new Int32Array(new SharedArrayBuffer(8));
-  const worker = new Worker(new URL('../test/sender.ts', import.meta.url), { workerData: { fd: sender.fd, stop } });
-  const done = once(worker, 'message') as Promise<[number]>;
-  let received = 0;
-  const drain = (): void => {
-    while (receiver.receiveNow() !== undefined) received += 1;
-  };
-  // The first datagrams are there before the first replacement, and more come during each.
-  while (received === 0) {
-    drain();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  await using stream = await streamDatagrams(client, server, { address: server.addresses.ipv4, port: 8080 });
   for (let replacement = 0; replacement < 5; replacement += 1) {
-    const before = received;
+    const before = stream.received();
     const nodeIdentity = node.configuration.nodeIdentity + 1 + replacement;
     const programs = programIds(node);
     node.namespace.run(() => node.datapath.reconfigure({ ...node.configuration, nodeIdentity }));
     assert.notDeepEqual(programIds(node), programs);
-    drain();
-    assert.ok(received > before, `none of ${Atomics.load(stop, 1)} datagrams came during the replacement`);
+    assert.ok(stream.received() > before, `none of ${stream.sent} datagrams came during the replacement`);
   }
-  Atomics.store(stop, 0, 1);
-  const [count] = await done;
-  await worker.terminate();
-  drain();
-  assert.equal(received, count);
+  const { sent, received } = await stream.end();
+  assert.equal(received, sent);
   assert.deepEqual(dropsOf(node), {});
   const forwarded = node.datapath.maps.counters.lookup({ reason: DropReason.Forwarded, direction: 1 });
   const packets = forwarded?.reduce((sum, counter) => sum + Number(counter.packets), 0) ?? 0;
-  assert.ok(packets >= count, `${packets} of ${count} packets met a program`);
+  assert.ok(packets >= sent, `${packets} of ${sent} packets met a program`);
 });
 
 test('a link whose device is gone is removed on opening and made anew for a new device of the name', () => {

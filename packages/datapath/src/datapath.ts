@@ -115,6 +115,9 @@ const TO_NETWORK_PREFIX = 'to_network_';
 const XDP_PREFIXES: Record<XdpMode, string> = { native: 'xdp_native_', generic: 'xdp_generic_' };
 const xdpPrograms: Record<XdpMode, string> = { native: 'xdp_from_network', generic: 'xdp_generic_from_network' };
 
+/** Ten times what it takes with full tables: should we die, who is not known must not wait for ever. */
+const takeoverNs = 5_000_000_000n;
+
 /**
  * Opens the pinned maps and programs (or makes and loads them) and puts the programs into the links that are pinned
  * already, each atomically. What is not attached yet is attached by the attach functions.
@@ -139,8 +142,11 @@ export function openDatapath(options: DatapathOptions): Datapath {
   stack.defer(() => programs[Symbol.dispose]());
   const held = stack.use(new HeldLinks(paths, [kernelDropsLink]));
   successors.fill(options.log);
+  if (successors.isNeeded) maps.takeover.update(0, process.hrtime.bigint() + takeoverNs);
   replacePrograms(held, programs, options.log);
   successors.settle();
+  // Whoever has begun it: a start that was killed in the midst of it has left it on.
+  maps.takeover.update(0, 0n);
   programs.retireOthers();
   let kernelDrops: KernelDrops | undefined;
   let inspection: Inspection | undefined;

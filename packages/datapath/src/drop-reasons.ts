@@ -124,6 +124,10 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
     text: 'forged DSR option',
     hint: 'the sender put in the option by which nodes tell each other of a service (IPv4 option 26, IPv6 destination option 0x1b): nobody but a node may',
   },
+  [DropReason.TablesTakenOver]: {
+    text: 'connection not known yet: an upgrade takes the tables over',
+    hint: 'it began within the last moments before this version came, and its packets wait until its row has come as well: TCP sends them again. More than a second of them, look at the log of the agent',
+  },
   [DropReason.LoopbackAddress]: {
     text: 'loopback address on a wire',
     hint: 'somebody on the network, or a pod, asks for what listens at 127.0.0.1 or ::1 of this node, or claims to be there: nobody may. "sysctl net.ipv4.conf.all.route_localnet" should be 0',

@@ -1,13 +1,12 @@
 // What others had to learn by CVEs, of services: each is tried here with the hole open that it came through.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { Worker } from 'node:worker_threads';
 import { type Mac, packet, parseAddress } from '@sluice/net';
+import { sendDatagrams } from '../test/datagrams.ts';
 import { createTestNode, dropsOf } from '../test/node.ts';
 import { UDP, writeService } from '../test/services.ts';
-import { type Place, udpServer, udpSocket } from '../test/sockets.ts';
+import { udpServer, udpSocket } from '../test/sockets.ts';
 import { inject } from '../test/wire.ts';
 import { connectWorld } from '../test/world.ts';
 import { FrontendFlag } from './index.ts';
@@ -73,27 +72,6 @@ test('CVE-2025-67499: what is only routed through the node, to the number of a N
   }
 });
 
-/** Sends until it is told to stop, and tells how many it sent. */
-function flood(client: Place, port: number) {
-  const socket = udpSocket(client, 4);
-  socket.connect(BALANCER, port);
-  const stop = new Int32Array(new SharedArrayBuffer(8));
-  const worker = new Worker(new URL('../test/sender.ts', import.meta.url), { workerData: { fd: socket.fd, stop } });
-  const done = once(worker, 'message') as Promise<[number]>;
-  return {
-    get sent() {
-      return Atomics.load(stop, 1);
-    },
-    async end(): Promise<number> {
-      Atomics.store(stop, 0, 1);
-      const [count] = await done;
-      await worker.terminate();
-      socket[Symbol.dispose]();
-      return count;
-    },
-  };
-}
-
 test('CVE-2023-27595: nobody slips past the source ranges while programs are replaced', async () => {
   const row = { id: 3, address: BALANCER, port: 53, protocol: UDP, generation: 3 };
   const backends = [{ id: 3, address: server.addresses.ipv4, port: 5353 }];
@@ -101,7 +79,7 @@ test('CVE-2023-27595: nobody slips past the source ranges while programs are rep
   writeService(node.datapath.maps, { ...row, backends, flags, sourceRanges: ['198.51.100.0/24'] });
   using receiver = udpServer(server, server.addresses.ipv4, 5353);
   const before = counted('client_not_allowed');
-  const floods = [flood(world, 53), flood(pod, 53)];
+  const floods = [world, pod].map((client) => sendDatagrams(client, BALANCER, 53));
   const goOn = async (): Promise<void> => {
     const then = floods.map(({ sent }) => sent);
     while (floods.some(({ sent }, index) => sent === then[index]))

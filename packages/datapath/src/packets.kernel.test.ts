@@ -310,6 +310,7 @@ test('every drop reason is met by a packet here, or it is known why not', () => 
     [DropReason.NatConflict, 'needs two connections: service-packets.kernel.test.ts'],
     [DropReason.NatUnsupported, 'needs a world: routes.kernel.test.ts'],
     [DropReason.NoRoute, 'needs routes: routes.kernel.test.ts'],
+    [DropReason.TablesTakenOver, 'needs an upgrade: upgrade.kernel.test.ts'],
   ]);
   const met = new Set(dropCases.map(({ reason }) => reason));
   const missing = Object.values(DropReason).filter((reason) => !met.has(reason) && !elsewhere.has(reason));

@@ -67,6 +67,11 @@ export class Successors {
     if (this.#paths.isPinned(this.#pin(name))) this.#refused.push(this.#pin(name));
   }
 
+  /** There are some: programs are about to change over to other tables. */
+  get isNeeded(): boolean {
+    return this.#all.length > 0;
+  }
+
   /** Fills the successors; the former programs go on working on the predecessors. */
   fill(log: Logger): void {
     for (const { name, from, to, migration, change, isInUse } of this.#all) {
@@ -78,6 +83,8 @@ export class Successors {
         `map ${name} has another ${change} now: ${kept} rows taken over${loss}`,
       );
     }
+    // Full tables take a while, in which connections begin: fewer of them are missed when the programs change over.
+    for (const { from, to, migration } of this.#all) migration.copy(from, to, 'absent');
   }
 
   /** Once no link works on the predecessors: what came meanwhile, and the pins. */

@@ -5,14 +5,13 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
 import { BpfMap } from '@sluice/bpf';
-import { SocketLevel, setsockopt } from '@sluice/ffi';
 import { installationRoot } from '@sluice/runtime';
 import { type OtherVersion, otherLayouts, otherVersion } from '@sluice/testing';
+import { streamDatagrams } from '../test/datagrams.ts';
 import { createTestNode, dropsOf, type TestNode } from '../test/node.ts';
 import type { OpenDatapathOptions } from '../test/open-datapath.ts';
-import { type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { type TestSocket, tcpServer, tcpSocket } from '../test/sockets.ts';
 import { connectWorld } from '../test/world.ts';
 import { CtKind, type Datapath } from './index.ts';
 
@@ -80,22 +79,7 @@ test('an upgrade to maps of another layout, and the way back, lose no connection
   using connected = connection(node);
   const { world, pod, client, server } = connected;
   exchange(client, server, 'before');
-  using receiver = udpServer(world, world.addresses.ipv4, 53);
-  const SO_RCVBUFFORCE = 33;
-  setsockopt(receiver.fd, SocketLevel.SOCKET, SO_RCVBUFFORCE, 256 * 1024 * 1024);
-  using sender = udpSocket(pod, 4);
-  sender.connect(world.addresses.ipv4, 53);
-  const stop = new Int32Array(new SharedArrayBuffer(8));
-  const worker = new Worker(new URL('../test/sender.ts', import.meta.url), { workerData: { fd: sender.fd, stop } });
-  const done = once(worker, 'message') as Promise<[number]>;
-  let received = 0;
-  const drain = (): void => {
-    while (receiver.receiveNow() !== undefined) received += 1;
-  };
-  while (received === 0) {
-    drain();
-    await sleep(1);
-  }
+  await using stream = await streamDatagrams(pod, world, { address: world.addresses.ipv4, port: 53 });
   const tcpConnection = ({ maps: { conntrack } }: Datapath) =>
     [...conntrack.entries()].find(([{ protocol }, { kind }]) => protocol === 6 && kind === CtKind.Connection);
   const before = tcpConnection(node.datapath);
@@ -105,7 +89,6 @@ test('an upgrade to maps of another layout, and the way back, lose no connection
   assert.match(said, /map conntrack has another layout now: \d+ rows taken over\n/);
   assert.match(said, /map endpoints has another layout now: \d+ rows taken over\n/);
   exchange(client, server, 'another version');
-  drain();
   const changed = mapsOf(node);
   assert.deepEqual([...changed.keys()], [...maps.keys()]);
   const different = [...changed].flatMap(([name, id]) => (maps.get(name) === id ? [] : [name]));
@@ -120,11 +103,8 @@ test('an upgrade to maps of another layout, and the way back, lose no connection
   assert.deepEqual(kept[1].snat, before[1].snat);
   assert.deepEqual(new Map([...again.maps.endpoints.entries()]), new Map([...node.datapath.maps.endpoints.entries()]));
   assert.deepEqual(again.unpinned(), []);
-  Atomics.store(stop, 0, 1);
-  const [count] = await done;
-  await worker.terminate();
-  drain();
-  assert.equal(received, count);
+  const { sent, received } = await stream.end();
+  assert.equal(received, sent);
   assert.deepEqual(dropsOf(node), {});
 });
 
@@ -155,3 +135,45 @@ test('an upgrade that is killed at any point is gone on with', async () => {
   assert.deepEqual(again.unpinned(), []);
   assert.deepEqual([...mapsOf(node).keys()], [...maps.keys()]);
 });
+
+/** As where it began between the first copy of the tables and the change of the programs. */
+function forgetConnections({ conntrack, conntrackNew }: Datapath['maps']): Disposable {
+  const taken = [conntrack, conntrackNew].map((table) => ({ table, rows: [...table.entries()] }));
+  for (const { table, rows } of taken) for (const [tuple] of rows) table.delete(tuple);
+  return {
+    [Symbol.dispose]() {
+      for (const { table, rows } of taken) for (const [tuple, row] of rows) table.update(tuple, row);
+    },
+  };
+}
+
+for (const [who, isTakenOver] of [
+  ['whose row comes late in an upgrade waits for it', true],
+  ['that is forgotten at any other time is ended', false],
+] as const) {
+  test(`a connection ${who}`, async () => {
+    using node = createTestNode(1);
+    using connected = connection(node);
+    const { client, server } = connected;
+    const { maps } = node.datapath;
+    exchange(client, server, 'before');
+    if (isTakenOver) maps.takeover.update(0, process.hrtime.bigint() + 10_000_000_000n);
+    {
+      using _forgotten = forgetConnections(maps);
+      server.send('to the client');
+      client.send('to the server');
+      // Longer than it takes until the first of them is sent again.
+      await sleep(500);
+    }
+    maps.takeover.update(0, 0n);
+    if (isTakenOver) {
+      assert.equal(client.receive(), 'to the client');
+      assert.equal(server.receive(), 'to the server');
+      const { tables_taken_over: dropped = 0, ...others } = dropsOf(node);
+      assert.ok(dropped >= 3, `${dropped} packets were dropped`);
+      assert.deepEqual(others, {});
+    } else {
+      assert.throws(() => server.receive(), { code: 'ECONNRESET' });
+    }
+  });
+}

@@ -39,8 +39,17 @@ export interface OtherVersion extends Disposable {
 
 const left: ReadonlySet<string> = new Set(['node_modules', '.git', '.cache', 'dist']);
 
+export interface OtherVersionOptions {
+  /** Its processes in `dist/` as well, as `npm run build` makes them. */
+  readonly bundles?: boolean;
+}
+
 /** Takes some seconds: every object is compiled. */
-export async function otherVersion(repository: string, edits: readonly Edit[]): Promise<OtherVersion> {
+export async function otherVersion(
+  repository: string,
+  edits: readonly Edit[],
+  { bundles = false }: OtherVersionOptions = {},
+): Promise<OtherVersion> {
   using stack = new DisposableStack();
   const root = join(stack.use(temporaryDirectory()).path, 'repository');
   for (const name of readdirSync(repository)) {
@@ -53,8 +62,8 @@ export async function otherVersion(repository: string, edits: readonly Edit[]): 
   }
   linkModules(repository, root);
   for (const edit of edits) apply(root, edit);
-  writeFileSync(join(root, 'generate.ts'), GENERATE);
-  await promisify(execFile)(process.execPath, ['generate.ts'], { cwd: root });
+  await run(root, 'generate-all.ts', GENERATE);
+  if (bundles) await run(root, 'bundle-all.ts', BUNDLE);
   const owned = stack.move();
   return {
     root,
@@ -63,8 +72,20 @@ export async function otherVersion(repository: string, edits: readonly Edit[]): 
   };
 }
 
+async function run(root: string, name: string, script: string): Promise<void> {
+  writeFileSync(join(root, name), script);
+  await promisify(execFile)(process.execPath, [name], { cwd: root });
+}
+
 const GENERATE = `import { generate } from './tools/generate.ts';
 await generate(import.meta.dirname, { write: true });
+`;
+
+const BUNDLE = `import { mkdirSync } from 'node:fs';
+import { buildBundles } from './tools/build/bundles.ts';
+import { openFreshness } from './tools/build/freshness.ts';
+mkdirSync('dist');
+await buildBundles(openFreshness('dist/.inputs.json', { force: true }));
 `;
 
 /** Our own packages are that version's, all others the same. */

@@ -122,6 +122,7 @@ export const DropReason = {
   ForgedDsrOption: 29,
   PortOfService: 30,
   LoopbackAddress: 31,
+  TablesTakenOver: 32,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -158,6 +159,7 @@ export const dropReasonNames: Readonly<Record<DropReason, string>> = {
   29: 'forged_dsr_option',
   30: 'port_of_service',
   31: 'loopback_address',
+  32: 'tables_taken_over',
 };
 
 /** enum endpoint_flag */

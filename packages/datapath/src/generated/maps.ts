@@ -754,6 +754,19 @@ export const staleSocketsMap: MapDescriptor<bigint, Peer> = {
   18    2 reserved: __u8[2]`,
 };
 
+export const takeoverMap: MapDescriptor<number, bigint> = {
+  name: 'takeover',
+  type: 2,
+  keySize: 4,
+  valueSize: 8,
+  maxEntries: 1,
+  flags: 0,
+  key: u32Codec,
+  value: u64Codec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: '__u64, 8 bytes',
+};
+
 export const translationsMap: MapDescriptor<number, SocketTranslations> = {
   name: 'translations',
   type: 24,
@@ -815,5 +828,6 @@ export const mapDescriptors = {
   slots: slotsMap,
   source_ranges: sourceRangesMap,
   stale_sockets: staleSocketsMap,
+  takeover: takeoverMap,
   translations: translationsMap,
 } as const;
