@@ -10,6 +10,7 @@ import { identities } from './rows/identities.ts';
 import { kubeProxy } from './rows/kube-proxy.ts';
 import { maglev } from './rows/maglev.ts';
 import { masquerade } from './rows/masquerade.ts';
+import { nodePort } from './rows/node-port.ts';
 import { overlay } from './rows/overlay.ts';
 import { overlayProfile } from './rows/overlay-profile.ts';
 import { serviceConnect } from './rows/service-connect.ts';
@@ -21,6 +22,7 @@ export const rows: readonly Row[] = [
   serviceConnect,
   servicesFlat,
   kubeProxy,
+  nodePort,
   udpConnect,
   overlay,
   masquerade,

@@ -38,6 +38,16 @@ export interface BenchCluster extends AsyncDisposable {
   serve(node: BenchNode, token: string): Promise<{ pod: BenchPod; direct: Target }>;
   /** Leads the measured service to these pods, and to no others. */
   expose(...backends: readonly BenchPod[]): Promise<{ writtenNs: bigint }>;
+  /** Another service, at that port of every node. */
+  exposeAtNodes(service: NodePortService): Promise<void>;
+}
+
+export interface NodePortService {
+  readonly name: string;
+  readonly port: number;
+  readonly backend: BenchPod;
+  /** Default: as the nodes have it. */
+  readonly forwardingMode?: 'snat' | 'dsr';
 }
 
 export interface ClusterOptions {
@@ -45,6 +55,12 @@ export interface ClusterOptions {
   /** Besides the one that is measured. */
   readonly services?: number;
   readonly endpointsPerService?: number;
+  /** So many of them have a NodePort as well. */
+  readonly nodePorts?: number;
+  /** Helm values of a node's own. */
+  readonly valuesOf?: (node: number) => object;
+  /** The first two by a cable of their own, past the switch. Default: true. */
+  readonly isJoined?: boolean;
   /** Default: true. */
   readonly startAgents?: boolean;
 }
@@ -75,20 +91,21 @@ export async function benchCluster(options: ClusterOptions = {}): Promise<BenchC
 }
 
 async function fillStack(stack: AsyncDisposableStack, options: ClusterOptions): Promise<BenchCluster> {
-  const { nodes: nodeCount = 1, services = 0, endpointsPerService = 2, startAgents = true } = options;
+  const { nodes: nodeCount = 1, services = 0, endpointsPerService = 2, nodePorts = 0 } = options;
+  const { valuesOf = () => ({}), isJoined = true, startAgents = true } = options;
   const directory = stack.use(temporaryDirectory());
   const network = stack.use(benchNetwork());
   const lan = network.namespace();
   ip(lan, 'link add switch type bridge', `address add ${apiAddress}/24 dev switch`, 'link set switch up');
   const api = stack.use(await startApiServer({ lan, address: apiAddress, port: apiPort, directory: directory.path }));
-  if (services > 0) await api.fill({ services, endpointsPerService });
+  if (services > 0) await api.fill({ services, endpointsPerService, nodePorts });
   await putMeasuredService(api);
   const nodes: BenchNode[] = [];
   for (let index = 0; index < nodeCount; index += 1) {
-    nodes.push(await makeNode(index, { stack, directory, network, lan, api }));
+    nodes.push(await makeNode(index, { stack, directory, network, lan, api, valuesOf }));
   }
   const [first, second] = nodes;
-  if (first && second) joinByCable(first, second);
+  if (first && second && isJoined) joinByCable(first, second);
   if (startAgents) await Promise.all(nodes.map(({ agent }) => agent.start()));
   for (const { agent } of startAgents ? nodes : []) await agent.untilFrontends(frontendRows(services), agentsTimeoutMs);
   return {
@@ -103,6 +120,7 @@ async function fillStack(stack: AsyncDisposableStack, options: ClusterOptions): 
       return { pod, direct: { address: pod.address, port: serverPort, token } };
     },
     expose: (...backends) => exposePods(api, backends),
+    exposeAtNodes: (service) => putNodePort(api, service),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
@@ -113,9 +131,10 @@ interface Making {
   readonly network: BenchNetwork;
   readonly lan: string;
   readonly api: ApiServer;
+  readonly valuesOf: (node: number) => object;
 }
 
-async function makeNode(index: number, { stack, directory, network, lan, api }: Making): Promise<BenchNode> {
+async function makeNode(index: number, { stack, directory, network, lan, api, valuesOf }: Making): Promise<BenchNode> {
   const name = nodeName(index);
   const folder = join(directory.path, name);
   const [stateDirectory, runDirectory] = [join(folder, 'state'), join(folder, 'run')];
@@ -138,7 +157,8 @@ async function makeNode(index: number, { stack, directory, network, lan, api }: 
     status: { addresses: [address, address6].map((one) => ({ type: 'InternalIP', address: one })) },
   });
   const paths = { folder, stateDirectory, runDirectory, bpffs, cgroup };
-  const agent = stack.use(benchAgent({ ...paths, name, netns, server: `http://${apiAddress}:${apiPort}` }));
+  const server = `http://${apiAddress}:${apiPort}`;
+  const agent = stack.use(benchAgent({ ...paths, name, netns, server, values: valuesOf(index) }));
   const cniConfig = join(folder, 'cni.json');
   const configuration = { cniVersion: '1.1.0', name: 'sluice', type: 'sluice-cni' };
   writeFileSync(cniConfig, JSON.stringify({ ...configuration, agentSocket: join(runDirectory, 'cni.sock') }));
@@ -183,5 +203,25 @@ function exposePods(api: ApiServer, backends: readonly BenchPod[]): Promise<{ wr
     addressType: 'IPv4',
     ports: ports.map((port) => ({ ...port, port: serverPort })),
     endpoints: backends.map(({ address }) => ({ addresses: [address], conditions: { ready: true } })),
+  });
+}
+
+async function putNodePort(api: ApiServer, { name, port, backend, forwardingMode }: NodePortService): Promise<void> {
+  const [namespace, ports] = ['bench', [{ name: 'tcp', protocol: 'TCP' }]];
+  const annotations = forwardingMode && { 'service.cilium.io/forwarding-mode': forwardingMode };
+  await api.put('services', `${namespace}/${name}`, {
+    metadata: { namespace, name, ...(annotations && { annotations }) },
+    spec: {
+      type: 'NodePort',
+      clusterIP: `10.111.1.${port & 0xff}`,
+      clusterIPs: [`10.111.1.${port & 0xff}`],
+      ports: ports.map((one) => ({ ...one, port: 80, nodePort: port, targetPort: serverPort })),
+    },
+  });
+  await api.put('endpointslices', `${namespace}/${name}-1`, {
+    metadata: { namespace, name: `${name}-1`, labels: { 'kubernetes.io/service-name': name } },
+    addressType: 'IPv4',
+    ports: ports.map((one) => ({ ...one, port: serverPort })),
+    endpoints: [{ addresses: [backend.address], conditions: { ready: true } }],
   });
 }
