@@ -13,6 +13,7 @@ import { masquerade } from './rows/masquerade.ts';
 import { nodePort } from './rows/node-port.ts';
 import { overlay } from './rows/overlay.ts';
 import { overlayProfile } from './rows/overlay-profile.ts';
+import { programCost } from './rows/program-cost.ts';
 import { serviceConnect } from './rows/service-connect.ts';
 import { servicesFlat } from './rows/services-flat.ts';
 import { udpConnect } from './rows/udp-connect.ts';
@@ -26,6 +27,7 @@ export const rows: readonly Row[] = [
   udpConnect,
   overlay,
   masquerade,
+  programCost,
   cni,
   cniKills,
   endpointChange,
