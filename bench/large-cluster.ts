@@ -1,7 +1,7 @@
 /**
  * An API server with a large cluster in it, for measurements: lists in pages, watches, creates. Objects are kept as text.
  * `node bench/large-cluster.ts PORT [ADDRESS [SOCKET]]` serves until it is ended. `POST /fill?pods=N` makes pods,
- * `/services?count=N&endpoints=N` services with so many endpoints each, `/put/PLURAL?key=KEY` any object: there or at SOCKET,
+ * `/services?count=N&endpoints=N&nodePorts=N` services with so many endpoints each, `/put/PLURAL?key=KEY` any object: there or at SOCKET,
  * which other network namespaces reach as well.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -11,6 +11,8 @@ const podsPerNode = 110;
 const endpointsPerSlice = 16;
 /** As Kubernetes has it by default. */
 const backendsPerSlice = 100;
+/** As the API server's --service-node-port-range begins. */
+const firstNodePort = 30_000;
 
 interface Kind {
   readonly objects: Map<string, string>;
@@ -141,13 +143,15 @@ function putNode(node: number, endpoints: number, ids: readonly string[]): void 
 }
 
 /** ClusterIPs from 10.97.0.0 on, endpoints from 10.176.0.0 on: nobody else is there. */
-function fillServices(count: number, endpoints: number): void {
+function fillServices(count: number, endpoints: number, nodePorts: number): void {
   for (let service = 0; service < count; service += 1) {
     const [namespace, name] = [`team-${Math.floor(service / podsPerNamespace)}`, `filler-${service}`];
     const address = numbered(97, service);
-    const ports = [{ name: 'http', protocol: 'TCP', port: 80, targetPort: 8080 }];
+    const type = service < nodePorts ? 'NodePort' : 'ClusterIP';
+    const nodePort = service < nodePorts && { nodePort: firstNodePort + service };
+    const ports = [{ name: 'http', protocol: 'TCP', port: 80, targetPort: 8080, ...nodePort }];
     const labels = { app: name, 'app.kubernetes.io/part-of': 'platform' };
-    const spec = { type: 'ClusterIP', clusterIP: address, clusterIPs: [address], ports, selector: { app: name } };
+    const spec = { type, clusterIP: address, clusterIPs: [address], ports, selector: { app: name } };
     put('services', `${namespace}/${name}`, { metadata: { namespace, name, labels }, ...{ spec } });
     for (let from = 0; from < endpoints; from += backendsPerSlice) {
       const slice = `${name}-${from / backendsPerSlice}`;
@@ -183,8 +187,9 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   if (path[0] === 'identify') return reply(response, 200, String(identify(Number(url.searchParams.get('pods')))));
   if (path[0] === 'publish') return reply(response, 200, String(publish(Number(url.searchParams.get('endpoints')))));
   if (path[0] === 'services') {
-    const [count, endpoints] = ['count', 'endpoints'].map((name) => Number(url.searchParams.get(name)));
-    return reply(response, 200, String(fillServices(count ?? 0, endpoints ?? 0)));
+    const names = ['count', 'endpoints', 'nodePorts'];
+    const [count = 0, endpoints = 0, nodePorts = 0] = names.map((name) => Number(url.searchParams.get(name)));
+    return reply(response, 200, String(fillServices(count, endpoints, nodePorts)));
   }
   if (path[0] === 'pod') return reply(response, 200, String(putPod(Number(path[1]))));
   if (path[0] === 'listed') return reply(response, 200, String(kindOf(path[1] ?? '').listedNs ?? 0));

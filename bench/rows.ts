@@ -13,9 +13,11 @@ import { kubeProxy } from './rows/kube-proxy.ts';
 import { liveSocketsRow } from './rows/live-sockets.ts';
 import { maglev } from './rows/maglev.ts';
 import { masquerade } from './rows/masquerade.ts';
+import { nodePort } from './rows/node-port.ts';
 import { overlay } from './rows/overlay.ts';
 import { overlayProfile } from './rows/overlay-profile.ts';
 import { overload } from './rows/overload.ts';
+import { programCost } from './rows/program-cost.ts';
 import { serviceConnect } from './rows/service-connect.ts';
 import { servicesFlat } from './rows/services-flat.ts';
 import { udpConnect } from './rows/udp-connect.ts';
@@ -25,9 +27,11 @@ export const rows: readonly Row[] = [
   serviceConnect,
   servicesFlat,
   kubeProxy,
+  nodePort,
   udpConnect,
   overlay,
   masquerade,
+  programCost,
   cni,
   cniKills,
   endpointChange,

@@ -31,6 +31,8 @@ export interface BenchAgentOptions {
   readonly stateDirectory: string;
   readonly runDirectory: string;
   readonly server: string;
+  /** Helm values besides those that every node has. */
+  readonly values?: object;
 }
 
 const values = { kubeProxyReplacement: true, devices: 'eno+', ipv6: { enabled: true } };
@@ -40,7 +42,7 @@ export function benchAgent(options: BenchAgentOptions): BenchAgent {
   const { folder, netns, runDirectory } = options;
   const [kubeconfig, config] = [join(folder, 'kubeconfig'), join(folder, 'values.yaml')];
   writeFileSync(kubeconfig, JSON.stringify(kubeconfigFor(options.server)));
-  writeFileSync(config, JSON.stringify(values));
+  writeFileSync(config, JSON.stringify({ ...values, ...options.values }));
   const commandIn = (root: string) => [
     ...[process.execPath, ...recommendedNodeFlags, join(root, 'dist/agent.js')],
     ...['--node-name', options.name, '--kubeconfig', kubeconfig, '--config', config, '--log-level', 'error'],

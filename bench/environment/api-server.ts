@@ -7,8 +7,8 @@ import { type Standing, startInside } from './inside.ts';
 export interface ApiServer extends AsyncDisposable {
   /** Creates or replaces an object, and tells when the event was written to the watches (CLOCK_MONOTONIC). */
   put(plural: string, key: string, object: object): Promise<{ writtenNs: bigint }>;
-  /** Services that nobody asks, with endpoints that do not exist. */
-  fill(options: { services: number; endpointsPerService: number }): Promise<void>;
+  /** Services that nobody asks, with endpoints that do not exist; so many have a NodePort, from the range's first on. */
+  fill(options: { services: number; endpointsPerService: number; nodePorts: number }): Promise<void>;
   /** Anything else that it does. */
   ask(path: string, body?: string): Promise<string>;
 }
@@ -35,8 +35,8 @@ export async function startApiServer({ lan, address, port, directory }: ApiServe
       const answer = await ask(`/put/${plural}?key=${encodeURIComponent(key)}`, JSON.stringify(object));
       return { writtenNs: BigInt(answer) };
     },
-    async fill({ services, endpointsPerService }) {
-      await ask(`/services?count=${services}&endpoints=${endpointsPerService}`);
+    async fill({ services, endpointsPerService, nodePorts }) {
+      await ask(`/services?count=${services}&endpoints=${endpointsPerService}&nodePorts=${nodePorts}`);
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

@@ -41,6 +41,16 @@ export interface BenchCluster extends AsyncDisposable {
   serveMany(node: BenchNode, token: string): Promise<{ pod: BenchPod; direct: Target }>;
   /** Leads the measured service to these pods, and to no others. */
   expose(...backends: readonly BenchPod[]): Promise<{ writtenNs: bigint }>;
+  /** Another service, at that port of every node. */
+  exposeAtNodes(service: NodePortService): Promise<void>;
+}
+
+export interface NodePortService {
+  readonly name: string;
+  readonly port: number;
+  readonly backend: BenchPod;
+  /** Default: as the nodes have it. */
+  readonly forwardingMode?: 'snat' | 'dsr';
 }
 
 export interface ClusterOptions {
@@ -48,6 +58,12 @@ export interface ClusterOptions {
   /** Besides the one that is measured. */
   readonly services?: number;
   readonly endpointsPerService?: number;
+  /** So many of them have a NodePort as well. */
+  readonly nodePorts?: number;
+  /** Helm values of a node's own. */
+  readonly valuesOf?: (node: number) => object;
+  /** The first two by a cable of their own, past the switch. Default: true. */
+  readonly isJoined?: boolean;
   /** Default: true. */
   readonly startAgents?: boolean;
 }
@@ -79,20 +95,21 @@ export async function benchCluster(options: ClusterOptions = {}): Promise<BenchC
 }
 
 async function fillStack(stack: AsyncDisposableStack, options: ClusterOptions): Promise<BenchCluster> {
-  const { nodes: nodeCount = 1, services = 0, endpointsPerService = 2, startAgents = true } = options;
+  const { nodes: nodeCount = 1, services = 0, endpointsPerService = 2, nodePorts = 0 } = options;
+  const { valuesOf = () => ({}), isJoined = true, startAgents = true } = options;
   const directory = stack.use(temporaryDirectory());
   const network = stack.use(benchNetwork());
   const lan = network.namespace();
   ip(lan, 'link add switch type bridge', `address add ${apiAddress}/24 dev switch`, 'link set switch up');
   const api = stack.use(await startApiServer({ lan, address: apiAddress, port: apiPort, directory: directory.path }));
-  if (services > 0) await api.fill({ services, endpointsPerService });
+  if (services > 0) await api.fill({ services, endpointsPerService, nodePorts });
   await putService(api, measured);
   const nodes: BenchNode[] = [];
   for (let index = 0; index < nodeCount; index += 1) {
-    nodes.push(await makeNode(index, { stack, directory, network, lan, api }));
+    nodes.push(await makeNode(index, { stack, directory, network, lan, api, valuesOf }));
   }
   const [first, second] = nodes;
-  if (first && second) joinByCable(first, second);
+  if (first && second && isJoined) joinByCable(first, second);
   if (startAgents) await Promise.all(nodes.map(({ agent }) => agent.start()));
   for (const { agent } of startAgents ? nodes : []) await agent.untilFrontends(frontendRows(services), agentsTimeoutMs);
   return {
@@ -104,6 +121,7 @@ async function fillStack(stack: AsyncDisposableStack, options: ClusterOptions): 
     serve: (node, token) => serverPod(node, token, serve),
     serveMany: (node, token) => serverPod(node, token, serveMany),
     expose: (...backends) => exposeService(api, measured.name, backends),
+    exposeAtNodes: (service) => exposeAtNodes(api, service),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
@@ -120,9 +138,10 @@ interface Making {
   readonly network: BenchNetwork;
   readonly lan: string;
   readonly api: ApiServer;
+  readonly valuesOf: (node: number) => object;
 }
 
-async function makeNode(index: number, { stack, directory, network, lan, api }: Making): Promise<BenchNode> {
+async function makeNode(index: number, { stack, directory, network, lan, api, valuesOf }: Making): Promise<BenchNode> {
   const name = nodeName(index);
   const folder = join(directory.path, name);
   const [stateDirectory, runDirectory] = [join(folder, 'state'), join(folder, 'run')];
@@ -145,7 +164,8 @@ async function makeNode(index: number, { stack, directory, network, lan, api }: 
     status: { addresses: [address, address6].map((one) => ({ type: 'InternalIP', address: one })) },
   });
   const paths = { folder, stateDirectory, runDirectory, bpffs, cgroup };
-  const agent = stack.use(benchAgent({ ...paths, name, netns, server: `http://${apiAddress}:${apiPort}` }));
+  const server = `http://${apiAddress}:${apiPort}`;
+  const agent = stack.use(benchAgent({ ...paths, name, netns, server, values: valuesOf(index) }));
   const cniConfig = join(folder, 'cni.json');
   const configuration = { cniVersion: '1.1.0', name: 'sluice', type: 'sluice-cni' };
   writeFileSync(cniConfig, JSON.stringify({ ...configuration, agentSocket: join(runDirectory, 'cni.sock') }));
@@ -168,3 +188,10 @@ function joinByCable(first: BenchNode, second: BenchNode): void {
 }
 
 export const sluiceCni = join(installationRoot(), 'dist/bin/sluice-cni');
+
+async function exposeAtNodes(api: ApiServer, { name, port, backend, forwardingMode }: NodePortService): Promise<void> {
+  const annotations = forwardingMode && { 'service.cilium.io/forwarding-mode': forwardingMode };
+  const address = `10.111.1.${port & 0xff}`;
+  await putService(api, { name, address, port: 80, nodePort: port, ...(annotations && { annotations }) });
+  await exposeService(api, name, [backend]);
+}

@@ -9,7 +9,7 @@ import {
   type ServiceAlgorithm,
   type ServiceObject,
 } from '@sluice/kube';
-import { maglevRowsForAll, startLoadBalancer } from '@sluice/loadbalancer';
+import { maglevRowsForAll, type ServiceMaps, startLoadBalancer } from '@sluice/loadbalancer';
 import { silentLogger } from '@sluice/runtime';
 import { Table } from '@sluice/state';
 
@@ -18,13 +18,14 @@ export const maglevSettings = { tableSize: 16_381, seed: 0x24b7_ef82 };
 
 export type LocalServices = ReturnType<typeof localServices>;
 
-export function localServices(algorithm: ServiceAlgorithm) {
+/** Default: on maps that go with it. */
+export function localServices(algorithm: ServiceAlgorithm, given?: ServiceMaps) {
   const stack = new AsyncDisposableStack();
   const create = <Key, Value>(descriptor: MapDescriptor<Key, Value>, maxEntries = descriptor.maxEntries) => {
     const sizes = { keySize: descriptor.key.size, valueSize: descriptor.value.size, maxEntries };
     return openMap(stack.use(BpfMap.create({ ...descriptor, ...sizes })), descriptor);
   };
-  const maps = {
+  const maps: ServiceMaps = given ?? {
     frontends: create(frontendsMap),
     slots: create(slotsMap),
     backends: create(backendsMap),

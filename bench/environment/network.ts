@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
-import { temporaryNetworkNamespace } from '@sluice/testing';
+import { inNetworkNamespace } from '@sluice/ffi';
+import { setOffload, temporaryNetworkNamespace } from '@sluice/testing';
 import { ip } from './inside.ts';
 
 /** Network namespaces of a run, and cables between them. */
@@ -52,5 +53,15 @@ export function cable(near: CableEnd, far: CableEnd): void {
       ...(address ? [`address add ${address} dev ${device} nodad`] : []),
       `link set ${device} up`,
     );
+  }
+}
+
+/** As between machines: packets have whole checksums, and what comes in is merged, without which a veth takes no frames of XDP. */
+export function makeReal(...ends: readonly Pick<CableEnd, 'netns' | 'device'>[]): void {
+  for (const { netns, device } of ends) {
+    inNetworkNamespace(netns, () => {
+      setOffload(device, 'transmitChecksums', false);
+      setOffload(device, 'receiveMerging', true);
+    });
   }
 }

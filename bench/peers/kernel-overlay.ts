@@ -15,6 +15,16 @@ export interface KernelOverlay {
   tracked(): number;
 }
 
+/** Of its two nodes, which reach each other already. */
+export interface OverlayNode {
+  readonly netns: string;
+  readonly pod: string;
+  readonly node: 0 | 1;
+  readonly addresses: readonly [string, string];
+  /** Its first two bytes. */
+  readonly podNetwork: string;
+}
+
 const tunnelMac = (node: number): string => `02:00:00:00:ff:0${node}`;
 
 export async function kernelOverlay(network: BenchNetwork, stack: AsyncDisposableStack): Promise<KernelOverlay> {
@@ -24,7 +34,11 @@ export async function kernelOverlay(network: BenchNetwork, stack: AsyncDisposabl
     { netns: nodes[0], device: 'eno1', address: '10.20.0.1/24' },
     { netns: nodes[1], device: 'eno1', address: '10.20.0.2/24' },
   );
-  for (const node of [0, 1] as const) addNode({ netns: nodes[node], pod: pods[node], node });
+  const shared = { addresses: ['10.20.0.1', '10.20.0.2'], podNetwork: '10.21' } as const;
+  for (const node of [0, 1] as const) {
+    addOverlayNode({ netns: nodes[node], pod: pods[node], node, ...shared });
+    trackConnections(nodes[node]);
+  }
   stack.use(await serve({ netns: pods[1] }, 'k'));
   return {
     client: { netns: pods[0] },
@@ -33,27 +47,27 @@ export async function kernelOverlay(network: BenchNetwork, stack: AsyncDisposabl
   };
 }
 
-function addNode({ netns, pod, node }: { netns: string; pod: string; node: 0 | 1 }): void {
-  const other = 1 - node;
+/** Bridge, tunnel and pod; no rules. */
+export function addOverlayNode({ netns, pod, node, addresses, podNetwork }: OverlayNode): void {
+  const other = node === 0 ? 1 : 0;
   ip(
     netns,
     'link add cni0 type bridge',
-    `address add 10.21.${node}.1/24 dev cni0`,
+    `address add ${podNetwork}.${node}.1/24 dev cni0`,
     'link set cni0 mtu 1450 up',
-    `link add flannel.1 type vxlan id 1 dev eno1 local 10.20.0.${node + 1} dstport 4789 nolearning`,
+    `link add flannel.1 type vxlan id 1 dev eno1 local ${addresses[node]} dstport 4789 nolearning`,
     `link set flannel.1 address ${tunnelMac(node)} mtu 1450 up`,
-    `address add 10.21.${node}.0/32 dev flannel.1`,
-    `neighbour add 10.21.${other}.0 lladdr ${tunnelMac(other)} dev flannel.1 nud permanent`,
-    `route add 10.21.${other}.0/24 via 10.21.${other}.0 dev flannel.1 onlink`,
+    `address add ${podNetwork}.${node}.0/32 dev flannel.1`,
+    `neighbour add ${podNetwork}.${other}.0 lladdr ${tunnelMac(other)} dev flannel.1 nud permanent`,
+    `route add ${podNetwork}.${other}.0/24 via ${podNetwork}.${other}.0 dev flannel.1 onlink`,
   );
-  runInsideSync(
-    { netns },
-    ['bridge', 'fdb', 'add', tunnelMac(other), 'dev', 'flannel.1', 'dst', `10.20.0.${other + 1}`],
-    '',
-  );
-  cable({ netns: pod, device: 'eth0', address: `10.21.${node}.2/24` }, { netns, device: 'pod' });
-  ip(pod, 'link set eth0 mtu 1450', `route add default via 10.21.${node}.1`);
+  runInsideSync({ netns }, ['bridge', 'fdb', 'add', tunnelMac(other), 'dev', 'flannel.1', 'dst', addresses[other]], '');
+  cable({ netns: pod, device: 'eth0', address: `${podNetwork}.${node}.2/24` }, { netns, device: 'pod' });
+  ip(pod, 'link set eth0 mtu 1450', `route add default via ${podNetwork}.${node}.1`);
   ip(netns, 'link set pod mtu 1450', 'link set pod master cni0');
+}
+
+function trackConnections(netns: string): void {
   runInsideSync(
     { netns },
     ['nft', '-f', '-'],

@@ -9,6 +9,7 @@ import { type BenchNetwork, cable, forwarding } from '../environment/network.ts'
 import {
   iptablesChange,
   iptablesRules,
+  type NftablesOptions,
   nftablesChange,
   nftablesRules,
   type ProxyEndpoint,
@@ -19,7 +20,7 @@ export interface ProxyMode {
   readonly name: string;
   readonly load: readonly [command: string, ...args: string[]];
   readonly change: readonly [command: string, ...args: string[]];
-  readonly rules: (services: readonly ProxyService[]) => string;
+  readonly rules: (services: readonly ProxyService[], options?: NftablesOptions) => string;
   readonly changed: (service: ProxyService) => string;
 }
 

@@ -52,3 +52,24 @@ test('nftables: the map leads to the service, numgen to its endpoints', () => {
   assert.match(rules, /numgen random mod 2 vmap \{ 0 : goto service-web-0, 1 : goto service-web-1 \}/);
   assert.match(rules, /chain service-web-1 \{ .*dnat to 10\.244\.2\.3:8080; \}/);
 });
+
+const ported = { ...service, nodePort: 30_080 };
+
+test('iptables: a NodePort is looked for last, is masqueraded, and leads to the service', () => {
+  const rules = iptablesRules([ported, { ...service, name: 'other' }]);
+  assert.equal(jumps(rules, 'KUBE-SERVICES').at(-1), 'KUBE-NODEPORTS');
+  const [external = '', ...others] = jumps(rules, 'KUBE-NODEPORTS');
+  assert.deepEqual(others, [], 'the other service has none');
+  assert.match(rules, new RegExp(`-A KUBE-NODEPORTS -p tcp .*--dport 30080 -j ${external}`));
+  assert.deepEqual(jumps(rules, external), ['KUBE-MARK-MASQ', jumps(rules, 'KUBE-SERVICES')[0]]);
+  assert.match(rules, new RegExp(`^:${external} `, 'm'));
+});
+
+test('nftables: a NodePort is for the addresses of the node alone, is masqueraded, and leads to the service', () => {
+  const rules = nftablesRules([ported, { ...service, name: 'other' }], { nodeAddresses: ['192.0.2.1'] });
+  assert.match(rules, /ip daddr @nodeport-ips meta l4proto \. th dport vmap @service-nodeports/);
+  assert.match(rules, /nodeport-ips \{ 192\.0\.2\.1 \}/);
+  assert.match(rules, /service-nodeports \{ tcp \. 30080 : goto external-web \}/);
+  assert.match(rules, /chain external-web \{ jump mark-for-masquerade; goto service-web; \}/);
+  assert.doesNotMatch(rules, /external-other/);
+});

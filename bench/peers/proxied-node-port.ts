@@ -1,0 +1,74 @@
+/**
+ * Two nodes without Sluice at the bench's switch: a pod on each, the kernel's own tunnel between them, and kube-proxy's rules
+ * on both. Two NodePorts of the first node, the last in the rules: one leads to its own pod, one to the other node's.
+ */
+import { trackedConnections } from '../environment/conntrack.ts';
+import { ip, runInsideSync } from '../environment/inside.ts';
+import { serve, serverPort, type Target } from '../environment/load.ts';
+import { type BenchNetwork, cable, forwarding, makeReal } from '../environment/network.ts';
+import { addOverlayNode } from './kernel-overlay.ts';
+import type { ProxyMode } from './proxied-path.ts';
+import type { ProxyService } from './proxy-rules.ts';
+
+export interface ProxiedNodePorts {
+  readonly here: Target;
+  readonly elsewhere: Target;
+  /** Entries of the first node's conntrack: none would mean that the rules are not on the way. */
+  tracked(): number;
+}
+
+export interface ProxiedNodePortsOptions {
+  readonly network: BenchNetwork;
+  readonly stack: AsyncDisposableStack;
+  readonly mode: ProxyMode;
+  readonly services: number;
+  /** Of them, those that have a NodePort. */
+  readonly nodePorts: number;
+  /** The switch that all nodes are at. */
+  readonly lan: string;
+  /** From 0; no two alike. */
+  readonly index: number;
+}
+
+const podNetwork = '10.244';
+const firstPort = 30_000;
+const [herePort, elsewherePort] = [32_001, 32_002];
+
+export async function proxiedNodePorts(options: ProxiedNodePortsOptions): Promise<ProxiedNodePorts> {
+  const { network, stack, mode, lan, index } = options;
+  const addresses = [`10.10.30.${201 + 2 * index}`, `10.10.30.${202 + 2 * index}`] as const;
+  const nodes = [network.namespace(forwarding), network.namespace(forwarding)] as const;
+  const all = proxyServices(options);
+  for (const node of [0, 1] as const) {
+    const [netns, pod, port] = [nodes[node], network.namespace(), `peer${2 * index + node}`];
+    cable({ netns, device: 'eno1', address: `${addresses[node]}/24` }, { netns: lan, device: port });
+    ip(lan, `link set ${port} master switch`);
+    makeReal({ netns, device: 'eno1' }, { netns: lan, device: port });
+    addOverlayNode({ netns, pod, node, addresses, podNetwork });
+    stack.use(await serve({ netns: pod }, node === 0 ? 'h' : 'e'));
+    runInsideSync({ netns }, mode.load, mode.rules(all, { nodeAddresses: [addresses[node]] }));
+  }
+  return {
+    here: { address: addresses[0], port: herePort, token: 'h' },
+    elsewhere: { address: addresses[0], port: elsewherePort, token: 'e' },
+    tracked: () => trackedConnections(nodes[0]),
+  };
+}
+
+/** Two endpoints each; those of the last two are one pod, so that it is the same server every time. */
+function proxyServices({ services, nodePorts }: ProxiedNodePortsOptions): ProxyService[] {
+  const fillers = Array.from({ length: services }, (_, index): ProxyService => {
+    const low = `${index >> 8}.${index & 0xff}`;
+    const service = { name: `filler-${index}`, address: `10.96.${low}`, port: 80, endpoints: at(`10.200.${low}`) };
+    return index < nodePorts ? { ...service, nodePort: firstPort + index } : service;
+  });
+  return [
+    ...fillers,
+    { name: 'here', address: '10.97.0.1', port: 80, nodePort: herePort, endpoints: at(`${podNetwork}.0.2`) },
+    { name: 'elsewhere', address: '10.97.0.2', port: 80, nodePort: elsewherePort, endpoints: at(`${podNetwork}.1.2`) },
+  ];
+}
+
+function at(address: string): ProxyService['endpoints'] {
+  return [address, address].map((one) => ({ address: one, port: serverPort }));
+}
