@@ -98,13 +98,17 @@ suite('faults of a node', { concurrency: 4 }, () => {
     },
   );
 
-  test("a program of somebody else at the node's cgroup and one at XDP are told", options, async () => {
+  test("a program of somebody else at the node's cgroup, one at XDP and a filter of tc are told", options, async () => {
     await using node = agentNode();
     await node.start();
     using connect = foreignConnect('connect_other');
     using _link = attachCgroup({ program: connect, cgroup: node.cgroup, attachType: AttachType.cgroupInet4Connect });
     attachForeignXdp(node.netns, 'eno1', 'xdp_other');
-    const { foreignPrograms } = (await node.get('/status')) as StatusReport;
+    const tc = (words: string) => command('nsenter', `--net=${node.netns}`, 'tc', ...words.split(' '));
+    tc('qdisc add dev eno1 clsact');
+    tc('filter add dev eno1 egress prio 3 protocol ip u32 match u32 0 0 flowid 1:1');
+    const { foreignPrograms, foreignFilters } = (await node.get('/status')) as StatusReport;
+    assert.deepEqual(foreignFilters, [{ device: 'eno1', hook: 'egress', kind: 'u32', priority: 3 }]);
     assert.deepEqual(
       foreignPrograms.map(({ hook, name, place }) => [hook, name, place]),
       [

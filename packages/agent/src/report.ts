@@ -145,6 +145,15 @@ export interface StatusReport {
   }[];
   /** Why nobody could look, if so. */
   readonly foreignProgramsUnknown: string | undefined;
+  /** Filters of `tc` at devices where our programs are: behind ours, they see only what those hand on to the host's stack. */
+  readonly foreignFilters: readonly {
+    readonly device: string;
+    readonly hook: 'ingress' | 'egress';
+    readonly kind: string;
+    readonly priority: number;
+    /** Of a BPF filter. */
+    readonly program: { readonly id: number; readonly name: string } | undefined;
+  }[];
   readonly nodes: readonly {
     readonly name: string;
     readonly local: boolean;

@@ -121,6 +121,15 @@ export const statusAnswer = record<StatusReport>({
     }),
   ),
   foreignProgramsUnknown: optional(text),
+  foreignFilters: list(
+    record({
+      device: text,
+      hook: oneOf('ingress', 'egress'),
+      kind: text,
+      priority: number,
+      program: optional(record({ id: number, name: text })),
+    }),
+  ),
   nodes: list(
     record({
       name: text,

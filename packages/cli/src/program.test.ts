@@ -435,6 +435,50 @@ test('addresses are shown with what they are known by, and say when that is not 
   assert.deepEqual(JSON.parse(json.out).at(-1), remote);
 });
 
+test('with -o wide a table has what the row tells besides', async () => {
+  const endpoint = {
+    hostIfindex: 7,
+    podMac: '02:00:00:00:00:01',
+    mtu: 1450,
+    hostPorts: [{ hostPort: 8080, containerPort: 80, protocol: 'TCP', hostIp: '10.0.0.1' }],
+    createdAt: Date.now() - 65_000,
+    labels: ['k8s:app=web', 'k8s:io.kubernetes.pod.namespace=shop'],
+  };
+  const node = { routerAddresses: ['10.244.1.1'], labels: { zone: 'a', 'role/x': '' } };
+  const frontend = {
+    policy: 'Local',
+    affinitySeconds: 60,
+    algorithm: 'maglev',
+    sourceRanges: ['10.0.0.0/8'],
+    backends: [],
+  };
+  const lines = (name: string, row: object) =>
+    jsonLines({ name, revision: 1, initialized: true, columns: ['Name'] }, { cells: ['x'], row });
+  using server = await agent({
+    '/tables/endpoints': lines('endpoints', endpoint),
+    '/tables/nodes': lines('nodes', node),
+    '/tables/frontends': lines('frontends', frontend),
+  });
+  const list = async (noun: string, ...more: string[]) =>
+    (await sluice([noun, 'list', ...more, '--socket', server.socket])).out.split(/ {3,}|\n/);
+  assert.deepEqual(await list('endpoint'), ['NAME', 'x', '']);
+  assert.deepEqual((await list('endpoint', '-o', 'wide')).slice(7), [
+    ...['x', '7', '02:00:00:00:00:01', '1450', '10.0.0.1:8080->80/TCP', '1m5s', endpoint.labels.join(','), ''],
+  ]);
+  assert.deepEqual(await list('node', '-o', 'wide'), [
+    'NAME',
+    'ROUTER',
+    'LABELS',
+    'x',
+    '10.244.1.1',
+    'zone=a,role/x',
+    '',
+  ]);
+  const service = await list('service', '-o', 'wide');
+  assert.deepEqual(service.slice(0, 4), ['NAME', 'POLICY', 'AFFINITY', 'ALGORITHM']);
+  assert.deepEqual(service.slice(6), ['x', 'Local', '60 s', 'maglev', '10.0.0.0/8', '']);
+});
+
 test('a table of 200,000 rows is a table', () => {
   const rows = Array.from({ length: 200_000 }, (_, index) => [String(index)]);
   assert.equal(alignTable({ columns: ['N'], rows }).split('\n').length, 200_002);

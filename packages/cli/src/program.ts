@@ -102,7 +102,7 @@ function helpCommand(program: Command): Command {
       let command = program;
       for (const name of names) {
         const next = command.commands.find((each) => each.name() === name || each.aliases().includes(name));
-        if (next === undefined) throw wrongName('command', name, commandNames(command));
+        if (next === undefined) throw wrongName({ what: 'command', name, names: commandNames(command) });
         command = next;
       }
       command.outputHelp();

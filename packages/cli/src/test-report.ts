@@ -55,6 +55,7 @@ export const statusReport: StatusReport = {
   foreignRulesUnknown: undefined,
   foreignPrograms: [],
   foreignProgramsUnknown: undefined,
+  foreignFilters: [],
   nodes: [{ name: 'k8s-cp1', local: true, addresses: ['10.10.30.101'], state: 'reachable', why: undefined }],
   drops: [
     { reason: 'No backend', direction: 'egress', packets: 3, bytes: 180, hint: 'the service has no ready endpoint' },

@@ -21,7 +21,7 @@ interface TestNode extends Disposable {
 }
 
 const ofNetwork =
-  /^(network-devices|mtu|rp-filter|forwarding|ipv6|tunnel-port|agent-ports|leftover-devices|foreign-rules|ipvs|foreign-programs|cni-configuration) /;
+  /^(network-devices|mtu|rp-filter|forwarding|ipv6|tunnel-port|agent-ports|leftover-devices|foreign-rules|ipvs|foreign-programs|foreign-filters|cni-configuration) /;
 
 /** A namespace with a device that has a default route, and a good setting of everything. */
 function node(chosen: Partial<NodeSettings> = {}): TestNode {
@@ -98,6 +98,25 @@ test("a program of somebody else at the network's device is seen", () => {
     /^foreign-programs warning BPF program fw \(id \d+\) of somebody else is at ingress of eno1$/,
   );
 });
+
+test("filters of tc at the network's device are seen, which come behind our programs", () => {
+  using examined = node();
+  const tc = (...words: string[]) => {
+    const { status, stderr } = examined.namespace.run(() => spawnSync('tc', words, { encoding: 'utf8' }));
+    assert.equal(status, 0, stderr);
+  };
+  tc('qdisc', 'add', 'dev', 'eno1', 'clsact');
+  assert.deepEqual(examined.found(), []);
+  for (const prio of ['3', '4'])
+    tc(...['filter', 'add', 'dev', 'eno1', 'ingress', 'prio', prio, 'protocol', 'ip'], ...everything);
+  tc('filter', 'add', 'dev', 'eno1', 'egress', 'prio', '5', 'bpf', 'bytecode', '1,6 0 0 1', 'flowid', '1:1');
+  assert.deepEqual(examined.found(), [
+    'foreign-filters warning 2 filters (u32) of tc at ingress of eno1',
+    'foreign-filters warning filter bpf of tc at egress of eno1',
+  ]);
+});
+
+const everything = ['u32', 'match', 'u32', '0', '0', 'flowid', '1:1'];
 
 test("the tunnel's port is found in the hands of a process, and of another tunnel", () => {
   using examined = node();

@@ -66,6 +66,7 @@ export const network: NetworkFacts = {
   foreignRules: [],
   foreignRulesUnknown: undefined,
   programs: [],
+  filters: [],
   programsUnknown: undefined,
   tunnelPortHolders: [],
   agentPortHolders: [],

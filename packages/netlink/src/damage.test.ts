@@ -4,9 +4,10 @@ import { parseAddress, parseMac, parsePrefix } from '@sluice/net';
 import { damagedBytes, holds } from '@sluice/testing';
 import fc from 'fast-check';
 import { decodeInterfaceAddress, encodeAddressSpec } from './address.ts';
-import { decodeAttributes } from './attributes.ts';
+import { AttributeWriter, decodeAttributes } from './attributes.ts';
 import { decodeDeviceSettings } from './device-settings.ts';
 import { NetlinkError } from './error.ts';
+import { decodeFilter, decodeFilterPlace, encodeFiltersQuery } from './filter.ts';
 import { decodeLink, encodeLinkSpec } from './link.ts';
 import { decodeMessages, encodeMessage } from './message.ts';
 import { decodeNeighbour, encodeNeighbourSpec } from './neighbour.ts';
@@ -31,6 +32,19 @@ const bodies: Record<string, { decode: (body: Uint8Array) => unknown; valid: Uin
   },
   neighbour: { decode: decodeNeighbour, valid: encodeNeighbourSpec({ ifindex: 3, address: gateway, mac }) },
   settings: { decode: decodeDeviceSettings, valid: Uint8Array.of(2, 0, 0, 0, 8, 0, 1, 0, 255, 255, 255, 255) },
+  filter: {
+    decode: (body) => decodeFilter(body, 'ingress'),
+    valid: new AttributeWriter(Uint8Array.from({ length: 20 }, () => 1))
+      .string(1, 'bpf')
+      .nested(2, (options) => options.string(7, 'x').u32(11, 5))
+      .finish(),
+  },
+  qdisc: {
+    decode: decodeFilterPlace,
+    valid: new AttributeWriter(encodeFiltersQuery(3, 'ingress').map((byte) => (byte === 0xf2 ? 0xf1 : byte)))
+      .string(1, 'clsact')
+      .finish(),
+  },
   rule: { decode: decodeRule, valid: Uint8Array.of(2, 8, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0, 8, 0, 1, 0, 10, 0, 0, 0) },
 };
 

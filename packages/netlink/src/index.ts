@@ -7,6 +7,7 @@
  */
 export type { AddressSpec, InterfaceAddress, Scope } from './address.ts';
 export { hasCode, NetlinkError } from './error.ts';
+export type { Filter } from './filter.ts';
 export type { FrameFeatures } from './frame-features.ts';
 export type { Link, LinkChange, LinkSpec } from './link.ts';
 export type { Neighbour, NeighbourSpec, NeighbourState } from './neighbour.ts';

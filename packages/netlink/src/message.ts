@@ -29,6 +29,8 @@ export const routing = {
   ruleNew: 32,
   ruleDelete: 33,
   ruleGet: 34,
+  qdiscGet: 38,
+  filterGet: 46,
   settingsNew: 80,
   settingsDelete: 81,
 } as const;

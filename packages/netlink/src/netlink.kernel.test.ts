@@ -344,3 +344,21 @@ test('a veth takes frames of XDP programs while its other end merges packets', (
   const loopback = lab.netlink.links.get('lo')?.ifindex ?? 0;
   assert.equal(lab.netlink.links.frameFeatures(loopback)?.native, false);
 });
+
+test('filters of tc are read where they are, at clsact and at ingress, of the devices that were asked for', () => {
+  using lab = laboratory();
+  const left = lab.netlink.links.create(veth);
+  const right = lab.netlink.links.get('right');
+  const tc = (words: string) => execFileSync('nsenter', [`--net=${lab.namespace}`, 'tc', ...words.split(' ')]);
+  const both = new Set([left.ifindex, right?.ifindex ?? 0]);
+  assert.deepEqual(lab.netlink.filters.list(both), []);
+  tc('qdisc add dev left clsact');
+  tc('qdisc add dev right ingress');
+  tc('filter add dev left ingress prio 3 protocol ip u32 match u32 0 0 flowid 1:1');
+  tc('filter add dev left egress prio 7 protocol ipv6 u32 match u32 0 0 flowid 1:1');
+  tc('filter add dev right parent ffff: prio 9 protocol ip u32 match u32 0 0 flowid 1:1');
+  const of = ({ ifindex = 0 } = {}, hook = '', priority = 0) => ({ ifindex, hook, kind: 'u32', priority });
+  const filters = lab.netlink.filters.list(both).sort((one, other) => one.priority - other.priority);
+  assert.deepEqual(filters, [of(left, 'ingress', 3), of(left, 'egress', 7), of(right, 'ingress', 9)]);
+  assert.deepEqual(lab.netlink.filters.list(new Set([left.ifindex])).length, 2);
+});

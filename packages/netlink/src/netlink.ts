@@ -9,6 +9,7 @@ import {
 } from './address.ts';
 import { Conversation } from './conversation.ts';
 import { hasCode, NetlinkError } from './error.ts';
+import { decodeFilter, decodeFilterPlace, encodeFiltersQuery, encodePlacesQuery, type Filter } from './filter.ts';
 import { type FrameFeatures, genericProtocol, readFrameFeatures } from './frame-features.ts';
 import {
   decodeLink,
@@ -80,6 +81,8 @@ export interface Netlink extends Disposable {
     delete(which: Pick<NeighbourSpec, 'ifindex' | 'address'>): boolean;
   };
   readonly rules: { list(): Rule[] };
+  /** Of `tc`, at clsact and ingress; of those devices only. */
+  readonly filters: { list(ifindexes: ReadonlySet<number>): Filter[] };
   /** Changes from now on; read the lists after subscribing, then nothing is missed. */
   subscribe(options: Omit<SubscriptionOptions, 'namespace'>): Disposable;
 }
@@ -94,6 +97,7 @@ export function openNetlink(options: { namespace?: string } = {}): Netlink {
     routes: routes(conversation),
     neighbours: neighbours(conversation),
     rules: { list: () => families.flatMap((family) => listRules(conversation, family)) },
+    filters: { list: (ifindexes) => listFilters(conversation, ifindexes) },
     subscribe: (subscription) => subscribe({ ...subscription, ...options }),
     [Symbol.dispose]: () => socket[Symbol.dispose](),
   };
@@ -216,6 +220,25 @@ function listRules(conversation: Conversation, family: 4 | 6): Rule[] {
   return conversation
     .dump({ action: `list IPv${family} rules`, type: routing.ruleGet, body: encodeRuleQuery(family) })
     .flatMap((message) => decodeRule(message.body) ?? []);
+}
+
+/** Only where there is a place for them: most devices have none, and one question tells. */
+function listFilters(conversation: Conversation, ifindexes: ReadonlySet<number>): Filter[] {
+  const places = conversation
+    .dump({ action: 'list qdiscs', type: routing.qdiscGet, body: encodePlacesQuery() })
+    .flatMap((message) => decodeFilterPlace(message.body) ?? [])
+    .filter(({ ifindex }) => ifindexes.has(ifindex));
+  const filtersAt = (ifindex: number, hook: Filter['hook']): Filter[] =>
+    (
+      optional(['ENODEV', 'EINVAL', 'ENOENT'], () =>
+        conversation.dump({
+          action: `list filters at ${hook} of link ${ifindex}`,
+          type: routing.filterGet,
+          body: encodeFiltersQuery(ifindex, hook),
+        }),
+      ) ?? []
+    ).flatMap((message) => decodeFilter(message.body, hook) ?? []);
+  return places.flatMap(({ ifindex, hooks }) => hooks.flatMap((hook) => filtersAt(ifindex, hook)));
 }
 
 /** The answer, or undefined where the refusal says that the thing is not there. */

@@ -1,9 +1,9 @@
 import type { Datapath } from '@sluice/datapath';
-import type { Netlink } from '@sluice/netlink';
+import type { Link, Netlink } from '@sluice/netlink';
 import type { Clock } from '@sluice/runtime';
 import type { StatusReport } from '../report.ts';
 
-export type ForeignPrograms = Pick<StatusReport, 'foreignPrograms' | 'foreignProgramsUnknown'>;
+export type ForeignPrograms = Pick<StatusReport, 'foreignPrograms' | 'foreignProgramsUnknown' | 'foreignFilters'>;
 
 export interface ForeignProgramsOptions {
   /** Undefined: not open yet. */
@@ -15,13 +15,33 @@ export interface ForeignProgramsOptions {
 
 /** Programs of others where our packets and sockets come by, as the kernel has them now. Where it does not tell, nothing is claimed. */
 export function foreignPrograms({ datapath, netlink, ifindexes }: ForeignProgramsOptions): ForeignPrograms {
-  if (!datapath) return { foreignPrograms: [], foreignProgramsUnknown: 'the programs are not loaded yet' };
+  if (!datapath) return unknown('the programs are not loaded yet');
   try {
     const devices = netlink.links.list().filter(({ ifindex }) => ifindexes.has(ifindex));
-    return { foreignPrograms: datapath.otherPrograms(devices), foreignProgramsUnknown: undefined };
+    return {
+      foreignPrograms: datapath.otherPrograms(devices),
+      foreignProgramsUnknown: undefined,
+      foreignFilters: foreignFilters(netlink, devices),
+    };
   } catch (error) {
-    return { foreignPrograms: [], foreignProgramsUnknown: error instanceof Error ? error.message : String(error) };
+    return unknown(error instanceof Error ? error.message : String(error));
   }
+}
+
+function unknown(why: string): ForeignPrograms {
+  return { foreignPrograms: [], foreignProgramsUnknown: why, foreignFilters: [] };
+}
+
+/** Ours are links at TCX, so whatever is a filter is somebody else's. */
+function foreignFilters(netlink: Netlink, devices: readonly Pick<Link, 'ifindex' | 'name'>[]) {
+  const names = new Map(devices.map(({ ifindex, name }) => [ifindex, name]));
+  return netlink.filters.list(new Set(names.keys())).map(({ ifindex, hook, kind, priority, program }) => ({
+    device: names.get(ifindex) ?? `device ${ifindex}`,
+    hook,
+    kind,
+    priority,
+    program,
+  }));
 }
 
 /** A flood of drops must not become one of questions. */

@@ -76,7 +76,8 @@ async function showOne(name: string, command: Command, context: Context): Promis
     throw new CommandError(`Sluice lacks ${lacking}: ${report.lacked[lacking]}`, { exitCode: 1 });
   }
   if (found === undefined) {
-    throw wrongName('option', name, [...report.options.map((option) => option.name), ...Object.keys(report.lacked)]);
+    const names = [...report.options.map((option) => option.name), ...Object.keys(report.lacked)];
+    throw wrongName({ what: 'option', name, names, list: 'sluice config' });
   }
   show(context, globalOptions(command, context).output, { data: found, text: () => `${optionText(found)}\n` });
 }

@@ -21,13 +21,15 @@ export function identityCommands(context: Context): Command[] {
     }),
     listCommand(context, {
       noun: 'ip',
-      text: 'addresses with the identity that this node knows them by',
+      text: 'addresses with the identity that this node knows them by, with -o wide all labels and where packets go',
       path: '/ips',
       shape: ipLine,
       compare: (left, right) => left.prefix.localeCompare(right.prefix, 'en', { numeric: true }),
       columns: ['Prefix', 'Identity', 'Labels', 'Node', 'Source', 'Pod'],
+      wideColumns: ['Tunnel'],
       cells: (row, format) => [
         ...[row.prefix, String(row.identity), labelsOf(row, format), row.node, row.source, row.pod ?? ''],
+        ...(format === 'wide' ? [row.tunnelEndpoint ?? ''] : []),
       ],
     }),
   ];
@@ -40,6 +42,8 @@ interface List<Row> {
   readonly shape: Shape<Row>;
   readonly compare: (left: Row, right: Row) => number;
   readonly columns: readonly string[];
+  /** Besides, with -o wide. */
+  readonly wideColumns?: readonly string[];
   readonly cells: (row: Row, format: OutputFormat) => string[];
 }
 
@@ -55,8 +59,9 @@ function listCommand<Row>(context: Context, list: List<Row>): Command {
 
 async function showList<Row>(command: Command, context: Context, list: List<Row>): Promise<void> {
   const rows = (await agentOf(command, context).rows(list.path, list.shape)).sort(list.compare);
-  const columns = list.columns.map((column) => column.toUpperCase());
   const { output } = globalOptions(command, context);
+  const wide = output === 'wide' ? (list.wideColumns ?? []) : [];
+  const columns = [...list.columns, ...wide].map((column) => column.toUpperCase());
   show(context, output, {
     data: rows,
     text: () => alignTable({ columns, rows: rows.map((row) => list.cells(row, output)) }),

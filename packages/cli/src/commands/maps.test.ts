@@ -28,12 +28,24 @@ test('a dump has a line an entry, fields with their names, and tells what the li
   const { out, err, exitCode } = await sluice(['map', 'dump', 'frontends', '--limit', '2', '--socket', server.socket]);
   assert.equal(exitCode, 0);
   assert.deepEqual(out.split('\n'), [
-    'KEY                                       VALUE',
+    'KEY                                       VALUE                                    MEANS',
     'address=10.96.0.10 port=53 protocol=UDP   serviceId=2 dnat.address=- dnat.port=0',
     'address=10.96.0.1 port=443 protocol=TCP   serviceId=1 words=1,2',
     '',
   ]);
   assert.equal(err, '2 entries of some 3 shown; --limit 0 shows all\n');
+});
+
+test('rows of frontends that are no address and port of a service say what they are', async () => {
+  const rows = [
+    { key: { address: '10.96.0.1', port: 0, protocol: 0 }, value: { serviceId: 0 } },
+    { key: { address: '::', port: 30_080, protocol: 'TCP' }, value: { serviceId: 3 } },
+  ];
+  const answer = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  using server = await agent({ '/maps': maps, '/maps/frontends?limit=1001': answer });
+  const { out } = await sluice(['map', 'dump', 'frontends', '--socket', server.socket]);
+  assert.match(out, /port=0 .*serviceId=0 {3}the mark that services have this address; no port of one$/m);
+  assert.match(out, /port=30080 .*serviceId=3 {3}a NodePort: at every address of the node that has them$/m);
 });
 
 test('without a limit nothing is left out, long bytes are cut for people and whole in JSON', async () => {

@@ -1,4 +1,5 @@
 import type { MapRow, MapUsage } from '@sluice/agent';
+import { Field } from '@sluice/kube';
 import { Command } from 'commander';
 import { mapLine, mapsAnswer } from '../agent-answers.ts';
 import type { AgentClient } from '../agent-client.ts';
@@ -60,7 +61,7 @@ async function dump(
   ]);
   const found = await agent.rows(path, mapLine);
   const rows = limit === 0 ? found : found.slice(0, limit);
-  show(context, globalOptions(command, context).output, { data: rows, text: () => alignTable(entryTable(rows)) });
+  show(context, globalOptions(command, context).output, { data: rows, text: () => alignTable(entryTable(name, rows)) });
   if (rows.length === found.length) return;
   const all = map.entries === undefined ? 'more' : `some ${map.entries}`;
   context.err.write(`${counted(rows.length, 'entry')} of ${all} shown; --limit 0 shows all\n`);
@@ -69,13 +70,32 @@ async function dump(
 async function mapNamed(agent: AgentClient, name: string): Promise<MapUsage> {
   const maps = await agent.get('/maps', mapsAnswer);
   const found = maps.find((map) => map.name === name);
-  if (found === undefined) throw wrongName('map', name, maps.map((map) => map.name).sort());
+  if (found === undefined)
+    throw wrongName({ what: 'map', name, names: maps.map((map) => map.name).sort(), list: 'sluice map list' });
   return found;
 }
 
-function entryTable(rows: readonly MapRow[]): TextTable {
-  return { columns: ['KEY', 'VALUE'], rows: rows.map(({ key, value }) => [fieldsText(key), fieldsText(value)]) };
+function entryTable(name: string, rows: readonly MapRow[]): TextTable {
+  const noteOf = notes[name];
+  return {
+    columns: ['KEY', 'VALUE', ...(noteOf === undefined ? [] : ['MEANS'])],
+    rows: rows.map(({ key, value }) => [
+      fieldsText(key),
+      fieldsText(value),
+      ...(noteOf ? [noteOf(new Field(key))] : []),
+    ]),
+  };
 }
+
+/** Of rows that are not what they seem to be, by map. */
+const notes: Readonly<Record<string, (key: Field) => string>> = {
+  frontends: (key) => {
+    const address = key.get('address').text() ?? '';
+    const isAny = address === '0.0.0.0' || address === '::';
+    if (key.get('port').value === 0) return 'the mark that services have this address; no port of one';
+    return isAny ? 'a NodePort: at every address of the node that has them' : '';
+  },
+};
 
 /** `address=10.96.0.10 port=53 dnat.port=0`. */
 function fieldsText(value: unknown): string {

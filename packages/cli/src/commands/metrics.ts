@@ -26,11 +26,8 @@ async function list({ match }: { match?: RegExp }, command: Command, context: Co
   const { values, failures } = await agentOf(command, context).get('/metrics', metricsAnswer);
   const chosen = values.filter(({ name }) => match === undefined || match.test(name));
   if (match !== undefined && chosen.length === 0) {
-    throw wrongName(
-      'metric like',
-      match.source,
-      values.map(({ name }) => name),
-    );
+    const names = values.map(({ name }) => name);
+    throw wrongName({ what: 'metric like', name: match.source, names, list: 'sluice metrics list' });
   }
   const rows = chosen.flatMap((metric) => metric.samples.map((sample) => shownSample(metric, sample)));
   show(context, globalOptions(command, context).output, {

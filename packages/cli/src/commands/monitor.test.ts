@@ -35,6 +35,19 @@ test('monitor prints one event a line and ends after the count', async () => {
   assert.equal(out.split('\n').filter((line) => line.includes('xx drop')).length, 1);
 });
 
+test('monitor with -o wide adds the day, the addresses behind the names, who saw it and the size', async () => {
+  const inKernel = { ...event, direction: 'kernel', tracePoint: 'tcp_v4_rcv', sourceAddress: 'fd00::1' };
+  using server = await agent({ '/monitor?type=drop': `${JSON.stringify(event)}\n${JSON.stringify(inKernel)}\n` });
+  const { out } = await sluice(['monitor', '--count', '2', '-o', 'wide', '--socket', server.socket]);
+  assert.deepEqual(
+    out.split('\n').filter((line) => line.includes(' bytes')),
+    [
+      '             on 2026-01-01, TCP 10.244.0.5:40000 -> 10.96.0.9:80, seen by from pod, 74 bytes',
+      '             on 2026-01-01, TCP [fd00::1]:40000 -> 10.96.0.9:80, in tcp_v4_rcv, 74 bytes',
+    ],
+  );
+});
+
 test('monitor prints a document of YAML for each event, and a line of JSON', async () => {
   const events = [event, { type: 'lost', count: 1 }];
   const ended = events.map((event) => `${JSON.stringify(event)}\n`).join('');

@@ -24,7 +24,7 @@ Examples:
   sluice monitor --pod gitlab/web --reason backend
   sluice monitor --namespace shop --protocol tcp --port 80 -o json --count 1
   sluice monitor --since 5m              # what has been, then it ends
-  sluice monitor --last 20 --follow`;
+  sluice monitor --last 20 --follow -o wide   # with addresses, the program that saw it, and the size`;
 
 export function monitorCommand(context: Context): Command {
   const command = new Command('monitor')
@@ -102,7 +102,8 @@ function duration(text: string): number {
 function shown(line: MonitorLine, format: OutputFormat): string {
   if (format === 'json') return `${JSON.stringify(line)}\n`;
   if (format === 'yaml') return `---\n${stringify(line)}`;
-  return `${textOf(line)}\n`;
+  const details = format === 'wide' ? detailsOf(line) : undefined;
+  return `${textOf(line)}${details === undefined ? '' : `\n${INDENT}${details}`}\n`;
 }
 
 function textOf(line: MonitorLine): string {
@@ -118,13 +119,31 @@ function textOf(line: MonitorLine): string {
   }
 }
 
+/** Below the reason. */
+const INDENT = ' '.repeat(13);
+
+/** What names and short times leave out: `at 2026-11-26, TCP 10.244.0.5:40000 -> 10.96.0.1:80, seen by from_pod, 74 bytes`. */
+function detailsOf(line: MonitorLine): string | undefined {
+  if (line.type === 'lost') return undefined;
+  const ends = [
+    endText({ name: '', address: line.sourceAddress, port: line.sourcePort }),
+    endText({ name: '', address: line.destinationAddress, port: line.destinationPort }),
+  ];
+  return [
+    `on ${new Date(line.at).toISOString().slice(0, 10)}`,
+    `${line.protocol} ${ends.join(' -> ')}`.trim(),
+    `${line.direction === 'kernel' ? 'in' : 'seen by'} ${line.tracePoint}`,
+    ...(line.type === 'drop' ? [`${line.length} bytes`] : []),
+  ].join(', ');
+}
+
 /** `12:01:02.345 xx drop (No backend) gitlab/web-0 -> service shop/db, …: IP 10.244.0.5.40000 > …`, and the hint. */
 function dropText(event: MonitorDrop): string {
   const names = [event.source, event.destination].map((name) => (name === '' ? 'unknown' : name)).join(' -> ');
   const where =
     event.direction === 'kernel' ? `kernel function ${event.tracePoint}` : `${event.direction}, ${identities(event)}`;
   const device = event.interface === '' ? '' : `${event.interface} `;
-  return `${timeOf(event)} xx drop (${event.reason}) ${names}, ${device}${where}: ${event.packet}\n             ${event.hint}`;
+  return `${timeOf(event)} xx drop (${event.reason}) ${names}, ${device}${where}: ${event.packet}\n${INDENT}${event.hint}`;
 }
 
 /** `12:01:02.345 -> trace (established) TCP gitlab/web-0:40000 -> shop/db-0:5432 for service shop/db:5432, …`. */

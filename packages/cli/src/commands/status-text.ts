@@ -42,6 +42,7 @@ function summary(report: StatusReport, now: number): Pair[] {
     ['Masquerading', masquerading(report)],
     ['iptables and nftables', foreignRules(report)],
     ...foreignPrograms(report),
+    ...foreignFilters(report),
   ];
 }
 
@@ -160,6 +161,17 @@ function foreignPrograms({ foreignPrograms, foreignProgramsUnknown }: StatusRepo
     ...foreignPrograms.map(({ name, id, hook, place }): Pair => ['', `${name} (id ${id}) at ${hook}, ${place}`]),
   ];
 }
+
+/** Nothing where there is none: most nodes never have one. */
+function foreignFilters({ foreignFilters: filters }: StatusReport): Pair[] {
+  if (filters.length === 0) return [];
+  const places = [...new Set(filters.map(({ device, hook }) => `${hook} of ${device}`))];
+  const more = places.length > PLACES_SHOWN ? ` and ${places.length - PLACES_SHOWN} more places` : '';
+  const where = `${places.slice(0, PLACES_SHOWN).join(', ')}${more}`;
+  return [['Filters of tc', `${filters.length} at ${where}, behind our programs: they miss what those deliver`]];
+}
+
+const PLACES_SHOWN = 4;
 
 function failing(report: StatusReport): Pair[] {
   return report.controllers.list

@@ -1,4 +1,5 @@
 import type { TableHead, TableLine } from '@sluice/agent';
+import { Field } from '@sluice/kube';
 import { formatPrefix, type Prefix } from '@sluice/net';
 import { Command } from 'commander';
 import { type FrontendRow, frontendLine, tableLine, tablesAnswer } from '../agent-answers.ts';
@@ -6,6 +7,7 @@ import { agentOf, type Context, globalOptions, type OutputFormat } from '../cont
 import { alignTable, show, type TextTable } from '../output.ts';
 import { wrongName } from '../wrong-name.ts';
 import { serviceExplainCommand } from './service-explain.ts';
+import { wideColumns } from './wide-columns.ts';
 
 /** Commands that print one of the agent's tables: noun, table, sentence. */
 const LISTS: readonly { readonly noun: string; readonly table: string; readonly text: string }[] = [
@@ -14,8 +16,16 @@ const LISTS: readonly { readonly noun: string; readonly table: string; readonly 
     table: 'frontends',
     text: 'frontends of services with their policies and first backends, or with -o wide all of them',
   },
-  { noun: 'endpoint', table: 'endpoints', text: 'pods of this node that Sluice connects' },
-  { noun: 'node', table: 'nodes', text: 'nodes of the cluster as this one knows them' },
+  {
+    noun: 'endpoint',
+    table: 'endpoints',
+    text: 'pods of this node that Sluice connects, with -o wide their interfaces, host ports and all labels',
+  },
+  {
+    noun: 'node',
+    table: 'nodes',
+    text: 'nodes of the cluster as this one knows them, with -o wide their labels',
+  },
 ];
 
 export function tableCommands(context: Context): Command[] {
@@ -29,7 +39,10 @@ function listCommand(list: (typeof LISTS)[number], context: Context): Command {
     new Command('list')
       .alias('ls')
       .description(`List ${list.text}`)
-      .addHelpText('after', `\nExamples:\n  sluice ${list.noun} list\n  sluice ${list.noun} list -o json`)
+      .addHelpText(
+        'after',
+        `\nExamples:\n  sluice ${list.noun} list\n  sluice ${list.noun} list -o wide\n  sluice ${list.noun} list -o json`,
+      )
       .action((_options: unknown, command: Command) => showTable(command, context, list.table)),
   );
 }
@@ -46,7 +59,7 @@ function anyTable(context: Context): Command {
 
 async function showNamedTable(command: Command, context: Context, name: string): Promise<void> {
   const names = (await tableSizes(command, context)).map((table) => table.name);
-  if (!names.includes(name)) throw wrongName('table', name, names);
+  if (!names.includes(name)) throw wrongName({ what: 'table', name, names, list: 'sluice table' });
   await showTable(command, context, name);
 }
 
@@ -74,9 +87,13 @@ interface ShownTable {
 function textTable({ head, lines }: ShownTable, format: OutputFormat): TextTable {
   const columns = head?.columns ?? [];
   const column = head?.name === 'frontends' && format === 'table' ? columns.indexOf('Backends') : -1;
+  const wide = format === 'wide' ? (wideColumns[head?.name ?? ''] ?? []) : [];
   return {
-    columns: columns.map((name) => name.toUpperCase()),
-    rows: lines.map(({ cells, row }) => cells.map((cell, index) => (index === column ? firstBackends(row) : cell))),
+    columns: [...columns, ...wide.map(({ name }) => name)].map((name) => name.toUpperCase()),
+    rows: lines.map(({ cells, row }) => [
+      ...cells.map((cell, index) => (index === column ? firstBackends(row) : cell)),
+      ...wide.map(({ cell }) => cell(new Field(row))),
+    ]),
   };
 }
 

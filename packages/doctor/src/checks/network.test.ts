@@ -167,6 +167,19 @@ test('programs of others are told with the hook, and that nobody could look as w
   assert.match(found({ programsUnknown: 'EPERM' }).join(), /foreign-programs note/);
 });
 
+test('filters of tc are told once a place, with the program of one that is BPF', () => {
+  const filter = { device: 'slc0123456789', hook: 'ingress', kind: 'bpf', priority: 1 } as const;
+  const told = found({
+    filters: [
+      { ...filter, program: { id: 7, name: 'fw' } },
+      { ...filter, device: 'eth0', kind: 'u32' },
+      { ...filter, device: 'eth0', kind: 'flower', priority: 2 },
+    ],
+  });
+  assert.match(told.join('\n'), /foreign-filters warning filter bpf fw \(id 7\) of tc at ingress of slc0123456789/);
+  assert.match(told.join('\n'), /foreign-filters warning 2 filters \(u32, flower\) of tc at ingress of eth0/);
+});
+
 test("the kernel's own connection tracking is told when it is nearly full", () => {
   assert.match(found({ conntrack: { used: 90, max: 100 } }).join(), /kernel-conntrack warning .*90 of 100/);
   assert.deepEqual(found({ conntrack: { used: 10, max: 100 } }), []);

@@ -9,6 +9,7 @@ export const otherChecks: readonly Check<NetworkFacts>[] = [
   { name: 'foreign-rules', look: ruleCheck },
   { name: 'ipvs', look: ipvsCheck },
   { name: 'foreign-programs', look: programCheck },
+  { name: 'foreign-filters', look: filterCheck },
   { name: 'kernel-conntrack', look: conntrackCheck },
   { name: 'cni-configuration', look: cniCheck },
 ];
@@ -147,6 +148,31 @@ function programComplaint({ name, id, hook, device }: NetworkFacts['programs'][n
         ? `bpftool prog show id ${id}; bpftool cgroup tree`
         : `bpftool prog show id ${id}; bpftool net show dev ${device}; whoever attached it must detach it`,
   };
+}
+
+/** One complaint a device and hook: a firewall has a hundred of them. */
+function filterCheck({ filters }: NetworkFacts): Complaint[] {
+  const places = Map.groupBy(filters, ({ device, hook }) => `${hook} of ${device}`);
+  return [...places].map(([place, found]) => {
+    const [{ device, hook } = { device: '', hook: 'ingress' }] = found;
+    return {
+      severity: 'warning',
+      what: `${filterNames(found)} of tc at ${place}`,
+      meaning:
+        "our programs (TCX) come before it, and it sees only what they hand on to the host's stack: of what goes to and from pods and services it limits, drops and counts nothing",
+      remedy: `tc filter show dev ${device} ${hook}; whoever made it must do without, or attach by TCX`,
+    };
+  });
+}
+
+/** `filter bpf fw (id 7)`, `3 filters (bpf, u32)`. */
+function filterNames(filters: NetworkFacts['filters']): string {
+  const [first] = filters;
+  if (filters.length > 1 || first === undefined) {
+    return `${filters.length} filters (${[...new Set(filters.map(({ kind }) => kind))].join(', ')})`;
+  }
+  const { kind, program } = first;
+  return `filter ${kind}${program === undefined ? '' : ` ${program.name || 'without a name'} (id ${program.id})`}`;
 }
 
 const fillMax = 0.8;

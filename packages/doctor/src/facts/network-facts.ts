@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { findOtherPrograms, type OtherProgram } from '@sluice/datapath';
-import type { Link } from '@sluice/netlink';
+import type { Filter, Link, Netlink } from '@sluice/netlink';
 import { openNetlink } from '@sluice/netlink';
 import { type Device, describeDevices } from '@sluice/nodes';
 import { readFileIfPresent } from '@sluice/runtime';
@@ -28,6 +28,8 @@ export interface NetworkFacts extends ForeignRules {
   /** IPVS services, as kube-proxy's mode of that name makes them. */
   readonly ipvsServices: number;
   readonly programs: readonly OtherProgram[];
+  /** Of `tc`, at the devices where we have programs. */
+  readonly filters: readonly (Omit<Filter, 'ifindex'> & { readonly device: string })[];
   /** Why nobody could look for them. */
   readonly programsUnknown: string | undefined;
   /** Who holds the tunnel's UDP port, but for our own device. */
@@ -54,6 +56,7 @@ export function readNetworkFacts(options: NetworkFactsOptions): NetworkFacts {
     { links, addresses: netlink.addresses.list(), routes: netlink.routes.list() },
     { patterns: settings.devices, nodeAddresses: settings.nodeAddresses },
   );
+  const hooked = links.filter(({ name }) => isHooked(name, devices));
   const neighbours = netlink.neighbours.list();
   const rowsOf = (family: 4 | 6) => neighbours.filter(({ address }) => address.includes(':') === (family === 6)).length;
   return {
@@ -74,10 +77,8 @@ export function readNetworkFacts(options: NetworkFactsOptions): NetworkFacts {
       text('sys/net/netfilter/nf_conntrack_max'),
     ),
     ipvsServices: countIpvs(text('thread-self/net/ip_vs')),
-    ...readPrograms(
-      links.filter(({ name }) => isHooked(name, devices)),
-      cgroupPath,
-    ),
+    ...readPrograms(hooked, cgroupPath),
+    filters: readFilters(netlink, hooked),
     tunnelPortHolders: readTunnelPortHolders({ proc, links, port: settings.tunnelPort }),
     agentPortHolders: readAgentPortHolders(proc, settings.agentPorts),
     cniFiles: listCniFiles(settings.cniDirectory),
@@ -116,6 +117,13 @@ function readPrograms(links: readonly Link[], cgroupPath: string | undefined) {
   } catch (error) {
     return { programs: [], programsUnknown: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function readFilters(netlink: Netlink, links: readonly Link[]): NetworkFacts['filters'] {
+  const names = new Map(links.map(({ ifindex, name }) => [ifindex, name]));
+  return netlink.filters
+    .list(new Set(names.keys()))
+    .map(({ ifindex, ...filter }) => ({ device: names.get(ifindex) ?? '', ...filter }));
 }
 
 interface TunnelPort {
