@@ -7,6 +7,7 @@ import { cni } from './rows/cni.ts';
 import { cniKills } from './rows/cni-kills.ts';
 import { dependencies } from './rows/dependencies.ts';
 import { endpointChange } from './rows/endpoint-change.ts';
+import { forwarded } from './rows/forwarded.ts';
 import { fullSync } from './rows/full-sync.ts';
 import { identities } from './rows/identities.ts';
 import { kubeProxy } from './rows/kube-proxy.ts';
@@ -32,6 +33,7 @@ export const rows: readonly Row[] = [
   overlay,
   masquerade,
   programCost,
+  forwarded,
   cni,
   cniKills,
   endpointChange,

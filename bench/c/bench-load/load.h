@@ -17,6 +17,7 @@ int crowd_main(int argc, char **argv);
 int flood_main(int argc, char **argv);
 int churn_main(int argc, char **argv);
 int live_main(int argc, char **argv);
+int frames_main(int argc, char **argv);
 
 /* The first byte of a TCP connection says what it is for. */
 #define BYTE_ASK 'a'
