@@ -14,6 +14,7 @@ import { kubeProxy } from './rows/kube-proxy.ts';
 import { liveSocketsRow } from './rows/live-sockets.ts';
 import { maglev } from './rows/maglev.ts';
 import { masquerade } from './rows/masquerade.ts';
+import { masqueradePorts } from './rows/masquerade-ports.ts';
 import { nodePort } from './rows/node-port.ts';
 import { overlay } from './rows/overlay.ts';
 import { overlayProfile } from './rows/overlay-profile.ts';
@@ -32,6 +33,7 @@ export const rows: readonly Row[] = [
   udpConnect,
   overlay,
   masquerade,
+  masqueradePorts,
   programCost,
   forwarded,
   cni,
