@@ -7,12 +7,14 @@ import { cni } from './rows/cni.ts';
 import { cniKills } from './rows/cni-kills.ts';
 import { dependencies } from './rows/dependencies.ts';
 import { endpointChange } from './rows/endpoint-change.ts';
+import { forwarded } from './rows/forwarded.ts';
 import { fullSync } from './rows/full-sync.ts';
 import { identities } from './rows/identities.ts';
 import { kubeProxy } from './rows/kube-proxy.ts';
 import { liveSocketsRow } from './rows/live-sockets.ts';
 import { maglev } from './rows/maglev.ts';
 import { masquerade } from './rows/masquerade.ts';
+import { masqueradePorts } from './rows/masquerade-ports.ts';
 import { nodePort } from './rows/node-port.ts';
 import { overlay } from './rows/overlay.ts';
 import { overlayProfile } from './rows/overlay-profile.ts';
@@ -31,7 +33,9 @@ export const rows: readonly Row[] = [
   udpConnect,
   overlay,
   masquerade,
+  masqueradePorts,
   programCost,
+  forwarded,
   cni,
   cniKills,
   endpointChange,

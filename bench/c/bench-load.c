@@ -24,6 +24,8 @@ static const struct {
      "ADDRESS PORT --other ADDRESS --count N [--seed S] [--cpu N]: sockets come and go, in all ways"},
     {"live", live_main, "ADDRESS PORT --other ADDRESS --kept N: sockets that stay, and whether they know their peers"},
     {"cni", cni_main, "ADD|DEL PLUGIN CONFIG PREFIX [--parallel] [--kill-after-us N] NETNS...: as a runtime calls it"},
+    {"ports", ports_main, "ADDRESS PORT --count N [--first-port N] [--source ADDRESS]: UDP from so many ports"},
+    {"frames", frames_main, "PIN --count N [--length N] [--cpu N]: XDP program on live frames"},
 };
 
 int main(int argc, char **argv)

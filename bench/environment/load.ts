@@ -96,6 +96,26 @@ async function asked<Result>(
   return result;
 }
 
+export interface PortsOptions {
+  readonly count: number;
+  /** Of the client's own ports. */
+  readonly first: number;
+  /** One of the client's own addresses, where it has several. */
+  readonly source?: string;
+}
+
+/** Datagrams from so many ports; how many were answered, each to itself, before one was not. */
+export async function answeredPorts(
+  place: Place,
+  { address, port }: Target,
+  { count, first, source }: PortsOptions,
+): Promise<number> {
+  const options = ['--count', String(count), '--first-port', String(first), ...(source ? ['--source', source] : [])];
+  const output = await runInside(place, [benchLoad, 'ports', address, String(port), ...options, ...clientCpu]);
+  const { answered }: { answered: number } = JSON.parse(output);
+  return answered;
+}
+
 export interface Change {
   readonly token: string;
   /** CLOCK_MONOTONIC, as `process.hrtime`. */

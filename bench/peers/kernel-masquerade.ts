@@ -41,6 +41,8 @@ export const masqueradeModes: readonly MasqueradeMode[] = [
 
 export interface MasqueradedPath {
   readonly client: Place;
+  /** Another address of the client; no two alike, from 3. */
+  addAddress(host: number): string;
   /** Entries of conntrack: none would mean that the rules are not on the way. */
   tracked(): number;
 }
@@ -54,8 +56,11 @@ export interface MasqueradedPathOptions {
   readonly index: number;
 }
 
+/** Datagrams of the row that takes all ports are not to be forgotten before the last. */
+const patience = { 'net/netfilter/nf_conntrack_udp_timeout': '300' };
+
 export function masqueradedPath({ network, mode, outside, index }: MasqueradedPathOptions): MasqueradedPath {
-  const [node, pod] = [network.namespace(forwarding), network.namespace()];
+  const [node, pod] = [network.namespace({ ...forwarding, ...patience }), network.namespace()];
   const port = `peer${index}`;
   cable({ netns: node, device: 'eno1', address: `10.10.30.${201 + index}/24` }, { netns: outside.netns, device: port });
   ip(outside.netns, `link set ${port} master switch`);
@@ -66,5 +71,13 @@ export function masqueradedPath({ network, mode, outside, index }: MasqueradedPa
   );
   ip(pod, 'route add default via 10.245.0.1');
   runInsideSync({ netns: node }, mode.load, mode.rules);
-  return { client: { netns: pod }, tracked: () => trackedConnections(node) };
+  return {
+    client: { netns: pod },
+    addAddress(host) {
+      const address = `10.245.0.${host}`;
+      ip(pod, `address add ${address}/24 dev eth0`);
+      return address;
+    },
+    tracked: () => trackedConnections(node),
+  };
 }

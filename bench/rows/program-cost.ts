@@ -26,7 +26,7 @@ export const programCost: Row = {
     using stack = new DisposableStack();
     const all = stack.use(await programSamples(quick ? quickAround : around));
     const contenders = contendersOf(all, stack);
-    const rounds = quick ? 5 : long ? 350 : 60;
+    const rounds = quick ? 5 : long ? 350 : 30;
     progress('measuring');
     const drops = dropsOf(all.network.node);
     const results = await inTurn(

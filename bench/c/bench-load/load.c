@@ -76,7 +76,7 @@ static socklen_t parse_address(const char *text, uint16_t port, struct sockaddr_
 
 void client_parse(int argc, char **argv, struct client *client)
 {
-	*client = (struct client){.count = 1000, .milliseconds = 1000, .interval_us = 250};
+	*client = (struct client){.count = 1000, .milliseconds = 1000, .interval_us = 250, .first_port = 1024};
 	errno = 0;
 	if (argc < 3)
 		fail("%s: ADDRESS PORT are missing", argv[0]);
@@ -99,6 +99,11 @@ void client_parse(int argc, char **argv, struct client *client)
 			client->seed = number_of(argv[i], argv[i + 1], 0, INT32_MAX);
 		else if (!strcmp(argv[i], "--other") && argv[i + 1])
 			parse_address(argv[i + 1], port, &client->other);
+		else if (!strcmp(argv[i], "--first-port"))
+			client->first_port = number_of(argv[i], argv[i + 1], 1, 65535);
+		else if (!strcmp(argv[i], "--source") && argv[i + 1] &&
+			 inet_pton(AF_INET, argv[i + 1], &client->source) == 1)
+			;
 		else
 			fail("%s: unknown option %s", argv[0], argv[i]);
 	}

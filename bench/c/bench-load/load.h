@@ -17,6 +17,8 @@ int crowd_main(int argc, char **argv);
 int flood_main(int argc, char **argv);
 int churn_main(int argc, char **argv);
 int live_main(int argc, char **argv);
+int frames_main(int argc, char **argv);
+int ports_main(int argc, char **argv);
 
 /* The first byte of a TCP connection says what it is for. */
 #define BYTE_ASK 'a'
@@ -37,6 +39,9 @@ struct client {
 	uint64_t seed;
 	/* Another service at the same port. */
 	struct sockaddr_storage other;
+	/* Of its own sockets, where it chooses. */
+	struct in_addr source;
+	long first_port;
 };
 
 void client_parse(int argc, char **argv, struct client *client);

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { benchCluster } from '../environment/cluster.ts';
+import type { Place } from '../environment/inside.ts';
+import { answeredPorts, serve, serverPort, type Target, untilAnswered } from '../environment/load.ts';
+import { masqueradedPath, masqueradeModes } from '../peers/kernel-masquerade.ts';
+import type { Figure, Row } from '../row.ts';
+
+/** From each client; below the range that a port is chosen from. */
+const firstPort = 1_024;
+const portsPerClient = 16_384;
+/** SNAT_PORT_MIN and SNAT_PORT_MAX of bpf/lib/limits.h. */
+const ourRange = 32_768;
+/** 1024 to 65535: as the kernel chooses for a client's port above 1023. */
+const kernelRange = 64_512;
+
+export const masqueradePorts: Row = {
+  name: 'masquerade-ports',
+  sentence:
+    'Ports of the node that connections of several pods to one address outside get, until the first gets none; each is asked again when all are there',
+  goal: '>= 99 % of the range, and none twice',
+  async run({ progress }) {
+    await using cluster = await benchCluster();
+    await using stack = new AsyncDisposableStack();
+    const [node] = cluster.nodes;
+    if (!node) throw new Error('the cluster has no node');
+    const { network, outside } = cluster;
+    stack.use(await serve({ netns: outside.netns }, 'o'));
+    const target = { address: outside.address, port: serverPort, token: 'o' };
+    const pods = await Promise.all(['first', 'second', 'third', 'fourth'].map((name) => node.pod(name)));
+    const own = pods.map((place) => ({ place }));
+    const figures: Figure[] = [];
+    const contenders = [
+      // The first keeps its ports, which are not of the range: the others find them taken.
+      { name: 'Sluice', clients: own, range: ourRange, kept: portsPerClient },
+      ...masqueradeModes.map((mode, index) => {
+        const { client, addAddress } = masqueradedPath({ network, mode, outside, index });
+        const clients = [3, 4, 5, 6].map((host) => ({ place: client, source: addAddress(host) }));
+        return { name: mode.name, clients, range: kernelRange, kept: 0 };
+      }),
+    ];
+    for (const { name, clients, range, kept } of contenders) {
+      progress(name);
+      for (const { place } of clients) await untilAnswered(place, target);
+      const taken = (await take(clients, target)) - kept;
+      const isOurs = name === 'Sluice';
+      const whose = isOurs ? { goal: { atLeast: 0.99 } } : { peer: name };
+      figures.push(
+        { what: 'of the range, before the first gets none', value: Math.min(1, taken / range), unit: '', ...whose },
+        { what: 'ports before the first gets none', value: taken, unit: '', ...(!isOurs && { peer: name }) },
+      );
+    }
+    return {
+      figures,
+      notes: [
+        'Each datagram has its own number, which must come back to its own socket, also when all were asked once: so no two connections have one port.',
+        'A port that the client has itself and that is free is kept by ours, whatever the range; here the first pod has those, and they are not counted.',
+        'The kernel’s rules choose at random among 64,512 ports.',
+      ],
+    };
+  },
+};
+
+interface Client {
+  readonly place: Place;
+  readonly source?: string;
+}
+
+/** Until one gets none; then everybody who got one is asked again. */
+async function take(clients: readonly Client[], target: Target): Promise<number> {
+  const taken: { readonly client: Client; readonly count: number }[] = [];
+  for (const client of clients) {
+    const count = await ask(client, target, portsPerClient);
+    taken.push({ client, count });
+    if (count < portsPerClient) break;
+  }
+  for (const { client, count } of taken)
+    if (count > 0) assert.equal(await ask(client, target, count), count, 'a connection has lost its port to another');
+  return taken.reduce((sum, { count }) => sum + count, 0);
+}
+
+function ask({ place, source }: Client, target: Target, count: number): Promise<number> {
+  return answeredPorts(place, target, { count, first: firstPort, ...(source && { source }) });
+}
