@@ -119,9 +119,32 @@ test('rows that came meanwhile are added, and none is written twice', () => {
   const rows = other.open(to);
   rows.update({ zone: 0, id: 1 }, { packets: 99, port: 80, fresh: 5 });
   old.update({ id: 2 }, { packets: 2, port: 443, old: 0 });
-  assert.deepEqual(migration.copy(from, to, 'absent'), { kept: 2, lost: 0 });
+  assert.deepEqual(migration.copy(from, to, { since: 0n }), { kept: 2, lost: 0 });
   assert.equal(rows.lookup({ zone: 0, id: 1 })?.packets, 99);
   assert.equal(rows.lookup({ zone: 0, id: 2 })?.port, 443);
+});
+
+test('a key that was given to another row meanwhile is the younger one’s, in whichever map that is', () => {
+  const [one, other] = [
+    version({ key: ['id'], value: ['packets', 'made'] }),
+    version({ key: ['id'], value: ['made', 'fresh', 'packets'] }),
+  ];
+  using from = one.create();
+  using to = other.create();
+  const [old, rows] = [one.open(from), other.open(to)];
+  for (const id of [1, 2, 3]) old.update({ id }, { packets: 1, made: 100 });
+  const migration = planMigration(from, other.spec, other.btf, { ageField: 'made' });
+  migration.copy(from, to, 'all');
+  // Another in the former map; the same, which has gone on in the new one; another there as well.
+  old.update({ id: 1 }, { packets: 2, made: 201 });
+  rows.update({ id: 2 }, { packets: 3, made: 100, fresh: 1 });
+  old.update({ id: 3 }, { packets: 4, made: 202 });
+  rows.update({ id: 3 }, { packets: 5, made: 203, fresh: 1 });
+  migration.copy(from, to, { since: 200n });
+  assert.deepEqual(
+    [1, 2, 3].map((id) => rows.lookup({ id })?.packets),
+    [2, 3, 5],
+  );
 });
 
 test('what does not fit into a smaller map is counted', () => {
@@ -161,7 +184,7 @@ test('the values of every CPU are taken over, and the rows of an array', () => {
     openPerCpu(to, ['c', 'd', 'a', 'b', 'e']).lookup(1),
     values.map(({ a, b, c }) => ({ c, d: 0, a, b, e: 0 })),
   );
-  assert.deepEqual(migration.copy(from, to, 'absent'), { kept: 0, lost: 0 });
+  assert.deepEqual(migration.copy(from, to, { since: 0n }), { kept: 0, lost: 0 });
 });
 
 test('an array of another size is none that programs were verified for, a hash of another size is', () => {

@@ -9,15 +9,29 @@ import { LayoutMismatchError } from './layout-mismatch-error.ts';
 import type { BpfMap } from './map.ts';
 import { type Batch, BatchReader, readOneByOne } from './map-batch.ts';
 import { perCpuValueBytes, possibleCpus } from './per-cpu.ts';
-import { type FieldsPlan, planFields } from './row-plan.ts';
+import { type FieldsPlan, numberIn, planFields } from './row-plan.ts';
 import type { MapSpec } from './spec.ts';
 
 export interface MapMigration {
   /** Fields that rows lose, and those that they get, as `planFields` names them. */
   readonly lost: readonly string[];
   readonly added: readonly string[];
-  /** All rows of `from` into `to`; `absent`: only those whose key is not there. */
-  copy(from: BpfMap, to: BpfMap, which: 'all' | 'absent'): MigratedRows;
+  /** All rows of `from` into `to`, or some of them. */
+  copy(from: BpfMap, to: BpfMap, which: 'all' | Meanwhile): MigratedRows;
+}
+
+/**
+ * What has come into the former map after a copy: rows whose key is not there; and where rows have an age
+ * (`ageField`), also those made since then that are younger than the row of their key in the new map.
+ */
+export interface Meanwhile {
+  /** In the field's own measure. */
+  readonly since: bigint;
+}
+
+export interface MigrationOptions {
+  /** When a row was made, where the values have such a field: the larger the younger. */
+  readonly ageField?: string;
 }
 
 export interface MigratedRows {
@@ -56,7 +70,12 @@ const withRows: readonly number[] = [
  * Of a map that another version has made, told by the types that the kernel keeps of it. Throws LayoutMismatchError
  * where it has none, its rows are of another sort, its key lost a field, or a field changed beyond recognition.
  */
-export function planMigration(map: BpfMap, spec: MapSpec, btf: Btf): MapMigration {
+export function planMigration(
+  map: BpfMap,
+  spec: MapSpec,
+  btf: Btf,
+  { ageField = '' }: MigrationOptions = {},
+): MapMigration {
   const { info } = map;
   const own = readMapBtf(map);
   const refuse = (expected: string, actual: string) => new LayoutMismatchError({ map: spec.name, expected, actual });
@@ -81,10 +100,14 @@ export function planMigration(map: BpfMap, spec: MapSpec, btf: Btf): MapMigratio
   const value = plan(info.valueTypeId, spec.valueTypeId);
   if (key.lost.length > 0)
     throw refuse(`a key that keeps its field ${key.lost.join(', ')}`, layoutText(own, info.keyTypeId));
+  const ages = {
+    from: numberIn(layoutText(own, info.valueTypeId), ageField),
+    to: numberIn(layoutText(btf, spec.valueTypeId), ageField),
+  };
   return {
     lost: value.lost,
     added: [...key.added, ...value.added],
-    copy: (from, to, which) => copyRows({ from, to, key, value }, which),
+    copy: (from, to, which) => copyRows({ from, to, key, value, ages }, which),
   };
 }
 
@@ -93,20 +116,28 @@ interface Plan {
   readonly to: BpfMap;
   readonly key: FieldsPlan;
   readonly value: FieldsPlan;
+  readonly ages: Readonly<Record<'from' | 'to', ReturnType<typeof numberIn>>>;
 }
 
-function copyRows({ from, to, key, value }: Plan, which: 'all' | 'absent'): MigratedRows {
+function copyRows({ from, to, key, value, ages }: Plan, which: 'all' | Meanwhile): MigratedRows {
   // The rows of an array are always there.
-  if (which === 'absent' && isArrayType(to.info.type)) return { kept: 0, lost: 0 };
+  if (which !== 'all' && isArrayType(to.info.type)) return { kept: 0, lost: 0 };
   const cpus = isPerCpuType(from.info.type) ? possibleCpus() : 1;
   const [fromBytes, toBytes] = [valueBytes(from), valueBytes(to)];
   const target = { key: new Uint8Array(to.info.keySize), value: new Uint8Array(toBytes) };
   const [keyView, valueView] = [new DataView(target.key.buffer), new DataView(target.value.buffer)];
-  const write = new Attributes(32)
-    .u32(0, to.fd)
-    .pointer(8, target.key)
-    .pointer(16, target.value)
-    .u64(24, which === 'absent' ? NOEXIST : 0n);
+  const present = { key: target.key, value: new Uint8Array(toBytes) };
+  const presentView = new DataView(present.value.buffer);
+  const write = (flags: bigint) =>
+    new Attributes(32).u32(0, to.fd).pointer(8, target.key).pointer(16, target.value).u64(24, flags);
+  const [put, add] = [write(0n), write(NOEXIST)];
+  const look = new Attributes(32).u32(0, to.fd).pointer(8, present.key).pointer(16, present.value);
+  /** The key was given to another while rows were copied: what is in the new map is the former one's. */
+  const isYounger = (row: DataView, at: number) => {
+    const age = which === 'all' ? undefined : ages.from?.(row, at);
+    if (age === undefined || which === 'all' || age < which.since || !ages.to) return false;
+    return look.attempt(Command.mapLookupElem) >= 0 && ages.to(presentView, 0) < age;
+  };
   let [kept, lost] = [0, 0];
   for (const batch of rowsOf(from, fromBytes)) {
     for (let row = 0; row < batch.count; row += 1) {
@@ -117,7 +148,9 @@ function copyRows({ from, to, key, value }: Plan, which: 'all' | 'absent'): Migr
         const at = row * fromBytes + (cpu * fromBytes) / cpus;
         fits = value.copy(batch.values, at, valueView, (cpu * toBytes) / cpus) && fits;
       }
-      const result = fits ? write.attempt(Command.mapUpdateElem) : -Errno.E2BIG;
+      let result = fits ? (which === 'all' ? put : add).attempt(Command.mapUpdateElem) : -Errno.E2BIG;
+      if (result === -Errno.EEXIST && isYounger(batch.values, row * fromBytes))
+        result = put.attempt(Command.mapUpdateElem);
       if (result >= 0 || result === -Errno.EEXIST) kept += 1;
       else if (result === -Errno.E2BIG || result === -Errno.ENOSPC) lost += 1;
       else throw new SystemError('bpf', -result, `write a row of the former layout into map ${to.info.name}`);

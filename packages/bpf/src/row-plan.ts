@@ -30,6 +30,13 @@ export function planFields(from: string, to: string): FieldsPlan {
   };
 }
 
+/** Reads a number of the machine's byte order out of a row; undefined: the layout, as `layoutText` prints it, has none of this path. */
+export function numberIn(layout: string, path: string): ((row: DataView, offset: number) => bigint) | undefined {
+  const field = readFields(layout).find((one) => one.path === path);
+  const number = field && numberOf(field.type);
+  return field && number && ((row, offset) => number.read(row, offset + field.offset));
+}
+
 type Copy = FieldsPlan['copy'];
 
 /** What is copied as one: a member that is no struct, or an array of structs as a whole. */
@@ -109,6 +116,7 @@ function numberOf(type: string): NumberField | undefined {
   const cut = (value: bigint) => (signed ? BigInt.asIntN(8 * size, value) : BigInt.asUintN(8 * size, value));
   return {
     read(view, offset) {
+      if (size === 8) return cut(view.getBigUint64(offset, true));
       let value = 0n;
       for (let index = size - 1; index >= 0; index -= 1) value = (value << 8n) | BigInt(view.getUint8(offset + index));
       return cut(value);

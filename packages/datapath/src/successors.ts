@@ -41,6 +41,8 @@ interface SuccessorOptions {
 export class Successors {
   readonly #paths: Paths;
   readonly #all: Succession[] = [];
+  /** When the first copy began; connections know when they did. */
+  #filledNs = 0n;
   /** Pins of successors that nobody wants any more. */
   readonly #refused: string[] = [];
 
@@ -74,8 +76,9 @@ export class Successors {
 
   /** Fills the successors; the former programs go on working on the predecessors. */
   fill(log: Logger): void {
+    this.#filledNs = process.hrtime.bigint();
     for (const { name, from, to, migration, change, isInUse } of this.#all) {
-      const { kept, lost } = migration.copy(from, to, isInUse ? 'absent' : 'all');
+      const { kept, lost } = migration.copy(from, to, isInUse ? { since: 0n } : 'all');
       const fields = { map: name, kept, lost, fieldsLost: migration.lost, fieldsAdded: migration.added };
       const loss = lost === 0 ? '' : `, ${lost} cannot be kept`;
       log[lost === 0 ? 'info' : 'warn'](
@@ -84,13 +87,13 @@ export class Successors {
       );
     }
     // Full tables take a while, in which connections begin: fewer of them are missed when the programs change over.
-    for (const { from, to, migration } of this.#all) migration.copy(from, to, 'absent');
+    for (const { from, to, migration } of this.#all) migration.copy(from, to, { since: this.#filledNs });
   }
 
   /** Once no link works on the predecessors: what came meanwhile, and the pins. */
   settle(): void {
     for (const { name, from, to, migration } of this.#all.splice(0)) {
-      migration.copy(from, to, 'absent');
+      migration.copy(from, to, { since: this.#filledNs });
       renameSync(this.#pin(name), this.#paths.map(name));
     }
     for (const pin of this.#refused.splice(0)) rmSync(pin, { force: true, recursive: true });
@@ -103,7 +106,7 @@ export class Successors {
 
 function planned(from: BpfMap, spec: MapSpec, { btf, pin }: { readonly btf: Btf; readonly pin: string }): MapMigration {
   try {
-    return planMigration(from, spec, btf);
+    return planMigration(from, spec, btf, { ageField: 'created_ns' });
   } catch (error) {
     if (!(error instanceof LayoutMismatchError)) throw error;
     const { map, expected, actual } = error;
