@@ -19,7 +19,8 @@ import { statusCommand } from './commands/status.ts';
 import { sysdumpCommand } from './commands/sysdump.ts';
 import { tableCommands } from './commands/tables.ts';
 import { versionCommand } from './commands/version.ts';
-import type { Context } from './context.ts';
+import { type Context, globalOptions } from './context.ts';
+import { printable } from './output.ts';
 import { VERSION } from './version.ts';
 import { wrongName } from './wrong-name.ts';
 
@@ -50,7 +51,11 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     .option('--socket <path>', 'unix socket of the agent; default SLUICE_SOCKET or /run/sluice/sluice.sock')
     .option('--kubeconfig <file>', 'the cluster, for commands that ask one')
     .option('--context <name>', 'of the kubeconfig; default: its current one')
-    .hook('preAction', (_program, command) => refuseClusterOptions(command))
+    .hook('preAction', (_program, command) => {
+      refuseClusterOptions(command);
+      // Before anything is asked or done.
+      if (!writesFile(command)) globalOptions(command, context);
+    })
     .enablePositionalOptions()
     .helpCommand(false)
     .addHelpText('after', BEGIN)
@@ -79,6 +84,10 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
   for (const command of extra) program.addCommand(command);
   return program.addCommand(helpCommand(program));
 }
+
+/** Whose --output is a file. */
+const writesFile = (command: Command): boolean =>
+  command.options.some(({ long, flags }) => long === '--output' && flags.includes('<file>'));
 
 /** What one node's agent is asked is not answered by a cluster. */
 function refuseClusterOptions(command: Command): void {
@@ -133,7 +142,7 @@ export async function runProgram(program: Command, args: readonly string[], cont
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (context.signal.aborted) return 130;
     if (error instanceof CommandError || error instanceof KubeError) {
-      context.err.write(`sluice: ${error.message}\n`);
+      context.err.write(`sluice: ${printable(error.message)}\n`);
       return error instanceof CommandError ? error.exitCode : 1;
     }
     context.err.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

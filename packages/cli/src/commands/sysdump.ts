@@ -9,7 +9,7 @@ import {
 import { CommandError } from '../command-error.ts';
 import { agentOf, type Context, isAgentHere } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
-import { counted, formatBytes } from '../output.ts';
+import { counted, formatBytes, printable } from '../output.ts';
 import { collect } from '../traffic-options.ts';
 
 const ROWS = 10_000;
@@ -94,7 +94,7 @@ async function sysdump(options: Options, command: Command, context: Context): Pr
     },
   });
   screen.clear();
-  for (const line of taken.missing) context.err.write(`not there: ${line}\n`);
+  for (const line of taken.missing) context.err.write(printable(`not there: ${line}\n`));
   const told = options.output === '-' ? context.err : context.out;
   told.write(`${taken.path}: ${counted(taken.files, 'file')}, ${formatBytes(taken.bytes)}\n`);
 }
@@ -108,7 +108,7 @@ function progressScreen(err: Context['err']) {
     clear,
     piece: (path: string): void => {
       // A line that is wrapped could not be taken back.
-      if (err.isTTY) err.write(`\r\u001b[K${path.slice(0, (err.columns ?? 80) - 1)}`);
+      if (err.isTTY) err.write(`\r\u001b[K${printable(path).slice(0, (err.columns ?? 80) - 1)}`);
     },
     line: (text: string): void => {
       clear();
