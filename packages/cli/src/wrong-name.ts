@@ -19,7 +19,7 @@ const suggestedMax = 5;
 export function wrongName({ what, name, names, list }: WrongName): CommandError {
   const meant = suggestions(name, names);
   // One that is near was meant; of several none may be.
-  const show = list === undefined || meant.length < 2 ? '' : `; \`${list}\` shows all`;
+  const show = list === undefined || meant.length < 2 ? '' : ` \`${list}\` shows all`;
   const next = meant.length > 0 ? `did you mean ${orList(meant)}?` : nothingNear(names, list);
   return new CommandError(`no ${what} ${name}; ${next}${show}`, { exitCode: 2 });
 }

@@ -37,6 +37,7 @@ Examples:
 
 interface Options extends ClusterOptions {
   readonly output?: string;
+  readonly thisNode?: boolean;
   /** False by --no-logs. */
   readonly logs: boolean;
   readonly log?: readonly string[];
@@ -54,6 +55,7 @@ export function sysdumpCommand(context: Context): Command {
       'where to write it, - for the standard output; default: sluice-sysdump-HOST-TIME.tar.gz in this folder',
     )
     .option('--log <file>', 'a log to take the end of; may be given again', collect)
+    .option('--this-node', 'of this node alone, whatever KUBECONFIG says')
     .option('--no-logs', 'no log of this node, not even those that are found')
     .option('--rows <n>', 'of each table, map and kind at most', wholeNumber(1), ROWS)
     .option('--node-timeout <seconds>', 'how long each node of a cluster may take', wholeNumber(1), NODE_SECONDS);
@@ -72,7 +74,8 @@ async function sysdump(options: Options, command: Command, context: Context): Pr
     });
   }
   const isHere = isAgentHere(command, context);
-  const choice = chosenCluster(clusterOptions(options, command), context, { home: !isHere });
+  const isAlone = options.thisNode ?? false;
+  const choice = isAlone ? undefined : chosenCluster(clusterOptions(options, command), context, { home: !isHere });
   const cluster = choice && openCluster(choice, context);
   using _client = cluster?.client;
   // Loaded here: it reads the kernel by FFI, which few commands of this program need.
