@@ -4,7 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { sendStatus } from '@sluice/kube/testing';
+import { Command } from 'commander';
 import { printable } from './output.ts';
+import { createProgram, runProgram } from './program.ts';
 import { agent, sluice } from './test-agent.ts';
 import { folder } from './test-archive.ts';
 import { testCluster } from './test-cluster.ts';
@@ -65,7 +67,7 @@ test('a socket that is none says what it is', async () => {
   );
 });
 
-test('a format that is none is told before anything is asked or done', async () => {
+test('a format that is none is told before anything is asked or done, and a command with formats of its own keeps them', async () => {
   for (const args of [
     ['-o', 'xml', 'map', 'list'],
     ['map', 'list', '-o', 'xml'],
@@ -74,6 +76,12 @@ test('a format that is none is told before anything is asked or done', async () 
     const { err, exitCode } = await sluice([...args]);
     assert.deepEqual([err, exitCode], ['sluice: --output xml: one of table, wide, json, yaml\n', 2], args.join(' '));
   }
+  const told: string[] = [];
+  const own = new Command('own').option('-o, --output <format>', 'text or json', 'text');
+  const context = { environment: {}, out: { write: () => 0 }, err: { write: () => 0 }, signal: AbortSignal.abort() };
+  const program = createProgram(context, [own.action(({ output }) => void told.push(output))]);
+  assert.equal(await runProgram(program, ['own'], context), 0);
+  assert.deepEqual(told, ['text']);
 });
 
 test('values from what is no file of values are refused in few lines, and a device is not read for ever', async () => {

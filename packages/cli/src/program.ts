@@ -54,7 +54,7 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     .hook('preAction', (_program, command) => {
       refuseClusterOptions(command);
       // Before anything is asked or done.
-      if (!writesFile(command)) globalOptions(command, context);
+      if (formatted.has(command)) globalOptions(command, context);
     })
     .enablePositionalOptions()
     .helpCommand(false)
@@ -84,10 +84,6 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
   for (const command of extra) program.addCommand(command);
   return program.addCommand(helpCommand(program));
 }
-
-/** Whose --output is a file. */
-const writesFile = (command: Command): boolean =>
-  command.options.some(({ long, flags }) => long === '--output' && flags.includes('<file>'));
 
 /** What one node's agent is asked is not answered by a cluster. */
 function refuseClusterOptions(command: Command): void {
@@ -120,12 +116,17 @@ function helpCommand(program: Command): Command {
 
 const commandNames = (command: Command): string[] => command.commands.map((each) => each.name());
 
+/** Commands whose --output is one of our formats; those of the lab have their own. */
+const formatted = new WeakSet<Command>();
+
 /** `sluice status -o json` as well as `sluice -o json status`, and `sluice map -o json list`: people type all of them. */
 function acceptGlobals(command: Command): Command {
   for (const child of command.commands) acceptGlobals(child);
   // What writes one file means that by it.
-  if (!command.options.some(({ long }) => long === '--output'))
+  if (!command.options.some(({ long }) => long === '--output')) {
     command.option('-o, --output <format>', 'table, wide, json or yaml');
+    formatted.add(command);
+  }
   return command.option('--socket <path>', 'unix socket of the agent');
 }
 

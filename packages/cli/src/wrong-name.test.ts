@@ -13,6 +13,6 @@ test('a name that is none gets the nearest, else those that have it in them, els
     told('nosuch', 'sluice config'),
     'no option nosuch; nothing is named like that, `sluice config` shows all 52',
   );
-  assert.equal(told('nosuch'), `no option nosuch; there are ${names.slice(0, 12).join(', ')}, …`);
+  assert.equal(told('nosuch'), `no option nosuch; there are ${names.slice(0, 40).join(', ')}, …`);
   assert.equal(wrongName({ what: 'map', name: 'x', names: [] }).message, 'no map x; there is none');
 });
