@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
-import { installationRoot, writeFileAtomic } from '@sluice/runtime';
+import { installationRoot, readFileUpTo, writeFileAtomic } from '@sluice/runtime';
 import { LabError, messageOf } from '../error.ts';
 import type { LabLayout } from '../layout.ts';
 import { type LabSettings, readSettings, writeSettings } from '../settings.ts';
@@ -61,9 +61,12 @@ export function keepPlan(layout: LabLayout, { settings, fresh }: Plan): void {
   writeSettings(layout, settings);
 }
 
+/** As many as an agent takes. */
+const valuesBytesMax = 1024 * 1024;
+
 function readValuesText(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileUpTo(path, valuesBytesMax);
   } catch (error) {
     throw new LabError(`the values ${path} cannot be read: ${messageOf(error)}`, { cause: error });
   }

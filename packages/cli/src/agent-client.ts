@@ -1,4 +1,5 @@
 /** HTTP over the agent's unix socket: the only way in which the commands learn anything of a node. */
+import { statSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { dirname } from 'node:path';
 import { lastFailure } from '@sluice/runtime';
@@ -7,6 +8,9 @@ import { type Shape, ShapeError, shaped } from './shape.ts';
 
 export const SOCKET_DEFAULT = '/run/sluice/sluice.sock';
 const TIMEOUT_MS = 5_000;
+/** Characters of a row, and of an answer that is one value: a frontend with 250,000 backends has some 30 million. */
+const LINE_MAX = 128 << 20;
+const ANSWER_MAX = 256 << 20;
 /** An agent says something every two seconds while it streams, be it an empty line. */
 const SILENCE_MS = 7_000;
 
@@ -75,6 +79,7 @@ async function* lines<Value>(question: Question, shape: Shape<Value>): AsyncIter
   for await (const chunk of chunksOf(socket, response)) {
     const parts = (rest + chunk).split('\n');
     rest = parts.pop() ?? '';
+    if (rest.length > LINE_MAX) throw tooLarge(socket, path);
     for (const part of parts) if (part !== '') yield parse(part, path, shape);
   }
   if (rest !== '') yield parse(rest, path, shape);
@@ -123,9 +128,12 @@ function unreachable(socket: string, error: NodeJS.ErrnoException): CommandError
   const next: Record<string, string> = {
     ENOENT:
       'no agent runs here; on a lab: `sluice lab exec NODE -- sluice …`; elsewhere give --socket or SLUICE_SOCKET',
-    ECONNREFUSED: 'the agent has ended or is being started; see its log',
+    ECONNREFUSED: isSocket(socket)
+      ? 'the agent has ended or is being started; see its log'
+      : 'it is no unix socket, and so not that of an agent',
     ECONNRESET: 'the agent ended while it answered; see its log',
     EACCES: 'only root may ask the agent',
+    EINVAL: 'this can be no unix socket: its path is empty, or longer than 107 bytes',
   };
   const failed = error.code === 'ENOENT' || error.code === 'ECONNREFUSED' ? lastFailure(dirname(socket)) : undefined;
   if (failed) {
@@ -139,8 +147,20 @@ function unreachable(socket: string, error: NodeJS.ErrnoException): CommandError
 
 async function text(socket: string, response: IncomingMessage): Promise<string> {
   let body = '';
-  for await (const chunk of chunksOf(socket, response)) body += chunk;
+  for await (const chunk of chunksOf(socket, response)) {
+    body += chunk;
+    if (body.length > ANSWER_MAX) throw tooLarge(socket, 'a question');
+  }
   return body;
+}
+
+/** Connecting to a file of another kind is refused as well. */
+function isSocket(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? true;
+}
+
+function tooLarge(socket: string, path: string): CommandError {
+  return new CommandError(`agent at ${socket}: its answer to ${path} is larger than an agent's ever is`);
 }
 
 function parse<Value>(body: string, path: string, shape: Shape<Value>): Value {

@@ -95,7 +95,7 @@ test('what the plugin is told: version, whether it may ask a person, and of the 
     },
   );
   await using cluster = await testCluster(['n1'], plugin.user, {
-    'certificate-authority-data': Buffer.from('PEM').toString('base64'),
+    'certificate-authority-data': Buffer.from(testCertificates.ca).toString('base64'),
     'tls-server-name': 'kube',
     extensions: [{ name: `${execGroup}/exec`, extension: { audience: 'here' } }],
   });
@@ -110,7 +110,7 @@ test('what the plugin is told: version, whether it may ask a person, and of the 
         cluster: {
           server: cluster.api.url,
           'tls-server-name': 'kube',
-          'certificate-authority-data': Buffer.from('PEM').toString('base64'),
+          'certificate-authority-data': Buffer.from(testCertificates.ca).toString('base64'),
           config: { audience: 'here' },
         },
       },

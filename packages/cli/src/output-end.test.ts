@@ -7,7 +7,11 @@ function failing(code: string) {
   const out = new PassThrough();
   const stop = new AbortController();
   const said: string[] = [];
-  const end = watchOutput(out, { write: (text) => said.push(text) }, stop);
+  const err = new PassThrough();
+  err.on('data', (text) => said.push(String(text)));
+  const end = watchOutput(out, err, stop);
+  // Nobody reads it any more: no reason to end.
+  err.emit('error', Object.assign(new Error('EPIPE: write'), { code: 'EPIPE' }));
   const before = { exitCode: end.exitCode, aborted: stop.signal.aborted };
   const fail = () => out.emit('error', Object.assign(new Error(`${code}: write`), { code }));
   fail();

@@ -14,10 +14,12 @@ export interface OutputEnd {
  */
 export function watchOutput(
   out: Pick<NodeJS.WritableStream, 'on'>,
-  err: Context['err'],
+  err: Context['err'] & Pick<NodeJS.WritableStream, 'on'>,
   stop: AbortController,
 ): OutputEnd {
   const end: { exitCode: number | undefined } = { exitCode: undefined };
+  // Nobody reads what goes wrong: that is no reason to leave the work undone.
+  err.on('error', () => undefined);
   out.on('error', ({ code, message }: NodeJS.ErrnoException) => {
     if (end.exitCode !== undefined) return; // each write that follows fails as well
     end.exitCode = code === 'EPIPE' ? PIPE_EXIT : 1;

@@ -14,11 +14,27 @@ export function show(
 ): void {
   if (format === 'json') context.out.write(`${JSON.stringify(view.data, undefined, 2)}\n`);
   else if (format === 'yaml') context.out.write(stringify(view.data));
-  else context.out.write(view.text());
+  else context.out.write(printable(view.text()));
 }
 
+/**
+ * What others say, such as an API server or a file, for a terminal: a sequence that would move its cursor, rename its window or
+ * turn the order of letters stays to be read, and does nothing.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(unprintable, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}
+
+// All that control a terminal but line ends and tabs; marks that turn the direction of writing.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+const unprintable = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+
 /** Columns three spaces apart, as kubectl prints them; empty cells stay empty, trailing blanks are cut. */
-export function alignTable({ columns, rows }: TextTable): string {
+export function alignTable({ columns, rows: given }: TextTable): string {
+  // A line end or a tab of somebody's text would be one of the table's.
+  const rows = given.map((row) =>
+    row.map((cell) => (/[\n\r\t]/.test(cell) ? cell.replaceAll(/[\n\r\t]+/g, ' ') : cell)),
+  );
   // Not by spreading: a list of all identities has 100,000 rows.
   const widths = columns.map((column, index) =>
     rows.reduce((width, row) => Math.max(width, (row[index] ?? '').length), column.length),

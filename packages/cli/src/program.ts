@@ -19,7 +19,8 @@ import { statusCommand } from './commands/status.ts';
 import { sysdumpCommand } from './commands/sysdump.ts';
 import { tableCommands } from './commands/tables.ts';
 import { versionCommand } from './commands/version.ts';
-import type { Context } from './context.ts';
+import { type Context, globalOptions } from './context.ts';
+import { printable } from './output.ts';
 import { VERSION } from './version.ts';
 import { wrongName } from './wrong-name.ts';
 
@@ -50,7 +51,11 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     .option('--socket <path>', 'unix socket of the agent; default SLUICE_SOCKET or /run/sluice/sluice.sock')
     .option('--kubeconfig <file>', 'the cluster, for commands that ask one')
     .option('--context <name>', 'of the kubeconfig; default: its current one')
-    .hook('preAction', (_program, command) => refuseClusterOptions(command))
+    .hook('preAction', (_program, command) => {
+      refuseClusterOptions(command);
+      // Before anything is asked or done.
+      if (formatted.has(command)) globalOptions(command, context);
+    })
     .enablePositionalOptions()
     .helpCommand(false)
     .addHelpText('after', BEGIN)
@@ -111,12 +116,17 @@ function helpCommand(program: Command): Command {
 
 const commandNames = (command: Command): string[] => command.commands.map((each) => each.name());
 
+/** Commands whose --output is one of our formats; those of the lab have their own. */
+const formatted = new WeakSet<Command>();
+
 /** `sluice status -o json` as well as `sluice -o json status`, and `sluice map -o json list`: people type all of them. */
 function acceptGlobals(command: Command): Command {
   for (const child of command.commands) acceptGlobals(child);
   // What writes one file means that by it.
-  if (!command.options.some(({ long }) => long === '--output'))
+  if (!command.options.some(({ long }) => long === '--output')) {
     command.option('-o, --output <format>', 'table, wide, json or yaml');
+    formatted.add(command);
+  }
   return command.option('--socket <path>', 'unix socket of the agent');
 }
 
@@ -133,7 +143,7 @@ export async function runProgram(program: Command, args: readonly string[], cont
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (context.signal.aborted) return 130;
     if (error instanceof CommandError || error instanceof KubeError) {
-      context.err.write(`sluice: ${error.message}\n`);
+      context.err.write(`sluice: ${printable(error.message)}\n`);
       return error instanceof CommandError ? error.exitCode : 1;
     }
     context.err.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

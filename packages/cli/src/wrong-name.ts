@@ -11,15 +11,16 @@ export interface WrongName {
   readonly list?: string;
 }
 
-/** More of them are no help to read. */
-const namedMax = 12;
+/** More of them are no help to read, and fewer are enough where a command shows them. */
+const namedMax = 40;
+const namedBesidesListMax = 12;
 const suggestedMax = 5;
 
 /** For a name that is none: what was meant, where something is near, and else what there is, or how one sees it. */
 export function wrongName({ what, name, names, list }: WrongName): CommandError {
   const meant = suggestions(name, names);
   // One that is near was meant; of several none may be.
-  const show = list === undefined || meant.length < 2 ? '' : `; \`${list}\` shows all`;
+  const show = list === undefined || meant.length < 2 ? '' : ` \`${list}\` shows all`;
   const next = meant.length > 0 ? `did you mean ${orList(meant)}?` : nothingNear(names, list);
   return new CommandError(`no ${what} ${name}; ${next}${show}`, { exitCode: 2 });
 }
@@ -37,7 +38,7 @@ const orList = (names: readonly string[]): string =>
 
 function nothingNear(names: readonly string[], list: string | undefined): string {
   if (names.length === 0) return 'there is none';
-  if (list !== undefined && names.length > namedMax)
+  if (list !== undefined && names.length > namedBesidesListMax)
     return `nothing is named like that, \`${list}\` shows all ${names.length}`;
   const more = names.length > namedMax ? ', …' : '';
   return `there are ${names.slice(0, namedMax).join(', ')}${more}`;

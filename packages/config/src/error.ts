@@ -7,13 +7,18 @@ export interface ConfigProblem {
 }
 
 /** The values cannot be used. Lists every problem, not only the first. */
+/** A file of something else has thousands. */
+const problemsToldMax = 20;
+
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly source: string;
   readonly problems: readonly ConfigProblem[];
 
   constructor(source: string, problems: readonly ConfigProblem[]) {
-    super(problems.map((problem) => formatProblem(source, problem)).join('\n'));
+    const lines = problems.slice(0, problemsToldMax).map((problem) => formatProblem(source, problem));
+    const rest = problems.length - lines.length;
+    super([...lines, ...(rest > 0 ? [`${source}: and ${rest} problems more`] : [])].join('\n'));
     this.source = source;
     this.problems = problems;
   }

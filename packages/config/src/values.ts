@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import {
   type Document,
   isAlias,
@@ -38,6 +38,10 @@ const bytesMax = 1024 * 1024;
 export function readValues(path: string): ReadValues {
   let text: string;
   try {
+    const stat = statSync(path);
+    // One without an end would be read for ever.
+    if (stat.isCharacterDevice() || stat.isBlockDevice()) throw new Error('it is a device');
+    if (stat.size > bytesMax) throw new Error(`it is larger than ${bytesMax} bytes`);
     text = readFileSync(path, 'utf8');
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);

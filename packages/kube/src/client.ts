@@ -365,7 +365,10 @@ export class KubeClient implements Disposable {
     const { text } = await readText(response, this.limits.objectBytes, request).catch(() => ({ text: '' }));
     const { reason, message } = parseStatus(text);
     const retryAfterMs = this.#retryAfterMs(response.header('retry-after'));
-    const summary = `${describe(request)}: ${status}${reason && ` ${reason}`}${message && `: ${message}`}`;
+    const location = response.header('location');
+    // It is what stands before the API server that leads elsewhere, mostly to a page to log in.
+    const elsewhere = location === undefined ? '' : ` to ${location.slice(0, 200)}`;
+    const summary = `${describe(request)}: ${status}${elsewhere}${reason && ` ${reason}`}${message && `: ${message}`}`;
     return new KubeError('status', summary, { status, reason, retryAfterMs });
   }
 

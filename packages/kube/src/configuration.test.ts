@@ -48,7 +48,7 @@ test('a kubeconfig that cannot be used says why', () => {
   assert.throws(() => parseKubeconfig(kubeconfig({}), { path, context: 'x' }), /no entry "x" in contexts/);
   assert.throws(() => parseKubeconfig(kubeconfig({}, {}), { path }), /has no server/);
   assert.throws(() => parseKubeconfig(kubeconfig({ token: 5 }), { path }), /token: 5 is not text/);
-  assert.throws(() => kubeConfiguration({ kubeconfig: '/nonexistent' }), /read kubeconfig \/nonexistent: ENOENT/);
+  assert.throws(() => kubeConfiguration({ kubeconfig: '/nonexistent' }), /kubeconfig: read \/nonexistent: ENOENT/);
 });
 
 test('servers that are given go before those of the source', () => {

@@ -1,12 +1,14 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import type { ConnectionOptions } from 'node:tls';
-import type { Clock } from '@sluice/runtime';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { type Clock, readFileUpTo } from '@sluice/runtime';
 import type { KubeConfiguration } from './configuration.ts';
 import { KubeError } from './error.ts';
 
 const rereadMs = 60_000;
+/** Of a token, a key, or the certificates of some hundred authorities. */
+const fileBytesMax = 4 * 1024 * 1024;
 
 // A watch holds a connection each; the rest share these.
 const idleConnectionsMax = 4;
@@ -156,7 +158,12 @@ export class Credentials {
   #newAgent(): HttpsAgent {
     const { cert, key } = this.#proof ?? {};
     const own = { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
-    return new HttpsAgent({ ...this.#agentOptions(), ...tlsOptions(this.#configuration), ...own });
+    return new HttpsAgent({
+      ...this.#agentOptions(),
+      rejectUnauthorized: !this.#configuration.insecureSkipTlsVerify,
+      // Made once, and so what cannot be used is told before anything is asked.
+      secureContext: secureContext({ ...tlsOptions(this.#configuration), ...own }),
+    });
   }
 
   #agentOptions() {
@@ -180,16 +187,45 @@ export class Credentials {
 }
 
 /** What `node:tls` needs to know of the server and of us; files are read now. */
-function tlsOptions(configuration: KubeConfiguration): ConnectionOptions {
-  const { ca, caFile, cert, certFile, key, keyFile, insecureSkipTlsVerify } = configuration;
+function tlsOptions(configuration: KubeConfiguration): SecureContextOptions {
+  const { ca, caFile, cert, certFile, key, keyFile } = configuration;
   const [caText, certText, keyText] = [ca ?? read(caFile), cert ?? read(certFile), key ?? read(keyFile)];
   return {
     minVersion: 'TLSv1.2',
-    rejectUnauthorized: !insecureSkipTlsVerify,
     ...(caText !== undefined && { ca: caText }),
     ...(certText !== undefined && { cert: certText }),
     ...(keyText !== undefined && { key: keyText }),
   };
+}
+
+function secureContext(options: SecureContextOptions) {
+  // Of an authority that is none OpenSSL says nothing: no server would be the right one.
+  if (options.ca !== undefined && !/-----BEGIN [A-Z ]*CERTIFICATE-----/.test(String(options.ca))) {
+    throw new KubeError('credentials', `${tlsParts.ca} cannot be used: there is no certificate in PEM`);
+  }
+  try {
+    return createSecureContext(options);
+  } catch (cause) {
+    const part = (['ca', 'cert', 'key'] as const).find((name) => !isUsable({ [name]: options[name] }));
+    const what = part === undefined ? 'the client certificate and its key' : tlsParts[part];
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new KubeError('credentials', `${what} cannot be used: ${why}`, { cause });
+  }
+}
+
+const tlsParts = {
+  ca: "the authority of the API server's certificate",
+  cert: 'the client certificate',
+  key: "the client certificate's key",
+} as const;
+
+function isUsable(options: SecureContextOptions): boolean {
+  try {
+    createSecureContext(options);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The token to send, if there is one; throws for text that would end the header line. */
@@ -212,7 +248,7 @@ function checked(proof: Proof): Proof {
 const isToken = (text: string): boolean => /^[\x21-\x7e]+$/.test(text);
 
 function read(path: string | undefined): string | undefined {
-  return path === undefined ? undefined : readFileSync(path, 'utf8');
+  return path === undefined ? undefined : readFileUpTo(path, fileBytesMax);
 }
 
 function fileStamp(path: string | undefined): string {

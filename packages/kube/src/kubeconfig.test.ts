@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createKubeClient, kubeConfiguration, resources } from './index.ts';
 import { parseKubeconfig, readKubeconfig, readKubeconfigs } from './kubeconfig.ts';
-import { FakeApi } from './testing/index.ts';
+import { FakeApi, testCertificates } from './testing/index.ts';
 
 const server = 'https://10.0.0.1:6443';
 
@@ -138,7 +138,7 @@ test('of several files the first that says something counts, each with paths of 
     caFile: join(place.path, 'two/ca.crt'),
     tokenFile: join(place.path, 'one/token'),
   });
-  assert.throws(() => readKubeconfigs([join(place.path, 'nowhere')]), /read kubeconfig .*nowhere: ENOENT/);
+  assert.throws(() => readKubeconfigs([join(place.path, 'nowhere')]), /kubeconfig: read .*nowhere: ENOENT/);
   assert.throws(() => readKubeconfigs([one]), /no current-context; and no context at all/);
   assert.throws(() => readKubeconfigs([one, two], 'x'), /no entry "x" in contexts; it has c$/);
 });
@@ -154,6 +154,32 @@ test('what is no kubeconfig is told in one line that names it', () => {
   for (const content of ['', '[]', 'hello', 'a: [', 'token: sesame\n\t- sesame: {', '{}', '\0\u0001\u0002', '5'])
     assert.throws(() => readKubeconfig(path), tells(content), JSON.stringify(content));
   assert.throws(() => readKubeconfig(path), tells(Uint8Array.from({ length: 5_000 }, (_, index) => index & 0xff)));
-  assert.throws(() => readKubeconfig(place.path), /read kubeconfig .*: EISDIR/);
+  assert.throws(() => readKubeconfig(place.path), /kubeconfig: read .*: EISDIR/);
   assert.throws(() => readKubeconfig('/dev/zero'), /larger than 16777216 bytes/);
+});
+
+test('certificates and keys that cannot be used are told before anything is asked, and which of them it is', () => {
+  const garbage = Buffer.from('garbage').toString('base64');
+  const client =
+    (user: object, cluster: object = {}) =>
+    () =>
+      createKubeClient(parse(user, { server, ...cluster }));
+  assert.throws(
+    client({}, { 'certificate-authority-data': garbage }),
+    /the authority of the API server's certificate cannot/,
+  );
+  assert.throws(
+    client({ 'client-certificate-data': garbage, 'client-key-data': garbage }),
+    /^KubeError: the client certificate cannot be used/,
+  );
+  const { clientCert, serverKey } = testCertificates;
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  assert.throws(
+    client({ 'client-certificate-data': base64(clientCert), 'client-key-data': garbage }),
+    /key cannot be used/,
+  );
+  const others = { 'client-certificate-data': base64(clientCert), 'client-key-data': base64(serverKey) };
+  assert.throws(client(others), /the client certificate and its key cannot be used: .*mismatch/);
+  assert.throws(client({}, { 'certificate-authority': '/nonexistent/ca.crt' }), /read \/nonexistent\/ca\.crt: ENOENT/);
+  assert.throws(client({ tokenFile: '/dev/zero' }), /read \/dev\/zero: it is larger than/);
 });

@@ -1,4 +1,5 @@
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { readFileUpTo } from '@sluice/runtime';
 import { parse } from 'yaml';
 import type { KubeConfiguration } from './configuration.ts';
 import { Field } from './field.ts';
@@ -107,28 +108,10 @@ function parseYaml(text: string, path: string): unknown {
   }
 }
 
-/** A pipe may be one as well, so its size is not asked for. */
 function readText(path: string): string {
   try {
-    const fd = openSync(path, 'r');
-    try {
-      return readUpTo(fd, fileBytesMax);
-    } finally {
-      closeSync(fd);
-    }
+    return readFileUpTo(path, fileBytesMax);
   } catch (cause) {
-    throw new Error(`read kubeconfig ${path}: ${cause instanceof Error ? cause.message : cause}`, { cause });
-  }
-}
-
-function readUpTo(fd: number, bytesMax: number): string {
-  const parts: Buffer[] = [];
-  for (let size = 0; ; ) {
-    const part = Buffer.alloc(64 * 1024);
-    const read = readSync(fd, part);
-    if (read === 0) return Buffer.concat(parts).toString('utf8');
-    size += read;
-    if (size > bytesMax) throw new Error(`it is larger than ${bytesMax} bytes, and so no kubeconfig`);
-    parts.push(part.subarray(0, read));
+    throw new Error(`kubeconfig: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }
 }

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { installationRoot, readFileIfPresent, writeFileAtomic } from './index.ts';
+import { installationRoot, readFileIfPresent, readFileUpTo, writeFileAtomic } from './index.ts';
 
 function temporaryDirectory(): { path: string } & Disposable {
   const path = mkdtempSync(join(tmpdir(), 'sluice-runtime-'));
@@ -44,4 +44,15 @@ test('the installation is found from a file in it, or where SLUICE_ROOT says', (
   assert.equal(installationRoot('/nowhere/x.js', { SLUICE_ROOT: root }), root);
   assert.throws(() => installationRoot('/nowhere/x.js', {}), /set SLUICE_ROOT/);
   assert.throws(() => installationRoot(undefined, { SLUICE_ROOT: '/nowhere' }), /SLUICE_ROOT is \/nowhere/);
+});
+
+test('a file that a person names is read as far as it may go', () => {
+  using directory = temporaryDirectory();
+  const path = join(directory.path, 'f');
+  writeFileAtomic(path, 'x'.repeat(100_000));
+  assert.equal(readFileUpTo(path, 100_000).length, 100_000);
+  assert.throws(() => readFileUpTo(path, 99_999), /read .*\/f: it is larger than 99999 bytes/);
+  assert.throws(() => readFileUpTo('/dev/zero', 1_000_000), /read \/dev\/zero: it is larger than/);
+  assert.throws(() => readFileUpTo(directory.path, 10), /read .*: EISDIR/);
+  assert.throws(() => readFileUpTo(join(directory.path, 'no'), 10), /read .*\/no: ENOENT/);
 });

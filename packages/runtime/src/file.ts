@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 export interface WriteFileOptions {
@@ -31,6 +41,34 @@ export function readFileIfPresent(path: string): string | undefined {
   } catch (cause) {
     if (isMissing(cause)) return undefined;
     throw new Error(`read ${path}: ${message(cause)}`, { cause });
+  }
+}
+
+/** The text of a file that a person has named: a pipe too, so its size is not asked for, and a device without an end is none. */
+export function readFileUpTo(path: string, bytesMax: number): string {
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      return readAll(fd, bytesMax);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (cause) {
+    throw new Error(`read ${path}: ${message(cause)}`, { cause });
+  }
+}
+
+const partBytes = 64 * 1024;
+
+function readAll(fd: number, bytesMax: number): string {
+  const parts: Buffer[] = [];
+  for (let size = 0; ; ) {
+    const part = Buffer.alloc(partBytes);
+    const read = readSync(fd, part);
+    if (read === 0) return Buffer.concat(parts).toString('utf8');
+    size += read;
+    if (size > bytesMax) throw new Error(`it is larger than ${bytesMax} bytes`);
+    parts.push(part.subarray(0, read));
   }
 }
 

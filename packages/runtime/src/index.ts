@@ -6,7 +6,7 @@
 export { type Backoff, type BackoffOptions, backoff } from './backoff.ts';
 export { type Clock, clockApart, sleep, systemClock, type Timer } from './clock.ts';
 export { type FakeClock, fakeClock } from './fake-clock.ts';
-export { readFileIfPresent, writeFileAtomic } from './file.ts';
+export { readFileIfPresent, readFileUpTo, writeFileAtomic } from './file.ts';
 export { HealthServer, type HealthServerOptions } from './health-server.ts';
 export { installationRoot, installedVersion } from './installation.ts';
 export { type JsonAnswer, JsonServer, type JsonServerOptions } from './json-server.ts';

@@ -86,6 +86,8 @@ async function run(options: Options, command: Command, context: Context): Promis
   const { SLUICE_WORLD = '', SLUICE_OUTSIDE = '' } = context.environment;
   const world = worldOf(options.world.length > 0 ? options.world : wordsOf(SLUICE_WORLD));
   const outside = wordsOf(options.outside ?? SLUICE_OUTSIDE);
+  // It would be a pity to learn of it after the test.
+  if (options.junit !== undefined) writeJunit(options.junit, '', 'a');
   const cluster = await kubernetesCluster(clusterOf(clusterOptions(options, command), context), context);
   const nodes = await chooseNodes(cluster);
   const screen = screenOf(command, context);
@@ -228,9 +230,9 @@ function noCase(test: string | undefined): CommandError {
   return new CommandError(`no case matches ${test ?? ''}; ${next}`, { exitCode: 2 });
 }
 
-function writeJunit(path: string, xml: string): void {
+function writeJunit(path: string, xml: string, flag: 'w' | 'a' = 'w'): void {
   try {
-    writeFileSync(path, xml);
+    writeFileSync(path, xml, { flag });
   } catch (error) {
     throw new CommandError(`--junit ${path}: ${error instanceof Error ? error.message : String(error)}`, {
       exitCode: 2,

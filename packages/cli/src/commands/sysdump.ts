@@ -9,7 +9,7 @@ import {
 import { CommandError } from '../command-error.ts';
 import { agentOf, type Context, isAgentHere } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
-import { counted, formatBytes } from '../output.ts';
+import { counted, formatBytes, printable } from '../output.ts';
 import { collect } from '../traffic-options.ts';
 
 const ROWS = 10_000;
@@ -37,6 +37,7 @@ Examples:
 
 interface Options extends ClusterOptions {
   readonly output?: string;
+  readonly thisNode?: boolean;
   /** False by --no-logs. */
   readonly logs: boolean;
   readonly log?: readonly string[];
@@ -54,6 +55,7 @@ export function sysdumpCommand(context: Context): Command {
       'where to write it, - for the standard output; default: sluice-sysdump-HOST-TIME.tar.gz in this folder',
     )
     .option('--log <file>', 'a log to take the end of; may be given again', collect)
+    .option('--this-node', 'of this node alone, whatever KUBECONFIG says')
     .option('--no-logs', 'no log of this node, not even those that are found')
     .option('--rows <n>', 'of each table, map and kind at most', wholeNumber(1), ROWS)
     .option('--node-timeout <seconds>', 'how long each node of a cluster may take', wholeNumber(1), NODE_SECONDS);
@@ -72,7 +74,8 @@ async function sysdump(options: Options, command: Command, context: Context): Pr
     });
   }
   const isHere = isAgentHere(command, context);
-  const choice = chosenCluster(clusterOptions(options, command), context, { home: !isHere });
+  const isAlone = options.thisNode ?? false;
+  const choice = isAlone ? undefined : chosenCluster(clusterOptions(options, command), context, { home: !isHere });
   const cluster = choice && openCluster(choice, context);
   using _client = cluster?.client;
   // Loaded here: it reads the kernel by FFI, which few commands of this program need.
@@ -94,7 +97,7 @@ async function sysdump(options: Options, command: Command, context: Context): Pr
     },
   });
   screen.clear();
-  for (const line of taken.missing) context.err.write(`not there: ${line}\n`);
+  for (const line of taken.missing) context.err.write(printable(`not there: ${line}\n`));
   const told = options.output === '-' ? context.err : context.out;
   told.write(`${taken.path}: ${counted(taken.files, 'file')}, ${formatBytes(taken.bytes)}\n`);
 }
@@ -108,7 +111,7 @@ function progressScreen(err: Context['err']) {
     clear,
     piece: (path: string): void => {
       // A line that is wrapped could not be taken back.
-      if (err.isTTY) err.write(`\r\u001b[K${path.slice(0, (err.columns ?? 80) - 1)}`);
+      if (err.isTTY) err.write(`\r\u001b[K${printable(path).slice(0, (err.columns ?? 80) - 1)}`);
     },
     line: (text: string): void => {
       clear();

@@ -17,7 +17,8 @@ function inPod(socketOf: (pod: string) => string): TestCommand {
     assert.equal(program, 'sluice');
     const { signal } = new AbortController();
     const context = {
-      environment: { SLUICE_SOCKET: socketOf(pod) },
+      // Led astray by this it would dump the cluster from within, again and again.
+      environment: { SLUICE_SOCKET: socketOf(pod), KUBECONFIG: '/nonexistent/kubeconfig' },
       out: { write: out.write },
       err: { write: out.error },
       signal,

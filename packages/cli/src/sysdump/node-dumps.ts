@@ -99,7 +99,7 @@ async function takeAll(
   { access, signal, rowsMax, nodeSeconds }: NodeDumpsOptions,
 ): Promise<void> {
   const [container] = containers;
-  const command = ['sluice', 'sysdump', '--output', '-', '--no-logs', '--rows', String(rowsMax)];
+  const command = ['sluice', 'sysdump', '--output', '-', '--this-node', '--no-logs', '--rows', String(rowsMax)];
   const target = { namespace, pod: name, command, ...(container !== undefined && { container }) };
   const packed = new PassThrough();
   const ended = execInPod(access, target, signal, { timeoutMs: nodeSeconds * 1000, bytesMax, stdout: packed }).then(

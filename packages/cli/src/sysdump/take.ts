@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { Field, resources } from '@sluice/kube';
 import type { AgentClient } from '../agent-client.ts';
 import type { ClusterAccess } from '../cluster-access.ts';
+import { CommandError } from '../command-error.ts';
 import { execInPod } from '../connectivity/exec.ts';
 import type { Context } from '../context.ts';
 import { byName, sluicePods } from '../sluice-pods.ts';
@@ -46,6 +47,7 @@ export async function takeDump(options: TakeOptions): Promise<Taken> {
   const archive = openArchive({ path, out: context.out, folder, time });
   try {
     const { files, missing } = await fill(archive, redaction(secretsOf(options)), options);
+    if (files === 0) throw new CommandError(`there is nothing to dump: ${missing.join('; ')}`);
     if (missing.length > 0) await archive.add({ path: 'missing.txt', text: `${missing.join('\n')}\n` });
     return { path, bytes: await archive.end(), files, missing };
   } catch (error) {
