@@ -15,7 +15,7 @@ static const struct {
     {"serve", serve_main, "PORT TOKEN [--cpu N]: answer each byte with TOKEN, over TCP and UDP; swallow streams"},
     {"connect", connect_main, "ADDRESS PORT --count N [--cpu N]: TCP connect, a byte each way, close by reset"},
     {"udp", udp_main, "ADDRESS PORT --count N [--cpu N]: UDP connect of fresh sockets"},
-    {"serve-many", serve_many_main, "PORT TOKEN [--cpu N]: the same for all clients at once; echo who stays"},
+    {"serve-many", serve_many_main, "PORT TOKEN [--cpu N]: the same for all clients at once; echo for who stays"},
     {"stream", stream_main, "ADDRESS PORT --milliseconds N [--cpu N]: one TCP stream"},
     {"watch", watch_main, "ADDRESS PORT --interval-us N [--cpu N]: say when another token answers"},
     {"crowd", crowd_main, "ADDRESS PORT --kept N --interval-us I --rate R [--cpu N]: many that stay, and new ones"},

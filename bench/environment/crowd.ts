@@ -11,6 +11,8 @@ export interface CrowdOptions {
   readonly rate?: number;
   /** Default 0. */
   readonly cpu?: number;
+  /** So many addresses from the first on, in turn; default: as the kernel chooses. */
+  readonly sources?: { readonly first: string; readonly count: number };
 }
 
 type Failures = Readonly<Record<'refused' | 'reset' | 'timeout' | 'closed' | 'wrongAnswer' | 'other', number>>;
@@ -47,9 +49,12 @@ export interface Crowd extends AsyncDisposable {
 export async function startCrowd(
   place: Place,
   { address, port }: Omit<Target, 'token'>,
-  { kept, intervalUs = 0, rate = 0, cpu = 0 }: CrowdOptions,
+  { kept, intervalUs = 0, rate = 0, cpu = 0, sources }: CrowdOptions,
 ): Promise<Crowd> {
-  const numbers = { '--kept': kept, '--interval-us': intervalUs, '--rate': rate, '--cpu': cpu };
+  const numbers = {
+    ...{ '--kept': kept, '--interval-us': intervalUs, '--rate': rate, '--cpu': cpu },
+    ...(sources && { '--source': sources.first, '--sources': sources.count }),
+  };
   const words = Object.entries(numbers).flatMap(([name, value]) => [name, String(value)]);
   const teller = await startTeller<CrowdWindow>(place, [benchLoad, 'crowd', address, String(port), ...words]);
   return { look: () => teller.ask(), [Symbol.asyncDispose]: () => teller[Symbol.asyncDispose]() };

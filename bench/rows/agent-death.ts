@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { MapUsage } from '@sluice/agent';
 import { installationRoot } from '@sluice/runtime';
 import { otherLayouts, otherVersion, seededRandom } from '@sluice/testing';
 import { type BenchCluster, type BenchNode, benchCluster, measuredService } from '../environment/cluster.ts';
 import { type Crowd, type CrowdWindow, failureNotes, startCrowd, total } from '../environment/crowd.ts';
+import { ip } from '../environment/inside.ts';
 import { untilAnyAnswers } from '../environment/load.ts';
 import { putService } from '../environment/services.ts';
 import { interrupted } from '../interruption.ts';
@@ -17,6 +19,8 @@ const nodePort = 30_080;
 const flows = 2_000;
 const rate = 3_000;
 const flowIntervalUs = 1_000_000;
+/** Of the clients outside: one alone would use its ports again within ten seconds, which no client does. */
+const clientAddresses = Array.from({ length: 16 }, (_, index) => `10.10.30.${201 + index}`);
 /** About what a start takes, the look at the maps and programs of another version included. */
 const startMs = 800;
 
@@ -46,7 +50,7 @@ export const agentDeath: Row = {
     const windowMs = quick ? 1_500 : 2_500;
     // Between rounds as well: an agent may be late with its start.
     const all: Window[] = [];
-    let round = 0;
+    let [round, fullest] = [0, 0];
     const watch = async (ms: number, way: Way): Promise<Window> => {
       round += 1;
       all.push(await look(crowds));
@@ -58,7 +62,12 @@ export const agentDeath: Row = {
       const rest = await look(crowds);
       all.push(rest);
       const failed = [...window, ...rest].reduce((sum, one) => sum + failuresOf(one), 0);
-      if (failed > 0) progress(`round ${round}, agent ${way.name}: ${failed} failures`);
+      const fill = await conntrackFill(node);
+      fullest = Math.max(fullest, fill);
+      if (failed > 0)
+        progress(
+          `round ${round}, agent ${way.name}: ${failed} failures; conntrack is ${(100 * fill).toFixed(0)} % full`,
+        );
       return window;
     };
     const windows = await inTurn(
@@ -76,12 +85,13 @@ export const agentDeath: Row = {
         ...failureFigures(all.flat()),
         ...others.flatMap((of, index) => connectFigures(ways[index + 1]?.name ?? '', of, alone)),
         { what: 'the slowest connect of all', value: Math.max(...all.flat().map(slowestMs)), unit: 'ms' },
+        { what: 'conntrack, the fullest that it was', value: 100 * fullest, unit: '%' },
         { what: 'new connections, made', value: madeRate(windows.flat()), unit: '/s' },
       ],
       notes: [
         `${alone.length} rounds of ${windowMs} ms each, the ways in turn; then ${absentSeconds} s without an agent. In the rounds it dies at instants of seed ${seed}, when it is replaced also in the middle of the start.`,
         ...failureNotes('In all rounds', all.flat()),
-        'Each flow asks once a second, and each answer must be the question byte by byte. New connections are a byte each way, closed by reset; they begin at their instants, whether those before them are done or not.',
+        `Each flow asks once a second, and each answer must be the question byte by byte. New connections are a byte each way, then the server ends them; those from outside come from ${clientAddresses.length} addresses. They begin at their instants, whether those before them are done or not.`,
         'What a starting agent takes of the two CPUs is in the times of its rounds.',
       ],
     };
@@ -136,11 +146,20 @@ async function startBoth(
   const byNodePort = { address: node.address, port: nodePort };
   await untilAnyAnswers(client, measuredService);
   await untilAnyAnswers(outside, byNodePort);
+  ip(outside.netns, ...clientAddresses.map((address) => `address add ${address}/24 dev switch`));
+  const sources = { first: clientAddresses[0] ?? '', count: clientAddresses.length };
   const half = { kept: flows / 2, rate: rate / 2, intervalUs: flowIntervalUs };
   return [
     stack.use(await startCrowd(client, measuredService, half)),
-    stack.use(await startCrowd(outside, byNodePort, half)),
+    stack.use(await startCrowd(outside, byNodePort, { ...half, sources })),
   ];
+}
+
+/** Of the table that refuses what is too much, 0 to 1. */
+async function conntrackFill({ agent }: BenchNode): Promise<number> {
+  const maps = await agent.get<MapUsage[]>('/maps');
+  const { entries = 0, maxEntries } = maps.find(({ name }) => name === 'conntrack') ?? { maxEntries: Number.NaN };
+  return entries / maxEntries;
 }
 
 function look([inside, outside]: readonly [Crowd, Crowd]): Promise<Window> {

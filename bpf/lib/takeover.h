@@ -8,22 +8,35 @@
 #include "map.h"
 #include "packet.h"
 
-/* [0]: until when, by bpf_ktime_get_ns; the agent takes it back when it is done, and may die before. */
+/* By bpf_ktime_get_ns. The agent takes it back when it is done, and may die before. */
+struct takeover {
+	/*
+	 * From then on SYNs as well: one that is sent again, for its answer was dropped, would be given another
+	 * backend. Nobody sends one again within a second (RFC 6298 2.1), which is longer than it takes.
+	 */
+	__u64 strict_ns;
+	__u64 until_ns;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
-} takeover SEC(".maps");
+	__type(value, struct takeover);
+} takeovers SEC(".maps");
 
-/* Of a packet whose connection was not found. One that begins a connection is what it is. */
+/* Of a packet whose connection was not found. */
 static __always_inline bool takeover_hides(const struct packet *packet)
 {
+	struct takeover *takeover;
 	__u32 zero = 0;
-	__u64 *until_ns;
+	__u64 now;
 
-	if (packet->tuple.protocol != IPPROTO_TCP || packet_is_syn(packet))
+	if (packet->tuple.protocol != IPPROTO_TCP)
 		return false;
-	until_ns = bpf_map_lookup_elem(&takeover, &zero);
-	return until_ns && *until_ns > bpf_ktime_get_ns();
+	takeover = bpf_map_lookup_elem(&takeovers, &zero);
+	if (!takeover || takeover->until_ns == 0)
+		return false;
+	now = bpf_ktime_get_ns();
+	return now < takeover->until_ns && (!packet_is_syn(packet) || now >= takeover->strict_ns);
 }

@@ -25,6 +25,7 @@ static unsigned long failed[KINDS][FAILURES], begun, answers[256], kept[256], lo
 static unsigned long late;
 static unsigned window;
 static uint64_t began_ns;
+static const char *target = "";
 static int told;
 
 enum failure failure_of(int error)
@@ -44,6 +45,11 @@ enum failure failure_of(int error)
 	}
 }
 
+void account_target(const char *address)
+{
+	target = address;
+}
+
 static void sample(struct samples *samples, uint64_t ns)
 {
 	samples->ns[samples->count++ % SAMPLES_MAX] = ns;
@@ -57,8 +63,8 @@ void account_failure(enum kind kind, enum failure failure, char token, const cha
 		lost[(unsigned char)token]++;
 	}
 	if (told++ < FAILURES_TOLD)
-		fprintf(stderr, "bench-load: a %s connection failed after %.1f ms: %s: %s\n",
-			kind == KEPT ? "kept" : "new", after_ns / 1e6, step, names[failure]);
+		fprintf(stderr, "bench-load: a %s connection to %s failed after %.1f ms: %s: %s\n",
+			kind == KEPT ? "kept" : "new", target, after_ns / 1e6, step, names[failure]);
 }
 
 unsigned account_begun(void)

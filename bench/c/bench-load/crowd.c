@@ -1,8 +1,9 @@
 /*
  * Many TCP clients of one target in one process: flows that are kept and asked over again and again, where each answer
- * must be the question byte by byte; and new connections, so many a second, of a byte each way, closed by reset.
+ * must be the question byte by byte; and new connections, so many a second, of a byte each way, which the server ends.
  * Prints an empty object when all flows are there, and on each SIGUSR1 how all fared since (crowd-account.c).
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,11 +18,12 @@
 #define JOINING_MAX 64
 #define MESSAGE_WORDS 8
 #define SECOND_NS 1000000000ull
-#define TIMEOUT_NS (2 * SECOND_NS)
+/* A packet that is lost in each of its first four times is late, and not yet lost. */
+#define TIMEOUT_NS (10 * SECOND_NS)
 /* New ones that could not begin in time are begun late, but not all at once. */
 #define BURST_MAX 64
 
-enum state { CONNECTING, GREETING, WAITING, RESTING, STATES };
+enum state { CONNECTING, GREETING, WAITING, LEAVING, RESTING, STATES };
 
 struct member {
 	struct member *previous, *next;
@@ -76,14 +78,10 @@ static void move(struct member *member, enum state state)
 	enter(member, state);
 }
 
-/* By reset where it is over, so that its port is free again. */
 static void leave(struct member *member)
 {
-	struct linger reset = {.l_onoff = 1};
-
 	joining -= member->kind == KEPT && member->state < WAITING && !member->sequence;
 	take_out(member);
-	setsockopt(member->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	close(member->fd);
 	member->next = unused;
 	unused = member;
@@ -91,10 +89,22 @@ static void leave(struct member *member)
 
 static void give_up(struct member *member, enum failure failure)
 {
-	static const char *const steps[STATES] = {"connect", "greeting", "answer", "rest"};
+	static const char *const steps[STATES] = {"connect", "greeting", "answer", "end", "rest"};
 
 	account_failure(member->kind, failure, member->token, steps[member->state], now_ns() - member->since_ns);
 	leave(member);
+}
+
+/* In turn the addresses from the first on; the port is chosen at connect(), and may be another's of another address. */
+static void bind_source(const struct member *member)
+{
+	struct sockaddr_in source = *(const struct sockaddr_in *)&target.source;
+	int yes = 1;
+
+	source.sin_addr.s_addr = htonl(ntohl(source.sin_addr.s_addr) + member->number % target.sources);
+	setsockopt(member->fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof(yes));
+	if (bind(member->fd, (void *)&source, sizeof(source)))
+		fail("bind to source %u", member->number % (unsigned)target.sources);
 }
 
 static void join(enum kind kind)
@@ -114,6 +124,8 @@ static void join(enum kind kind)
 	if (member->fd < 0)
 		fail("make a socket");
 	enter(member, CONNECTING);
+	if (target.sources)
+		bind_source(member);
 	if (connect(member->fd, (void *)&target.address, target.address_length) && errno != EINPROGRESS)
 		return give_up(member, failure_of(errno));
 	if (epoll_ctl(epoll, EPOLL_CTL_ADD, member->fd, &event))
@@ -161,7 +173,7 @@ static void on_token(struct member *member, char token)
 {
 	if (member->kind == NEW) {
 		account_made(token, member->window);
-		return leave(member);
+		return move(member, LEAVING);
 	}
 	member->token = token;
 	joining--;
@@ -189,11 +201,14 @@ static void on_input(struct member *member)
 
 	if (got < 0 && errno == EAGAIN)
 		return;
+	/* Who closes first keeps the port for a minute: that is the server. */
+	if (got == 0 && member->state == LEAVING)
+		return leave(member);
 	if (got <= 0)
 		return give_up(member, failure_of(got ? errno : 0));
 	if (member->state == GREETING)
 		return on_token(member, *room);
-	if (member->state == RESTING)
+	if (member->state == RESTING || member->state == LEAVING)
 		return give_up(member, WRONG_ANSWER);
 	member->received += got;
 	if (member->received == sizeof(member->answer))
@@ -202,7 +217,7 @@ static void on_input(struct member *member)
 
 static void sweep(uint64_t now)
 {
-	for (enum state state = CONNECTING; state <= WAITING; state++)
+	for (enum state state = CONNECTING; state <= LEAVING; state++)
 		while (lists[state].next != &lists[state] && now - lists[state].next->since_ns > TIMEOUT_NS)
 			give_up(lists[state].next, TIMEOUT);
 	while (lists[RESTING].next != &lists[RESTING] &&
@@ -233,6 +248,7 @@ int crowd_main(int argc, char **argv)
 	int is_ready = 0;
 
 	client_parse(argc, argv, &target);
+	account_target(argv[1]);
 	sigaction(SIGUSR1, &action, NULL);
 	allow_files();
 	for (int state = 0; state < STATES; state++)

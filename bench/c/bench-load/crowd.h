@@ -9,6 +9,9 @@ enum kind { NEW, KEPT, KINDS };
 
 enum failure failure_of(int error);
 
+/* Whom they ask, for messages. */
+void account_target(const char *address);
+
 /* One of them has failed; the first few are told on standard error as well. */
 void account_failure(enum kind kind, enum failure failure, char token, const char *step, uint64_t after_ns);
 /* In which window, for account_made. */

@@ -97,6 +97,10 @@ void client_parse(int argc, char **argv, struct client *client)
 			client->rate = number_of(argv[i], argv[i + 1], 0, 10000000);
 		else if (!strcmp(argv[i], "--seed"))
 			client->seed = number_of(argv[i], argv[i + 1], 0, INT32_MAX);
+		else if (!strcmp(argv[i], "--sources"))
+			client->sources = number_of(argv[i], argv[i + 1], 0, 200);
+		else if (!strcmp(argv[i], "--source") && argv[i + 1])
+			parse_address(argv[i + 1], 0, &client->source);
 		else if (!strcmp(argv[i], "--other") && argv[i + 1])
 			parse_address(argv[i + 1], port, &client->other);
 		else if (!strcmp(argv[i], "--first-port"))

@@ -37,6 +37,9 @@ struct client {
 	long kept;
 	long rate;
 	uint64_t seed;
+	/* Addresses to connect from, the first of so many; 0: as the kernel chooses. */
+	struct sockaddr_storage source;
+	long sources;
 	/* Another service at the same port. */
 	struct sockaddr_storage other;
 	/* Of its own sockets, where it chooses. */

@@ -1,6 +1,6 @@
 /*
- * A server of all its clients at once, where `serve` has one after the other: who asks gets TOKEN, who keeps his
- * connection (BYTE_KEEP) gets TOKEN and then everything back that he says. Prints "ready" when it listens.
+ * A server of all its clients at once, where `serve` has one after the other: who asks gets TOKEN and the end, who
+ * keeps his connection (BYTE_KEEP) gets TOKEN and then everything back that he says. Prints "ready" when it listens.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #define EVENTS_MAX 256
 
-enum state { FRESH, ASKED, KEPT };
+enum state { FRESH, KEPT };
 
 /* By descriptor. */
 static uint8_t *states;
@@ -47,8 +47,10 @@ static int answer(int fd, char token)
 		return got < 0 && errno == EAGAIN;
 	if (states[fd] == KEPT)
 		return send(fd, words, got, MSG_NOSIGNAL) == got;
-	states[fd] = words[0] == BYTE_KEEP ? KEPT : ASKED;
-	return send(fd, &token, 1, MSG_NOSIGNAL) == 1;
+	if (send(fd, &token, 1, MSG_NOSIGNAL) != 1 || words[0] != BYTE_KEEP)
+		return 0;
+	states[fd] = KEPT;
+	return 1;
 }
 
 int serve_many_main(int argc, char **argv)

@@ -148,9 +148,8 @@ function copyRows({ from, to, key, value, ages }: Plan, which: 'all' | Meanwhile
         const at = row * fromBytes + (cpu * fromBytes) / cpus;
         fits = value.copy(batch.values, at, valueView, (cpu * toBytes) / cpus) && fits;
       }
-      let result = fits ? (which === 'all' ? put : add).attempt(Command.mapUpdateElem) : -Errno.E2BIG;
-      if (result === -Errno.EEXIST && isYounger(batch.values, row * fromBytes))
-        result = put.attempt(Command.mapUpdateElem);
+      let result = fits ? writeRow(which === 'all' ? put : add) : -Errno.E2BIG;
+      if (result === -Errno.EEXIST && isYounger(batch.values, row * fromBytes)) result = writeRow(put);
       if (result >= 0 || result === -Errno.EEXIST) kept += 1;
       else if (result === -Errno.E2BIG || result === -Errno.ENOSPC) lost += 1;
       else throw new SystemError('bpf', -result, `write a row of the former layout into map ${to.info.name}`);
@@ -160,6 +159,23 @@ function copyRows({ from, to, key, value, ages }: Plan, which: 'all' | Meanwhile
 }
 
 const NOEXIST = 1n;
+
+/**
+ * Rows of a hash that is not allocated beforehand come from a small store of each CPU (bpf_mem_alloc in the kernel), which is
+ * filled again from an interrupt: who writes faster than that is told that there is no memory, and there is a moment later.
+ */
+const attemptsMax = 1_000;
+const refillMs = 1;
+
+function writeRow(write: Attributes): number {
+  for (let attempt = 1; ; attempt += 1) {
+    const result = write.attempt(Command.mapUpdateElem);
+    if (result !== -Errno.ENOMEM || attempt === attemptsMax) return result;
+    Atomics.wait(nobodyWakes, 0, 0, refillMs);
+  }
+}
+
+const nobodyWakes = new Int32Array(new SharedArrayBuffer(4));
 
 const valueBytes = ({ info }: BpfMap): number =>
   isPerCpuType(info.type) ? perCpuValueBytes(info.valueSize) : info.valueSize;

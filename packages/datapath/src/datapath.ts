@@ -115,9 +115,6 @@ const TO_NETWORK_PREFIX = 'to_network_';
 const XDP_PREFIXES: Record<XdpMode, string> = { native: 'xdp_native_', generic: 'xdp_generic_' };
 const xdpPrograms: Record<XdpMode, string> = { native: 'xdp_from_network', generic: 'xdp_generic_from_network' };
 
-/** Ten times what it takes with full tables: should we die, who is not known must not wait for ever. */
-const takeoverNs = 5_000_000_000n;
-
 /**
  * Opens the pinned maps and programs (or makes and loads them) and puts the programs into the links that are pinned
  * already, each atomically. What is not attached yet is attached by the attach functions.
@@ -142,11 +139,11 @@ export function openDatapath(options: DatapathOptions): Datapath {
   stack.defer(() => programs[Symbol.dispose]());
   const held = stack.use(new HeldLinks(paths, [kernelDropsLink]));
   successors.fill(options.log);
-  if (successors.isNeeded) maps.takeover.update(0, process.hrtime.bigint() + takeoverNs);
+  if (successors.isNeeded) beginTakeover(maps);
   replacePrograms(held, programs, options.log);
   successors.settle();
   // Whoever has begun it: a start that was killed in the midst of it has left it on.
-  maps.takeover.update(0, 0n);
+  maps.takeovers.update(0, { strictNs: 0n, untilNs: 0n });
   programs.retireOthers();
   let kernelDrops: KernelDrops | undefined;
   let inspection: Inspection | undefined;
@@ -277,6 +274,18 @@ export function openDatapath(options: DatapathOptions): Datapath {
 }
 
 /** A link that is found belongs to one of our programs by its name; a dead one, whose device is gone, is removed. */
+/** Should we die, and nobody go on, who is not known must not wait for ever. */
+const takeoverNs = 10_000_000_000n;
+const strictAfterNs = 900_000_000n;
+
+/** One that was killed in the midst is gone on with: what was sent then may be sent again by now. */
+function beginTakeover({ takeovers }: DatapathMaps): void {
+  const now = process.hrtime.bigint();
+  const left = takeovers.lookup(0);
+  const strictNs = left !== undefined && left.untilNs > now ? left.strictNs : now + strictAfterNs;
+  takeovers.update(0, { strictNs, untilNs: now + takeoverNs });
+}
+
 function replacePrograms(held: HeldLinks, programs: Programs, log: Logger): void {
   for (const name of held.names()) {
     const program = programOfLink(name);

@@ -41,7 +41,7 @@ function describeMaps(cpus?: number) {
     slots: generated.slotsMap,
     sourceRanges: generated.sourceRangesMap,
     staleSockets: generated.staleSocketsMap,
-    takeover: generated.takeoverMap,
+    takeovers: generated.takeoversMap,
   } as const;
 }
 

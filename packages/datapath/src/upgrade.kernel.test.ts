@@ -157,7 +157,8 @@ for (const [who, isTakenOver] of [
     const { client, server } = connected;
     const { maps } = node.datapath;
     exchange(client, server, 'before');
-    if (isTakenOver) maps.takeover.update(0, process.hrtime.bigint() + 10_000_000_000n);
+    const soonNs = process.hrtime.bigint() + 10_000_000_000n;
+    if (isTakenOver) maps.takeovers.update(0, { strictNs: soonNs, untilNs: soonNs });
     {
       using _forgotten = forgetConnections(maps);
       server.send('to the client');
@@ -165,7 +166,7 @@ for (const [who, isTakenOver] of [
       // Longer than it takes until the first of them is sent again.
       await sleep(500);
     }
-    maps.takeover.update(0, 0n);
+    maps.takeovers.update(0, { strictNs: 0n, untilNs: 0n });
     if (isTakenOver) {
       assert.equal(client.receive(), 'to the client');
       assert.equal(server.receive(), 'to the server');
@@ -177,3 +178,25 @@ for (const [who, isTakenOver] of [
     }
   });
 }
+
+test('while an upgrade is in the midst for long, nobody begins a connection; soon after it he does', async () => {
+  using node = createTestNode(1);
+  using world = connectWorld(node);
+  const pod = node.addPod(10, 1000);
+  using listener = tcpServer(world, world.addresses.ipv4, 80);
+  const { takeovers } = node.datapath.maps;
+  const now = process.hrtime.bigint();
+  takeovers.update(0, { strictNs: now + 60_000_000_000n, untilNs: now + 90_000_000_000n });
+  using early = tcpSocket(pod, 4);
+  early.connect(world.addresses.ipv4, 80);
+  using first = listener.accept();
+  assert.ok(first);
+  takeovers.update(0, { strictNs: now, untilNs: process.hrtime.bigint() + 500_000_000n });
+  using late = tcpSocket(pod, 4);
+  // It waits for a second, and its SYN is sent again then.
+  assert.throws(() => late.connect(world.addresses.ipv4, 80), { code: 'EINPROGRESS' });
+  using second = listener.accept();
+  assert.ok(second);
+  exchange(late, second, 'after all');
+  assert.deepEqual(dropsOf(node), { tables_taken_over: 1 });
+});

@@ -1,7 +1,7 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type ConnectedTranslation, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Peer, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectedTranslationCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, peerCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type ConnectedTranslation, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Peer, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Takeover, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectedTranslationCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, peerCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, takeoverCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
@@ -754,17 +754,19 @@ export const staleSocketsMap: MapDescriptor<bigint, Peer> = {
   18    2 reserved: __u8[2]`,
 };
 
-export const takeoverMap: MapDescriptor<number, bigint> = {
-  name: 'takeover',
+export const takeoversMap: MapDescriptor<number, Takeover> = {
+  name: 'takeovers',
   type: 2,
   keySize: 4,
-  valueSize: 8,
+  valueSize: 16,
   maxEntries: 1,
   flags: 0,
   key: u32Codec,
-  value: u64Codec,
+  value: takeoverCodec,
   keyLayout: '__u32, 4 bytes',
-  valueLayout: '__u64, 8 bytes',
+  valueLayout: `struct takeover, 16 bytes
+   0    8 strict_ns: __u64
+   8    8 until_ns: __u64`,
 };
 
 export const translationsMap: MapDescriptor<number, SocketTranslations> = {
@@ -828,6 +830,6 @@ export const mapDescriptors = {
   slots: slotsMap,
   source_ranges: sourceRangesMap,
   stale_sockets: staleSocketsMap,
-  takeover: takeoverMap,
+  takeovers: takeoversMap,
   translations: translationsMap,
 } as const;

@@ -367,6 +367,26 @@ export const counterCodec: Codec<Counter> = {
   },
 };
 
+/** struct takeover */
+export interface Takeover {
+  readonly strictNs: bigint;
+  readonly untilNs: bigint;
+}
+
+export const takeoverCodec: Codec<Takeover> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.strictNs, true);
+    view.setBigUint64(offset + 8, value.untilNs, true);
+  },
+  decode(view, offset) {
+    return {
+      strictNs: view.getBigUint64(offset, true),
+      untilNs: view.getBigUint64(offset + 8, true),
+    };
+  },
+};
+
 /** struct device */
 export interface Device {
   readonly ipv4: Address | undefined;
