@@ -105,9 +105,6 @@ void client_parse(int argc, char **argv, struct client *client)
 			parse_address(argv[i + 1], port, &client->other);
 		else if (!strcmp(argv[i], "--first-port"))
 			client->first_port = number_of(argv[i], argv[i + 1], 1, 65535);
-		else if (!strcmp(argv[i], "--source") && argv[i + 1] &&
-			 inet_pton(AF_INET, argv[i + 1], &client->source) == 1)
-			;
 		else
 			fail("%s: unknown option %s", argv[0], argv[i]);
 	}

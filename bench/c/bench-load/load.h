@@ -37,13 +37,12 @@ struct client {
 	long kept;
 	long rate;
 	uint64_t seed;
-	/* Addresses to connect from, the first of so many; 0: as the kernel chooses. */
+	/* The address to connect from, or the first of so many. */
 	struct sockaddr_storage source;
 	long sources;
 	/* Another service at the same port. */
 	struct sockaddr_storage other;
 	/* Of its own sockets, where it chooses. */
-	struct in_addr source;
 	long first_port;
 };
 

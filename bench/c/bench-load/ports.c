@@ -18,7 +18,9 @@
 
 static int ask(const struct client *client, uint16_t port)
 {
-	struct sockaddr_in source = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = client->source};
+	struct sockaddr_in source = {.sin_family = AF_INET,
+				     .sin_port = htons(port),
+				     .sin_addr = ((const struct sockaddr_in *)&client->source)->sin_addr};
 	uint64_t number = port;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
