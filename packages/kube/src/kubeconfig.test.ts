@@ -183,3 +183,15 @@ test('certificates and keys that cannot be used are told before anything is aske
   assert.throws(client({}, { 'certificate-authority': '/nonexistent/ca.crt' }), /read \/nonexistent\/ca\.crt: ENOENT/);
   assert.throws(client({ tokenFile: '/dev/zero' }), /read \/dev\/zero: it is larger than/);
 });
+
+test('anchors and merge keys of YAML are followed', () => {
+  const text = `
+current-context: c
+contexts: [{ name: c, context: { cluster: k, user: u } }]
+x: &tls { certificate-authority: /ca.crt }
+clusters:
+- name: k
+  cluster: { <<: *tls, server: https://10.0.0.1:6443 }
+users: [{ name: u, user: { token: t } }]`;
+  assert.deepEqual(parseKubeconfig(text, { path: 'k' }), { servers: [server], caFile: '/ca.crt', token: 't' });
+});

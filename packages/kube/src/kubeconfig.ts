@@ -101,7 +101,8 @@ function fileOf(text: string, path: string): KubeconfigFile {
 /** Of a parser's message the first line: the others repeat the file, secrets and all. */
 function parseYaml(text: string, path: string): unknown {
   try {
-    return parse(text, { logLevel: 'error' }) as unknown;
+    // Merge keys, as kubectl's parser has them.
+    return parse(text, { logLevel: 'error', merge: true }) as unknown;
   } catch (cause) {
     const [line = ''] = (cause instanceof Error ? cause.message : String(cause)).split('\n');
     throw new Error(`kubeconfig ${path}: ${line.replace(/:$/, '')}`, { cause });

@@ -1,5 +1,5 @@
 /**
- * Devices, addresses, routes, neighbours and policy rules of a network namespace, spoken with the kernel directly
+ * Devices, addresses, routes, neighbours, policy rules and filters of a network namespace, spoken with the kernel directly
  * (rtnetlink): pure codecs for the messages, a synchronous question-and-answer socket, and change notifications.
  *
  * It decides nothing: which device, address or route ought to exist is the business of the packages above. Begin with

@@ -39,12 +39,16 @@ export function openArchive({ path, out, folder, time }: ArchiveOptions): Archiv
     bytes += chunk.length;
   });
   const written = pipeline(gzip, target);
+  const whole = written.catch((cause: unknown) => Promise.reject(failed(path, cause)));
   // Who writes next, or ends it, hears of it.
-  written.catch(() => undefined);
-  const whole = () => written.catch((cause: unknown) => Promise.reject(failed(path, cause)));
+  whole.catch(() => undefined);
   const write = (content: Buffer): Promise<void> =>
     new Promise((resolve, reject) => {
-      gzip.write(content, (error) => (error ? whole().then(() => reject(failed(path, error)), reject) : resolve()));
+      // A write that waits for room when the target fails is never answered by zlib.
+      whole.catch(reject);
+      gzip.write(content, (error) => {
+        if (!error) resolve();
+      });
     });
   const seconds = Math.floor(time.getTime() / 1000);
   let turn = Promise.resolve();
@@ -58,7 +62,7 @@ export function openArchive({ path, out, folder, time }: ArchiveOptions): Archiv
     end: async () => {
       await turn;
       gzip.end(tarEnd());
-      await whole();
+      await whole;
       return bytes;
     },
     abandon: async () => {

@@ -45,8 +45,16 @@ const filesMax = 1_000;
 export async function nodeDumps(nodes: readonly DumpedNode[], options: NodeDumpsOptions): Promise<string[]> {
   const missing: string[] = [];
   const left = nodes.values();
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
   const work = async (): Promise<void> => {
-    for (const node of left) missing.push(...(await nodeDump(node, options)));
+    try {
+      for (const node of left) missing.push(...(await nodeDump(node, { ...options, signal })));
+    } catch (error) {
+      // The archive cannot be written: nobody need wait for the other nodes.
+      stop.abort();
+      throw error;
+    }
   };
   await Promise.all(Array.from({ length: concurrency }, work));
   return missing.sort();
