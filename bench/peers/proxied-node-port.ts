@@ -46,7 +46,9 @@ export async function proxiedNodePorts(options: ProxiedNodePortsOptions): Promis
     makeReal({ netns, device: 'eno1' }, { netns: lan, device: port });
     addOverlayNode({ netns, pod, node, addresses, podNetwork });
     stack.use(await serve({ netns: pod }, node === 0 ? 'h' : 'e'));
-    runInsideSync({ netns }, mode.load, mode.rules(all, { nodeAddresses: [addresses[node]] }));
+    // With nft 1.0.6 10,000 take a minute: not twice, where the other node only finds that the packet is none of theirs.
+    const services = node === 1 && mode.isFlat ? all.slice(-2) : all;
+    runInsideSync({ netns }, mode.load, mode.rules(services, { nodeAddresses: [addresses[node]] }));
   }
   return {
     here: { address: addresses[0], port: herePort, token: 'h' },

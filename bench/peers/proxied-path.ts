@@ -22,6 +22,8 @@ export interface ProxyMode {
   readonly change: readonly [command: string, ...args: string[]];
   readonly rules: (services: readonly ProxyService[], options?: NftablesOptions) => string;
   readonly changed: (service: ProxyService) => string;
+  /** Finds a service in as much time whether there are few or many. */
+  readonly isFlat: boolean;
 }
 
 export const proxyModes: readonly ProxyMode[] = [
@@ -31,6 +33,7 @@ export const proxyModes: readonly ProxyMode[] = [
     change: ['iptables-legacy-restore', '--noflush'],
     rules: iptablesRules,
     changed: iptablesChange,
+    isFlat: false,
   },
   {
     name: 'iptables, nft',
@@ -38,6 +41,7 @@ export const proxyModes: readonly ProxyMode[] = [
     change: ['iptables-nft-restore', '--noflush'],
     rules: iptablesRules,
     changed: iptablesChange,
+    isFlat: false,
   },
   {
     name: 'nftables',
@@ -45,6 +49,7 @@ export const proxyModes: readonly ProxyMode[] = [
     change: ['nft', '-f', '-'],
     rules: nftablesRules,
     changed: nftablesChange,
+    isFlat: true,
   },
 ];
 

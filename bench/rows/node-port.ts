@@ -23,8 +23,8 @@ interface Size {
 }
 
 const sizes: readonly Size[] = [
-  { services: 200, nodePorts: 200, connections: 4_000, goals: [1.25, 1.25, 1] },
-  { services: 10_000, nodePorts: 2_000, connections: 2_000, goals: [1.8, 3.5, 1] },
+  { services: 200, nodePorts: 200, connections: 2_000, goals: [1.25, 1.25, 1] },
+  { services: 10_000, nodePorts: 2_000, connections: 1_000, goals: [1.8, 3.5, 1] },
 ];
 const quickSizes: readonly Size[] = [{ services: 20, nodePorts: 20, connections: 500, goals: [1, 1, 1] }];
 const rounds = 11;
