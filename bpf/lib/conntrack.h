@@ -220,6 +220,17 @@ static __always_inline bool ct_promote_aliases(const struct tuple *tuple, const 
 	return true;
 }
 
+/* The LRU gave it up while the others were kept: snat_keep claims it again, for who is not promoted. */
+static __always_inline bool ct_lacks_snat_alias(const struct tuple *tuple, const struct connection *connection)
+{
+	struct tuple alias;
+
+	if (tuple_end_is_none(&connection->snat))
+		return false;
+	alias = ct_snat_alias_tuple(tuple, &connection->snat);
+	return !ct_entry(&alias);
+}
+
 /*
  * Where no flood can evict it, aliases first: they are of no use without it, nor it without them. When that table is
  * full the connection stays where it was, tracked but evictable, and each of its packets tries again: the count is of
@@ -232,10 +243,52 @@ __noinline int ct_promote(struct __sk_buff *skb, const struct packet *packet, co
 	if (!packet || !tuple)
 		return 0;
 	connection = bpf_map_lookup_elem(&conntrack_new, tuple);
-	if (!connection)
+	if (!connection || ct_lacks_snat_alias(tuple, connection))
 		return 0;
 	if (!ct_promote_aliases(tuple, connection) || !ct_move(tuple, connection))
 		counter_add(packet, DROP_REASON_CT_CREATE_FAILED, skb->len);
+	return 0;
+}
+
+/* False: there was none, or no room. */
+static __always_inline bool ct_move_back(const struct tuple *tuple)
+{
+	struct connection *entry = bpf_map_lookup_elem(&conntrack, tuple);
+
+	if (!entry || bpf_map_update_elem(&conntrack_new, tuple, entry, BPF_ANY) != 0)
+		return false;
+	bpf_map_delete_elem(&conntrack, tuple);
+	return true;
+}
+
+/*
+ * What has ended needs no shelter from floods any more: for the seconds that it is still asked for, the table that
+ * makes room by itself has it. Else an agent that is absent, and collects nothing, would let the other one fill. The
+ * connection first: an alias alone counts as absent.
+ */
+__noinline int ct_demote(const struct tuple *tuple)
+{
+	struct connection *connection;
+	struct tuple_end dnat, snat;
+	struct tuple alias;
+
+	if (!tuple)
+		return 0;
+	connection = bpf_map_lookup_elem(&conntrack, tuple);
+	if (!connection)
+		return 0;
+	dnat = connection->dnat;
+	snat = connection->snat;
+	if (!ct_move_back(tuple))
+		return 0;
+	if (!tuple_end_is_none(&dnat)) {
+		alias = ct_dnat_alias_tuple(tuple, &dnat);
+		ct_move_back(&alias);
+	}
+	if (!tuple_end_is_none(&snat)) {
+		alias = ct_snat_alias_tuple(tuple, &snat);
+		ct_move_back(&alias);
+	}
 	return 0;
 }
 
@@ -323,6 +376,8 @@ __noinline verdict_t ct_track(struct __sk_buff *skb, struct packet *packet)
 		trace_report(skb, packet, &place.tuple, place.connection);
 	if (!place.is_promoted && place.connection->state == CT_STATE_ESTABLISHED)
 		ct_promote(skb, packet, &place.tuple);
+	else if (place.is_promoted && place.connection->state == CT_STATE_CLOSED)
+		ct_demote(&place.tuple);
 	return VERDICT_CONTINUE;
 }
 

@@ -18,8 +18,8 @@
 #define JOINING_MAX 64
 #define MESSAGE_WORDS 8
 #define SECOND_NS 1000000000ull
-/* A packet that is lost in each of its first four times is late, and not yet lost. */
-#define TIMEOUT_NS (10 * SECOND_NS)
+/* Who is late by less has sent a packet up to five times; how late the slowest was is told. */
+#define TIMEOUT_NS (30 * SECOND_NS)
 /* New ones that could not begin in time are begun late, but not all at once. */
 #define BURST_MAX 64
 

@@ -139,7 +139,7 @@ function copyRows({ from, to, key, value, ages }: Plan, which: 'all' | Meanwhile
     return look.attempt(Command.mapLookupElem) >= 0 && ages.to(presentView, 0) < age;
   };
   let [kept, lost] = [0, 0];
-  for (const batch of rowsOf(from, fromBytes)) {
+  for (const batch of ordered(rowsOf(from, fromBytes), { from, to, age: ages.from, which })) {
     for (let row = 0; row < batch.count; row += 1) {
       target.key.fill(0);
       target.value.fill(0);
@@ -156,6 +156,36 @@ function copyRows({ from, to, key, value, ages }: Plan, which: 'all' | Meanwhile
     }
   }
   return { kept, lost };
+}
+
+interface Order extends Pick<Plan, 'from' | 'to'> {
+  readonly age: Plan['ages']['from'];
+  readonly which: 'all' | Meanwhile;
+}
+
+/**
+ * Into a table that evicts no row of long ago may come in the place of a young one: the oldest come first, and those that it
+ * has given up since the first copy not again.
+ */
+function* ordered(batches: Iterable<Batch>, { from, to, age, which }: Order): IterableIterator<Batch> {
+  if (to.info.type !== MapType.lruHash || !age) return yield* batches;
+  const [keyBytes, rowBytes] = [from.info.keySize, valueBytes(from)];
+  const rows = [...batches].flatMap(({ count, keys, values }) =>
+    Array.from({ length: count }, (_, row) => ({
+      age: age(values, row * rowBytes),
+      count: 1,
+      keys: copyOf(keys, row * keyBytes, keyBytes),
+      values: copyOf(values, row * rowBytes, rowBytes),
+    })),
+  );
+  const since = which === 'all' ? 0n : which.since;
+  yield* rows
+    .filter((row) => row.age >= since)
+    .sort((left, right) => (left.age < right.age ? -1 : left.age > right.age ? 1 : 0));
+}
+
+function copyOf({ buffer, byteOffset }: DataView, offset: number, length: number): DataView {
+  return new DataView(buffer.slice(byteOffset + offset, byteOffset + offset + length));
 }
 
 const NOEXIST = 1n;

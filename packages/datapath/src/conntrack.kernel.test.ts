@@ -76,7 +76,11 @@ test('FINs of both sides, or a reset, end a connection within seconds; half clos
     using bench = createBench();
     handshake(bench);
     for (const [way, flags] of ending) segment(bench, way, flags);
-    const connection = bench.maps.conntrack.lookup(tuple);
+    // What has ended is no longer worth a place where no flood gets.
+    const { conntrack, conntrackNew } = bench.maps;
+    const [table, other] = state === CtState.Closed ? [conntrackNew, conntrack] : [conntrack, conntrackNew];
+    const connection = table.lookup(tuple);
+    assert.equal(other.lookup(tuple), undefined);
     assert.equal(connection?.state, state);
     assertNear(secondsLeft(connection?.expiresNs ?? 0n), seconds);
   }
@@ -93,7 +97,8 @@ test('a SYN on a closed connection begins a new one', () => {
 
 test('a reset whose sender speaks on was forged, and ends nothing', () => {
   using bench = createBench();
-  const connection = () => bench.maps.conntrack.lookup(tuple);
+  const { conntrack, conntrackNew } = bench.maps;
+  const connection = () => conntrack.lookup(tuple) ?? conntrackNew.lookup(tuple);
   handshake(bench);
   segment(bench, 'back', 'R');
   segment(bench, 'out', 'PA');
@@ -102,6 +107,7 @@ test('a reset whose sender speaks on was forged, and ends nothing', () => {
   segment(bench, 'back', 'PA');
   assert.equal(connection()?.state, CtState.Established);
   assertNear(secondsLeft(connection()?.expiresNs ?? 0n), 8000);
+  assert.ok(conntrack.lookup(tuple), 'and it is where no flood can evict it, again');
 });
 
 test('UDP and ICMP echo move to the safe table with the first reply', () => {
