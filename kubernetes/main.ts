@@ -44,6 +44,7 @@ async function main(): Promise<boolean> {
   const steps = wants('conformance') ? [] : stepsWithoutTests;
   await command(join(recipe, 'build.sh'), steps, 'the cluster’s programs', { timeoutMs: 3_600_000 });
   await command('npm', ['run', '--silent', 'image'], 'the image');
+  await script('parts/lab-image.sh', 'the image of the connectivity test', 60_000);
   const { status } = options.keep ? await run(join(recipe, 'kubectl'), ['get', 'nodes']) : { status: 1 };
   if (status !== 0) await script('up.sh', 'the cluster', 300_000, { CONTAINERD: options.containerd });
   try {
