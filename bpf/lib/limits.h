@@ -39,7 +39,7 @@
 #define SNAT_PORT_MIN 32768
 #define SNAT_PORT_MAX 65535
 /* Ports tried before a connection is refused. */
-#define SNAT_ATTEMPTS_MAX 32
+#define SNAT_ATTEMPTS_MAX 640
 #define EVENTS_BYTES (1 << 20)
 #define COUNTERS_MAX 256
 /* Each pod has one, the node a few. */
