@@ -7,6 +7,7 @@ import { recipe, root, run } from './cluster.ts';
 import { runConformance } from './conformance/run.ts';
 import { testConnectivity } from './connectivity.ts';
 import { install, loadImage, replacePods, untilReady } from './install.ts';
+import { noWarnings } from './warnings.ts';
 
 const usage = `npm run test:kubernetes [-- --subset] [-- --only PART] [-- --keep]
   --subset       what fits into continuous integration: of the upstream tests only Conformance, of the stories the quick ones
@@ -70,6 +71,7 @@ async function tryAll(): Promise<boolean> {
   if (wants('stories')) good = (await part('stories', stories)) && good;
   if (wants('conformance'))
     good = (await part('conformance', () => runConformance({ isSubset: options.subset }))) && good;
+  good = (await part('no warning of the API server', noWarnings)) && good;
   return good;
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
+import { recordingLogger } from '@sluice/runtime';
 import {
   type ApiCall,
   createKubeClient,
@@ -139,6 +140,21 @@ test('an error names the request, the reason and the message', async () => {
     client.get(nodes, { name: 'n' }),
     'status',
     /^GET \/api\/v1\/nodes\/n: 403 Forbidden: nodes "n" is forbidden$/,
+  );
+});
+
+test('a warning of the server is told once, with the request', async () => {
+  await using api = await FakeApi.start();
+  const log = recordingLogger('warn');
+  using client = createKubeClient({ servers: [api.url], log });
+  api.fault = (_request, response) => {
+    response.setHeader('warning', '299 - "v1 Endpoints is deprecated in v1.33+"');
+    return false;
+  };
+  for (const _ of [1, 2]) await client.list(services);
+  assert.deepEqual(
+    log.lines.map(({ message, fields }) => [message, fields.request, fields.warning]),
+    [['the API server warns', 'GET /api/v1/services', '299 - "v1 Endpoints is deprecated in v1.33+"']],
   );
 });
 

@@ -85,6 +85,8 @@ export interface WatchOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Different ones; who warns of everything is not heard for ever. */
+const warningsMax = 50;
 /** What a server may be late in ending a watch, before we end it. */
 const watchOverdueMs = 30_000;
 
@@ -108,6 +110,7 @@ export class KubeClient implements Disposable {
   readonly #servers: Servers;
   readonly #pulse: Pulse;
   #clockAheadMs: number | undefined;
+  readonly #warnings = new Set<string>();
 
   constructor(options: KubeClientOptions) {
     this.#options = options;
@@ -329,6 +332,7 @@ export class KubeClient implements Disposable {
       const response = await answer;
       tell(response.status);
       this.#compareClocks(response.header('date'));
+      this.#heed(response.header('warning'), request);
       return response;
     } catch (error) {
       if (!request.signal?.aborted) tell(undefined);
@@ -340,6 +344,14 @@ export class KubeClient implements Disposable {
   #compareClocks(date: string | undefined): void {
     const told = date === undefined ? Number.NaN : Date.parse(date);
     if (!Number.isNaN(told)) this.#clockAheadMs = this.#clock.now() - told;
+  }
+
+  /** What a server says besides its answer, once for each text: above all that what we ask for is deprecated (KEP-1693). */
+  #heed(warning: string | undefined, { method, path }: RawRequest): void {
+    if (warning === undefined || this.#warnings.has(warning) || this.#warnings.size >= warningsMax) return;
+    this.#warnings.add(warning);
+    const told = { request: `${method} ${pathTemplate(path)}`, warning: warning.slice(0, 500) };
+    this.#options.log?.warn(told, 'the API server warns');
   }
 
   #listenerFor(url: string): ExchangeListener {
