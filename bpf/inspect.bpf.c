@@ -28,6 +28,7 @@ int inspect_connected(struct bpf_iter__bpf_sk_storage_map *context)
 	record.translation.frontend_port = connected->frontend_port;
 	record.translation.backend_port = connected->backend_port;
 	record.translation.backend_id = connected->backend_id;
+	record.translation.generation = connected->generation;
 	bpf_seq_write(context->meta->seq, &record, sizeof(record));
 	return 0;
 }

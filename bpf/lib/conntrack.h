@@ -261,6 +261,22 @@ static __always_inline bool ct_move_back(const struct tuple *tuple)
 	return true;
 }
 
+/* The client may have begun another connection with the same port at the same frontend: the alias is that one's then.
+ */
+static __always_inline bool ct_alias_leads_to(const struct tuple *alias, const struct tuple_end *backend)
+{
+	struct connection *entry = bpf_map_lookup_elem(&conntrack, alias);
+
+	return entry && tuple_end_equal(&entry->dnat, backend);
+}
+
+static __always_inline bool ct_alias_comes_from(const struct tuple *alias, const struct tuple_end *client)
+{
+	struct connection *entry = bpf_map_lookup_elem(&conntrack, alias);
+
+	return entry && tuple_end_equal(&entry->snat, client);
+}
+
 /*
  * What has ended needs no shelter from floods any more: for the seconds that it is still asked for, the table that
  * makes room by itself has it. Else an agent that is absent, and collects nothing, would let the other one fill. The
@@ -269,7 +285,7 @@ static __always_inline bool ct_move_back(const struct tuple *tuple)
 __noinline int ct_demote(const struct tuple *tuple)
 {
 	struct connection *connection;
-	struct tuple_end dnat, snat;
+	struct tuple_end dnat, snat, end;
 	struct tuple alias;
 
 	if (!tuple)
@@ -283,11 +299,15 @@ __noinline int ct_demote(const struct tuple *tuple)
 		return 0;
 	if (!tuple_end_is_none(&dnat)) {
 		alias = ct_dnat_alias_tuple(tuple, &dnat);
-		ct_move_back(&alias);
+		end = tuple_destination(tuple);
+		if (ct_alias_leads_to(&alias, &end))
+			ct_move_back(&alias);
 	}
 	if (!tuple_end_is_none(&snat)) {
 		alias = ct_snat_alias_tuple(tuple, &snat);
-		ct_move_back(&alias);
+		end = tuple_source(tuple);
+		if (ct_alias_comes_from(&alias, &end))
+			ct_move_back(&alias);
 	}
 	return 0;
 }

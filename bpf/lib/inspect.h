@@ -10,7 +10,7 @@ struct inspected_translation {
 	/* IPPROTO_* */
 	__u32 protocol;
 	__u32 reserved;
-	/* Of a connected socket without generation and last_use. */
+	/* Of a connected socket without last_use. */
 	struct translation translation;
 };
 

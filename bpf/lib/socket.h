@@ -65,6 +65,7 @@ static __always_inline bool socket_remember(struct bpf_sock_addr *call, const st
 	    .backend = choice->backend->address,
 	    .frontend_port = frontend->port,
 	    .backend_port = choice->backend->port,
+	    .generation = choice->generation,
 	};
 
 	if (connected) {
@@ -176,14 +177,29 @@ static __always_inline void socket_note_disconnected(struct bpf_sock_addr *call)
 		connected_clear(connected);
 }
 
+/* sendto() to what the socket is connected to: only that backend's answers get in. */
+static __always_inline bool socket_choose_connected(struct bpf_sock_addr *call, const struct frontend *frontend,
+						    const struct service_request *request, const struct peer *peer,
+						    struct service_choice *choice)
+{
+	struct connected_translation *connected = socket_connected_of(call);
+
+	if (!connected || !socket_is_connected(call) || !connected_recall(connected, peer, choice))
+		return false;
+	return service_choice_holds(frontend, request, choice);
+}
+
 static __always_inline enum socket_result socket_translate_send(struct bpf_sock_addr *call,
 								const struct frontend *frontend,
 								struct service_request *request,
 								const struct peer *peer, struct service_choice *choice)
 {
-	struct socket_translations *translations = socket_translations_of(call, BPF_SK_STORAGE_GET_F_CREATE);
+	struct socket_translations *translations;
 
+	if (socket_choose_connected(call, frontend, request, peer, choice))
+		return SOCKET_RESULT_TRANSLATED;
 	socket_note_disconnected(call);
+	translations = socket_translations_of(call, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!translations)
 		return SOCKET_RESULT_UNCHANGED;
 	if (!socket_choose_again(translations, frontend, request, peer, choice)) {

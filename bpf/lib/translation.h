@@ -20,7 +20,8 @@ struct connected_translation {
 	struct address backend;
 	__be16 frontend_port;
 	__be16 backend_port;
-	__u32 reserved;
+	/* Of the service when the backend was chosen. */
+	__u32 generation;
 };
 
 struct {
@@ -74,6 +75,7 @@ static __always_inline void connected_store(struct connected_translation *connec
 	connected->backend = translation->backend;
 	connected->frontend_port = translation->frontend_port;
 	connected->backend_port = translation->backend_port;
+	connected->generation = translation->generation;
 	bpf_spin_unlock(&connected->lock);
 }
 
@@ -82,6 +84,23 @@ static __always_inline void connected_clear(struct connected_translation *connec
 	bpf_spin_lock(&connected->lock);
 	connected->backend_id = 0;
 	bpf_spin_unlock(&connected->lock);
+}
+
+/* The backend that connect() to this frontend was given. False: it was given none. */
+static __always_inline bool connected_recall(struct connected_translation *connected, const struct peer *frontend,
+					     struct service_choice *choice)
+{
+	bool is_frontend;
+
+	bpf_spin_lock(&connected->lock);
+	is_frontend = connected->backend_id != 0 && connected->frontend_port == frontend->port &&
+		      address_equal(&connected->frontend, &frontend->address);
+	if (is_frontend) {
+		choice->backend_id = connected->backend_id;
+		choice->generation = connected->generation;
+	}
+	bpf_spin_unlock(&connected->lock);
+	return is_frontend;
 }
 
 /* True: *peer was the backend and is the frontend now. */

@@ -148,22 +148,23 @@ test('a key that was given to another row meanwhile is the younger one’s, in w
 });
 
 test('into a table that evicts the youngest come last, and nothing of long ago comes a second time', () => {
-  const shape = { type: MapType.lruHash, maxEntries: 1_000 };
+  const shape = { type: MapType.lruHash, maxEntries: 3_000 };
   const [one, other] = [
-    version({ key: ['id'], value: ['made'] }, { ...shape, maxEntries: 4_000 }),
+    version({ key: ['id'], value: ['made'] }, { ...shape, maxEntries: 12_000 }),
     version({ key: ['id'], value: ['fresh', 'made'] }, shape),
   ];
   using from = one.create();
   using to = other.create();
   const [old, rows] = [one.open(from), other.open(to)];
-  for (let id = 0; id < 3_000; id += 1) old.update({ id }, { made: 1 + ((id * 7) % 3_000) });
+  // More than a batch has.
+  for (let id = 0; id < 9_000; id += 1) old.update({ id }, { made: 1 + ((id * 7) % 9_000) });
   const migration = planMigration(from, other.spec, other.btf, { ageField: 'made' });
-  const youngest = () => [...rows.entries()].filter(([, { made = 0 }]) => made > 2_800).length;
+  const youngest = () => [...rows.entries()].filter(([, { made = 0 }]) => made > 8_400).length;
   migration.copy(from, to, 'all');
-  assert.equal(youngest(), 200);
-  old.update({ id: 5_000 }, { made: 3_001 });
-  assert.equal(migration.copy(from, to, { since: 3_001n }).kept, 1);
-  assert.equal(youngest(), 201);
+  assert.equal(youngest(), 600);
+  old.update({ id: 10_000 }, { made: 9_001 });
+  assert.equal(migration.copy(from, to, { since: 9_001n }).kept, 1);
+  assert.equal(youngest(), 601);
 });
 
 test('what does not fit into a smaller map is counted', () => {

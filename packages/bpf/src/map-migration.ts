@@ -170,18 +170,17 @@ interface Order extends Pick<Plan, 'from' | 'to'> {
 function* ordered(batches: Iterable<Batch>, { from, to, age, which }: Order): IterableIterator<Batch> {
   if (to.info.type !== MapType.lruHash || !age) return yield* batches;
   const [keyBytes, rowBytes] = [from.info.keySize, valueBytes(from)];
-  const rows = [...batches].flatMap(({ count, keys, values }) =>
-    Array.from({ length: count }, (_, row) => ({
-      age: age(values, row * rowBytes),
-      count: 1,
-      keys: copyOf(keys, row * keyBytes, keyBytes),
-      values: copyOf(values, row * rowBytes, rowBytes),
-    })),
-  );
   const since = which === 'all' ? 0n : which.since;
-  yield* rows
-    .filter((row) => row.age >= since)
-    .sort((left, right) => (left.age < right.age ? -1 : left.age > right.age ? 1 : 0));
+  const rows: (Batch & { readonly age: bigint })[] = [];
+  // A batch lasts until the next one is asked for.
+  for (const { count, keys, values } of batches)
+    for (let row = 0; row < count; row += 1) {
+      const made = age(values, row * rowBytes);
+      if (made < since) continue;
+      const [key, value] = [copyOf(keys, row * keyBytes, keyBytes), copyOf(values, row * rowBytes, rowBytes)];
+      rows.push({ age: made, count: 1, keys: key, values: value });
+    }
+  yield* rows.sort((left, right) => (left.age < right.age ? -1 : left.age > right.age ? 1 : 0));
 }
 
 function copyOf({ buffer, byteOffset }: DataView, offset: number, length: number): DataView {

@@ -140,10 +140,13 @@ export function openDatapath(options: DatapathOptions): Datapath {
   const held = stack.use(new HeldLinks(paths, [kernelDropsLink]));
   successors.fill(options.log);
   if (successors.isNeeded) beginTakeover(maps);
-  replacePrograms(held, programs, options.log);
-  successors.settle();
-  // Whoever has begun it: a start that was killed in the midst of it has left it on.
-  maps.takeovers.update(0, { strictNs: 0n, untilNs: 0n });
+  try {
+    replacePrograms(held, programs, options.log);
+    successors.settle();
+  } finally {
+    // Whoever has begun it: a start that was killed in the midst of it has left it on.
+    maps.takeovers.update(0, { strictNs: 0n, untilNs: 0n });
+  }
   programs.retireOthers();
   let kernelDrops: KernelDrops | undefined;
   let inspection: Inspection | undefined;

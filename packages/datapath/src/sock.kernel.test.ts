@@ -225,6 +225,32 @@ test('a datagram socket that is connected no more hears the backend from the bac
   }
 });
 
+test('a datagram that names the service to which its socket is connected goes to the backend that answers get in from', () => {
+  using it = scene();
+  const pods = [it.server, ...[12, 13, 14].map((number) => it.node.addPod(number, 990 + number))];
+  serve(
+    it.node,
+    UDP,
+    services.ipv4,
+    pods.map((pod) => pod.addresses.ipv4),
+  );
+  using stack = new DisposableStack();
+  const servers = pods.map((pod) => stack.use(udpServer(pod, pod.addresses.ipv4, TARGET_PORT)));
+  for (let round = 0; round < 8; round += 1) {
+    using client = udpSocket(it.client, 4);
+    client.connect(services.ipv4, PORT);
+    client.sendTo('question', services.ipv4, PORT);
+    const received = servers.map((server) => server.receiveNow()).filter((text) => text !== undefined);
+    assert.deepEqual(received, ['question']);
+    client.send('again');
+    assert.deepEqual(
+      servers.map((server) => server.receiveNow()).filter((text) => text !== undefined),
+      ['again'],
+    );
+  }
+  assert.deepEqual(remembered(it.node), []);
+});
+
 test('connect() of a UDP socket to another address forgets the service', () => {
   using it = scene();
   const backend = it.server.addresses.ipv4;

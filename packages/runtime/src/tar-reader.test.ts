@@ -37,6 +37,17 @@ test('an archive that is written as it grows is read as well', async () => {
   ]);
 });
 
+test('a size that is no number of bytes is told', async () => {
+  const archive = Buffer.from(tarFile(file('a', 'x')));
+  for (const size of ['-7777777777', '0x10', '99']) {
+    archive.fill(0, 124, 136).write(size, 124);
+    archive.fill(32, 148, 156);
+    const sum = archive.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+    archive.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+    await assert.rejects(read(archive), /no tar archive/);
+  }
+});
+
 test('what is damaged, too large or endless is told', async () => {
   const archive = tarArchive([file('a', 'x'.repeat(1_000))]);
   await assert.rejects(read(archive.subarray(0, 700)), /it ends in the middle/);

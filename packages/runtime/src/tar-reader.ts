@@ -58,7 +58,11 @@ class ByteSource {
 function headerOf(block: Buffer): { readonly path: string; readonly size: number; readonly type: string } {
   const text = (begin: number, length: number) =>
     block.toString('utf8', begin, begin + length).replace(/\0[\s\S]*$/, '');
-  const octal = (begin: number, length: number) => Number.parseInt(text(begin, length).trim() || '0', 8);
+  const octal = (begin: number, length: number) => {
+    const digits = text(begin, length).trim();
+    if (!/^[0-7]*$/.test(digits)) throw new Error('it is no tar archive');
+    return Number.parseInt(digits || '0', 8);
+  };
   // The sum is taken with its own field as blanks.
   const sum = block.reduce((total, byte, index) => total + (index >= 148 && index < 156 ? 32 : byte), 0);
   if (octal(148, 8) !== sum) throw new Error('it is no tar archive');

@@ -55,9 +55,10 @@ export function openArchive({ path, out, folder, time }: ArchiveOptions): Archiv
   return {
     add: ({ path: name, text }) => {
       const file = { path: `${folder}/${fitting(name)}`, content: Buffer.from(text), mode: 0o644 as const };
-      // Several may come at the same time.
-      turn = turn.then(() => write(tarFile(file, { time: seconds })));
-      return turn;
+      // Several may come at the same time; one that cannot be written is its own trouble.
+      const added = turn.then(() => write(tarFile(file, { time: seconds })));
+      turn = added.catch(() => undefined);
+      return added;
     },
     end: async () => {
       await turn;
@@ -99,19 +100,29 @@ function failed(path: string, cause: unknown): CommandError {
 
 const folderBytesMax = 60;
 const nameBytesMax = 100;
+/** Together: longer ones may have no slash at which ustar could part them. */
+const pathBytesMax = 160;
 
 /** Names that objects and others' archives have, as ones that every tar takes and none leads out of the folder by. */
 export function fitting(path: string): string {
   const parts = path.split('/').filter((part) => part !== '');
-  return parts
-    .map((part, index) => fittingName(part, index === parts.length - 1 ? nameBytesMax : folderBytesMax))
-    .join('/');
+  const names = parts.map((part, index) =>
+    fittingName(part, index === parts.length - 1 ? nameBytesMax : folderBytesMax),
+  );
+  const whole = names.join('/');
+  return whole.length <= pathBytesMax
+    ? whole
+    : [...names.slice(0, -1).slice(0, 2), markOf(path), names.at(-1)].join('/');
+}
+
+function markOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
 }
 
 function fittingName(part: string, bytesMax: number): string {
   const plain = part.replaceAll(/[^\w.+@:=~-]/g, '_').replace(/^\.+$/, '_');
   if (plain.length <= bytesMax && plain === part) return plain;
   // Two that differ only in what is taken out stay two.
-  const mark = createHash('sha256').update(part).digest('hex').slice(0, 8);
+  const mark = markOf(part);
   return `${plain.slice(0, bytesMax - mark.length - 1)}~${mark}`;
 }

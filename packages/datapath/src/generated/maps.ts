@@ -61,7 +61,7 @@ export const connectedTranslationsMap: MapDescriptor<number, ConnectedTranslatio
   24   16   words: __be32[4]
   40    2 frontend_port: __be16
   42    2 backend_port: __be16
-  44    4 reserved: __u32`,
+  44    4 generation: __u32`,
 };
 
 export const connectionDraftsMap: MapDescriptor<number, Connection> = {

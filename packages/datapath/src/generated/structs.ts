@@ -947,6 +947,7 @@ export interface ConnectedTranslation {
   readonly backend: Address | undefined;
   readonly frontendPort: number;
   readonly backendPort: number;
+  readonly generation: number;
 }
 
 export const connectedTranslationCodec: Codec<ConnectedTranslation> = {
@@ -958,7 +959,7 @@ export const connectedTranslationCodec: Codec<ConnectedTranslation> = {
     addressCodec.encode(value.backend, view, offset + 24);
     view.setUint16(offset + 40, value.frontendPort);
     view.setUint16(offset + 42, value.backendPort);
-    zeroBytes(view, offset + 44, 4);
+    view.setUint32(offset + 44, value.generation, true);
   },
   decode(view, offset) {
     return {
@@ -968,6 +969,7 @@ export const connectedTranslationCodec: Codec<ConnectedTranslation> = {
       backend: addressCodec.decode(view, offset + 24),
       frontendPort: view.getUint16(offset + 40),
       backendPort: view.getUint16(offset + 42),
+      generation: view.getUint32(offset + 44, true),
     };
   },
 };
