@@ -68,7 +68,9 @@ function readValuesText(path: string): string {
   try {
     return readFileUpTo(path, valuesBytesMax);
   } catch (error) {
-    throw new LabError(`the values ${path} cannot be read: ${messageOf(error)}`, { cause: error });
+    // It names the file as well; why is in what it wraps.
+    const why = error instanceof Error ? error.cause : error;
+    throw new LabError(`the values ${path} cannot be read: ${messageOf(why)}`, { cause: error });
   }
 }
 
