@@ -187,7 +187,12 @@ test('questions are not counted and leave no connection behind', async () => {
   );
   const names = (text: string) =>
     (JSON.parse(text) as { destination: { address: string } }[]).map((row) => row.destination.address);
-  assert.deepEqual(names(after), names(before));
+  // What is over may go meanwhile.
+  const known = new Set(names(before));
+  assert.deepEqual(
+    names(after).filter((address) => !known.has(address)),
+    [],
+  );
 });
 
 test('doctor finds nothing on a good node, and on a bad one what was done to it', async () => {

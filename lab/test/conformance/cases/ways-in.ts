@@ -32,12 +32,19 @@ export const wayInCases: readonly UpstreamCase[] = [
       const matrix = await cluster.matrix('web');
       const asked = modes.flatMap((mode) => waysOf(mode).map((way) => ({ mode, way })));
       const questions = asked.map(({ mode, way }) => question(matrix.of(mode), way, mode, { count: 6 }));
-      const answers = await askUntil(cluster.lab, questions, mustBe('answered'));
       const pods = {
         socket: await addressesOfPod(cluster.lab, 'near'),
         packet: await addressesOfPod(cluster.lab, 'near-packets'),
       };
-      for (const [index, { mode, way }] of asked.entries()) checkSeen(answers[index], { mode, way, pods });
+      const modeOf = new Map(questions.map((one, index) => [one, asked[index]]));
+      const isAnswered = mustBe('answered');
+      // UDP knows no end: a client's port that comes again within a minute, by another Service with the same pod, goes on in
+      // the former's mode. Asked anew the client has another port.
+      const answers = await askUntil(cluster.lab, questions, (answer) => {
+        const one = modeOf.get(answer.question);
+        assert.ok(one, 'each question has a mode');
+        return isAnswered(answer) || wronglySeen(answer, { ...one, pods });
+      });
       for (const [key, group] of Map.groupBy(asked.entries(), ([, { mode }]) => JSON.stringify(mode))) {
         const hosts = new Set(group.flatMap(([index]) => answers[index]?.hosts ?? []));
         assert.deepEqual([...hosts].sort(), all, `each pod answers somebody: ${key}`);
@@ -86,18 +93,17 @@ interface Seen {
 }
 
 /** Nobody's address is hidden from a pod but where a node answers for it: then it is the node's, of those that it has. */
-function checkSeen(answer: Answer | undefined, { mode, way, pods }: Seen): void {
-  assert.ok(answer, 'each question has an answer');
-  for (const { host, seen } of answer.served) {
+function wronglySeen({ served }: Answer, { mode, way, pods }: Seen): string | undefined {
+  for (const { host, seen } of served) {
     const isHere = webNodes[host] === nodeAsked(way);
-    const what: string = `${answer.question.what}: ${host} sees ${seen}`;
+    const what = `${host} sees ${seen}`;
     if (mode.client === 'node') continue;
     // A pod comes to another node's NodePort by the network: that node answers for it.
     if (mode.client !== 'outside') {
-      if (nodeAsked(way) === nodes[0].name) assert.equal(seen, pods[mode.client][mode.family], what);
-    } else if (isHere || isAnsweredByBackend(mode)) assert.equal(seen, outside[mode.family], what);
-    else assert.notEqual(seen, outside[mode.family], what);
+      if (nodeAsked(way) === nodes[0].name && seen !== pods[mode.client][mode.family]) return what;
+    } else if ((isHere || isAnsweredByBackend(mode)) !== (seen === outside[mode.family])) return what;
   }
+  return undefined;
 }
 
 function isAnsweredByBackend({ forwarding, protocol }: Mode): boolean {
