@@ -4,6 +4,7 @@
  */
 #include "lib/device.h"
 #include "lib/entry.h"
+#include "lib/follow.h"
 #include "lib/hold.h"
 #include "lib/ndp.h"
 #include "lib/parse.h"
@@ -108,21 +109,6 @@ static __always_inline verdict_t netdev_hold(struct __sk_buff *skb, struct packe
 }
 
 /*
- * Whose a reply to a translated source is: a pod's, or the node's own, whose stack takes it from here, unless a service
- * is its sender now: for that its route leads to sluice_host.
- */
-static __always_inline verdict_t netdev_return(struct __sk_buff *skb, struct packet *packet)
-{
-	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
-
-	if (endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST) && tuple_end_is_none(&packet->reply_source))
-		return TC_ACT_OK;
-	STEP(route_local(skb, packet, true));
-	/* A backend outside of the cluster answers a client who is outside, too. */
-	return tuple_end_is_none(&packet->reply_source) ? VERDICT_CONTINUE : route_world(skb, packet);
-}
-
-/*
  * Its connection has just ended, or been given up by the LRU. From outside nobody begins one with a pod by an address
  * that is shared: it is the node's, as it would be without the alias. A connection in that direction would let the
  * pod's answers leave with the pod's address.
@@ -135,7 +121,7 @@ static __always_inline verdict_t netdev_return_to_node(struct __sk_buff *skb, st
 	return TC_ACT_OK;
 }
 
-/* A backend in the node's own network: by the device that it came by, which is where its source is expected. */
+/* The node's own stack takes it from here: by the device that it came by, which is where its source is expected. */
 static __always_inline verdict_t netdev_to_process(struct __sk_buff *skb, struct packet *packet,
 						   const struct endpoint *endpoint)
 {
@@ -150,16 +136,8 @@ static __always_inline verdict_t netdev_to_process(struct __sk_buff *skb, struct
  */
 static __always_inline verdict_t netdev_to_service(struct __sk_buff *skb, struct packet *packet)
 {
-	struct endpoint *endpoint;
-
 	STEP(dnat_translate_external(skb, packet));
-	STEP(track(skb, packet));
-	endpoint = endpoint_lookup(&packet->tuple.destination);
-	if (endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST))
-		return netdev_to_process(skb, packet, endpoint);
-	STEP(route_local(skb, packet, true));
-	STEP(route_tunnel(skb, packet, true));
-	return route_world(skb, packet);
+	return track(skb, packet);
 }
 
 /* An address that is services' alone. */
@@ -201,24 +179,28 @@ static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct pa
 	STEP(track(skb, packet));
 	if (packet->ct_status == CT_STATUS_NEW && !packet->is_icmp_error)
 		return netdev_return_to_node(skb, packet);
-	return netdev_return(skb, packet);
+	return VERDICT_CONTINUE;
 }
 
 /* Somebody on the network knows the way to a pod: answered without translation, as a reply. */
 static __always_inline verdict_t netdev_to_pod(struct __sk_buff *skb, struct packet *packet)
 {
 	STEP(netdev_check_source(packet, false));
-	STEP(track(skb, packet));
-	return route_local(skb, packet, true);
+	return track(skb, packet);
 }
 
-static __always_inline verdict_t netdev_from_network_steps(struct __sk_buff *skb, struct packet *packet)
+/* Continues with what is to be routed here. */
+static __always_inline verdict_t netdev_translate(struct __sk_buff *skb, struct packet *packet)
 {
 	struct endpoint *endpoint;
+	int followed = follow(skb, packet, true);
 
-	if (packet_parse(skb, packet) != VERDICT_CONTINUE || packet_is_arp(packet))
-		return TC_ACT_OK;
-	STEP(packet_refuse_loopback(packet));
+	if (followed < 0)
+		return followed;
+	if (followed != FOLLOW_NONE) {
+		packet->source_identity = IDENTITY_WORLD;
+		return VERDICT_CONTINUE;
+	}
 	endpoint = endpoint_lookup(&packet->tuple.destination);
 	if (!endpoint)
 		return service_owns_address(&packet->tuple.destination, true) ? netdev_to_service_address(skb, packet)
@@ -226,6 +208,33 @@ static __always_inline verdict_t netdev_from_network_steps(struct __sk_buff *skb
 	if (endpoint->flags & ENDPOINT_FLAG_HOST)
 		return tunnel_carries(packet) ? TC_ACT_OK : netdev_to_host(skb, packet);
 	return netdev_to_pod(skb, packet);
+}
+
+/*
+ * What is translated: a request to its backend, a reply to whom it is for. Of a reply to the node's own a service may
+ * be the sender now: for that its route leads to sluice_host. A backend outside of the cluster answers a client who is
+ * outside, too.
+ */
+static __always_inline verdict_t netdev_route(struct __sk_buff *skb, struct packet *packet)
+{
+	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
+
+	if (endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST) && tuple_end_is_none(&packet->reply_source))
+		return netdev_to_process(skb, packet, endpoint);
+	STEP(route_to_endpoint(skb, packet, endpoint, true));
+	if (!packet->is_external && tuple_end_is_none(&packet->reply_source))
+		return VERDICT_CONTINUE;
+	STEP(route_tunnel(skb, packet, true));
+	return route_world(skb, packet);
+}
+
+static __always_inline verdict_t netdev_from_network_steps(struct __sk_buff *skb, struct packet *packet)
+{
+	if (packet_parse(skb, packet) != VERDICT_CONTINUE || packet_is_arp(packet))
+		return TC_ACT_OK;
+	STEP(packet_refuse_loopback(packet));
+	STEP(netdev_translate(skb, packet));
+	return netdev_route(skb, packet);
 }
 
 static __always_inline bool netdev_masquerades(const struct packet *packet)

@@ -2,6 +2,7 @@
 #include "lib/dsr.h"
 #include "lib/encap.h"
 #include "lib/entry.h"
+#include "lib/follow.h"
 #include "lib/hold.h"
 #include "lib/parse.h"
 #include "lib/route.h"
@@ -16,7 +17,6 @@ static __always_inline verdict_t overlay_refuse_arp(struct packet *packet)
 /* Whose answer it is, or which way in it has come to: to pods, other nodes and the world. */
 static __always_inline verdict_t overlay_route_on(struct __sk_buff *skb, struct packet *packet)
 {
-	STEP(track(skb, packet));
 	STEP(route_local(skb, packet, true));
 	STEP(route_tunnel(skb, packet, true));
 	return route_world(skb, packet);
@@ -26,16 +26,22 @@ static __always_inline verdict_t overlay_route_on(struct __sk_buff *skb, struct 
 static __always_inline verdict_t overlay_to_node(struct __sk_buff *skb, struct packet *packet)
 {
 	struct tuple_end before = tuple_destination(&packet->tuple), after;
+	int followed = follow(skb, packet, false);
 
-	STEP(snat_reverse(skb, packet));
-	after = tuple_destination(&packet->tuple);
-	if (!tuple_end_equal(&before, &after))
-		return overlay_route_on(skb, packet);
-	packet->is_external = 1;
-	packet->is_external = dnat_is_for_service(packet) || dnat_is_error_of_client(skb, packet);
-	if (!packet->is_external)
-		return VERDICT_CONTINUE;
-	STEP(dnat_translate_external(skb, packet));
+	if (followed < 0)
+		return followed;
+	if (followed == FOLLOW_NONE) {
+		STEP(snat_reverse(skb, packet));
+		after = tuple_destination(&packet->tuple);
+		if (tuple_end_equal(&before, &after)) {
+			packet->is_external = 1;
+			packet->is_external = dnat_is_for_service(packet) || dnat_is_error_of_client(skb, packet);
+			if (!packet->is_external)
+				return VERDICT_CONTINUE;
+			STEP(dnat_translate_external(skb, packet));
+		}
+		STEP(track(skb, packet));
+	}
 	return overlay_route_on(skb, packet);
 }
 

@@ -9,6 +9,7 @@
 #include "lib/buffer.h"
 #include "lib/dnat.h"
 #include "lib/encap.h"
+#include "lib/follow.h"
 #include "lib/frame.h"
 #include "lib/frame_count.h"
 #include "lib/next_hop.h"
@@ -51,65 +52,50 @@ static __always_inline bool xdp_is_node(const struct endpoint *endpoint)
 	return endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST);
 }
 
-/* The packet's connection, of which it changes nothing but its age and what it has carried. */
-static __always_inline struct connection *xdp_connection(const struct packet *packet, __u32 direction)
-{
-	struct ct_place place;
-
-	if (!ct_find(&place, &packet->tuple) || !place.is_promoted || place.direction != direction ||
-	    place.connection->state != CT_STATE_ESTABLISHED || ct_is_over(packet, place.connection, bpf_ktime_get_ns()))
-		return NULL;
-	return place.connection;
-}
-
-/* As TC counts it: `length` of the packet without a tunnel. */
-static __always_inline void xdp_count(struct connection *connection, const struct packet *packet, __u32 direction,
+/* As TC counts it: `length` of the packet without a tunnel. Of the connection its age and what it has carried. */
+static __always_inline void xdp_count(const struct followed *followed, const struct packet *packet, __u64 now,
 				      __u32 length, enum frame_way way)
 {
-	ct_advance(connection, packet, length, direction, bpf_ktime_get_ns());
+	ct_advance(followed->connection, packet, length, followed->direction, now);
 	counter_add(packet, DROP_REASON_FORWARDED, length);
 	frame_count(way, length);
 }
 
-/* Is it for a service, and from the world? As netdev_from_network has it. */
-static __always_inline bool xdp_is_request(struct packet *packet)
+/* Datagrams follow what becomes of the service. */
+static __always_inline bool xdp_is_served(const struct packet *packet, const struct followed *followed)
 {
-	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
+	struct service_request request;
+	struct frontend *frontend;
 
-	packet->is_external = 1;
-	packet->source_identity = IDENTITY_WORLD;
-	if (endpoint ? !xdp_is_node(endpoint) || !dnat_is_for_service(packet)
-		     : !service_owns_address(&packet->tuple.destination, true))
-		return false;
-	return !ipcache_lookup(&packet->tuple.source) && !endpoint_lookup(&packet->tuple.source);
+	if (packet->tuple.protocol == IPPROTO_TCP)
+		return true;
+	request = dnat_request(packet);
+	frontend = frontend_find_for(&request.key, true);
+	return frontend && dnat_choice_holds(frontend, &request, followed->alias);
 }
 
-/* The destination becomes the backend that its connection has. */
-static __always_inline bool xdp_recall(struct packet *packet)
+/* From the world, for a service: the destination becomes the backend that its connection has. */
+static __always_inline bool xdp_follow_request(struct packet *packet, __u64 now, struct followed *followed)
 {
-	struct service_request request = dnat_request(packet);
-	struct frontend *frontend = NULL;
-	struct tuple_end to = {};
-
-	/* What has become of the service is nothing to an established connection of TCP. */
-	if (packet->tuple.protocol != IPPROTO_TCP && request.key.port != 0)
-		frontend = frontend_find_for(&request.key, true);
-	if (!dnat_recall(packet, frontend, &request, &to))
+	packet->is_external = 1;
+	packet->source_identity = IDENTITY_WORLD;
+	if (!follow_find(packet, now, followed) || followed->direction != 0 || !follow_is_from_world(followed) ||
+	    !xdp_is_served(packet, followed))
 		return false;
 	packet->frontend = tuple_destination(&packet->tuple);
-	packet->tuple.destination = to.address;
-	packet->tuple.destination_port = to.port;
+	packet->tuple.destination = followed->to.address;
+	packet->tuple.destination_port = followed->to.port;
 	return true;
 }
 
 /* The source becomes what its connection was given. Of DSR it stays, where the packet need not tell of its frontend. */
-static __always_inline bool xdp_masquerade(struct packet *packet, const struct connection *connection)
+static __always_inline bool xdp_masquerade(struct packet *packet, const struct connection *connection, __u64 now)
 {
 	struct address gateway = encap_gateway(packet);
 	struct tuple_end source = connection->snat;
 
 	if (ct_is_one_way(connection))
-		return packet->tuple.protocol == IPPROTO_TCP && connection->told == ct_told_now(bpf_ktime_get_ns());
+		return packet->tuple.protocol == IPPROTO_TCP && connection->told == ct_told_now(now);
 	if (address_is_zero(&gateway) || tuple_end_is_none(&source) || !snat_is_ours(&source, &gateway))
 		return false;
 	packet->tuple.source = source.address;
@@ -177,20 +163,17 @@ static __always_inline int xdp_lose(const struct packet *packet, __u32 length)
 static __noinline int xdp_to_tunnel(struct xdp_md *frame, struct packet *packet)
 {
 	__u32 length = buffer_length(frame), ingress = frame->ingress_ifindex;
+	__u64 now = bpf_ktime_get_coarse_ns();
 	struct bpf_fib_lookup fib = {};
-	struct connection *connection;
 	struct ipcache_entry *entry;
+	struct followed followed;
 	struct address node;
 	int action;
 
-	if (!xdp_is_request(packet) || packet->hop_limit <= 1 || frame_is_unfinished(frame, packet) ||
-	    !xdp_recall(packet))
-		return XDP_PASS;
-	connection = xdp_connection(packet, 0);
-	if (!connection || !tuple_end_equal(&connection->dnat, &packet->frontend))
+	if (packet->hop_limit <= 1 || !xdp_follow_request(packet, now, &followed) || frame_is_unfinished(frame, packet))
 		return XDP_PASS;
 	entry = xdp_tunnel_of(frame, packet);
-	if (!entry || !xdp_masquerade(packet, connection))
+	if (!entry || !xdp_masquerade(packet, followed.connection, now))
 		return XDP_PASS;
 	node = entry->tunnel_endpoint;
 	if (!address_is_ipv4(&node) && !frame_has_sum(frame, packet))
@@ -202,7 +185,7 @@ static __noinline int xdp_to_tunnel(struct xdp_md *frame, struct packet *packet)
 		return XDP_PASS;
 	if (!xdp_encapsulate(frame, packet, &fib, &node))
 		return xdp_lose(packet, length);
-	xdp_count(connection, packet, 0, length, FRAME_WAY_TUNNEL);
+	xdp_count(&followed, packet, now, length, FRAME_WAY_TUNNEL);
 	return next_hop_send(action, &fib);
 }
 
@@ -210,31 +193,31 @@ static __noinline int xdp_to_tunnel(struct xdp_md *frame, struct packet *packet)
 static __always_inline int xdp_answer(struct xdp_md *frame, struct packet *packet, const struct vxlan_arrival *arrival)
 {
 	__u32 length = buffer_length(frame), ingress = frame->ingress_ifindex;
+	__u64 now = bpf_ktime_get_coarse_ns();
 	struct bpf_fib_lookup fib = {};
-	struct connection *connection;
-	struct tuple_end to;
+	struct followed followed;
+	struct tuple_end source;
 	int action;
 
 	if (decap_believe(packet, &arrival->node, arrival->identity) != VERDICT_CONTINUE || !xdp_reads(frame, packet) ||
-	    !vxlan_is_sound(frame, packet, arrival) || packet->hop_limit <= 1 || frame_is_unfinished(frame, packet))
+	    packet->hop_limit <= 1 || !follow_find(packet, now, &followed) || followed.direction != 1 ||
+	    followed.connection->source_identity != IDENTITY_WORLD || !vxlan_is_sound(frame, packet, arrival) ||
+	    frame_is_unfinished(frame, packet))
 		return XDP_PASS;
-	if (!xdp_is_node(endpoint_lookup(&packet->tuple.destination)) || !snat_client(&packet->tuple, &to) ||
-	    endpoint_lookup(&to.address) || ipcache_lookup(&to.address))
+	source = followed.connection->dnat;
+	if (tuple_end_is_none(&source))
 		return XDP_PASS;
-	packet->tuple.destination = to.address;
-	packet->tuple.destination_port = to.port;
-	connection = xdp_connection(packet, 1);
-	if (!connection || tuple_end_is_none(&connection->dnat))
-		return XDP_PASS;
-	packet->tuple.source = connection->dnat.address;
-	packet->tuple.source_port = connection->dnat.port;
+	packet->tuple.destination = followed.to.address;
+	packet->tuple.destination_port = followed.to.port;
+	packet->tuple.source = source.address;
+	packet->tuple.source_port = source.port;
 	fib_fill(&fib, packet, config_overlay_ifindex);
 	action = next_hop_find(frame, ingress, &fib, 0);
 	if (action == XDP_PASS)
 		return XDP_PASS;
 	if (!frame_write(frame, packet, 0) || !frame_write_macs(frame, &fib))
 		return xdp_lose(packet, length);
-	xdp_count(connection, packet, 1, length, FRAME_WAY_WORLD);
+	xdp_count(&followed, packet, now, length, FRAME_WAY_WORLD);
 	return next_hop_send(action, &fib);
 }
 

@@ -352,12 +352,12 @@ static __always_inline bool ct_is_mistaken(const struct packet *packet, const st
 }
 
 /* Of a connection that is there: DSR or not is what it began with. */
-static __always_inline void ct_recall_way(struct packet *packet, const struct ct_place *place, __u64 now)
+static __always_inline void ct_recall_way(struct packet *packet, const struct connection *connection, __u64 now)
 {
-	if (place->direction != 0 || !ct_is_one_way(place->connection))
+	if (!ct_is_one_way(connection))
 		return;
 	packet->is_one_way = 1;
-	packet->may_tell = place->connection->told != ct_told_now(now);
+	packet->may_tell = connection->told != ct_told_now(now);
 }
 
 /*
@@ -387,7 +387,8 @@ __noinline verdict_t ct_track(struct __sk_buff *skb, struct packet *packet)
 	packet->ct_status = place.direction == 1 ? CT_STATUS_REPLY : CT_STATUS_ESTABLISHED;
 	if (place.direction == 1)
 		packet->reply_source = place.connection->dnat;
-	ct_recall_way(packet, &place, now);
+	if (place.direction == 0)
+		ct_recall_way(packet, place.connection, now);
 	if (config_dry_run)
 		return VERDICT_CONTINUE;
 	state = place.connection->state;

@@ -12,6 +12,22 @@
 #include "service.h"
 #include "snat.h"
 
+/* Does the service still have the backend that the alias leads to? */
+static __always_inline bool dnat_choice_holds(const struct frontend *frontend, const struct service_request *request,
+					      struct connection *alias)
+{
+	struct service_choice choice = {.backend_id = alias->backend_id, .generation = alias->generation};
+
+	if (!service_choice_holds(frontend, request, &choice))
+		return false;
+	/* The number of a backend that is gone is given to the next one. */
+	if (choice.backend->port != alias->dnat.port || !address_equal(&choice.backend->address, &alias->dnat.address))
+		return false;
+	if (!config_dry_run)
+		alias->generation = choice.generation;
+	return true;
+}
+
 /*
  * The backend that this client's connection to the frontend goes to. TCP stays with it as long as the connection lives,
  * whatever becomes of the service; datagrams as long as the backend serves it (as kube-proxy has it), and so a SYN: who
@@ -21,7 +37,6 @@ static __always_inline bool dnat_recall(const struct packet *packet, const struc
 					const struct service_request *request, struct tuple_end *to)
 {
 	struct connection *alias = ct_alias(&packet->tuple, CT_KIND_DNAT_ALIAS), *connection;
-	struct service_choice choice = {};
 	struct tuple tuple = packet->tuple;
 
 	if (!alias)
@@ -34,16 +49,7 @@ static __always_inline bool dnat_recall(const struct packet *packet, const struc
 	*to = alias->dnat;
 	if (packet->tuple.protocol == IPPROTO_TCP && !packet_is_syn(packet))
 		return true;
-	choice.backend_id = alias->backend_id;
-	choice.generation = alias->generation;
-	if (!frontend || !service_choice_holds(frontend, request, &choice))
-		return false;
-	/* The number of a backend that is gone is given to the next one. */
-	if (choice.backend->port != to->port || !address_equal(&choice.backend->address, &to->address))
-		return false;
-	if (!config_dry_run)
-		alias->generation = choice.generation;
-	return true;
+	return frontend && dnat_choice_holds(frontend, request, alias);
 }
 
 static __always_inline bool dnat_choose(struct packet *packet, const struct frontend *frontend,

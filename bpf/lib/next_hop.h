@@ -68,7 +68,7 @@ static __always_inline int next_hop_action(struct xdp_md *frame, __u32 ingress, 
 static __always_inline bool next_hop_is_due(const struct bpf_fib_lookup *fib)
 {
 	__u32 key = (fib->ifindex ^ fib->dmac[3] ^ fib->dmac[4] ^ fib->dmac[5]) % NEXT_HOPS_MAX;
-	__u64 *checked = bpf_map_lookup_elem(&next_hops_checked, &key), now = bpf_ktime_get_ns();
+	__u64 *checked = bpf_map_lookup_elem(&next_hops_checked, &key), now = bpf_ktime_get_coarse_ns();
 
 	if (!checked)
 		return true;

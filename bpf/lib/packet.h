@@ -57,6 +57,8 @@ struct packet {
 	struct address tunnel_sender;
 	/* The frontend that a reply must come from. */
 	struct tuple_end reply_source;
+	/* The source that the packet's connection was given, where it is known already. */
+	struct tuple_end given_source;
 	__u32 source_identity;
 	__u32 destination_identity;
 	__u32 endpoint_id;

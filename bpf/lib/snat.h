@@ -187,6 +187,9 @@ __noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet
 
 	if (!packet || !address)
 		return -DROP_REASON_INVALID_PACKET;
+	to = packet->given_source;
+	if (!tuple_end_is_none(&to) && snat_is_ours(&to, address))
+		return nat_rewrite(skb, packet, NAT_SOURCE, &to);
 	if (!ct_find(&place, &packet->tuple))
 		return config_dry_run ? snat_foresee(skb, packet, address) : drop(packet, DROP_REASON_NOT_TRACKED);
 	/* Replies of a connection that somebody began who reaches us untranslated. */

@@ -2,18 +2,20 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { bind, internetAddress, SocketLevel, SocketOption, setsockopt } from '@sluice/ffi';
-import { type Address, addressToWire, formatAddressPort, parseAddress } from '@sluice/net';
+import { type Address, addressToWire, formatAddressPort, packet, parseAddress } from '@sluice/net';
 import { connectNodes, createTestNode, dropsOf, type TestPod, TUNNEL_MTU } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
 import { type Place, type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { inject } from '../test/wire.ts';
 import { connectWorld } from '../test/world.ts';
-import { type Connection, CtKind, CtState } from './index.ts';
+import { type Connection, CtKind, CtState, FrontendFlag } from './index.ts';
 
 const families = [
   [4, 'ipv4'],
   [6, 'ipv6'],
 ] as const;
 type Family = (typeof families)[number][1];
+const balancers = { ipv4: parseAddress('203.0.113.5'), ipv6: parseAddress('2001:db8:113::5') } as const;
 
 const node = createTestNode(1);
 const remote = createTestNode(2);
@@ -228,6 +230,35 @@ for (const [version, family] of families) {
     assert.equal(client.receive(), 'me too');
     using late = tcpSocket(past(pods.client), version);
     assert.throws(() => late.connect(address, 80), { code: 'ECONNREFUSED' });
+  });
+
+  test(`who forges a pod's address outside does not speak in its connection (${family})`, () => {
+    const address = balancers[family];
+    const backend = backendOn(pods.server);
+    services += 1;
+    const row = { id: services, address, port: 80, protocol: TCP, flags: FrontendFlag.External };
+    writeService(node.datapath.maps, { ...row, backends: [{ id: services * 100, ...backend }] });
+    using listening = tcpServer(pods.server, backend.address, backend.port);
+    using client = tcpSocket(past(pods.client), version);
+    client.connect(address, 80);
+    using accepted = listening.accept();
+    client.send('request');
+    assert.equal(accepted?.receive(), 'request');
+    const rows = () => [...node.datapath.maps.conntrack.entries()];
+    const carried = () => rows().find(([, { dnat }]) => dnat.address === address)?.[1].packets;
+    const alias = rows().find(([tuple]) => tuple.destination === address)?.[0];
+    const before = [carried(), dropsOf(node).invalid_source_address ?? 0] as const;
+    const frame = packet().ethernet({ source: world.mac, destination: world.nodeMac });
+    const to = { source: own, destination: address };
+    const segment = (family === 'ipv4' ? frame.ipv4(to) : frame.ipv6(to)).tcp({
+      sourcePort: alias?.sourcePort ?? 0,
+      destinationPort: 80,
+      flags: 'A',
+    });
+    inject(world.namespace, world.wanIfindex, segment.payload('forged'));
+    const refused = () => dropsOf(node).invalid_source_address ?? 0;
+    for (let look = 0; look < looksMax && refused() === before[1]; look += 1);
+    assert.deepEqual([carried(), refused()], [before[0], before[1] + 1]);
   });
 
   test(`two services with one backend are two connections, of which one port cannot have both (${family})`, () => {

@@ -137,6 +137,29 @@ for (const [version, family] of families) {
       assert.equal(client.peer(), formatAddressPort(target, port));
     });
 
+    for (const [where, pod] of [
+      ['of this node', here],
+      ['of another node', there],
+    ] as const) {
+      test(`a connection from outside by ${what} to a pod ${where} outlives its service, which refuses new ones (${family})`, () => {
+        const { frontends } = one.datapath.maps;
+        const port = serve({ address: row, protocol: TCP, backends: [pod.addresses[family]] });
+        using server = tcpServer(pod, pod.addresses[family], TARGET_PORT);
+        using client = tcpSocket(world, version);
+        client.connect(target, port);
+        using accepted = server.accept();
+        client.send('before');
+        assert.equal(accepted?.receive(), 'before');
+        frontends.delete({ address: row, port, protocol: TCP, scope: 0 });
+        client.send('still here');
+        assert.equal(accepted?.receive(), 'still here');
+        accepted?.send('me too');
+        assert.equal(client.receive(), 'me too');
+        using late = tcpSocket(world, version);
+        assert.throws(() => late.connect(target, port), { code: 'ECONNREFUSED' });
+      });
+    }
+
     test(`without backends ${what} refuses who comes from outside (${family})`, () => {
       const port = serve({ address: row, protocol: TCP, backends: [] });
       using client = tcpSocket(world, version);

@@ -613,13 +613,13 @@ export const packetsMap: MapDescriptor<number, Packet> = {
   name: 'packets',
   type: 6,
   keySize: 4,
-  valueSize: 216,
+  valueSize: 236,
   maxEntries: 1,
   flags: 0,
   key: u32Codec,
   value: packetCodec,
   keyLayout: '__u32, 4 bytes',
-  valueLayout: `struct packet, 216 bytes
+  valueLayout: `struct packet, 236 bytes
    0   40 tuple: struct tuple
    0   16   source: struct address
    0   16     words: __be32[4]
@@ -650,43 +650,48 @@ export const packetsMap: MapDescriptor<number, Packet> = {
  116   16     words: __be32[4]
  132    2   port: __be16
  134    2   reserved: __u8[2]
- 136    4 source_identity: __u32
- 140    4 destination_identity: __u32
- 144    4 endpoint_id: __u32
- 148    4 line: __u32
- 152    4 transport_offset: __u32
- 156    4 end_offset: __u32
- 160    4 wire_length: __u32
- 164    4 mtu: __u32
- 168    4 fragment_id: __be32
- 172    4 backend_id: __u32
- 176    4 generation: __u32
- 180    6 destination_mac: struct mac
- 180    6   bytes: __u8[6]
- 186    6 source_mac: struct mac
- 186    6   bytes: __u8[6]
- 192    2 ethertype: __be16
- 194    1 direction: __u8
- 195    1 trace_point: __u8
- 196    1 fragment: __u8
- 197    1 hop_limit: __u8
- 198    1 tcp_flags: __u8
- 199    1 icmp_type: __u8
- 200    1 icmp_code: __u8
- 201    1 is_icmp_error: __u8
- 202    1 dont_fragment: __u8
- 203    1 is_unroutable: __u8
- 204    1 ct_status: __u8
- 205    1 lacks_ports: __u8
- 206    1 has_waiting: __u8
- 207    1 is_external: __u8
- 208    1 wants_dsr: __u8
- 209    1 is_one_way: __u8
- 210    1 may_tell: __u8
- 211    1 tells: __u8
- 212    1 has_dsr_option: __u8
- 213    1 is_told: __u8
- 214    2 reserved: __u8[2]`,
+ 136   20 given_source: struct tuple_end
+ 136   16   address: struct address
+ 136   16     words: __be32[4]
+ 152    2   port: __be16
+ 154    2   reserved: __u8[2]
+ 156    4 source_identity: __u32
+ 160    4 destination_identity: __u32
+ 164    4 endpoint_id: __u32
+ 168    4 line: __u32
+ 172    4 transport_offset: __u32
+ 176    4 end_offset: __u32
+ 180    4 wire_length: __u32
+ 184    4 mtu: __u32
+ 188    4 fragment_id: __be32
+ 192    4 backend_id: __u32
+ 196    4 generation: __u32
+ 200    6 destination_mac: struct mac
+ 200    6   bytes: __u8[6]
+ 206    6 source_mac: struct mac
+ 206    6   bytes: __u8[6]
+ 212    2 ethertype: __be16
+ 214    1 direction: __u8
+ 215    1 trace_point: __u8
+ 216    1 fragment: __u8
+ 217    1 hop_limit: __u8
+ 218    1 tcp_flags: __u8
+ 219    1 icmp_type: __u8
+ 220    1 icmp_code: __u8
+ 221    1 is_icmp_error: __u8
+ 222    1 dont_fragment: __u8
+ 223    1 is_unroutable: __u8
+ 224    1 ct_status: __u8
+ 225    1 lacks_ports: __u8
+ 226    1 has_waiting: __u8
+ 227    1 is_external: __u8
+ 228    1 wants_dsr: __u8
+ 229    1 is_one_way: __u8
+ 230    1 may_tell: __u8
+ 231    1 tells: __u8
+ 232    1 has_dsr_option: __u8
+ 233    1 is_told: __u8
+ 234    2 reserved: __u8[2]`,
 };
 
 export const shotPacketsMap: MapDescriptor<number, bigint> = {

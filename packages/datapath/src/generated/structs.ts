@@ -144,6 +144,7 @@ export interface Packet {
   readonly frontend: TupleEnd;
   readonly tunnelSender: Address | undefined;
   readonly replySource: TupleEnd;
+  readonly givenSource: TupleEnd;
   readonly sourceIdentity: number;
   readonly destinationIdentity: number;
   readonly endpointId: number;
@@ -181,48 +182,49 @@ export interface Packet {
 }
 
 export const packetCodec: Codec<Packet> = {
-  size: 216,
+  size: 236,
   encode(value, view, offset) {
     tupleCodec.encode(value.tuple, view, offset);
     tupleCodec.encode(value.arrived, view, offset + 40);
     tupleEndCodec.encode(value.frontend, view, offset + 80);
     addressCodec.encode(value.tunnelSender, view, offset + 100);
     tupleEndCodec.encode(value.replySource, view, offset + 116);
-    view.setUint32(offset + 136, value.sourceIdentity, true);
-    view.setUint32(offset + 140, value.destinationIdentity, true);
-    view.setUint32(offset + 144, value.endpointId, true);
-    view.setUint32(offset + 148, value.line, true);
-    view.setUint32(offset + 152, value.transportOffset, true);
-    view.setUint32(offset + 156, value.endOffset, true);
-    view.setUint32(offset + 160, value.wireLength, true);
-    view.setUint32(offset + 164, value.mtu, true);
-    view.setUint32(offset + 168, value.fragmentId);
-    view.setUint32(offset + 172, value.backendId, true);
-    view.setUint32(offset + 176, value.generation, true);
-    macCodec.encode(value.destinationMac, view, offset + 180);
-    macCodec.encode(value.sourceMac, view, offset + 186);
-    view.setUint16(offset + 192, value.ethertype);
-    view.setUint8(offset + 194, value.direction);
-    view.setUint8(offset + 195, value.tracePoint);
-    view.setUint8(offset + 196, value.fragment);
-    view.setUint8(offset + 197, value.hopLimit);
-    view.setUint8(offset + 198, value.tcpFlags);
-    view.setUint8(offset + 199, value.icmpType);
-    view.setUint8(offset + 200, value.icmpCode);
-    view.setUint8(offset + 201, value.isIcmpError);
-    view.setUint8(offset + 202, value.dontFragment);
-    view.setUint8(offset + 203, value.isUnroutable);
-    view.setUint8(offset + 204, value.ctStatus);
-    view.setUint8(offset + 205, value.lacksPorts);
-    view.setUint8(offset + 206, value.hasWaiting);
-    view.setUint8(offset + 207, value.isExternal);
-    view.setUint8(offset + 208, value.wantsDsr);
-    view.setUint8(offset + 209, value.isOneWay);
-    view.setUint8(offset + 210, value.mayTell);
-    view.setUint8(offset + 211, value.tells);
-    view.setUint8(offset + 212, value.hasDsrOption);
-    view.setUint8(offset + 213, value.isTold);
-    zeroBytes(view, offset + 214, 2);
+    tupleEndCodec.encode(value.givenSource, view, offset + 136);
+    view.setUint32(offset + 156, value.sourceIdentity, true);
+    view.setUint32(offset + 160, value.destinationIdentity, true);
+    view.setUint32(offset + 164, value.endpointId, true);
+    view.setUint32(offset + 168, value.line, true);
+    view.setUint32(offset + 172, value.transportOffset, true);
+    view.setUint32(offset + 176, value.endOffset, true);
+    view.setUint32(offset + 180, value.wireLength, true);
+    view.setUint32(offset + 184, value.mtu, true);
+    view.setUint32(offset + 188, value.fragmentId);
+    view.setUint32(offset + 192, value.backendId, true);
+    view.setUint32(offset + 196, value.generation, true);
+    macCodec.encode(value.destinationMac, view, offset + 200);
+    macCodec.encode(value.sourceMac, view, offset + 206);
+    view.setUint16(offset + 212, value.ethertype);
+    view.setUint8(offset + 214, value.direction);
+    view.setUint8(offset + 215, value.tracePoint);
+    view.setUint8(offset + 216, value.fragment);
+    view.setUint8(offset + 217, value.hopLimit);
+    view.setUint8(offset + 218, value.tcpFlags);
+    view.setUint8(offset + 219, value.icmpType);
+    view.setUint8(offset + 220, value.icmpCode);
+    view.setUint8(offset + 221, value.isIcmpError);
+    view.setUint8(offset + 222, value.dontFragment);
+    view.setUint8(offset + 223, value.isUnroutable);
+    view.setUint8(offset + 224, value.ctStatus);
+    view.setUint8(offset + 225, value.lacksPorts);
+    view.setUint8(offset + 226, value.hasWaiting);
+    view.setUint8(offset + 227, value.isExternal);
+    view.setUint8(offset + 228, value.wantsDsr);
+    view.setUint8(offset + 229, value.isOneWay);
+    view.setUint8(offset + 230, value.mayTell);
+    view.setUint8(offset + 231, value.tells);
+    view.setUint8(offset + 232, value.hasDsrOption);
+    view.setUint8(offset + 233, value.isTold);
+    zeroBytes(view, offset + 234, 2);
   },
   decode(view, offset) {
     return {
@@ -231,40 +233,41 @@ export const packetCodec: Codec<Packet> = {
       frontend: tupleEndCodec.decode(view, offset + 80),
       tunnelSender: addressCodec.decode(view, offset + 100),
       replySource: tupleEndCodec.decode(view, offset + 116),
-      sourceIdentity: view.getUint32(offset + 136, true),
-      destinationIdentity: view.getUint32(offset + 140, true),
-      endpointId: view.getUint32(offset + 144, true),
-      line: view.getUint32(offset + 148, true),
-      transportOffset: view.getUint32(offset + 152, true),
-      endOffset: view.getUint32(offset + 156, true),
-      wireLength: view.getUint32(offset + 160, true),
-      mtu: view.getUint32(offset + 164, true),
-      fragmentId: view.getUint32(offset + 168),
-      backendId: view.getUint32(offset + 172, true),
-      generation: view.getUint32(offset + 176, true),
-      destinationMac: macCodec.decode(view, offset + 180),
-      sourceMac: macCodec.decode(view, offset + 186),
-      ethertype: view.getUint16(offset + 192),
-      direction: view.getUint8(offset + 194),
-      tracePoint: view.getUint8(offset + 195),
-      fragment: view.getUint8(offset + 196),
-      hopLimit: view.getUint8(offset + 197),
-      tcpFlags: view.getUint8(offset + 198),
-      icmpType: view.getUint8(offset + 199),
-      icmpCode: view.getUint8(offset + 200),
-      isIcmpError: view.getUint8(offset + 201),
-      dontFragment: view.getUint8(offset + 202),
-      isUnroutable: view.getUint8(offset + 203),
-      ctStatus: view.getUint8(offset + 204),
-      lacksPorts: view.getUint8(offset + 205),
-      hasWaiting: view.getUint8(offset + 206),
-      isExternal: view.getUint8(offset + 207),
-      wantsDsr: view.getUint8(offset + 208),
-      isOneWay: view.getUint8(offset + 209),
-      mayTell: view.getUint8(offset + 210),
-      tells: view.getUint8(offset + 211),
-      hasDsrOption: view.getUint8(offset + 212),
-      isTold: view.getUint8(offset + 213),
+      givenSource: tupleEndCodec.decode(view, offset + 136),
+      sourceIdentity: view.getUint32(offset + 156, true),
+      destinationIdentity: view.getUint32(offset + 160, true),
+      endpointId: view.getUint32(offset + 164, true),
+      line: view.getUint32(offset + 168, true),
+      transportOffset: view.getUint32(offset + 172, true),
+      endOffset: view.getUint32(offset + 176, true),
+      wireLength: view.getUint32(offset + 180, true),
+      mtu: view.getUint32(offset + 184, true),
+      fragmentId: view.getUint32(offset + 188),
+      backendId: view.getUint32(offset + 192, true),
+      generation: view.getUint32(offset + 196, true),
+      destinationMac: macCodec.decode(view, offset + 200),
+      sourceMac: macCodec.decode(view, offset + 206),
+      ethertype: view.getUint16(offset + 212),
+      direction: view.getUint8(offset + 214),
+      tracePoint: view.getUint8(offset + 215),
+      fragment: view.getUint8(offset + 216),
+      hopLimit: view.getUint8(offset + 217),
+      tcpFlags: view.getUint8(offset + 218),
+      icmpType: view.getUint8(offset + 219),
+      icmpCode: view.getUint8(offset + 220),
+      isIcmpError: view.getUint8(offset + 221),
+      dontFragment: view.getUint8(offset + 222),
+      isUnroutable: view.getUint8(offset + 223),
+      ctStatus: view.getUint8(offset + 224),
+      lacksPorts: view.getUint8(offset + 225),
+      hasWaiting: view.getUint8(offset + 226),
+      isExternal: view.getUint8(offset + 227),
+      wantsDsr: view.getUint8(offset + 228),
+      isOneWay: view.getUint8(offset + 229),
+      mayTell: view.getUint8(offset + 230),
+      tells: view.getUint8(offset + 231),
+      hasDsrOption: view.getUint8(offset + 232),
+      isTold: view.getUint8(offset + 233),
     };
   },
 };
