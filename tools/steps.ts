@@ -28,7 +28,7 @@ export interface Step {
   readonly run: (run: Run) => Promise<boolean>;
 }
 
-const KERNEL_TESTS = ['packages/*/{src,test}/**/*.kernel.test.ts'];
+const KERNEL_TESTS = ['packages/*/{src,test}/**/*.kernel.test.ts', 'bench/**/*.kernel.test.ts'];
 const LAB_TESTS = ['lab/test/**/*.lab.test.ts'];
 /** `npm run test:kubernetes` runs them, in the cluster that it brings up. */
 const CLUSTER_TESTS = ['kubernetes/test/**/*.cluster.test.ts'];
