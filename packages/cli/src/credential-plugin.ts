@@ -30,7 +30,8 @@ export function credentialPlugin(
     const question = questionOf(plugin, cluster, isInteractive);
     const waiting = setTimeout(() => context.err.write(`waiting for ${plugin.command} to log in\n`), patienceMs);
     try {
-      const answer = await run({ plugin, question, isInteractive, context, signal: signal ?? context.signal });
+      const ended = AbortSignal.any([signal, context.signal]);
+      const answer = await run({ plugin, question, isInteractive, context, signal: ended });
       return proofOf(answer, plugin);
     } finally {
       clearTimeout(waiting);
