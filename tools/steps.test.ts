@@ -13,8 +13,16 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-/** What a run of these files gives; each is a body in which `assert` and `first` (true once a file) are known. */
-async function outcome(files: Readonly<Record<string, string>>): Promise<{ good: boolean; totals: Totals }> {
+interface Outcome {
+  readonly good: boolean;
+  readonly totals: Totals;
+}
+
+/**
+ * What a run of these files gives; each is a body in which `assert` and `first` (true once a file) are known. One that says
+ * `interrupt()` interrupts the run, as control-C does.
+ */
+async function outcome(files: Readonly<Record<string, string>>): Promise<Outcome> {
   for (const [name, body] of Object.entries(files)) {
     writeFileSync(
       join(root, name),
@@ -24,13 +32,15 @@ async function outcome(files: Readonly<Record<string, string>>): Promise<{ good:
        const mark = ${JSON.stringify(join(root, `${name}.mark`))};
        const first = !existsSync(mark);
        writeFileSync(mark, '');
+       const interrupt = () => process.kill(process.ppid, 'SIGINT');
        ${body}`,
     );
   }
   const script = `
+    import { interruption } from ${JSON.stringify(join(import.meta.dirname, 'interruption.ts'))};
     import { runTestFiles } from ${JSON.stringify(join(import.meta.dirname, 'steps.ts'))};
     const totals = { passed: 0, failed: 0, skipped: 0, flaky: 0 };
-    const run = { root: ${JSON.stringify(root)}, totals, signal: new AbortController().signal };
+    const run = { root: ${JSON.stringify(root)}, totals, signal: interruption() };
     const good = await runTestFiles(run, ${JSON.stringify(Object.keys(files))}, { concurrency: 2, seconds: 3 });
     console.log(JSON.stringify({ good, totals }));`;
   // In a process of its own, which does not take itself for a file of this run.
@@ -78,4 +88,23 @@ test('a test that never ends runs out of its time, and nothing waits for it', as
   });
   assert.ok(!good);
   assert.deepEqual(totals, { passed: 0, failed: 1, skipped: 0, flaky: 0 });
+});
+
+const untilKilled = 'await new Promise((resolve) => setTimeout(resolve, 2_500));';
+
+test('an interrupted run ends the files under way, and runs none again', async () => {
+  const { good, totals } = await outcome({
+    'a.test.mjs': `test('goes on', async () => { interrupt(); ${untilKilled} });`,
+  });
+  assert.ok(!good);
+  assert.deepEqual(totals, { passed: 0, failed: 1, skipped: 0, flaky: 0 });
+});
+
+test('nor does it wait for a file that it runs again, alone, or begin with the next', async () => {
+  const { good, totals } = await outcome({
+    'a.test.mjs': `test('again', async () => { assert.ok(!first); interrupt(); ${untilKilled} });`,
+    'b.test.mjs': "test('now and then', () => assert.ok(!first));",
+  });
+  assert.ok(!good);
+  assert.deepEqual(totals, { passed: 0, failed: 2, skipped: 0, flaky: 0 });
 });

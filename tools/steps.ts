@@ -28,7 +28,7 @@ export interface Step {
   readonly run: (run: Run) => Promise<boolean>;
 }
 
-const KERNEL_TESTS = ['packages/*/{src,test}/**/*.kernel.test.ts'];
+const KERNEL_TESTS = ['packages/*/{src,test}/**/*.kernel.test.ts', 'bench/**/*.kernel.test.ts'];
 const LAB_TESTS = ['lab/test/**/*.lab.test.ts'];
 /** `npm run test:kubernetes` runs them, in the cluster that it brings up. */
 const CLUSTER_TESTS = ['kubernetes/test/**/*.cluster.test.ts'];
@@ -94,7 +94,7 @@ function succeeds({ root, signal }: Run, file: string, args: readonly string[]):
   return new Promise((resolve) => {
     const child = spawn(file, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], signal });
     child.once('error', (error) => {
-      process.stdout.write(`${file}: ${error.message}; run 'npm run setup'\n`);
+      if (!signal.aborted) process.stdout.write(`${file}: ${error.message}; run 'npm run setup'\n`);
       resolve(false);
     });
     child.once('exit', (code) => resolve(code === 0));
@@ -159,8 +159,9 @@ interface FileRun {
 export async function runTestFiles(started: Run, files: readonly string[], options: FileRun): Promise<boolean> {
   const results = await runOnce(started, files, options);
   const failed = [...results].filter(([, { failed }]) => failed > 0);
-  if (failed.length <= FILES_AGAIN_MAX && !started.signal.aborted) {
+  if (failed.length <= FILES_AGAIN_MAX) {
     for (const [file, first] of failed) {
+      if (started.signal.aborted) break;
       process.stdout.write(`again, alone: ${file}\n`);
       const again = (await runOnce(started, [file], { ...options, concurrency: 1 })).get(file);
       if (again === undefined || again.failed > 0) continue;

@@ -1,9 +1,11 @@
 /** A node without Sluice: a pod, and the node that forwards and masquerades as kube-proxy, flannel and the reference plugins set up. */
+import { type BenchNode, benchCluster } from '../environment/cluster.ts';
 import { trackedConnections } from '../environment/conntrack.ts';
 import { ip, type Place, runInsideSync } from '../environment/inside.ts';
+import { serve, serverPort, type Target } from '../environment/load.ts';
 import { type BenchNetwork, cable, forwarding } from '../environment/network.ts';
 
-export interface MasqueradeMode {
+interface MasqueradeMode {
   readonly name: string;
   readonly load: readonly [command: string, ...args: string[]];
   readonly rules: string;
@@ -33,13 +35,14 @@ const nftablesRules = `table ip bench {
 }
 `;
 
-export const masqueradeModes: readonly MasqueradeMode[] = [
+const masqueradeModes: readonly MasqueradeMode[] = [
   { name: 'iptables MASQUERADE, legacy', load: ['iptables-legacy-restore'], rules: iptablesRules },
   { name: 'iptables MASQUERADE, nft', load: ['iptables-nft-restore'], rules: iptablesRules },
   { name: 'nftables masquerade', load: ['nft', '-f', '-'], rules: nftablesRules },
 ];
 
 export interface MasqueradedPath {
+  readonly peer: string;
   readonly client: Place;
   /** Another address of the client; no two alike, from 3. */
   addAddress(host: number): string;
@@ -47,7 +50,30 @@ export interface MasqueradedPath {
   tracked(): number;
 }
 
-export interface MasqueradedPathOptions {
+/** A pod of ours with a server outside of the cluster, and the peers' ways to the same server. */
+export interface MasqueradeScene extends AsyncDisposable {
+  readonly node: BenchNode;
+  readonly target: Target;
+  readonly peers: readonly MasqueradedPath[];
+}
+
+export async function masqueradeScene(): Promise<MasqueradeScene> {
+  await using stack = new AsyncDisposableStack();
+  const { nodes, network, outside } = stack.use(await benchCluster());
+  const [node] = nodes;
+  if (!node) throw new Error('the cluster has no node');
+  stack.use(await serve({ netns: outside.netns }, 'o'));
+  const peers = masqueradeModes.map((mode, index) => masqueradedPath({ network, mode, outside, index }));
+  const owned = stack.move();
+  return {
+    node,
+    target: { address: outside.address, port: serverPort, token: 'o' },
+    peers,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+interface MasqueradedPathOptions {
   readonly network: BenchNetwork;
   readonly mode: MasqueradeMode;
   /** The bridge that the node's cable leads to, as our node's does. */
@@ -59,7 +85,7 @@ export interface MasqueradedPathOptions {
 /** Datagrams of the row that takes all ports are not to be forgotten before the last. */
 const patience = { 'net/netfilter/nf_conntrack_udp_timeout': '300' };
 
-export function masqueradedPath({ network, mode, outside, index }: MasqueradedPathOptions): MasqueradedPath {
+function masqueradedPath({ network, mode, outside, index }: MasqueradedPathOptions): MasqueradedPath {
   const [node, pod] = [network.namespace({ ...forwarding, ...patience }), network.namespace()];
   const port = `peer${index}`;
   cable({ netns: node, device: 'eno1', address: `10.10.30.${201 + index}/24` }, { netns: outside.netns, device: port });
@@ -72,6 +98,7 @@ export function masqueradedPath({ network, mode, outside, index }: MasqueradedPa
   ip(pod, 'route add default via 10.245.0.1');
   runInsideSync({ netns: node }, mode.load, mode.rules);
   return {
+    peer: mode.name,
     client: { netns: pod },
     addAddress(host) {
       const address = `10.245.0.${host}`;

@@ -8,7 +8,7 @@ import { serve, serverPort, type Target } from '../environment/load.ts';
 import { type BenchNetwork, cable, forwarding, makeReal } from '../environment/network.ts';
 import { addOverlayNode } from './kernel-overlay.ts';
 import type { ProxyMode } from './proxied-path.ts';
-import type { ProxyService } from './proxy-rules.ts';
+import { fillerService, type ProxyService } from './proxy-service.ts';
 
 export interface ProxiedNodePorts {
   readonly here: Target;
@@ -38,15 +38,16 @@ export async function proxiedNodePorts(options: ProxiedNodePortsOptions): Promis
   const { network, stack, mode, lan, index } = options;
   const addresses = [`10.10.30.${201 + 2 * index}`, `10.10.30.${202 + 2 * index}`] as const;
   const nodes = [network.namespace(forwarding), network.namespace(forwarding)] as const;
-  const all = proxyServices(options);
   for (const node of [0, 1] as const) {
     const [netns, pod, port] = [nodes[node], network.namespace(), `peer${2 * index + node}`];
     cable({ netns, device: 'eno1', address: `${addresses[node]}/24` }, { netns: lan, device: port });
     ip(lan, `link set ${port} master switch`);
     makeReal({ netns, device: 'eno1' }, { netns: lan, device: port });
     addOverlayNode({ netns, pod, node, addresses, podNetwork });
+    ip(pod, `address add ${podNetwork}.${node}.3/24 dev eth0`);
     stack.use(await serve({ netns: pod }, node === 0 ? 'h' : 'e'));
-    // With nft 1.0.6 10,000 take a minute: not twice, where the other node only finds that the packet is none of theirs.
+    const all = proxyServices(options, node);
+    // 10,000 take half a minute to load: not twice, where the other node only finds that the packet is none of theirs.
     const services = node === 1 && mode.isFlat ? all.slice(-2) : all;
     runInsideSync({ netns }, mode.load, mode.rules(services, { nodeAddresses: [addresses[node]] }));
   }
@@ -57,20 +58,17 @@ export async function proxiedNodePorts(options: ProxiedNodePortsOptions): Promis
   };
 }
 
-/** Two endpoints each; those of the last two are one pod, so that it is the same server every time. */
-function proxyServices({ services, nodePorts }: ProxiedNodePortsOptions): ProxyService[] {
+/** Those of the last two are a pod of each node, so that it is the same server every time. */
+function proxyServices({ services, nodePorts }: ProxiedNodePortsOptions, ofNode: 0 | 1): ProxyService[] {
   const fillers = Array.from({ length: services }, (_, index): ProxyService => {
-    const low = `${index >> 8}.${index & 0xff}`;
-    const service = { name: `filler-${index}`, address: `10.96.${low}`, port: 80, endpoints: at(`10.200.${low}`) };
+    const service = fillerService(index);
     return index < nodePorts ? { ...service, nodePort: firstPort + index } : service;
   });
+  const endpoints = (node: 0 | 1) =>
+    [2, 3].map((host) => ({ address: `${podNetwork}.${node}.${host}`, port: serverPort, isLocal: node === ofNode }));
   return [
     ...fillers,
-    { name: 'here', address: '10.97.0.1', port: 80, nodePort: herePort, endpoints: at(`${podNetwork}.0.2`) },
-    { name: 'elsewhere', address: '10.97.0.2', port: 80, nodePort: elsewherePort, endpoints: at(`${podNetwork}.1.2`) },
+    { name: 'here', address: '10.97.0.1', port: 80, nodePort: herePort, endpoints: endpoints(0) },
+    { name: 'elsewhere', address: '10.97.0.2', port: 80, nodePort: elsewherePort, endpoints: endpoints(1) },
   ];
-}
-
-function at(address: string): ProxyService['endpoints'] {
-  return [address, address].map((one) => ({ address: one, port: serverPort }));
 }

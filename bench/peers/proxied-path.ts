@@ -6,22 +6,16 @@ import { trackedConnections } from '../environment/conntrack.ts';
 import { ip, type Place, runInsideSync } from '../environment/inside.ts';
 import { serve, serverPort, type Target } from '../environment/load.ts';
 import { type BenchNetwork, cable, forwarding } from '../environment/network.ts';
-import {
-  iptablesChange,
-  iptablesRules,
-  type NftablesOptions,
-  nftablesChange,
-  nftablesRules,
-  type ProxyEndpoint,
-  type ProxyService,
-} from './proxy-rules.ts';
+import { iptablesChange, iptablesRules } from './iptables-rules.ts';
+import { nftablesChange, nftablesRules } from './nftables-rules.ts';
+import { fillerService, type ProxyNode, type ProxyService } from './proxy-service.ts';
 
 export interface ProxyMode {
   readonly name: string;
   readonly load: readonly [command: string, ...args: string[]];
   readonly change: readonly [command: string, ...args: string[]];
-  readonly rules: (services: readonly ProxyService[], options?: NftablesOptions) => string;
-  readonly changed: (service: ProxyService) => string;
+  readonly rules: (services: readonly ProxyService[], node?: ProxyNode) => string;
+  readonly changed: (services: readonly ProxyService[], service: ProxyService) => string;
   /** Finds a service in as much time whether there are few or many. */
   readonly isFlat: boolean;
 }
@@ -48,7 +42,7 @@ export const proxyModes: readonly ProxyMode[] = [
     load: ['nft', '-f', '-'],
     change: ['nft', '-f', '-'],
     rules: nftablesRules,
-    changed: nftablesChange,
+    changed: (_, service) => nftablesChange(service),
     isFlat: true,
   },
 ];
@@ -83,35 +77,27 @@ export async function proxiedPath(
   const all = proxyServices(services);
   const measured = all.at(-1);
   if (!measured) throw new Error('no service to measure');
-  const began = performance.now();
-  runInsideSync({ netns: node }, mode.load, mode.rules(all));
-  const loadMs = performance.now() - began;
+  const loadMs = timedMs(node, mode.load, mode.rules(all));
   return {
     client: { netns: client },
     service: { address: measured.address, port: measured.port, token: 'k' },
     loadMs,
-    change() {
-      const started = performance.now();
-      runInsideSync({ netns: node }, mode.change, mode.changed(measured));
-      return performance.now() - started;
-    },
+    change: () => timedMs(node, mode.change, mode.changed(all, measured)),
     tracked: () => trackedConnections(node),
   };
 }
 
-/** Two endpoints each; those of the last are there, and are one server. */
+function timedMs(netns: string, command: readonly string[], rules: string): number {
+  const started = performance.now();
+  runInsideSync({ netns }, command, rules);
+  return performance.now() - started;
+}
+
+/** Those of the last are there, and are one server. */
 function proxyServices(count: number): ProxyService[] {
-  const endpoint = (address: string): ProxyEndpoint => ({ address, port: serverPort });
+  const endpoint = (address: string) => ({ address, port: serverPort, isLocal: true });
   return Array.from({ length: count }, (_, index) => {
-    const low = `${index >> 8}.${index & 0xff}`;
-    const isMeasured = index === count - 1;
-    return {
-      name: `filler-${index}`,
-      address: `10.96.${low}`,
-      port: 80,
-      endpoints: isMeasured
-        ? [endpoint('10.244.1.2'), endpoint('10.244.1.3')]
-        : [endpoint(`10.200.${low}`), endpoint(`10.201.${low}`)],
-    };
+    const service = fillerService(index);
+    return index < count - 1 ? service : { ...service, endpoints: [endpoint('10.244.1.2'), endpoint('10.244.1.3')] };
   });
 }

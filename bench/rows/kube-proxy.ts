@@ -7,7 +7,7 @@ import { type ProxiedPath, proxiedPath, proxyModes } from '../peers/proxied-path
 import { type Figure, type Row, type RowContext, ratio } from '../row.ts';
 import { estimate, median, quantile } from '../statistics.ts';
 
-/** With nft 1.0.6, 10,000 services take a minute to load: more would only be more of the same. */
+/** The kernel takes half a minute for 10,000 services of `nftables`: more would only be more of the same. */
 const counts = [200, 10_000];
 const rounds = 11;
 const changes = 5;
@@ -23,8 +23,8 @@ export const kubeProxy: Row = {
     return {
       figures,
       notes: [
-        'The rule sets are generated as kube-proxy writes them, two endpoints a service; the measured service is the last of them.',
-        'A change is what kube-proxy sends when the endpoints of one service change; kube-proxy’s own time comes on top.',
+        'The rule sets are generated as kube-proxy of Kubernetes 1.36 and 1.37 writes them, two endpoints a service; the measured service is the last of them.',
+        'A change is its partial sync when the endpoints of one service change; kube-proxy’s own time comes on top.',
         'Their way is pod, node, pod with nothing but these rules; ours goes through everything that Sluice does.',
       ],
     };

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { benchCluster } from '../environment/cluster.ts';
 import type { Place } from '../environment/inside.ts';
-import { answeredPorts, serve, serverPort, type Target, untilAnswered } from '../environment/load.ts';
-import { masqueradedPath, masqueradeModes } from '../peers/kernel-masquerade.ts';
+import { answeredPorts, type Target, untilAnswered } from '../environment/load.ts';
+import { masqueradeScene } from '../peers/kernel-masquerade.ts';
 import type { Figure, Row } from '../row.ts';
 
 /** From each client; below the range that a port is chosen from. */
@@ -19,23 +18,17 @@ export const masqueradePorts: Row = {
     'Ports of the node that connections of several pods to one address outside get, until the first gets none; each is asked again when all are there',
   goal: '>= 99 % of the range, and none twice',
   async run({ progress }) {
-    await using cluster = await benchCluster();
-    await using stack = new AsyncDisposableStack();
-    const [node] = cluster.nodes;
-    if (!node) throw new Error('the cluster has no node');
-    const { network, outside } = cluster;
-    stack.use(await serve({ netns: outside.netns }, 'o'));
-    const target = { address: outside.address, port: serverPort, token: 'o' };
+    await using scene = await masqueradeScene();
+    const { node, target, peers } = scene;
     const pods = await Promise.all(['first', 'second', 'third', 'fourth'].map((name) => node.pod(name)));
     const own = pods.map((place) => ({ place }));
     const figures: Figure[] = [];
     const contenders = [
       // The first keeps its ports, which are not of the range: the others find them taken.
       { name: 'Sluice', clients: own, range: ourRange, kept: portsPerClient },
-      ...masqueradeModes.map((mode, index) => {
-        const { client, addAddress } = masqueradedPath({ network, mode, outside, index });
+      ...peers.map(({ peer, client, addAddress }) => {
         const clients = [3, 4, 5, 6].map((host) => ({ place: client, source: addAddress(host) }));
-        return { name: mode.name, clients, range: kernelRange, kept: 0 };
+        return { name: peer, clients, range: kernelRange, kept: 0 };
       }),
     ];
     for (const { name, clients, range, kept } of contenders) {

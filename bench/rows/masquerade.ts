@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { benchCluster } from '../environment/cluster.ts';
 import { trackedConnections } from '../environment/conntrack.ts';
-import { type ShortConnections, serve, serverPort, shortConnections, untilAnswered } from '../environment/load.ts';
+import { type ShortConnections, shortConnections, untilAnswered } from '../environment/load.ts';
 import { inTurn, ratios } from '../pairs.ts';
-import { masqueradedPath, masqueradeModes } from '../peers/kernel-masquerade.ts';
+import { masqueradeScene } from '../peers/kernel-masquerade.ts';
 import { type Figure, type Row, ratio } from '../row.ts';
 import { estimate, median } from '../statistics.ts';
 
@@ -14,18 +13,9 @@ export const masquerade: Row = {
   sentence: 'Short connections from a pod to a server outside of the cluster, which sees the node’s address',
   goal: 'rate >= 1.3 of each kernel masquerade',
   async run({ quick, progress }) {
-    await using cluster = await benchCluster();
-    await using stack = new AsyncDisposableStack();
-    const [node] = cluster.nodes;
-    if (!node) throw new Error('the cluster has no node');
-    const { network, outside } = cluster;
-    stack.use(await serve({ netns: outside.netns }, 'o'));
-    const target = { address: outside.address, port: serverPort, token: 'o' };
+    await using scene = await masqueradeScene();
+    const { node, target, peers } = scene;
     const client = await node.pod('client');
-    const peers = masqueradeModes.map((mode, index) => ({
-      peer: mode.name,
-      ...masqueradedPath({ network, mode, outside, index }),
-    }));
     for (const place of [client, ...peers.map((peer) => peer.client)]) await untilAnswered(place, target);
     progress('measuring');
     const count = quick ? 1_000 : 4_000;

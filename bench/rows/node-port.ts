@@ -50,6 +50,7 @@ export const nodePort: Row = {
       figures,
       notes: [
         'All nodes are at one switch; the peers’ have the kernel’s own VXLAN and a bridge between them, as flannel sets it up, and the rules on both nodes.',
+        'Their rule sets are those of kube-proxy of Kubernetes 1.36 and 1.37.',
         'A NodePort of kube-proxy’s is looked for behind all ClusterIPs; of 10,000 services 2,000 have one. The measured ones are the last.',
         'XDP serves packets in the midst of a connection; of so short a one it meets two. On a veth native XDP gets socket buffers, which the kernel copies for it: no figure of a network card.',
       ],

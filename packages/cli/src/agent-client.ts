@@ -23,7 +23,12 @@ export interface AgentClient {
   /** The same one by one, for who does not want to hold them all. */
   each<Value>(path: string, shape: Shape<Value>): AsyncIterable<Value>;
   /** One parsed value a line, until the reader has enough, or the signal ends it; throws when the agent ends or stands still. */
-  stream<Value>(path: string, shape: Shape<Value>): AsyncIterable<Value>;
+  stream<Value>(path: string, shape: Shape<Value>, options?: StreamOptions): AsyncIterable<Value>;
+}
+
+export interface StreamOptions {
+  /** The agent has taken the question; nothing may have come yet. */
+  readonly onOpen?: () => void;
 }
 
 export interface RowsOptions {
@@ -60,11 +65,11 @@ export function agentClient(
       return rows;
     },
     each: (path, shape) => lines({ socket, path, signal, silenceMs }, shape),
-    stream: (path, shape) => endless({ socket, path, signal, silenceMs }, shape),
+    stream: (path, shape, options) => endless({ socket, path, signal, silenceMs, ...options }, shape),
   };
 }
 
-interface Question {
+interface Question extends StreamOptions {
   readonly socket: string;
   readonly path: string;
   readonly signal: AbortSignal;
@@ -75,6 +80,7 @@ interface Question {
 async function* lines<Value>(question: Question, shape: Shape<Value>): AsyncIterable<Value> {
   const { socket, path } = question;
   const response = await send(question);
+  question.onOpen?.();
   let rest = '';
   for await (const chunk of chunksOf(socket, response)) {
     const parts = (rest + chunk).split('\n');

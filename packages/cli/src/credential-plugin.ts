@@ -11,6 +11,7 @@ import {
   type ProofSource,
 } from '@sluice/kube';
 import type { Context } from './context.ts';
+import { tell } from './output.ts';
 
 /** A person may have to log in meanwhile. */
 const answerMs = 300_000;
@@ -28,9 +29,10 @@ export function credentialPlugin(
     const { plugin: _plugin, ...cluster } = configuration;
     const isInteractive = isInteractiveFor(plugin, context);
     const question = questionOf(plugin, cluster, isInteractive);
-    const waiting = setTimeout(() => context.err.write(`waiting for ${plugin.command} to log in\n`), patienceMs);
+    const waiting = setTimeout(() => tell(context, `waiting for ${plugin.command} to log in`), patienceMs);
     try {
-      const answer = await run({ plugin, question, isInteractive, context, signal: signal ?? context.signal });
+      const ended = AbortSignal.any([signal, context.signal]);
+      const answer = await run({ plugin, question, isInteractive, context, signal: ended });
       return proofOf(answer, plugin);
     } finally {
       clearTimeout(waiting);

@@ -12,10 +12,30 @@ export function show(
   format: OutputFormat,
   view: { readonly data: unknown; readonly text: () => string },
 ): void {
-  if (format === 'json') context.out.write(`${JSON.stringify(view.data, undefined, 2)}\n`);
-  else if (format === 'yaml') context.out.write(stringify(view.data));
+  if (format === 'json') context.out.write(`${jsonText(view.data, 2)}\n`);
+  else if (format === 'yaml') context.out.write(yamlText(view.data));
   else context.out.write(printable(view.text()));
 }
+
+/** A line or more for people, beside what a command answers. */
+export function tell({ err }: Pick<Context, 'err'>, text: string): void {
+  err.write(printable(`${text}\n`));
+}
+
+/** The same data for every reader, and nothing that a terminal obeys. */
+export function jsonText(data: unknown, indent?: number): string {
+  return JSON.stringify(data, undefined, indent).replaceAll(unprintable, escapeOf);
+}
+
+export function yamlText(data: unknown): string {
+  const text = stringify(data);
+  if (text.search(unprintable) === -1) return text;
+  // Only between these quotes YAML has escapes.
+  const quoted = { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'QUOTE_DOUBLE' } as const;
+  return stringify(data, quoted).replaceAll(unprintable, escapeOf);
+}
+
+const escapeOf = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 /**
  * What others say, such as an API server or a file, for a terminal: a sequence that would move its cursor, rename its window or

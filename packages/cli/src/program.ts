@@ -20,7 +20,7 @@ import { sysdumpCommand } from './commands/sysdump.ts';
 import { tableCommands } from './commands/tables.ts';
 import { versionCommand } from './commands/version.ts';
 import { type Context, globalOptions } from './context.ts';
-import { printable } from './output.ts';
+import { printable, tell } from './output.ts';
 import { VERSION } from './version.ts';
 import { wrongName } from './wrong-name.ts';
 
@@ -51,10 +51,11 @@ export function createProgram(context: Context, extra: readonly Command[] = []):
     .option('--socket <path>', 'unix socket of the agent; default SLUICE_SOCKET or /run/sluice/sluice.sock')
     .option('--kubeconfig <file>', 'the cluster, for commands that ask one')
     .option('--context <name>', 'of the kubeconfig; default: its current one')
-    .hook('preAction', (_program, command) => {
+    .hook('preAction', (program, command) => {
       refuseClusterOptions(command);
       // Before anything is asked or done.
       if (formatted.has(command)) globalOptions(command, context);
+      else passFormat(program, command);
     })
     .enablePositionalOptions()
     .helpCommand(false)
@@ -90,12 +91,30 @@ function refuseClusterOptions(command: Command): void {
   const given = command.optsWithGlobals<ClusterOptions>();
   for (const name of ['kubeconfig', 'context'] as const) {
     if (given[name] === undefined || command.options.some(({ long }) => long === `--${name}`)) continue;
-    const words = [];
-    for (let each: Command | null = command; each?.parent; each = each.parent) words.unshift(each.name());
-    throw new CommandError(`--${name}: sluice ${words.join(' ')} asks the agent of this node, not a cluster`, {
+    throw new CommandError(`--${name}: ${usageOf(command)} asks the agent of this node, not a cluster`, {
       exitCode: 2,
     });
   }
+}
+
+/** `sluice lab status`, of a command inside another. */
+function usageOf(command: Command): string {
+  return command.parent === null ? command.name() : `${usageOf(command.parent)} ${command.name()}`;
+}
+
+/** `sluice -o json lab status`: to a command with formats of its own; one that has none, or means a file by it, says so. */
+function passFormat(program: Command, command: Command): void {
+  const { output: given } = program.opts<{ output?: string }>();
+  if (given === undefined) return;
+  const own = command.options.find(({ long }) => long === '--output');
+  const formats = own?.argChoices;
+  if (formats?.includes(given)) {
+    if (command.getOptionValueSource('output') === 'default') command.setOptionValue('output', given);
+    return;
+  }
+  const name = usageOf(command);
+  const instead = own === undefined ? `${name} has one format` : `${name} means another thing by it; write it behind`;
+  throw new CommandError(`--output ${given}: ${formats ? `one of ${formats.join(', ')}` : instead}`, { exitCode: 2 });
 }
 
 /** `sluice help explain connect`: of a command inside another too. */
@@ -143,10 +162,10 @@ export async function runProgram(program: Command, args: readonly string[], cont
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (context.signal.aborted) return 130;
     if (error instanceof CommandError || error instanceof KubeError) {
-      context.err.write(`sluice: ${printable(error.message)}\n`);
+      tell(context, `sluice: ${error.message}`);
       return error instanceof CommandError ? error.exitCode : 1;
     }
-    context.err.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    tell(context, error instanceof Error ? (error.stack ?? error.message) : String(error));
     return 70;
   }
 }
@@ -154,7 +173,7 @@ export async function runProgram(program: Command, args: readonly string[], cont
 function quiet(command: Command, context: Context): void {
   command.exitOverride().configureOutput({
     writeOut: (text) => void context.out.write(text),
-    writeErr: (text) => void context.err.write(text),
+    writeErr: (text) => void context.err.write(printable(text)),
   });
   for (const child of command.commands) quiet(child, context);
 }

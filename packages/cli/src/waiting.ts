@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError } from './command-error.ts';
 import type { Context } from './context.ts';
-import { printable } from './output.ts';
+import { tell } from './output.ts';
 
 export interface Answer<Value> {
   readonly value: Value;
@@ -38,7 +38,7 @@ export async function waitUntil<Value>(
       return answer;
     }
     const line = awaitedLine(awaited);
-    if (line !== told) context.err.write(printable(`waiting for: ${line}\n`));
+    if (line !== told) tell(context, `waiting for: ${line}`);
     told = line;
     await sleep(pollMs, undefined, { signal: context.signal });
   }

@@ -2,24 +2,20 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { type Address, type Mac, packet, parseAddress } from '@sluice/net';
-import { connectNodes, createTestNode, dropsOf } from '../test/node.ts';
+import { dropsOf } from '../test/node.ts';
 import { UDP, writeService } from '../test/services.ts';
 import { udpServer, udpSocket } from '../test/sockets.ts';
+import { createTwoNodes } from '../test/two-nodes.ts';
 import { capture, inject } from '../test/wire.ts';
-import { connectWorld } from '../test/world.ts';
 import { FragmentFlag, heldFragmentsMap } from './index.ts';
 
 const families = ['ipv4', 'ipv6'] as const;
 type Family = (typeof families)[number];
 
-const node = createTestNode(1);
-const remote = createTestNode(2);
-connectNodes(node, remote);
-const world = connectWorld(node);
-const [client, server, far] = [node.addPod(10, 1000), node.addPod(11, 1001), remote.addPod(10, 1002)];
-after(() => {
-  for (const each of [world, remote, node]) each[Symbol.dispose]();
-});
+const scene = createTwoNodes();
+after(() => scene[Symbol.dispose]());
+const { node, world } = scene;
+const { client, server, far } = scene.pods;
 
 const PART = 1000;
 const parts = 7;

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { type Address, formatAddressPort, type Mac, packet, parseAddress, parsePacket } from '@sluice/net';
-import { connectNodes, createTestNode, type TestPod, TUNNEL_MTU } from '../test/node.ts';
+import { type TestPod, TUNNEL_MTU } from '../test/node.ts';
 import { TCP, writeService } from '../test/services.ts';
-import { type Place, tcpServer, tcpSocket } from '../test/sockets.ts';
+import { type Place, past, tcpServer, tcpSocket } from '../test/sockets.ts';
+import { createTwoNodes } from '../test/two-nodes.ts';
 import { capture, inject } from '../test/wire.ts';
-import { connectWorld } from '../test/world.ts';
 import { FrontendFlag } from './index.ts';
 
 const TARGET_PORT = 8080;
@@ -17,15 +17,10 @@ const families = [
 ] as const;
 type Family = (typeof families)[number][1];
 
-const one = createTestNode(1);
-const other = createTestNode(2);
-connectNodes(one, other);
-const world = connectWorld(one);
-const [client, here, there] = [one.addPod(10, 1000), one.addPod(11, 1001), other.addPod(10, 1002)];
-for (const pod of [client, here, there]) pod.setMtu(TUNNEL_MTU);
-after(() => {
-  for (const each of [world, other, one]) each[Symbol.dispose]();
-});
+const scene = createTwoNodes();
+after(() => scene[Symbol.dispose]());
+const { node, remote, world, pods } = scene;
+for (const pod of Object.values(pods)) pod.setMtu(TUNNEL_MTU);
 
 /** Neither is in the window of a connection that has just begun, however its numbers were drawn: they are half the space apart. */
 const strays = [0x1000_0000, 0x9000_0000].flatMap((sequence) =>
@@ -50,7 +45,7 @@ function serve(address: Address, backend: Address, flags = 0): number {
   services += 1;
   const port = 30_500 + services;
   const backends = [{ id: services, address: backend, port: TARGET_PORT }];
-  writeService(one.datapath.maps, { id: services, address, port, protocol: TCP, flags, backends });
+  writeService(node.datapath.maps, { id: services, address, port, protocol: TCP, flags, backends });
   return port;
 }
 
@@ -67,13 +62,13 @@ function stray(family: Family, { pod, nodeMac }: Serving, to: { address: Address
 for (const [version, family] of families) {
   const clusterIp = parseAddress(family === 'ipv4' ? '10.96.7.1' : 'fd00:10:96::71');
   const unspecified = parseAddress(family === 'ipv4' ? '0.0.0.0' : '::');
-  const past = { place: { run: client.namespace.run.bind(client.namespace) } as Place, ifindex: 2 };
+  const inside = { place: past(pods.client), ifindex: 2 };
   const outside = { place: world as Place, ifindex: world.wanIfindex };
-  const near = { pod: here, nodeMac: one.configuration.hostMac };
-  const far = { pod: there, nodeMac: other.configuration.hostMac };
+  const near = { pod: pods.server, nodeMac: node.configuration.hostMac };
+  const far = { pod: pods.far, nodeMac: remote.configuration.hostMac };
   const ways: readonly (readonly [what: string, End, Serving, row: Address, target: Address])[] = [
-    ['a pod asks a ClusterIP of a pod of this node', past, near, clusterIp, clusterIp],
-    ['a pod asks a ClusterIP of a pod of another node', past, far, clusterIp, clusterIp],
+    ['a pod asks a ClusterIP of a pod of this node', inside, near, clusterIp, clusterIp],
+    ['a pod asks a ClusterIP of a pod of another node', inside, far, clusterIp, clusterIp],
     ['the world asks a NodePort of a pod of this node', outside, near, unspecified, world.nodeAddresses[family]],
     ['the world asks a NodePort of a pod of another node', outside, far, unspecified, world.nodeAddresses[family]],
   ];

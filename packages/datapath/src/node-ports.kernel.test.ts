@@ -4,7 +4,7 @@ import { after, test } from 'node:test';
 import { type Address, parseAddress } from '@sluice/net';
 import { connectNodes, createTestNode, dropsOf } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
-import { type Place, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { type Place, past, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { connectWorld } from '../test/world.ts';
 import { EndpointFlag, FrontendFlag } from './index.ts';
 
@@ -27,7 +27,7 @@ after(() => {
   one[Symbol.dispose]();
   other[Symbol.dispose]();
 });
-const pastHooks: Place = { run: (section) => here.namespace.run(section) };
+const pastHooks = past(here);
 
 let numbers = 0;
 

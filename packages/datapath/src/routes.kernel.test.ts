@@ -11,8 +11,9 @@ import {
   parsePrefix,
 } from '@sluice/net';
 import { systemClock } from '@sluice/runtime';
-import { connectNodes, createTestNode, dropsOf, type TestPod } from '../test/node.ts';
+import { dropsOf, type TestPod } from '../test/node.ts';
 import { udpServer, udpSocket } from '../test/sockets.ts';
+import { createTwoNodes } from '../test/two-nodes.ts';
 import { type Capture, capture, inject } from '../test/wire.ts';
 import { connectWorld } from '../test/world.ts';
 import { type Connection, CtKind, CtState, type Device, type Tuple } from './index.ts';
@@ -20,15 +21,13 @@ import { type Connection, CtKind, CtState, type Device, type Tuple } from './ind
 const families = ['ipv4', 'ipv6'] as const;
 type Family = (typeof families)[number];
 
-const node = createTestNode(1);
-const remote = createTestNode(2);
-connectNodes(node, remote);
-const world = connectWorld(node);
+const scene = createTwoNodes();
+const { node, remote, world } = scene;
+const { client, server: other, far } = scene.pods;
 const narrow = 1300;
 const second = connectWorld(node, { number: 1, destinations: ['198.18.0.0/15', '2001:db8:1::/48'], mtu: narrow });
-const [client, other, far] = [node.addPod(10, 1000), node.addPod(11, 1001), remote.addPod(10, 1002)];
 after(() => {
-  for (const each of [second, world, remote, node]) each[Symbol.dispose]();
+  for (const each of [second, scene]) each[Symbol.dispose]();
 });
 
 function ip(

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { bind, internetAddress, SocketLevel, SocketOption, setsockopt } from '@sluice/ffi';
 import { type Address, addressToWire, formatAddressPort, packet, parseAddress } from '@sluice/net';
-import { connectNodes, createTestNode, dropsOf, type TestPod, TUNNEL_MTU } from '../test/node.ts';
+import { dropsOf, type TestPod, TUNNEL_MTU } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
-import { type Place, type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { type Place, past, type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { createTwoNodes } from '../test/two-nodes.ts';
 import { inject } from '../test/wire.ts';
-import { connectWorld } from '../test/world.ts';
 import { type Connection, CtKind, CtState, FrontendFlag } from './index.ts';
 
 const families = [
@@ -17,21 +17,10 @@ const families = [
 type Family = (typeof families)[number][1];
 const balancers = { ipv4: parseAddress('203.0.113.5'), ipv6: parseAddress('2001:db8:113::5') } as const;
 
-const node = createTestNode(1);
-const remote = createTestNode(2);
-connectNodes(node, remote);
-const world = connectWorld(node);
-const [client, server, far] = [node.addPod(10, 1000), node.addPod(11, 1001), remote.addPod(10, 1002)];
-const pods = { client, server, far };
+const scene = createTwoNodes();
+after(() => scene[Symbol.dispose]());
+const { node, world, pods } = scene;
 for (const pod of Object.values(pods)) pod.setMtu(TUNNEL_MTU);
-after(() => {
-  for (const each of [world, remote, node]) each[Symbol.dispose]();
-});
-
-/** Where no socket hook sees the socket. */
-function past({ namespace }: TestPod | typeof node): Place {
-  return { run: (section) => namespace.run(section) };
-}
 
 interface Backend {
   readonly address: Address;

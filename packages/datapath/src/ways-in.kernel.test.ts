@@ -4,7 +4,7 @@ import { isSystemError } from '@sluice/ffi';
 import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
 import { connectNodes, createTestNode, dropsOf } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
-import { type Place, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
+import { type Place, past, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { connectWorld } from '../test/world.ts';
 import { FrontendFlag, FrontendScope } from './index.ts';
 
@@ -333,7 +333,7 @@ for (const [version, family] of families) {
     const connections = serve({ ...serving, protocol: TCP, sourceRanges });
     using server = udpServer(there, there.addresses[family], TARGET_PORT);
     const before = dropsOf(one).client_not_allowed ?? 0;
-    const pastHooks: Place = { run: (section) => here.namespace.run(section) };
+    const pastHooks = past(here);
     for (const [index, client] of [here, pastHooks].entries()) {
       using socket = udpSocket(client, version);
       socket.connect(balancer[family], datagrams);

@@ -5,6 +5,7 @@ import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { type Clock, readFileUpTo } from '@sluice/runtime';
 import type { KubeConfiguration } from './configuration.ts';
 import { KubeError } from './error.ts';
+import { SharedCall } from './shared-call.ts';
 
 const rereadMs = 60_000;
 /** Of a token, a key, or the certificates of some hundred authorities. */
@@ -22,8 +23,11 @@ export interface Proof {
   readonly expiresAtMs?: number;
 }
 
-/** Asked before the first request, after the proof has expired, and when a server refuses it. */
-export type ProofSource = (signal: AbortSignal | undefined) => Promise<Proof>;
+/**
+ * Asked before the first request, after the proof has expired, and when a server refuses it; once for all that wait, until
+ * nobody does.
+ */
+export type ProofSource = (signal: AbortSignal) => Promise<Proof>;
 
 /** What a connection of another kind, such as a WebSocket, needs to be the same as ours. */
 export interface ConnectionProof {
@@ -47,9 +51,9 @@ export class Credentials {
   readonly #clock: Clock;
   readonly #http: HttpAgent;
   readonly #keepAliveMs: number;
-  readonly #source: ProofSource | undefined;
+  /** Once for all that wait: it may be a person who is asked. */
+  readonly #asking: SharedCall<void> | undefined;
   #proof: Proof | undefined;
-  #asking: Promise<void> | undefined;
   #https: HttpsAgent;
   #token: string | undefined;
   #stamp: string;
@@ -60,7 +64,7 @@ export class Credentials {
     this.#configuration = configuration;
     this.#clock = clock;
     this.#keepAliveMs = keepAliveMs;
-    this.#source = proofSource;
+    this.#asking = proofSource && new SharedCall(async (signal) => this.#prove(checked(await proofSource(signal))));
     this.#http = new HttpAgent(this.#agentOptions());
     this.#stamp = this.#filesStamp();
     this.#https = this.#newAgent();
@@ -83,9 +87,8 @@ export class Credentials {
 
   /** To be waited for before each request: a proof that nobody has yet, or that has expired, is asked for. */
   async ready(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#source === undefined) return;
     const { expiresAtMs = Infinity } = this.#proof ?? { expiresAtMs: 0 };
-    if (this.#clock.now() >= expiresAtMs) await this.#ask(this.#source, signal);
+    if (this.#clock.now() >= expiresAtMs) await this.#asking?.wait(signal);
   }
 
   headers(): Record<string, string | string[]> {
@@ -101,7 +104,7 @@ export class Credentials {
 
   /** After a refusal of that version; true when there is another one now, so that the request is worth repeating. */
   async renew(refused: number, signal: AbortSignal | undefined): Promise<boolean> {
-    if (this.#version === refused && this.#source !== undefined) await this.#ask(this.#source, signal);
+    if (this.#version === refused && this.#asking !== undefined) await this.#asking.wait(signal);
     else if (this.#version === refused) this.#readAgain();
     return this.#version !== refused;
   }
@@ -126,7 +129,7 @@ export class Credentials {
     if (stamp === this.#stamp) return;
     try {
       const token = bearerToken(this.#configuration);
-      this.#replaceAgent(this.#newAgent());
+      this.#replaceAgent(this.#newAgent(this.#proof));
       this.#token = token;
       this.#stamp = stamp;
     } catch {
@@ -134,19 +137,12 @@ export class Credentials {
     }
   }
 
-  // Once for all that wait: it may be a person who is asked.
-  #ask(source: ProofSource, signal: AbortSignal | undefined): Promise<void> {
-    this.#asking ??= source(signal)
-      .then((proof) => {
-        const isSameCertificate = proof.cert === this.#proof?.cert && proof.key === this.#proof?.key;
-        this.#proof = checked(proof);
-        if (isSameCertificate) this.#version++;
-        else this.#replaceAgent(this.#newAgent());
-      })
-      .finally(() => {
-        this.#asking = undefined;
-      });
-    return this.#asking;
+  // What cannot be used is not kept: who comes next asks again.
+  #prove(proof: Proof): void {
+    const isSameCertificate = proof.cert === this.#proof?.cert && proof.key === this.#proof?.key;
+    if (isSameCertificate) this.#version++;
+    else this.#replaceAgent(this.#newAgent(proof));
+    this.#proof = proof;
   }
 
   #replaceAgent(agent: HttpsAgent): void {
@@ -155,8 +151,7 @@ export class Credentials {
     this.#version++;
   }
 
-  #newAgent(): HttpsAgent {
-    const { cert, key } = this.#proof ?? {};
+  #newAgent({ cert, key }: Proof = {}): HttpsAgent {
     const own = { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
     return new HttpsAgent({
       ...this.#agentOptions(),

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { configAnswer } from '../agent-answers.ts';
 import { CommandError } from '../command-error.ts';
 import { agentOf, type Context, globalOptions } from '../context.ts';
-import { alignPairs, alignTable, show } from '../output.ts';
+import { alignPairs, alignTable, show, tell } from '../output.ts';
 import { wrongName } from '../wrong-name.ts';
 
 type Option = ConfigReport['options'][number];
@@ -50,7 +50,7 @@ async function showAll(
   }
   const options = report.options.filter(({ source }) => !set || source !== 'default');
   show(context, output, { data: options, text: () => optionsText(options) });
-  for (const warning of report.warnings) context.err.write(`${warning}\n`);
+  for (const warning of report.warnings) tell(context, warning);
 }
 
 function optionsText(options: readonly Option[]): string {
@@ -67,7 +67,7 @@ async function showOne(name: string, command: Command, context: Context): Promis
   if (inside.length > 0) {
     show(context, globalOptions(command, context).output, { data: inside, text: () => optionsText(inside) });
     const rest = report.lacked[name];
-    if (rest !== undefined) context.err.write(`Sluice lacks the rest of ${name}: ${rest}\n`);
+    if (rest !== undefined) tell(context, `Sluice lacks the rest of ${name}: ${rest}`);
     return;
   }
   const found = report.options.find((option) => option.name === name);

@@ -23,7 +23,7 @@ import { NAMESPACE_DEFAULT } from '../connectivity/workload.ts';
 import { WORLD_PORT, worldOf } from '../connectivity/world-option.ts';
 import { type Context, globalOptions } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
-import { alignTable, counted, show } from '../output.ts';
+import { alignTable, counted, show, tell } from '../output.ts';
 
 interface Options extends ClusterOptions {
   readonly namespace: string;
@@ -196,11 +196,11 @@ async function tearDownInTime(cluster: Cluster, options: Options, context: Conte
   const next = `kubectl delete namespace ${options.namespace}`;
   try {
     const done = await Promise.race([tearDown(cluster, options), late]);
-    if (done === 'late') context.err.write(`the test pods are still there: ${next}\n`);
-    else if (context.signal.aborted) context.err.write('interrupted; the test pods are being deleted\n');
+    if (done === 'late') tell(context, `the test pods are still there: ${next}`);
+    else if (context.signal.aborted) tell(context, 'interrupted; the test pods are being deleted');
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    context.err.write(`the test pods could not be deleted: ${why}; ${next}\n`);
+    tell(context, `the test pods could not be deleted: ${why}; ${next}`);
   } finally {
     clearTimeout(timer);
   }

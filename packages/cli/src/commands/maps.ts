@@ -5,7 +5,7 @@ import { mapLine, mapsAnswer } from '../agent-answers.ts';
 import type { AgentClient } from '../agent-client.ts';
 import { agentOf, type Context, globalOptions } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
-import { alignTable, counted, formatBytes, show, type TextTable } from '../output.ts';
+import { alignTable, counted, formatBytes, show, type TextTable, tell } from '../output.ts';
 import { pathWithQuery } from '../traffic-options.ts';
 import { wrongName } from '../wrong-name.ts';
 
@@ -64,7 +64,7 @@ async function dump(
   show(context, globalOptions(command, context).output, { data: rows, text: () => alignTable(entryTable(name, rows)) });
   if (rows.length === found.length) return;
   const all = map.entries === undefined ? 'more' : `some ${map.entries}`;
-  context.err.write(`${counted(rows.length, 'entry')} of ${all} shown; --limit 0 shows all\n`);
+  tell(context, `${counted(rows.length, 'entry')} of ${all} shown; --limit 0 shows all`);
 }
 
 async function mapNamed(agent: AgentClient, name: string): Promise<MapUsage> {

@@ -35,6 +35,16 @@ test('monitor prints one event a line and ends after the count', async () => {
   assert.equal(out.split('\n').filter((line) => line.includes('xx drop')).length, 1);
 });
 
+test('monitor says that it listens when the agent has answered, and to people alone', async () => {
+  using server = await agent({ '/monitor?type=drop': `${JSON.stringify(event)}\n` });
+  const ask = async (socket: string, ...more: readonly string[]) =>
+    (await sluice(['monitor', '--count', '1', '--socket', socket, ...more])).err;
+  assert.equal(await ask(server.socket), 'Listening for drops; end with Ctrl-C.\n');
+  assert.equal(await ask(server.socket, '-o', 'json'), '');
+  assert.match(await ask('/nowhere/sluice.sock'), /^sluice: agent at [^\n]*\n$/);
+  assert.match(await ask(server.socket, '--type', 'trace'), /^sluice: agent answers 404 [^\n]*\n$/);
+});
+
 test('monitor with -o wide adds the day, the addresses behind the names, who saw it and the size', async () => {
   const inKernel = { ...event, direction: 'kernel', tracePoint: 'tcp_v4_rcv', sourceAddress: 'fd00::1' };
   using server = await agent({ '/monitor?type=drop': `${JSON.stringify(event)}\n${JSON.stringify(inKernel)}\n` });

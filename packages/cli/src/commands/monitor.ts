@@ -1,10 +1,9 @@
 import type { MonitorDrop, MonitorEvent, MonitorTrace } from '@sluice/agent';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { stringify } from 'yaml';
 import { eventsAnswer, type MonitorLine, monitorLine } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
-import { counted } from '../output.ts';
+import { counted, jsonText, printable, tell, yamlText } from '../output.ts';
 import { addTrafficOptions, collect, pathWithQuery, type TrafficOptions, trafficQuery } from '../traffic-options.ts';
 import { endText, translationTexts } from '../traffic-text.ts';
 
@@ -65,10 +64,12 @@ async function monitor(options: Options, command: Command, context: Context): Pr
     return;
   }
   const isForPeople = output === 'table' || output === 'wide';
-  if (isForPeople) context.err.write(`Listening for ${LISTENING[options.type] ?? options.type}; end with Ctrl-C.\n`);
+  const onOpen = (): void => {
+    if (isForPeople) tell(context, `Listening for ${LISTENING[options.type] ?? options.type}; end with Ctrl-C.`);
+  };
   let left = options.count ?? Infinity;
   try {
-    for await (const line of agent.stream(pathWithQuery('/monitor', query), monitorLine)) {
+    for await (const line of agent.stream(pathWithQuery('/monitor', query), monitorLine, { onOpen })) {
       context.out.write(shown(line, output));
       if (line.type !== 'lost') left -= 1;
       if (left <= 0) break;
@@ -100,10 +101,10 @@ function duration(text: string): number {
 
 /** Each event is whole by itself, so that a reader need not wait for the end: a line of JSON, a document of YAML. */
 function shown(line: MonitorLine, format: OutputFormat): string {
-  if (format === 'json') return `${JSON.stringify(line)}\n`;
-  if (format === 'yaml') return `---\n${stringify(line)}`;
+  if (format === 'json') return `${jsonText(line)}\n`;
+  if (format === 'yaml') return `---\n${yamlText(line)}`;
   const details = format === 'wide' ? detailsOf(line) : undefined;
-  return `${textOf(line)}${details === undefined ? '' : `\n${INDENT}${details}`}\n`;
+  return printable(`${textOf(line)}${details === undefined ? '' : `\n${INDENT}${details}`}\n`);
 }
 
 function textOf(line: MonitorLine): string {

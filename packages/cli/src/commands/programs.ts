@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { programsAnswer } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
-import { alignTable, formatBytes, show, type TextTable } from '../output.ts';
+import { alignTable, formatBytes, show, type TextTable, tell } from '../output.ts';
 
 const EXAMPLES = `
 Examples:
@@ -32,7 +32,7 @@ async function list({ measure }: { measure?: number }, command: Command, context
     text: () => alignTable(programTable(programs)),
   });
   if (programs.length > 0 && programs.every(({ runCount }) => runCount === undefined)) {
-    context.err.write('RUNS and AVERAGE: nobody has them counted; --measure 5 does for 5 s, see --help\n');
+    tell(context, 'RUNS and AVERAGE: nobody has them counted; --measure 5 does for 5 s, see --help');
   }
 }
 

@@ -3,6 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
+import { sendStatus } from '@sluice/kube/testing';
 import { agent, sluice } from '../test-agent.ts';
 import { folder, unpacked } from '../test-archive.ts';
 import { podObject, testCluster } from '../test-cluster.ts';
@@ -61,6 +62,35 @@ test('without an agent the rest is there, and one line says so', async () => {
   assert.match(err, /^not there: node\/agent: agent at \/nowhere\/sluice\.sock: no agent runs here/m);
   assert.equal(err.match(/no agent runs here/g)?.length, 1);
   assert.match(unpacked(output).get('node/doctor.txt') ?? '', /no agent could be asked/);
+});
+
+test('the operator’s metrics are there as Prometheus gets them, or why not', async () => {
+  using place = folder();
+  await using cluster = await testCluster(['n1']);
+  let metrics: string | undefined = 'sluice_operator_leading 1\n';
+  cluster.api.fault = ({ path }, response) => {
+    if (path !== '/api/v1/namespaces/kube-system/pods/sluice-operator-n1:9963/proxy/metrics') return false;
+    if (metrics === undefined) sendStatus(response, 503, 'ServiceUnavailable', 'connection refused');
+    else response.end(metrics);
+    return true;
+  };
+  const dump = async (name: string) => {
+    const output = join(place.path, name);
+    const { exitCode } = await sluice(['sysdump', '-o', output, '--kubeconfig', cluster.kubeconfig]);
+    assert.equal(exitCode, 0);
+    return unpacked(output);
+  };
+  const path = 'cluster/metrics/kube-system_sluice-operator-n1.txt';
+  assert.equal((await dump('there.tar.gz')).get(path), metrics);
+  metrics = undefined;
+  const files = await dump('not.tar.gz');
+  assert.equal(files.has(path), false);
+  const why =
+    files
+      .get('missing.txt')
+      ?.split('\n')
+      .find((line) => line.startsWith(`${path}: `)) ?? '';
+  assert.match(why, /connection refused; there are none where operator\.prometheus\.port says another port than 9963/);
 });
 
 /** One for each place where a secret may be; none of them is a part of another. */

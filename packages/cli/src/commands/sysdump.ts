@@ -9,7 +9,7 @@ import {
 import { CommandError } from '../command-error.ts';
 import { agentOf, type Context, isAgentHere } from '../context.ts';
 import { wholeNumber } from '../number-option.ts';
-import { counted, formatBytes, printable } from '../output.ts';
+import { counted, formatBytes, printable, tell } from '../output.ts';
 import { collect } from '../traffic-options.ts';
 
 const ROWS = 10_000;
@@ -18,9 +18,9 @@ const NODE_SECONDS = 120;
 const TEXT = `
 One archive (tar.gz) for somebody who helps: of this node its status, tables, maps, connections, events, metrics, options, devices
 and routes, what \`sluice doctor\` says, and the end of the logs. With a kubeconfig, from anywhere, the same of every node, each in
-a folder of its own: each agent's pod is asked through the API server, four at a time. Also the logs of agents and operator, of the
-containers before these too, and the objects of the network: Nodes, Services, EndpointSlices, NetworkPolicies, Events, Leases, all of
-cilium.io and Gateway API. It takes the rights to list these, to read pods/log and to create pods/exec.
+a folder of its own: each agent's pod is asked through the API server, four at a time. Also the operator's metrics, the logs of
+agents and operator, of the containers before these too, and the objects of the network: Nodes, Services, EndpointSlices,
+NetworkPolicies, Events, Leases, all of cilium.io and Gateway API. It takes the rights to list these, to read pods/log and pods/proxy, and to create pods/exec.
 
 Secrets stay where they are: Secrets and ConfigMaps are not asked for, values of annotations and of the environment are taken out,
 and so is what is named or looks like a token, password or private key. Names, addresses and labels are in it: look before you send it.
@@ -97,7 +97,7 @@ async function sysdump(options: Options, command: Command, context: Context): Pr
     },
   });
   screen.clear();
-  for (const line of taken.missing) context.err.write(printable(`not there: ${line}\n`));
+  for (const line of taken.missing) tell(context, `not there: ${line}`);
   const told = options.output === '-' ? context.err : context.out;
   told.write(`${taken.path}: ${counted(taken.files, 'file')}, ${formatBytes(taken.bytes)}\n`);
 }
@@ -115,7 +115,7 @@ function progressScreen(err: Context['err']) {
     },
     line: (text: string): void => {
       clear();
-      err.write(`${text}\n`);
+      tell({ err }, text);
     },
   };
 }

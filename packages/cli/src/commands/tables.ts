@@ -4,7 +4,7 @@ import { formatPrefix, type Prefix } from '@sluice/net';
 import { Command } from 'commander';
 import { type FrontendRow, frontendLine, tableLine, tablesAnswer } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
-import { alignTable, show, type TextTable } from '../output.ts';
+import { alignTable, show, type TextTable, tell } from '../output.ts';
 import { wrongName } from '../wrong-name.ts';
 import { serviceExplainCommand } from './service-explain.ts';
 import { wideColumns } from './wide-columns.ts';
@@ -71,7 +71,7 @@ async function showTable(command: Command, context: Context, name: string): Prom
   const data = table.lines.map(({ row }) => withPrefixesAsText(row));
   show(context, output, { data, text: () => alignTable(textTable(table, output)) });
   if (table.head?.initialized === false)
-    context.err.write(`table ${name} is not complete yet: a source has not delivered its first list\n`);
+    tell(context, `table ${name} is not complete yet: a source has not delivered its first list`);
 }
 
 const isHead = (line: TableHead | TableLine): line is TableHead => 'columns' in line;

@@ -1,5 +1,5 @@
 /** How the results of the test are told: a line for each case, the end of it all, and the data. */
-import { counted } from '../output.ts';
+import { counted, printable } from '../output.ts';
 import type { CaseResult } from './run.ts';
 
 /** What was not run has no line of its own: `notRunLines` tells of it by its reason. */
@@ -20,7 +20,7 @@ export function resultLines(result: CaseResult, colour: boolean): string {
         ['came', came],
         ['next', hint],
       ];
-      return `${[head, ...story.map(([label = '', text]) => `     ${`${label}:`.padEnd(8)}${text}`)].join('\n')}\n`;
+      return `${[head, ...story.map(([label = '', text = '']) => `     ${`${label}:`.padEnd(8)}${printable(text)}`)].join('\n')}\n`;
     }
     case 'not-run':
       return '';
@@ -34,7 +34,7 @@ export function notRunLines(results: readonly CaseResult[]): string {
     results.filter((result) => result.status === 'not-run'),
     ({ why }) => why,
   );
-  return [...reasons].map(([why, of]) => `--   not run, ${counted(of.length, 'case')}: ${why}\n`).join('');
+  return [...reasons].map(([why, of]) => `--   not run, ${counted(of.length, 'case')}: ${printable(why)}\n`).join('');
 }
 
 export function summary(results: readonly CaseResult[], seconds: number): string {

@@ -1,3 +1,4 @@
+import { defaultValues } from '@sluice/config';
 import { Field, type KubeClient, KubeError, type Resource, resources } from '@sluice/kube';
 import { clusterStatus, type StatusSource } from '../cluster-status.ts';
 import { clusterStatusText } from '../commands/cluster-status-text.ts';
@@ -13,6 +14,7 @@ export interface ClusterOptions {
   readonly rowsMax: number;
 }
 
+const metricsBytesMax = 8 << 20;
 const logLines = 10_000;
 const logBytesMax = 8 << 20;
 /** Of a log whose lines are that long. */
@@ -58,6 +60,7 @@ export async function clusterPieces(options: ClusterOptions): Promise<Piece[]> {
     ...objects,
     ...ourKinds.map((resource) => objectsPiece(resource, options, ourPodsSelector)),
     ...ourPieces(client, pods, signal),
+    ...pods.filter(({ program }) => program === 'operator').map((pod) => metricsOf(client, pod, signal)),
     ...pods.flatMap((pod) => logsOf(client, pod, signal)),
   ];
 }
@@ -111,6 +114,29 @@ function ourPieces(client: KubeClient, pods: readonly SluicePod[], signal: Abort
     path: `cluster/pods/${namespace}_${name}.json`,
     collect: () => client.get(resources.pods, { namespace, name, signal }),
   }));
+}
+
+/** As Prometheus gets them; the API server asks the pod. An agent's are in its node's part. */
+function metricsOf(client: KubeClient, { namespace, name }: SluicePod, signal: AbortSignal): Piece {
+  const { port } = defaultValues().operator.prometheus;
+  const pod = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}:${port}`;
+  return {
+    path: `cluster/metrics/${namespace}_${name}.txt`,
+    collect: async () => {
+      try {
+        return await client.requestText({
+          method: 'GET',
+          path: `${pod}/proxy/metrics`,
+          bytesMax: metricsBytesMax,
+          signal,
+        });
+      } catch (cause) {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        const where = `operator.prometheus.port says another port than ${port}, or operator.prometheus.enabled false`;
+        throw new Error(`${why}; there are none where ${where}`, { cause });
+      }
+    },
+  };
 }
 
 /** Of each container, also those that prepare the pod, and of the one before it: why that ended stands at its end. */
