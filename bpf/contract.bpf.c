@@ -17,6 +17,7 @@
 #include "lib/kfree.h"
 #include "lib/next_hop.h"
 #include "lib/service.h"
+#include "lib/shortage.h"
 #include "lib/question.h"
 #include "lib/trace.h"
 #include "lib/inspect.h"
@@ -40,6 +41,7 @@ enum frontend_scope contract_frontend_scope;
 enum backend_state contract_backend_state;
 enum way contract_way;
 enum ct_status contract_ct_status;
+enum snat_port contract_snat_port;
 enum socket_result contract_socket_result;
 enum service_answer contract_service_answer;
 enum kernel_device_flag contract_kernel_device_flag;

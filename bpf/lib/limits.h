@@ -36,10 +36,19 @@
 /* Next hops of frames, by a hash: other nodes on the link, and its routers. */
 #define NEXT_HOPS_MAX 64
 /* Ports for translated sources where their own is taken: above what NodePorts may have. */
-#define SNAT_PORT_MIN 32768
-#define SNAT_PORT_MAX 65535
+enum snat_port {
+	SNAT_PORT_FIRST = 32768,
+	SNAT_PORT_LAST = 65535,
+};
+#define SNAT_PORTS (SNAT_PORT_LAST - SNAT_PORT_FIRST + 1)
 /* Ports tried before a connection is refused. */
 #define SNAT_ATTEMPTS_MAX 640
+/* Who finds a port by so few is not short of them: seven of a hundred are free, on average. */
+#define SNAT_ATTEMPTS_EASY 16
+/* How long nobody looks, when each port was seen taken. */
+#define SNAT_EXHAUSTED_NS 1000000000ULL
+/* Conntrack has room for fewer connections than four whole ranges. */
+#define SHORTAGES_MAX 256
 #define EVENTS_BYTES (1 << 20)
 #define COUNTERS_MAX 256
 /* Each pod has one, the node a few. */

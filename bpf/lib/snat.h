@@ -13,6 +13,7 @@
 #include "nat.h"
 #include "related.h"
 #include "service.h"
+#include "shortage.h"
 
 /* An alias comes before its connection's first packet is through: until then it counts as alive all the same. */
 #define SNAT_GRACE_NS SECOND_NS
@@ -124,14 +125,6 @@ __noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, cons
 	return bpf_map_update_elem(&conntrack_new, reply, alias, BPF_NOEXIST) == 0;
 }
 
-/* The port that it has, if that is free, else one of the range: at random, so that nobody can foretell it. */
-static __always_inline __be16 snat_port_candidate(const struct packet *packet, int attempt)
-{
-	if (attempt == 0)
-		return packet->tuple.source_port;
-	return bpf_htons(SNAT_PORT_MIN + bpf_get_prandom_u32() % (SNAT_PORT_MAX - SNAT_PORT_MIN + 1));
-}
-
 /* A number that may be another one outside: other kinds of ICMP than echo have none, other protocols none that we read.
  */
 static __always_inline bool snat_has_port(const struct packet *packet)
@@ -139,21 +132,52 @@ static __always_inline bool snat_has_port(const struct packet *packet)
 	return packet_has_ports(packet) || packet_is_echo_request(packet);
 }
 
+static __always_inline __be16 snat_port_of(__u32 number)
+{
+	return bpf_htons(SNAT_PORT_FIRST + number % SNAT_PORTS);
+}
+
+/*
+ * Leaves the port that was found in the reply's tuple. At random, so that nobody can foretell it: none twice, as the
+ * step is odd and the range a power of two. In a shortage one after the other.
+ */
+static __always_inline bool snat_search(struct __sk_buff *skb, struct tuple *reply, const struct tuple_end *client)
+{
+	__u32 number = bpf_get_prandom_u32(), step = bpf_get_prandom_u32() | 1;
+	struct shortage *shortage;
+
+	reply->destination_port = 0;
+	shortage = bpf_map_lookup_elem(&shortages, reply);
+	if (shortage) {
+		if (shortage_is_exhausted(shortage))
+			return false;
+		number = shortage_take_looks(shortage);
+		step = 1;
+	}
+	for (int attempt = 0; attempt < SNAT_ATTEMPTS_MAX; attempt++, number += step) {
+		reply->destination_port = snat_port_of(number);
+		if (snat_claim(skb, reply, client))
+			return true;
+	}
+	reply->destination_port = 0;
+	shortage_grow(reply);
+	return false;
+}
+
+/* The port that it has, if that is free, else one of the range. */
 static __always_inline bool snat_allocate(struct __sk_buff *skb, const struct packet *packet, struct tuple_end *to)
 {
 	struct tuple_end client = tuple_source(&packet->tuple);
 	struct tuple reply = tuple_reverse(&packet->tuple);
-	int attempts = snat_has_port(packet) ? SNAT_ATTEMPTS_MAX : 1;
 
 	reply.destination = to->address;
-	for (int attempt = 0; attempt < SNAT_ATTEMPTS_MAX && attempt < attempts; attempt++) {
-		reply.destination_port = snat_port_candidate(packet, attempt);
-		if (snat_claim(skb, &reply, &client)) {
-			to->port = reply.destination_port;
-			return true;
-		}
-	}
-	return false;
+	if (!snat_claim(skb, &reply, &client) && !(snat_has_port(packet) && snat_search(skb, &reply, &client)))
+		return false;
+	/* Not in the search: the verifier would walk it once for each attempt (6.18). */
+	if (reply.destination_port != client.port)
+		shortage_ease(&reply);
+	to->port = reply.destination_port;
+	return true;
 }
 
 /* An alias that the LRU gave up while nobody had answered yet. */

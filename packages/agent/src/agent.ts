@@ -50,6 +50,7 @@ import { countServices } from './metrics/service-tallies.ts';
 import { Tallies } from './metrics/tallies.ts';
 import { createMonitor } from './monitor.ts';
 import { type NameOf, nameAddresses, nameEndpoints } from './names.ts';
+import { scarcePorts } from './nat-ports.ts';
 import { ownNetnsCookie } from './netns-cookie.ts';
 import { nodePortLoopback, reservedPorts } from './node-ports.ts';
 import { ObjectEvents } from './object-events.ts';
@@ -239,6 +240,7 @@ export class Agent {
       loadBalancer: () => this.loadBalancer,
       tooSmall: () => this.#tooSmall,
       hostPorts: () => this.#hostPortNode(),
+      scarcePorts: () => scarcePorts(this.connections.takenPorts ?? []),
     });
     this.monitor = createMonitor({
       nameOf: this.nameOf,

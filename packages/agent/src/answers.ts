@@ -7,6 +7,7 @@ import type { Answer, Stream } from './local-api.ts';
 import { maglevFilter, maglevRows } from './maglev-list.ts';
 import { dumpMap } from './map-dump.ts';
 import { mapUsage } from './map-usage.ts';
+import { listNatPorts } from './nat-ports-list.ts';
 import { paced } from './paced.ts';
 import { measuredPrograms } from './program-measure.ts';
 import { knownParameters, secondPart, wholeParameter } from './query.ts';
@@ -28,6 +29,7 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
     maps: (url) => mapsAnswer(agent, url),
     maglev: (url) => maglevAnswer(agent, url),
     connections: (url) => connectionsAnswer(agent, url),
+    'nat-ports': (url) => natPortsAnswer(agent, url),
     // Loaded when it is first asked, as the programs are: most agents never are.
     explain: async (url) => (await import('./explain/answer.ts')).explainAnswer(agent, url),
     events: (url) => agent.monitor.recent(agent.monitor.query(url.searchParams)),
@@ -54,6 +56,12 @@ function connectionsAnswer(agent: Agent, url: URL): unknown {
     monotonicNs: () => process.hrtime.bigint(),
     isTranslated: query.get('translated') === 'true',
   });
+}
+
+function natPortsAnswer({ datapath, nodes, nameOf }: Agent, url: URL): unknown {
+  const limit = wholeParameter(knownParameters(url.searchParams, ['limit']), 'limit');
+  if (!datapath) throw new Error(nodes.problem ?? 'the datapath is not open yet');
+  return listNatPorts({ maps: datapath.maps, nameOf, monotonicNs: () => process.hrtime.bigint(), limit });
 }
 
 function maglevAnswer({ datapath, loadBalancer, nodes }: Agent, url: URL): unknown {

@@ -2,6 +2,7 @@ import { type CollectionCounts, collectConnections, type DatapathMaps, DropReaso
 import type { Clock, LifecyclePart } from '@sluice/runtime';
 import type { Controller, Controllers } from '@sluice/state';
 import type { Tallies } from './metrics/tallies.ts';
+import { exhaustedRanges, PortCounts, type TakenPorts } from './nat-ports.ts';
 
 export interface ConnectionsOptions {
   /** Asked when it starts. */
@@ -12,6 +13,7 @@ export interface ConnectionsOptions {
 }
 
 const intervalMs = 10_000;
+const intervalNs = BigInt(intervalMs) * 1_000_000n;
 const fillMax = 0.9;
 
 /** Keeps conntrack from filling with what is over, and knows how it fares. */
@@ -21,6 +23,8 @@ export class Connections implements LifecyclePart {
   #collecting: Controller | undefined;
   /** Of the last collection. */
   counts: CollectionCounts | undefined;
+  /** Towards which destinations most ports of the node are taken, by the last collection that came to its end. */
+  takenPorts: readonly TakenPorts[] | undefined;
   /** Packets that passed without being remembered: ever, and of those the ones since the collection before. */
   #untracked = 0n;
   #untrackedLately = 0n;
@@ -55,8 +59,10 @@ export class Connections implements LifecyclePart {
     const beganNs = clock.monotonicNs();
     const tell = (status: 'completed' | 'uncompleted') =>
       tallies.collections.observe([status], Number(clock.monotonicNs() - beganNs) / 1e9);
+    const ports = new PortCounts();
     try {
-      this.counts = await collectConnections(maps, clock, { signal });
+      this.counts = await collectConnections(maps, clock, { signal, onConnection: ports.add });
+      if (!signal.aborted) this.takenPorts = ports.list(exhaustedRanges(maps, beganNs - intervalNs));
       tell(signal.aborted ? 'uncompleted' : 'completed');
     } catch (error) {
       tell('uncompleted');

@@ -6,14 +6,15 @@ import { dirname, join } from 'node:path';
 import { suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AttachType, attachCgroup, attachTcx, BpfMap, Link, openMap } from '@sluice/bpf';
-import { CtState, conntrackMap, netnsEndpointsMap } from '@sluice/datapath';
+import { CtState, conntrackMap, netnsEndpointsMap, shortagesMap } from '@sluice/datapath';
 import { AddressFamily, close, inNetworkNamespace, internetAddress, SocketType, sendto, socket } from '@sluice/ffi';
+import { parseAddress } from '@sluice/net';
 import { openNetlink } from '@sluice/netlink';
-import { installationRoot } from '@sluice/runtime';
+import { type Gathered, installationRoot } from '@sluice/runtime';
 import { temporaryNetworkNamespace } from '@sluice/testing';
 import { type AgentNode, agentNode, ownNode } from '../test/agent-process.ts';
 import { attachForeignXdp, foreignClassifier, foreignConnect, Verdict } from '../test/foreign-program.ts';
-import type { MonitorEvent, StatusReport, TableLine } from './report.ts';
+import type { MonitorEvent, NatPortsReport, StatusReport, TableLine } from './report.ts';
 
 const needed = ['dist/bin/sluice-cni', 'bpf/build/pod.o'].filter((path) => !existsSync(join(installationRoot(), path)));
 const options = { skip: needed.length > 0 && `not built: ${needed.join(', ')}; npm run build makes it` };
@@ -315,6 +316,62 @@ suite('faults of a node', { concurrency: 4 }, () => {
     await until(async () => (await whyDegraded(node, 'conntrack')) === '', 40_000);
     assert.ok(map.count() < full / 100, `${map.count()} connections are left`);
   });
+
+  test(
+    'ports that are nearly all taken towards one destination are told, with those who have them',
+    options,
+    async () => {
+      await using node = agentNode();
+      await node.start();
+      using pinned = BpfMap.openPinned(join(node.bpffs, 'sluice/maps/conntrack'));
+      const map = openMap(pinned, conntrackMap);
+      const nearly = Math.ceil(0.85 * 32_768);
+      map.updateBatch(Array.from({ length: nearly - 1 }, (_, number) => masqueradedRow(number)));
+      const told = async () => ((await node.get('/status')) as StatusReport).natPorts;
+      await until(async () => (await told())?.ports === nearly - 1, 15_000);
+      assert.equal(await whyDegraded(node, 'nat-ports'), '');
+      map.updateBatch([masqueradedRow(nearly - 1)]);
+      await until(
+        async () =>
+          new RegExp(
+            `^${nearly} of 32768 ports of 10\\.10\\.30\\.101 are taken towards 198\\.51\\.100\\.10:443/TCP`,
+          ).test(await whyDegraded(node, 'nat-ports')),
+        15_000,
+      );
+      assert.equal(await metricOf(node, 'cilium_nat_endpoint_max_connection', 'ipv4'), nearly / 32_768);
+      assert.equal(await metricOf(node, 'cilium_nat_endpoint_max_connection', 'ipv6'), 0);
+      const [first] = (await node.get('/nat-ports?limit=1')) as NatPortsReport[];
+      assert.deepEqual(first?.clients, [
+        { address: '10.244.0.9', name: '', ports: nearly - 1_000 },
+        { address: '10.244.0.8', name: '', ports: 1_000 },
+      ]);
+      map.deleteBatch(Array.from({ length: nearly }, (_, number) => masqueradedRow(number)[0]));
+      await until(async () => (await whyDegraded(node, 'nat-ports')) === '', 15_000);
+      assert.equal(await told(), undefined);
+    },
+  );
+
+  test('a destination that the programs found no port for is told, whoever has them', options, async () => {
+    await using node = agentNode();
+    await node.start();
+    using pinned = BpfMap.openPinned(join(node.bpffs, 'sluice/maps/shortages'));
+    const map = openMap(pinned, shortagesMap);
+    const ends = { source: parseAddress('2001:db8::1'), destination: parseAddress('fd00:10:10:30::101') };
+    const exhaustedUntilNs = process.hrtime.bigint() + 1_000_000_000n;
+    map.update(
+      { ...ends, sourcePort: 443, destinationPort: 0, protocol: 6 },
+      { exhaustedUntilNs, looks: 0, looksBefore: 0 },
+    );
+    await until(
+      async () =>
+        /^no port of fd00:10:10:30::101 is left towards \[2001:db8::1\]:443\/TCP/.test(
+          await whyDegraded(node, 'nat-ports'),
+        ),
+      15_000,
+    );
+    assert.equal(await metricOf(node, 'cilium_nat_endpoint_max_connection', 'ipv6'), 1);
+    await until(async () => (await whyDegraded(node, 'nat-ports')) === '', 30_000);
+  });
 });
 
 /** A pod that the reconcilers have looked at, too. */
@@ -343,6 +400,25 @@ function connectionRow(number: number, expiresNs: bigint) {
     { ...tuple, ...ports, protocol: 6 },
     { ...connection, state: CtState.Established, expiresNs },
   ] as const;
+}
+
+/** The first thousand of one pod, the others of another. */
+function masqueradedRow(number: number) {
+  const [tuple, connection] = connectionRow(number, process.hrtime.bigint() + 3_600_000_000_000n);
+  const source = parseAddress(number < 1_000 ? '10.244.0.8' : '10.244.0.9');
+  const snat = { address: parseAddress('10.10.30.101'), port: 32_768 + number };
+  const ends = { source, sourcePort: snat.port, destination: parseAddress('198.51.100.10'), destinationPort: 443 };
+  return [
+    { ...tuple, ...ends },
+    { ...connection, snat },
+  ] as const;
+}
+
+async function metricOf(node: AgentNode, name: string, label: string): Promise<unknown> {
+  const { values } = (await node.get('/metrics')) as Gathered;
+  const samples = values.find((metric) => metric.name === name)?.samples ?? [];
+  const found = samples.find(({ labels }) => labels[0] === label);
+  return found && 'value' in found ? found.value : undefined;
 }
 
 /** From a pod: an address of its node that no pod has. */

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { LinkStatus } from '@sluice/datapath';
 import type { Reconciler } from '@sluice/state';
 import type { Agent } from './agent.ts';
+import { natPortsProblem } from './nat-ports.ts';
 import type { StatusReport } from './report.ts';
 
 type ModuleReport = StatusReport['modules'][number];
@@ -22,6 +23,7 @@ export function moduleReports(
     healthzModule(agent),
     mapsModule(maps),
     conntrackModule(agent),
+    natPortsModule(agent),
     accelerationModule(agent),
     kernelDropsModule(agent),
     metricsModule(agent),
@@ -130,6 +132,10 @@ function mapsModule(maps: StatusReport['maps']): ModuleReport {
 
 function conntrackModule({ connections }: Agent): ModuleReport {
   return judged('conntrack', connections.problem);
+}
+
+function natPortsModule({ connections }: Agent): ModuleReport {
+  return judged('nat-ports', natPortsProblem(connections.takenPorts ?? []));
 }
 
 function accelerationModule({ acceleration, values }: Agent): ModuleReport {

@@ -5,6 +5,7 @@ import type { NodesFeature } from '@sluice/nodes';
 import type { Clock, LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controller, Controllers } from '@sluice/state';
 import type { Kubernetes } from './kubernetes.ts';
+import type { PortRange } from './nat-ports.ts';
 import { type FailedFrontend, nodeTroubles, refusedElsewhere } from './troubles.ts';
 
 export interface ObjectEventsOptions {
@@ -16,6 +17,7 @@ export interface ObjectEventsOptions {
   /** Pod CIDRs that have no room for a pod; empty: none. */
   readonly tooSmall: () => string;
   readonly hostPorts: () => HostPortNode | undefined;
+  readonly scarcePorts: () => Iterable<PortRange>;
   readonly controllers: Controllers;
   readonly clock: Clock;
   readonly log: Logger;
@@ -53,7 +55,7 @@ export class ObjectEvents implements LifecyclePart {
   }
 
   #find() {
-    const { nodeName, kubernetes, nodes, tooSmall, hostPorts } = this.#options;
+    const { nodeName, kubernetes, nodes, tooSmall, hostPorts, scarcePorts } = this.#options;
     const endpoints = this.#options.endpoints();
     return nodeTroubles({
       nodeName,
@@ -66,6 +68,7 @@ export class ObjectEvents implements LifecyclePart {
       refusedElsewhere: this.#refusedElsewhere(),
       failedFrontends: this.#failedFrontends(),
       failedHealthChecks: this.#failedHealthChecks(),
+      scarcePorts: scarcePorts(),
       service: (name) => kubernetes.services.get(name),
       clockAheadMs: kubernetes.client.clockAheadMs,
     });

@@ -110,6 +110,19 @@ export interface StatusReport {
     /** With which addresses packets leave, the best of each family first. */
     readonly devices: readonly { readonly name: string; readonly addresses: readonly string[] }[];
   };
+  /** The destination towards which most ports of the node are taken, by the last look; undefined: none, or not looked yet. */
+  readonly natPorts:
+    | {
+        /** `198.51.100.10:443/TCP` */
+        readonly destination: string;
+        /** What it sees as the source. */
+        readonly source: string;
+        readonly ports: number;
+        readonly portsMax: number;
+        /** Somebody was refused of late, since there was none left. */
+        readonly isExhausted: boolean;
+      }
+    | undefined;
   readonly controllers: {
     readonly total: number;
     readonly healthy: number;
@@ -341,6 +354,27 @@ export interface ConnectionReport {
   readonly expiresSeconds: number;
   readonly packets: BothWays;
   readonly bytes: BothWays;
+}
+
+/** An item of `GET /nat-ports`, the fullest first: a destination towards which connections have ports of the node's range. */
+export interface NatPortsReport {
+  readonly protocol: string;
+  readonly destination: NamedEnd;
+  /** What the destination sees as the source. */
+  readonly source: NamedAddress;
+  /** Of the range, that connections have; what sockets of the node have is not among them. */
+  readonly ports: number;
+  readonly portsMax: number;
+  /** Somebody was refused of late, since there was none left. */
+  readonly isExhausted: boolean;
+  /** Who has them, the biggest first; of very many only those. */
+  readonly clients: readonly (NamedAddress & { readonly ports: number })[];
+}
+
+export interface NamedAddress {
+  readonly address: string;
+  /** See NamedEnd. */
+  readonly name: string;
 }
 
 /** What drops and traces have in common. */

@@ -8,6 +8,7 @@ import { kubernetesReport } from './kubernetes-report.ts';
 import { sockHooks } from './links.ts';
 import { mapUsage } from './map-usage.ts';
 import { moduleReports } from './modules.ts';
+import { destinationText, natPortsMax } from './nat-ports.ts';
 import { networkReport } from './network-report.ts';
 import { nodePortsReport } from './node-ports.ts';
 import type { StatusReport } from './report.ts';
@@ -55,6 +56,7 @@ export function statusReport(agent: Agent): StatusReport {
     }),
     acceleration: agent.acceleration.report(),
     attachMode: 'TCX',
+    natPorts: natPortsReport(agent),
     controllers: { total: controllers.total, healthy: controllers.healthy, list: controllers.list() },
     modules: moduleReports(agent, { links, maps }),
     maps,
@@ -89,6 +91,13 @@ function refusedExternalIps({
   return (loadBalancer?.frontends.list() ?? [])
     .filter(({ type, state }) => type === 'ExternalIP' && state === 'off')
     .map(({ key, reason = '' }) => ({ key, reason }));
+}
+
+function natPortsReport({ connections }: Agent): StatusReport['natPorts'] {
+  const [fullest] = connections.takenPorts ?? [];
+  if (fullest === undefined) return undefined;
+  const { source, ports, isExhausted } = fullest;
+  return { destination: destinationText(fullest), source, ports, portsMax: natPortsMax, isExhausted };
 }
 
 function ipamReport({ addresses }: Agent): StatusReport['ipam'] {

@@ -17,6 +17,7 @@ const nothing: TroubleSources = {
   refusedElsewhere: [],
   failedFrontends: [],
   failedHealthChecks: [],
+  scarcePorts: [],
   service: () => undefined,
   clockAheadMs: undefined,
 };
@@ -136,6 +137,21 @@ test('a service that the kernel would not take is told once, with its first fron
         'the map slots is full; it is tried again',
     ],
   );
+});
+
+test('a node is told of destinations towards which few ports are left, in the same words while they become fewer', () => {
+  const range = {
+    protocol: 6,
+    destination: parseAddress('198.51.100.10'),
+    destinationPort: 443,
+    source: parseAddress('10.10.30.101'),
+  };
+  const [nearly, all] = [28_000, 32_768].map((ports) => told({ scarcePorts: [{ ...range, ports } as typeof range] }));
+  assert.match(
+    String(nearly),
+    /^Node \/n1 n1 NatPortsScarce: few ports of 10\.10\.30\.101 are left towards 198\.51\.100\.10:443\/TCP, or none/,
+  );
+  assert.deepEqual(all, nearly);
 });
 
 test('a node whose clock is apart from the API server’s is told, in the same words while it drifts', () => {

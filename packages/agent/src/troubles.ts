@@ -5,6 +5,7 @@ import type { Prefix } from '@sluice/net';
 import { deriveNodes, type NodeRow } from '@sluice/nodes';
 import { clockApart } from '@sluice/runtime';
 import type { RowStatus } from '@sluice/state';
+import { destinationText, type PortRange } from './nat-ports.ts';
 
 /** What only this node can know of the cluster's objects; what every node sees alike is the operator's to tell. */
 export interface TroubleSources {
@@ -24,6 +25,8 @@ export interface TroubleSources {
   readonly failedFrontends: Iterable<FailedFrontend>;
   /** Those that nobody can ask. */
   readonly failedHealthChecks: Iterable<HealthCheckRow>;
+  /** Destinations towards which few ports of the node are left. */
+  readonly scarcePorts: Iterable<PortRange>;
   readonly service: (name: string) => ServiceObject | undefined;
   /** Of this node's clock to the API server's; undefined before it has answered. */
   readonly clockAheadMs: number | undefined;
@@ -92,8 +95,14 @@ function ownNodeTroubles(sources: TroubleSources): Trouble[] {
     ...(node?.status.error === undefined
       ? []
       : [{ object, reason: 'NodeNotProgrammed', message: `${node.status.error}; it is tried again` }]),
+    ...[...sources.scarcePorts].map((range) => ({ object, reason: 'NatPortsScarce', message: scarceMessage(range) })),
     ...(apart === undefined ? [] : [{ object, reason: 'ClockSkew', message: skewMessage(sources.clockAheadMs) }]),
   ];
+}
+
+// Without the number, for the same reason as below.
+function scarceMessage(range: PortRange): string {
+  return `few ports of ${range.source} are left towards ${destinationText(range)}, or none: new connections there are refused then; "sluice nat top" on the node says who has them`;
 }
 
 // Without the seconds: they change as the clocks drift, and each other message would be one more Event.

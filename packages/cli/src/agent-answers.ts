@@ -13,7 +13,9 @@ import type {
   MonitorDrop,
   MonitorEvent,
   MonitorTrace,
+  NamedAddress,
   NamedEnd,
+  NatPortsReport,
   ProgramUsage,
   ServiceEndpointReport,
   ServiceExplainReport,
@@ -92,6 +94,7 @@ export const statusAnswer = record<StatusReport>({
     ipv6: flag,
     devices: list(record({ name: text, addresses: list(text) })),
   }),
+  natPorts: optional(record({ destination: text, source: text, ports: number, portsMax: number, isExhausted: flag })),
   controllers: record({
     total: number,
     healthy: number,
@@ -302,6 +305,21 @@ export const connectionLine = record<ConnectionReport>({
   packets: bothWays,
   bytes: bothWays,
 });
+
+const namedAddress = { address: text, name: text };
+
+/** `GET /nat-ports` */
+export const natPortsAnswer = list(
+  record<NatPortsReport>({
+    protocol: text,
+    destination: namedEnd,
+    source: record<NamedAddress>(namedAddress),
+    ports: number,
+    portsMax: number,
+    isExhausted: flag,
+    clients: list(record<NatPortsReport['clients'][number]>({ ...namedAddress, ports: number })),
+  }),
+);
 
 /** A line of `GET /monitor`: an event, or how many were left out because this side read too slowly. */
 export type MonitorLine = MonitorEvent | { readonly type: 'lost'; readonly count: number };

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { StatusReport } from '@sluice/agent';
 import { noteFailure } from '@sluice/runtime';
 import { alignTable } from './output.ts';
 import { agent, sluice } from './test-agent.ts';
@@ -291,6 +292,31 @@ test('an unknown output format or command is refused with status 2, and help', a
   assert.match(unknown.err, /unknown command 'statsu'[\s\S]*status/);
 });
 
+test('the status tells the fullest destination of the ports that connections share, and when few are left', async () => {
+  const natPorts = {
+    destination: '198.51.100.10:443/TCP',
+    source: '10.10.30.101',
+    portsMax: 32_768,
+    isExhausted: false,
+  };
+  const lineOf = async (told: StatusReport['natPorts']) => {
+    using server = await agent({ '/status': JSON.stringify({ ...status, natPorts: told }) });
+    const { out } = await sluice(['status', '--socket', server.socket]);
+    return /^NAT Ports: +(.*)$/m.exec(out)?.[1];
+  };
+  const of = (count: string) => `fullest: ${count} of 10.10.30.101 towards 198.51.100.10:443/TCP`;
+  assert.equal(await lineOf(undefined), undefined);
+  assert.equal(await lineOf({ ...natPorts, ports: 27_852 }), of('27852/32768 (85.0%)'));
+  assert.equal(
+    await lineOf({ ...natPorts, ports: 27_853 }),
+    `${of('27853/32768 (85.0%)')}; nearly all: new connections there will be refused`,
+  );
+  assert.equal(
+    await lineOf({ ...natPorts, ports: 32_000, isExhausted: true }),
+    `${of('32000/32768 (97.7%)')}; none is left: new connections there are refused`,
+  );
+});
+
 test('every command has help with an example', async () => {
   for (const command of [
     ['status'],
@@ -303,6 +329,7 @@ test('every command has help with an example', async () => {
     ['program', 'list'],
     ['ct', 'list'],
     ['nat', 'list'],
+    ['nat', 'top'],
     ['monitor'],
     ['connectivity', 'test'],
   ]) {

@@ -38,6 +38,7 @@ export const statusReport: StatusReport = {
     { name: 'lo', mtu: 65_536, addresses: ['127.0.0.1'], selected: false, why: 'loopback' },
   ],
   attachMode: 'TCX',
+  natPorts: undefined,
   masquerading: {
     state: 'ok',
     why: undefined,

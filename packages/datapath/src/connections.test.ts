@@ -42,6 +42,18 @@ test('a connection that expires in this nanosecond is removed, the next one stay
   assert.ok(maps.conntrack.lookup(tuple(2)));
 });
 
+test('whoever asks is told of each connection that remains, not of its aliases', async () => {
+  const maps = createFakeDatapathMaps();
+  maps.conntrack.update(tuple(1), connection(1000n));
+  maps.conntrack.update(tuple(2), connection(1001n));
+  maps.conntrackNew.update(tuple(3), connection(1001n));
+  const alias = { ...connection(0n), createdNs: 1000n, kind: CtKind.SnatAlias };
+  maps.conntrackNew.update(tuple(4), alias);
+  const told: number[] = [];
+  await collectConnections(maps, clock, { onConnection: ({ sourcePort }) => void told.push(sourcePort) });
+  assert.deepEqual(told, [2, 3]);
+});
+
 test('a connection that a packet renewed after it was read stays', async () => {
   const maps = createFakeDatapathMaps();
   maps.conntrack.update(tuple(1), connection(999n));

@@ -20,6 +20,8 @@ export interface CollectionOptions {
   /** Entries between two pauses for the rest of the process; 1024 take about a millisecond. */
   readonly batch?: number;
   readonly signal?: AbortSignal;
+  /** Told of each connection that remains, aliases not: who wants to know something of all need not read them again. */
+  readonly onConnection?: (tuple: Tuple, connection: Connection) => void;
 }
 
 type ConnectionTable = DatapathMaps['conntrack'];
@@ -51,14 +53,17 @@ interface Collection {
 }
 
 async function collectTable(table: ConnectionTable, collection: Collection, options: CollectionOptions) {
-  const { batch = 1024, signal } = options;
+  const { batch = 1024, signal, onConnection } = options;
   const counts = { scanned: 0, deleted: 0, alive: 0, established: 0 };
   for (const [tuple, connection] of table.entries()) {
     counts.scanned += 1;
     if (isOver(tuple, connection, collection) && removeIfOver(table, tuple, collection)) counts.deleted += 1;
     else {
       counts.alive += 1;
-      if (connection.kind === CtKind.Connection && connection.state === CtState.Established) counts.established += 1;
+      if (connection.kind === CtKind.Connection) {
+        if (connection.state === CtState.Established) counts.established += 1;
+        onConnection?.(tuple, connection);
+      }
     }
     if (counts.scanned % batch !== 0) continue;
     await setImmediate();

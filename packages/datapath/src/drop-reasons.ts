@@ -90,7 +90,7 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   },
   [DropReason.NatExhausted]: {
     text: 'no port left for masquerading',
-    hint: 'too many connections to one destination: "sluice nat list" shows whose they are',
+    hint: 'too many connections to one destination: "sluice nat top" shows whose they are',
   },
   [DropReason.NoMasqueradeAddress]: {
     text: 'no address of this family on the device to masquerade with',

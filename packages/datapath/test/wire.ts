@@ -28,15 +28,15 @@ export function capture(namespace: { run<Result>(section: () => Result): Result 
   };
 }
 
-/** Sends a frame out of a device, past every protocol of its namespace. */
+/** Sends frames out of a device, past every protocol of its namespace. */
 export function inject(
   namespace: { run<Result>(section: () => Result): Result },
   ifindex: number,
-  frame: Uint8Array,
+  ...frames: readonly Uint8Array[]
 ): void {
   const fd = namespace.run(() => socket(AddressFamily.PACKET, SocketType.RAW, 0));
   try {
-    sendto(fd, frame, packetAddress({ ifindex, ethertype: ETH_P_ALL }));
+    for (const frame of frames) sendto(fd, frame, packetAddress({ ifindex, ethertype: ETH_P_ALL }));
   } finally {
     close(fd);
   }

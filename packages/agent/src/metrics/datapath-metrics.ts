@@ -2,6 +2,7 @@
 
 import { DropReason, FrameWay, frameWayNames } from '@sluice/datapath';
 import { counter, gauge, histogram } from '@sluice/runtime';
+import { fullestShare } from '../nat-ports.ts';
 import type { MetricsSource } from './source.ts';
 
 type Source = MetricsSource;
@@ -190,6 +191,19 @@ export const conntrackMetrics = [
     'How long collections took, pauses for the rest of the agent included.',
     ['status'],
     ({ agent }) => agent.tallies.collections.samples(),
+  ),
+  gauge<Source>(
+    'cilium_nat_endpoint_max_connection',
+    "Share of an address's ports that connections to one destination (address, port, protocol) have, of the fullest one, from 0 to 1; at 1 new ones there are refused. What sockets of the node have is not among them.",
+    ['family'],
+    ({ agent: { connections, values } }) => {
+      const taken = connections.takenPorts;
+      if (taken === undefined) return [];
+      return [
+        ...(values.ipv4.enabled ? [['ipv4', fullestShare(taken, 4)] as const] : []),
+        ...(values.ipv6.enabled ? [['ipv6', fullestShare(taken, 6)] as const] : []),
+      ];
+    },
   ),
   gauge<Source>(
     'sluice_connections_established',

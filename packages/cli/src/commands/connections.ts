@@ -5,6 +5,7 @@ import { agentOf, type Context, globalOptions, type OutputFormat } from '../cont
 import { alignTable, formatAge, show, type TextTable } from '../output.ts';
 import { addTrafficOptions, pathWithQuery, type TrafficOptions, trafficQuery } from '../traffic-options.ts';
 import { endText, type ShowEnd, translationTexts } from '../traffic-text.ts';
+import { natTopCommand } from './nat-top.ts';
 
 type Row = ConnectionReport;
 type Columns = readonly (readonly [title: string, cell: (row: Row, end: ShowEnd) => string])[];
@@ -50,7 +51,10 @@ export function connectionCommands(context: Context): Command[] {
   });
   return [
     new Command('ct').description('Show the connections of this node').addCommand(ct),
-    new Command('nat').description('Show what is translated packet by packet').addCommand(nat),
+    new Command('nat')
+      .description('Show what is translated packet by packet')
+      .addCommand(nat)
+      .addCommand(natTopCommand(context)),
   ];
 }
 

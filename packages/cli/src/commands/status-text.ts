@@ -65,6 +65,7 @@ function health(report: StatusReport): Pair[] {
       .filter((m) => m.state !== 'ok')
       .map((module): Pair => ['', `${module.name}: ${withReason(module.state, module.why)}`]),
     ['BPF Maps', fullest],
+    ...natPorts(report),
     ['Drops', drops === 0 ? 'none' : counted(drops, 'packet')],
     ...report.drops.map(
       (drop): Pair => ['', `${drop.reason} (${drop.direction}): ${counted(drop.packets, 'packet')}; ${drop.hint}`],
@@ -188,6 +189,18 @@ function fullestMap(report: StatusReport): string {
   if (fullest.fill < 0) return counted(report.maps.length, 'map');
   const warning = fullest.fill > MAX_FILL ? '; nearly full: new entries will be refused' : '';
   return `${counted(report.maps.length, 'map')}, fullest: ${fullest.name} ${(100 * fullest.fill).toFixed(1)}%${warning}`;
+}
+
+const MAX_PORTS_FILL = 0.85;
+
+/** Nothing while no connection leaves with an address of the node. */
+function natPorts({ natPorts: fullest }: StatusReport): Pair[] {
+  if (fullest === undefined) return [];
+  const { destination, source, ports, portsMax, isExhausted } = fullest;
+  const warning = ports >= MAX_PORTS_FILL * portsMax ? '; nearly all: new connections there will be refused' : '';
+  const told = isExhausted ? '; none is left: new connections there are refused' : warning;
+  const share = `${ports}/${portsMax} (${((100 * ports) / portsMax).toFixed(1)}%)`;
+  return [['NAT Ports', `fullest: ${share} of ${source} towards ${destination}${told}`]];
 }
 
 function verboseSections(report: StatusReport, now: number): string[] {

@@ -306,6 +306,18 @@ export const serviceAnswerNames: Readonly<Record<ServiceAnswer, string>> = {
   4: 'no_local_backend',
 };
 
+/** enum snat_port */
+export const SnatPort = {
+  First: 32768,
+  Last: 65535,
+} as const;
+export type SnatPort = (typeof SnatPort)[keyof typeof SnatPort];
+
+export const snatPortNames: Readonly<Record<SnatPort, string>> = {
+  32768: 'first',
+  65535: 'last',
+};
+
 /** enum socket_result */
 export const SocketResult = {
   Unchanged: 0,

@@ -1,7 +1,7 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type ConnectedTranslation, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Peer, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Takeover, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectedTranslationCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, peerCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, takeoverCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type ConnectedTranslation, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Peer, type Shortage, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Takeover, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectedTranslationCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, peerCodec, shortageCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, takeoverCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
@@ -694,6 +694,30 @@ export const packetsMap: MapDescriptor<number, Packet> = {
  234    2 reserved: __u8[2]`,
 };
 
+export const shortagesMap: MapDescriptor<Tuple, Shortage> = {
+  name: 'shortages',
+  type: 9,
+  keySize: 40,
+  valueSize: 16,
+  maxEntries: 256,
+  flags: 0,
+  key: tupleCodec,
+  value: shortageCodec,
+  keyLayout: `struct tuple, 40 bytes
+   0   16 source: struct address
+   0   16   words: __be32[4]
+  16   16 destination: struct address
+  16   16   words: __be32[4]
+  32    2 source_port: __be16
+  34    2 destination_port: __be16
+  36    1 protocol: __u8
+  37    3 reserved: __u8[3]`,
+  valueLayout: `struct shortage, 16 bytes
+   0    8 exhausted_until_ns: __u64
+   8    4 looks: __u32
+  12    4 looks_before: __u32`,
+};
+
 export const shotPacketsMap: MapDescriptor<number, bigint> = {
   name: 'shot_packets',
   type: 6,
@@ -831,6 +855,7 @@ export const mapDescriptors = {
   netns_endpoints: netnsEndpointsMap,
   next_hops_checked: nextHopsCheckedMap,
   packets: packetsMap,
+  shortages: shortagesMap,
   shot_packets: shotPacketsMap,
   slots: slotsMap,
   source_ranges: sourceRangesMap,

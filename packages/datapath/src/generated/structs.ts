@@ -117,6 +117,29 @@ export const connectionCodec: Codec<Connection> = {
   },
 };
 
+/** struct shortage */
+export interface Shortage {
+  readonly exhaustedUntilNs: bigint;
+  readonly looks: number;
+  readonly looksBefore: number;
+}
+
+export const shortageCodec: Codec<Shortage> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.exhaustedUntilNs, true);
+    view.setUint32(offset + 8, value.looks, true);
+    view.setUint32(offset + 12, value.looksBefore, true);
+  },
+  decode(view, offset) {
+    return {
+      exhaustedUntilNs: view.getBigUint64(offset, true),
+      looks: view.getUint32(offset + 8, true),
+      looksBefore: view.getUint32(offset + 12, true),
+    };
+  },
+};
+
 /** struct event_budget */
 export interface EventBudget {
   readonly spentUntilNs: bigint;

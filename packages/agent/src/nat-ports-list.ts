@@ -1,0 +1,64 @@
+import type { DatapathMaps, Tuple } from '@sluice/datapath';
+import { protocolName } from '@sluice/model';
+import type { Address } from '@sluice/net';
+import type { NameOf } from './names.ts';
+import { exhaustedRanges, keyOf, natPortsMax, type PortRange, rangeOf } from './nat-ports.ts';
+import { paced } from './paced.ts';
+import type { NatPortsReport } from './report.ts';
+import { TopCounts } from './top-counts.ts';
+
+export interface NatPortsListOptions {
+  readonly maps: Pick<DatapathMaps, 'conntrack' | 'conntrackNew' | 'shortages'>;
+  readonly nameOf: NameOf;
+  readonly monotonicNs: () => bigint;
+  /** Destinations; undefined: all that were counted. */
+  readonly limit: number | undefined;
+}
+
+/** Each with so many clients; together they are no more than there are connections. */
+const rangesMax = 512;
+const clientsMax = 64;
+/** As long as the agent's status tells it. */
+const exhaustedNs = 10_000_000_000n;
+
+interface CountedRange extends PortRange {
+  readonly clients: TopCounts<Address>;
+}
+
+/** Towards which destinations most ports are taken, and by whom: of the connections that there are now. */
+export async function listNatPorts(options: NatPortsListOptions): Promise<NatPortsReport[]> {
+  const { maps, monotonicNs, limit = rangesMax } = options;
+  const counts = new TopCounts<CountedRange>(rangesMax);
+  for (const table of [maps.conntrack, maps.conntrackNew]) {
+    for await (const [tuple, connection] of paced(table.entries())) {
+      const range = connection.expiresNs > monotonicNs() ? rangeOf(tuple, connection) : undefined;
+      if (range !== undefined) countClient(counts, range, tuple);
+    }
+  }
+  const exhausted = exhaustedRanges(maps, monotonicNs() - exhaustedNs);
+  return counts
+    .list()
+    .slice(0, limit)
+    .map(({ value, count }) => reportOf(value, { ports: count, isExhausted: exhausted.has(keyOf(value)) }, options));
+}
+
+function countClient(counts: TopCounts<CountedRange>, range: PortRange, { source }: Tuple): void {
+  const counted = counts.add(keyOf(range), () => ({ ...range, clients: new TopCounts<Address>(clientsMax) }));
+  if (source !== undefined) counted?.clients.add(source, () => source);
+}
+
+function reportOf(
+  { protocol, destination, destinationPort, source, clients }: CountedRange,
+  { ports, isExhausted }: { readonly ports: number; readonly isExhausted: boolean },
+  { nameOf }: NatPortsListOptions,
+): NatPortsReport {
+  return {
+    protocol: protocolName(protocol),
+    destination: { address: destination, port: destinationPort, name: nameOf(destination) },
+    source: { address: source, name: nameOf(source) },
+    ports,
+    portsMax: natPortsMax,
+    isExhausted,
+    clients: clients.list().map(({ value, count }) => ({ address: value, name: nameOf(value), ports: count })),
+  };
+}

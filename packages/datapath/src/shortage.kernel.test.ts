@@ -1,0 +1,226 @@
+// What becomes of connections towards a destination where the node's ports are all taken, or nearly.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Packet, packet, parsePacket } from '@sluice/net';
+import { systemClock } from '@sluice/runtime';
+import { createTestNode, dropsOf } from '../test/node.ts';
+import { capture, inject } from '../test/wire.ts';
+import { connectWorld } from '../test/world.ts';
+import { type Connection, CtKind, CtState, type Shortage, SnatPort, type Tuple } from './index.ts';
+
+/** SNAT_ATTEMPTS_MAX and SNAT_EXHAUSTED_NS of bpf/lib/limits.h. */
+const looksOfSearch = 640;
+const exhaustedMs = 1000;
+const ports = SnatPort.Last - SnatPort.First + 1;
+const searchesOfRound = Math.ceil(ports / looksOfSearch);
+const udp = 17;
+/** Of the asker, unless another is said. */
+const ownPort = 40_000;
+
+const families = ['ipv4', 'ipv6'] as const;
+type Family = (typeof families)[number];
+
+const node = createTestNode(1);
+const world = connectWorld(node);
+const [holder, asker] = [node.addPod(10, 1000), node.addPod(11, 1001)];
+after(() => {
+  world[Symbol.dispose]();
+  node[Symbol.dispose]();
+});
+const { conntrack, shortages } = node.datapath.maps;
+
+/** Each test has a destination of its own. */
+let destinations = 5_000;
+
+interface Destination {
+  readonly family: Family;
+  readonly port: number;
+}
+
+function newDestination(family: Family): Destination {
+  destinations += 1;
+  return { family, port: destinations };
+}
+
+const nobody = { address: undefined, port: 0 };
+
+function row(more: Partial<Connection>): Connection {
+  const counts = { packets: [1n, 0n], bytes: [64n, 0n], tcpFlags: [0, 0], flags: 0, told: 0 };
+  const ids = { sourceIdentity: 1000, destinationIdentity: 2, backendId: 0, generation: 0 };
+  const ends = { dnat: nobody, snat: nobody };
+  const state = { state: CtState.Established, kind: CtKind.Connection };
+  return { expiresNs: 0n, createdNs: 0n, ...counts, ...ids, ...ends, ...state, ...more };
+}
+
+/** The holder's connection that has this port of the node, and its alias. */
+function held({ family, port }: Destination, number: number): [Tuple, Connection][] {
+  const client = { address: holder.addresses[family], port: number };
+  const seenAs = { address: world.nodeAddresses[family], port: number };
+  const [source, destination] = [client.address, world.addresses[family]];
+  const expiresNs = systemClock.monotonicNs() + 600_000_000_000n;
+  return [
+    [
+      { source, sourcePort: number, destination, destinationPort: port, protocol: udp },
+      row({ expiresNs, snat: seenAs }),
+    ],
+    [
+      { source: destination, sourcePort: port, destination: seenAs.address, destinationPort: number, protocol: udp },
+      row({ kind: CtKind.SnatAlias, snat: client }),
+    ],
+  ];
+}
+
+/** All of the range but those that are left over. */
+function take(destination: Destination, left: readonly number[] = []): Disposable {
+  const numbers = Array.from({ length: ports }, (_, index) => SnatPort.First + index);
+  const rows = numbers.filter((number) => !left.includes(number)).flatMap((number) => held(destination, number));
+  conntrack.updateBatch(rows);
+  return { [Symbol.dispose]: () => void conntrack.deleteBatch(rows.map(([tuple]) => tuple)) };
+}
+
+function giveBack(destination: Destination, number: number): void {
+  for (const [tuple] of held(destination, number)) assert.ok(conntrack.delete(tuple));
+}
+
+/** Datagrams of the asker, whose own port is one of the range. */
+function ask(destination: Destination, ...sourcePorts: readonly number[]): void {
+  const asking = sourcePorts.length === 0 ? [ownPort] : sourcePorts;
+  inject(asker.namespace, 2, ...asking.map((port) => datagram(destination, port)));
+}
+
+function datagram({ family, port }: Destination, sourcePort: number): Uint8Array {
+  const frame = packet().ethernet({ source: asker.mac, destination: node.configuration.hostMac });
+  const ends = { source: asker.addresses[family], destination: world.addresses[family] };
+  const ip = family === 'ipv4' ? frame.ipv4(ends) : frame.ipv6(ends);
+  return ip.udp({ sourcePort, destinationPort: port }).payload('x');
+}
+
+/** Sends until one gets through, and says how many it took and by which port of the node. */
+function askUntilAnswered(destination: Destination, most: number): { asked: number; port: number } | undefined {
+  using seen = capture(world, world.wanIfindex);
+  for (let asked = 1; asked <= most; asked += 1) {
+    ask(destination);
+    const [through] = passed(seen.frames(), destination);
+    if (through?.udp) return { asked, port: through.udp.sourcePort };
+  }
+  return undefined;
+}
+
+function passed(frames: readonly Uint8Array[], { port }: Destination): Packet[] {
+  return frames.map((bytes) => parsePacket(bytes)).filter((each) => each.udp?.destinationPort === port);
+}
+
+function shortageOf({ family, port }: Destination): Shortage | undefined {
+  return shortages.lookup({
+    source: world.addresses[family],
+    sourcePort: port,
+    destination: world.nodeAddresses[family],
+    destinationPort: 0,
+    protocol: udp,
+  });
+}
+
+function isExhausted(destination: Destination): boolean {
+  return (shortageOf(destination)?.exhaustedUntilNs ?? 0n) > systemClock.monotonicNs();
+}
+
+function exhaust(destination: Destination): void {
+  ask(destination, ...Array.from({ length: searchesOfRound + 1 }, () => ownPort));
+  assert.ok(isExhausted(destination));
+}
+
+const refused = () => dropsOf(node).nat_exhausted ?? 0;
+const looksSince = (before: Shortage | undefined, now: Shortage | undefined) =>
+  ((now?.looks ?? 0) - (before?.looks ?? 0)) >>> 0;
+
+for (const family of families) {
+  test(`of thousands that are refused one round of searches a second is made, and each is counted (${family})`, () => {
+    const destination = newDestination(family);
+    using _taken = take(destination);
+    const before = refused();
+    ask(destination);
+    const begun = shortageOf(destination);
+    const beganNs = systemClock.monotonicNs();
+    const many = 3_000;
+    ask(destination, ...Array.from({ length: many - 1 }, (_, index) => ownPort + (index % 1_000)));
+    const seconds = Number(systemClock.monotonicNs() - beganNs) / 1e9;
+    assert.equal(refused() - before, many);
+    const searches = looksSince(begun, shortageOf(destination)) / looksOfSearch;
+    const rounds = 1 + Math.floor((seconds * 1000) / exhaustedMs);
+    assert.ok(searches >= searchesOfRound, `${searches} searches: no whole round`);
+    assert.ok(searches <= rounds * searchesOfRound, `${searches} searches in ${seconds} s`);
+  });
+
+  test(`the last port that is left is found before anybody is refused for a while (${family})`, () => {
+    const destination = newDestination(family);
+    const last = 50_123;
+    using _taken = take(destination, [last]);
+    const found = askUntilAnswered(destination, searchesOfRound + 1);
+    assert.equal(found?.port, last);
+    assert.equal(isExhausted(destination), false);
+  });
+
+  test(`a port that is given back is used again within a second and a round (${family})`, async () => {
+    const destination = newDestination(family);
+    using _taken = take(destination);
+    exhaust(destination);
+    giveBack(destination, 33_000);
+    await delay(exhaustedMs + 50);
+    const found = askUntilAnswered(destination, searchesOfRound);
+    assert.equal(found?.port, 33_000);
+  });
+
+  test(`who asks for the very port that was given back has it at once (${family})`, () => {
+    const destination = newDestination(family);
+    using _taken = take(destination);
+    exhaust(destination);
+    giveBack(destination, 34_000);
+    using seen = capture(world, world.wanIfindex);
+    ask(destination, 34_000);
+    assert.deepEqual(
+      passed(seen.frames(), destination).map((each) => each.udp?.sourcePort),
+      [34_000],
+    );
+  });
+
+  test(`other destinations are served meanwhile, and nothing is remembered of them (${family})`, () => {
+    const [full, free] = [newDestination(family), newDestination(family)];
+    using _taken = take(full);
+    exhaust(full);
+    const others = families.map((each) => (each === family ? free : { family: each, port: full.port }));
+    for (const destination of others) {
+      assert.deepEqual(askUntilAnswered(destination, 1), { asked: 1, port: ownPort });
+      assert.equal(shortageOf(destination), undefined);
+    }
+    assert.ok(isExhausted(full));
+  });
+
+  test(`a shortage that is over leaves nothing behind, and ports are random again (${family})`, async () => {
+    const destination = newDestination(family);
+    const taken = take(destination);
+    exhaust(destination);
+    taken[Symbol.dispose]();
+    // The asker's own port is somebody's still, so that it must search.
+    conntrack.updateBatch(held(destination, ownPort));
+    await delay(exhaustedMs + 50);
+    assert.ok(askUntilAnswered(destination, 1));
+    assert.equal(shortageOf(destination), undefined);
+    conntrack.deleteBatch(held(destination, ownPort).map(([tuple]) => tuple));
+  });
+}
+
+test('without a shortage ports are spread over the range', () => {
+  const found = Array.from({ length: 16 }, () => {
+    const destination = newDestination('ipv4');
+    conntrack.updateBatch(held(destination, ownPort));
+    return askUntilAnswered(destination, 1)?.port ?? 0;
+  });
+  assert.ok(
+    found.every((port) => port >= SnatPort.First && port !== ownPort),
+    `${found}`,
+  );
+  assert.equal(new Set(found).size, found.length);
+  // All of 16 in an eighth of the range is a chance of 1 to 10^12.
+  assert.ok(Math.max(...found) - Math.min(...found) > ports / 8, `${found}`);
+});
