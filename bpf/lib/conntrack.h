@@ -1,5 +1,6 @@
 /* Connection tracking: what is done with connections (connection.h): find, move on, create, forget. */
 #pragma once
+#include <linux/errno.h>
 #include "config.h"
 #include "connection.h"
 #include "drop.h"
@@ -66,11 +67,18 @@ static __always_inline struct connection *ct_draft(enum ct_kind kind)
 	return draft;
 }
 
+/*
+ * Whoever promotes an entry writes it where it is to be before he deletes it where it was. In neither of both it is
+ * either not there, or was promoted between the two looks: then the third one finds it. Without that one packet of a
+ * connection that has just begun, on another CPU than its last, would go to another backend, and be reset.
+ */
 static __always_inline struct connection *ct_entry(const struct tuple *tuple)
 {
 	struct connection *entry = bpf_map_lookup_elem(&conntrack, tuple);
 
-	return entry ? entry : bpf_map_lookup_elem(&conntrack_new, tuple);
+	if (!entry)
+		entry = bpf_map_lookup_elem(&conntrack_new, tuple);
+	return entry ? entry : bpf_map_lookup_elem(&conntrack, tuple);
 }
 
 /* The entry under exactly this tuple, if it is an alias of that kind. Whether its connection lives is for the caller.
@@ -88,23 +96,34 @@ static __always_inline bool ct_found(struct ct_place *place, struct connection *
 	return place->connection != NULL;
 }
 
-static __always_inline bool ct_find(struct ct_place *place, const struct tuple *tuple)
+static __always_inline bool ct_find_promoted(struct ct_place *place, const struct tuple *tuple)
 {
+	place->is_promoted = true;
 	place->tuple = *tuple;
 	place->direction = 0;
-	place->is_promoted = true;
 	if (ct_found(place, bpf_map_lookup_elem(&conntrack, &place->tuple)))
 		return true;
 	place->tuple = tuple_reverse(tuple);
 	place->direction = 1;
-	if (ct_found(place, bpf_map_lookup_elem(&conntrack, &place->tuple)))
-		return true;
+	return ct_found(place, bpf_map_lookup_elem(&conntrack, &place->tuple));
+}
+
+static __always_inline bool ct_find_new(struct ct_place *place, const struct tuple *tuple)
+{
 	place->is_promoted = false;
+	place->tuple = tuple_reverse(tuple);
+	place->direction = 1;
 	if (ct_found(place, bpf_map_lookup_elem(&conntrack_new, &place->tuple)))
 		return true;
 	place->tuple = *tuple;
 	place->direction = 0;
 	return ct_found(place, bpf_map_lookup_elem(&conntrack_new, &place->tuple));
+}
+
+/* As ct_entry looks, in both directions. */
+static __always_inline bool ct_find(struct ct_place *place, const struct tuple *tuple)
+{
+	return ct_find_promoted(place, tuple) || ct_find_new(place, tuple) || ct_find_promoted(place, tuple);
 }
 
 static __always_inline bool ct_is_alive(const struct tuple *tuple)
@@ -169,9 +188,15 @@ static __always_inline void ct_advance(struct connection *connection, const stru
 	connection->expires_ns = now + ct_timeout_ns(connection, is_tcp);
 }
 
+/*
+ * What is there already goes before: another CPU has been faster, and `entry` may be another connection's by now, for
+ * the LRU gives its rows away at once; or an upgrade has left one in either table, and who looks finds this one.
+ */
 static __always_inline bool ct_move(const struct tuple *tuple, struct connection *entry)
 {
-	if (bpf_map_update_elem(&conntrack, tuple, entry, BPF_ANY) != 0)
+	long error = bpf_map_update_elem(&conntrack, tuple, entry, BPF_NOEXIST);
+
+	if (error != 0 && error != -EEXIST)
 		return false;
 	bpf_map_delete_elem(&conntrack_new, tuple);
 	return true;

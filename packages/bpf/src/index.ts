@@ -60,7 +60,7 @@ export { type LoadedObject, type LoadOptions, loadObject } from './load-object.t
 export { type LoadedBtf, loadBtf } from './loaded-btf.ts';
 export { BpfMap, type MapCreateSpec, type MapInfo } from './map.ts';
 export { type CountedOperation, type MapCounts, mapCounts, type OperationCount } from './map-counts.ts';
-export { isMapReusable, type MapMigration, type MigratedRows, planMigration } from './map-migration.ts';
+export { isMapReusable, type MapMigration, planMigration } from './map-migration.ts';
 export { NotSupportedError } from './not-supported-error.ts';
 export { parseObject } from './object.ts';
 export { perCpu, possibleCpus } from './per-cpu.ts';

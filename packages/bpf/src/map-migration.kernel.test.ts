@@ -101,7 +101,7 @@ for (const type of [MapType.hash, MapType.lruHash] as const) {
     assert.ok(!isMapReusable(from, other.spec, other.btf));
     const migration = planMigration(from, other.spec, other.btf);
     assert.deepEqual([migration.lost, migration.added], [['old'], ['zone', 'fresh']]);
-    assert.deepEqual(migration.copy(from, to, 'all'), { kept: count, lost: 0 });
+    assert.deepEqual(migration.between(from, to).fill(), { kept: count, lost: 0 });
     const rows = other.open(to);
     assert.equal(rows.count(), count);
     assert.deepEqual(rows.lookup({ zone: 0, id: 4_711 }), { port: 4_711, fresh: 0, packets: 14_133, reserved: 0 });
@@ -114,12 +114,12 @@ test('rows that came meanwhile are added, and none is written twice', () => {
   using to = other.create();
   const old = one.open(from);
   old.update({ id: 1 }, { packets: 1, port: 80, old: 0 });
-  const migration = planMigration(from, other.spec, other.btf);
-  migration.copy(from, to, 'all');
+  const transfer = planMigration(from, other.spec, other.btf).between(from, to);
+  transfer.fill();
   const rows = other.open(to);
   rows.update({ zone: 0, id: 1 }, { packets: 99, port: 80, fresh: 5 });
   old.update({ id: 2 }, { packets: 2, port: 443, old: 0 });
-  assert.deepEqual(migration.copy(from, to, { since: 0n }), { kept: 2, lost: 0 });
+  assert.deepEqual(transfer.complete(), { kept: 1, lost: 0 });
   assert.equal(rows.lookup({ zone: 0, id: 1 })?.packets, 99);
   assert.equal(rows.lookup({ zone: 0, id: 2 })?.port, 443);
 });
@@ -133,18 +133,94 @@ test('a key that was given to another row meanwhile is the younger one’s, in w
   using to = other.create();
   const [old, rows] = [one.open(from), other.open(to)];
   for (const id of [1, 2, 3]) old.update({ id }, { packets: 1, made: 100 });
-  const migration = planMigration(from, other.spec, other.btf, { ageField: 'made' });
-  migration.copy(from, to, 'all');
+  const transfer = planMigration(from, other.spec, other.btf, { ageField: 'made' }).between(from, to);
+  transfer.fill();
   // Another in the former map; the same, which has gone on in the new one; another there as well.
   old.update({ id: 1 }, { packets: 2, made: 201 });
   rows.update({ id: 2 }, { packets: 3, made: 100, fresh: 1 });
   old.update({ id: 3 }, { packets: 4, made: 202 });
   rows.update({ id: 3 }, { packets: 5, made: 203, fresh: 1 });
-  migration.copy(from, to, { since: 200n });
+  transfer.complete();
   assert.deepEqual(
     [1, 2, 3].map((id) => rows.lookup({ id })?.packets),
     [2, 3, 5],
   );
+});
+
+/** Two tables of each version: rows move from one into the other while they are taken over. */
+function twoTables() {
+  using stack = new DisposableStack();
+  const [one, other] = [
+    version({ key: ['id'], value: ['made', 'state'] }),
+    version({ key: ['id'], value: ['fresh', 'made', 'state'] }),
+  ];
+  const table = () => {
+    const [from, to] = [stack.use(one.create()), stack.use(other.create())];
+    const transfer = planMigration(from, other.spec, other.btf, { ageField: 'made' }).between(from, to);
+    return { transfer, old: one.open(from), rows: other.open(to) };
+  };
+  const tables = { sheltered: table(), evictable: table() };
+  const both = Object.values(tables);
+  const owned = stack.move();
+  return {
+    ...tables,
+    fill() {
+      for (const { transfer } of both) transfer.fill();
+    },
+    settle() {
+      for (const { transfer } of both) transfer.complete();
+      for (const { transfer } of both) transfer.prune();
+    },
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+test('a row that the new programs have moved into another table is not brought back', () => {
+  using tables = twoTables();
+  const { sheltered, evictable } = tables;
+  sheltered.old.update({ id: 1 }, { made: 100, state: 1 });
+  tables.fill();
+  sheltered.rows.delete({ id: 1 });
+  evictable.rows.update({ id: 1 }, { made: 100, state: 3, fresh: 0 });
+  tables.settle();
+  assert.equal(sheltered.rows.lookup({ id: 1 }), undefined);
+  assert.equal(evictable.rows.lookup({ id: 1 })?.state, 3);
+});
+
+test('a row that the former programs have moved after it was taken over is where they have it', () => {
+  using tables = twoTables();
+  const { sheltered, evictable } = tables;
+  sheltered.old.update({ id: 1 }, { made: 100, state: 1 });
+  evictable.old.update({ id: 2 }, { made: 101, state: 0 });
+  tables.fill();
+  sheltered.old.delete({ id: 1 });
+  evictable.old.update({ id: 1 }, { made: 100, state: 3 });
+  evictable.old.delete({ id: 2 });
+  sheltered.old.update({ id: 2 }, { made: 101, state: 1 });
+  tables.settle();
+  assert.deepEqual([...sheltered.rows.entries()], [[{ id: 2 }, { made: 101, state: 1, fresh: 0 }]]);
+  assert.deepEqual([...evictable.rows.entries()], [[{ id: 1 }, { made: 100, state: 3, fresh: 0 }]]);
+});
+
+test('a row that the new programs have made of a key that the former ones gave up stays', () => {
+  using tables = twoTables();
+  const { sheltered } = tables;
+  sheltered.old.update({ id: 1 }, { made: 100, state: 1 });
+  tables.fill();
+  sheltered.old.delete({ id: 1 });
+  sheltered.rows.update({ id: 1 }, { made: 200, state: 1, fresh: 0 });
+  tables.settle();
+  assert.equal(sheltered.rows.lookup({ id: 1 })?.made, 200);
+});
+
+test('what changes before the new programs work is taken over as it is then', () => {
+  using tables = twoTables();
+  const { sheltered } = tables;
+  sheltered.old.update({ id: 1 }, { made: 100, state: 0 });
+  tables.fill();
+  sheltered.old.update({ id: 1 }, { made: 100, state: 1 });
+  tables.fill();
+  assert.equal(sheltered.rows.lookup({ id: 1 })?.state, 1);
 });
 
 test('into a table that evicts the youngest come last, and nothing of long ago comes a second time', () => {
@@ -158,12 +234,14 @@ test('into a table that evicts the youngest come last, and nothing of long ago c
   const [old, rows] = [one.open(from), other.open(to)];
   // More than a batch has.
   for (let id = 0; id < 9_000; id += 1) old.update({ id }, { made: 1 + ((id * 7) % 9_000) });
-  const migration = planMigration(from, other.spec, other.btf, { ageField: 'made' });
+  const transfer = planMigration(from, other.spec, other.btf, { ageField: 'made' }).between(from, to);
   const youngest = () => [...rows.entries()].filter(([, { made = 0 }]) => made > 8_400).length;
-  migration.copy(from, to, 'all');
+  transfer.fill();
+  assert.equal(youngest(), 600);
+  transfer.fill();
   assert.equal(youngest(), 600);
   old.update({ id: 10_000 }, { made: 9_001 });
-  assert.equal(migration.copy(from, to, { since: 9_001n }).kept, 1);
+  assert.equal(transfer.complete().kept, 1);
   assert.equal(youngest(), 601);
 });
 
@@ -172,7 +250,7 @@ test('what does not fit into a smaller map is counted', () => {
   using from = one.create();
   using to = other.create();
   one.open(from).updateBatch(Array.from({ length: 25 }, (_, id) => [{ id }, { packets: 1 }] as const));
-  assert.deepEqual(planMigration(from, other.spec, other.btf).copy(from, to, 'all'), { kept: 10, lost: 15 });
+  assert.deepEqual(planMigration(from, other.spec, other.btf).between(from, to).fill(), { kept: 10, lost: 15 });
 });
 
 test('the values of every CPU are taken over, and the rows of an array', () => {
@@ -198,13 +276,13 @@ test('the values of every CPU are taken over, and the rows of an array', () => {
   const cpus = possibleCpus();
   const values = Array.from({ length: cpus }, (_, cpu) => ({ a: cpu, b: 10 + cpu, c: 20 + cpu }));
   openPerCpu(from, ['a', 'b', 'c']).update(1, values);
-  const migration = planMigration(from, other.spec, other.btf);
-  migration.copy(from, to, 'all');
+  const transfer = planMigration(from, other.spec, other.btf).between(from, to);
+  transfer.fill();
   assert.deepEqual(
     openPerCpu(to, ['c', 'd', 'a', 'b', 'e']).lookup(1),
     values.map(({ a, b, c }) => ({ c, d: 0, a, b, e: 0 })),
   );
-  assert.deepEqual(migration.copy(from, to, { since: 0n }), { kept: 0, lost: 0 });
+  assert.deepEqual(transfer.complete(), { kept: 0, lost: 0 });
 });
 
 test('an array of another size is none that programs were verified for, a hash of another size is', () => {

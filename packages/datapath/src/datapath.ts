@@ -141,6 +141,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
   successors.fill(options.log);
   if (successors.isNeeded) beginTakeover(maps);
   try {
+    successors.refill();
     replacePrograms(held, programs, options.log);
     successors.settle();
   } finally {
@@ -276,7 +277,6 @@ export function openDatapath(options: DatapathOptions): Datapath {
   };
 }
 
-/** A link that is found belongs to one of our programs by its name; a dead one, whose device is gone, is removed. */
 /** Should we die, and nobody go on, who is not known must not wait for ever. */
 const takeoverNs = 10_000_000_000n;
 const strictAfterNs = 900_000_000n;
@@ -289,6 +289,7 @@ function beginTakeover({ takeovers }: DatapathMaps): void {
   takeovers.update(0, { strictNs, untilNs: now + takeoverNs });
 }
 
+/** A link that is found belongs to one of our programs by its name; a dead one, whose device is gone, is removed. */
 function replacePrograms(held: HeldLinks, programs: Programs, log: Logger): void {
   for (const name of held.names()) {
     const program = programOfLink(name);

@@ -78,7 +78,8 @@ export function loadPrograms(options: LoadObjectsOptions): Programs {
   };
 }
 
-function loadOne(spec: ObjectSpec, options: LoadObjectsOptions): LoadedObject {
+/** All programs of one object. */
+export function loadOne(spec: ObjectSpec, options: LoadObjectsOptions): LoadedObject {
   // Each object has the variables that it uses, and no others.
   const own = new Set(spec.variables.map(({ name }) => name));
   const configuration = Object.entries(encodeConfiguration(options.configuration)).filter(([name]) => own.has(name));

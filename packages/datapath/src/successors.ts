@@ -8,6 +8,7 @@ import {
   planMigration,
   unpin,
 } from '@sluice/bpf';
+import { waitForGracePeriod } from '@sluice/ffi';
 import type { Logger } from '@sluice/runtime';
 import { mapIdsInUse } from './maps-in-use.ts';
 import type { Paths } from './paths.ts';
@@ -17,9 +18,8 @@ export type Change = 'layout' | 'size';
 
 interface Succession {
   readonly name: string;
-  readonly from: BpfMap;
-  readonly to: BpfMap;
   readonly migration: MapMigration;
+  readonly transfer: ReturnType<MapMigration['between']>;
   readonly change: Change;
   /** An upgrade that was interrupted while links changed over: programs work on both maps. */
   readonly isInUse: boolean;
@@ -36,13 +36,12 @@ interface SuccessorOptions {
  * Maps whose layout, or wanted size, has changed between the version that pinned them and this one. Rows are taken over while the former
  * programs run, just before the new ones come into the links, and once more for what came meanwhile; then each
  * successor gets its predecessor's pin. Killed at any point, the next start goes on: a successor that no link uses yet
- * is made anew, one that is in use keeps what it has.
+ * is made anew, one that is in use keeps what it has, and gets every row that it has not: also those few that its programs
+ * had removed before, which nobody remembers.
  */
 export class Successors {
   readonly #paths: Paths;
   readonly #all: Succession[] = [];
-  /** When the first copy began; connections know when they did. */
-  #filledNs = 0n;
   /** Pins of successors that nobody wants any more. */
   readonly #refused: string[] = [];
 
@@ -60,7 +59,7 @@ export class Successors {
     if (left !== undefined && !isInUse) unpin(path);
     const to = isInUse ? BpfMap.openPinned(path) : BpfMap.create(spec, fd);
     if (!isInUse) to.pin(path);
-    this.#all.push({ name: spec.name, from, to, migration, change, isInUse });
+    this.#all.push({ name: spec.name, migration, transfer: migration.between(from, to), change, isInUse });
     return to;
   }
 
@@ -76,9 +75,9 @@ export class Successors {
 
   /** Fills the successors; the former programs go on working on the predecessors. */
   fill(log: Logger): void {
-    this.#filledNs = process.hrtime.bigint();
-    for (const { name, from, to, migration, change, isInUse } of this.#all) {
-      const { kept, lost } = migration.copy(from, to, isInUse ? { since: 0n } : 'all');
+    for (const succession of this.#all) {
+      const { name, migration, change } = succession;
+      const { kept, lost } = take(succession);
       const fields = { map: name, kept, lost, fieldsLost: migration.lost, fieldsAdded: migration.added };
       const loss = lost === 0 ? '' : `, ${lost} cannot be kept`;
       log[lost === 0 ? 'info' : 'warn'](
@@ -86,16 +85,25 @@ export class Successors {
         `map ${name} has another ${change} now: ${kept} rows taken over${loss}`,
       );
     }
-    // Full tables take a while, in which connections begin: fewer of them are missed when the programs change over.
-    for (const { from, to, migration } of this.#all) migration.copy(from, to, { since: this.#filledNs });
   }
 
-  /** Once no link works on the predecessors: what came meanwhile, and the pins. */
+  /** Again, for full tables take a while: the fewer connections are missed when the programs change over. */
+  refill(): void {
+    for (const succession of this.#all) take(succession);
+  }
+
+  /** Once no link works on the predecessors: what came meanwhile, what went meanwhile, and the pins. */
   settle(): void {
-    for (const { name, from, to, migration } of this.#all.splice(0)) {
-      migration.copy(from, to, { since: this.#filledNs });
-      renameSync(this.#pin(name), this.#paths.map(name));
-    }
+    const complete = () => {
+      for (const { transfer } of this.#all) transfer.complete();
+    };
+    complete();
+    if (this.isNeeded) waitForGracePeriod();
+    // Of packets that were on their way through a former program as its link changed over.
+    complete();
+    // Last, for what moves from one table into another stands in both, and not in neither.
+    for (const { transfer } of this.#all) transfer.prune();
+    for (const { name } of this.#all.splice(0)) renameSync(this.#pin(name), this.#paths.map(name));
     for (const pin of this.#refused.splice(0)) rmSync(pin, { force: true, recursive: true });
   }
 
@@ -103,6 +111,8 @@ export class Successors {
     return this.#paths.map(`${name}_next`);
   }
 }
+
+const take = ({ transfer, isInUse }: Succession) => (isInUse ? transfer.complete() : transfer.fill());
 
 function planned(from: BpfMap, spec: MapSpec, { btf, pin }: { readonly btf: Btf; readonly pin: string }): MapMigration {
   try {

@@ -1,5 +1,5 @@
 // Programs for test runs: loaded on maps of the test's own, attached to nothing, run on built packets.
-import { type BpfMap, openRingBuffer, type Program } from '@sluice/bpf';
+import { type BpfMap, openRingBuffer, type Program, parseObject } from '@sluice/bpf';
 import { type Address, type Packet, parseAddress, parseMac, parsePacket } from '@sluice/net';
 import { installationRoot } from '@sluice/runtime';
 import { temporaryBpffs } from '@sluice/testing';
@@ -7,7 +7,7 @@ import type { PacketDrop } from '../src/drop-event.ts';
 import { decodeEvent } from '../src/events.ts';
 import { type Configuration, EndpointFlag, IpcacheFlag } from '../src/index.ts';
 import { type DatapathMaps, openMaps, openPinnedMaps } from '../src/maps.ts';
-import { hookObjects, loadPrograms, type Programs, readObject } from '../src/objects.ts';
+import { hookObjects, loadOne, loadPrograms, type Programs, readObject } from '../src/objects.ts';
 import { pathsOn } from '../src/paths.ts';
 import type { ConnectionTrace } from '../src/trace-event.ts';
 
@@ -59,9 +59,11 @@ export const configuration: Configuration = {
 
 export interface Bench extends Disposable {
   readonly maps: DatapathMaps;
-  /** Runs a program on one packet. */
-  run(name: string, packet: Uint8Array): Outcome;
+  /** Runs a program, ours by its name, on one packet. */
+  run(program: string | Program, packet: Uint8Array): Outcome;
   program(name: string): Program;
+  /** Of an object that a test has compiled, on the same maps. */
+  programOf(object: Uint8Array, name: string): Program;
   /** Reads the events that are there, and forgets them. */
   drain(): void;
 }
@@ -113,13 +115,19 @@ export function createBench(chosen: Configuration = configuration): Bench {
   return {
     maps,
     program,
+    programOf(object, name) {
+      const own = { directory, names: [], maps: pinned, configuration: chosen };
+      const loaded = loads.use(loadOne(parseObject(object, name), own)).programs.get(name);
+      if (loaded === undefined) throw new TypeError(`the object has no program ${name}`);
+      return loaded;
+    },
     drain() {
       ring.drain();
       drops.length = 0;
       traces.length = 0;
     },
-    run(name, packet) {
-      const { returnValue, data } = program(name).testRun({ data: packet });
+    run(chosen, packet) {
+      const { returnValue, data } = (typeof chosen === 'string' ? program(chosen) : chosen).testRun({ data: packet });
       ring.drain();
       const bytes = data ?? new Uint8Array();
       const action = actions.get(returnValue as 0) ?? returnValue;

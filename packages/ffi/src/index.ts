@@ -10,6 +10,7 @@ export { type ClockState, clockState } from './clock-state.ts';
 export { type PeerCredentials, peerCredentials } from './credentials.ts';
 export { close, duplicate, ioctl, lock, openFd, read, write } from './descriptor.ts';
 export { Errno, errnoName, isSystemError, SystemError } from './errors.ts';
+export { waitForGracePeriod } from './grace-period.ts';
 export { addressOf } from './libc.ts';
 export { type MappedMemory, mapMemory, pageBytes, returnFreeMemory } from './memory.ts';
 export { bindMount, mount, unmount } from './mount.ts';
