@@ -130,28 +130,6 @@ static __always_inline verdict_t netdev_to_process(struct __sk_buff *skb, struct
 	return TC_ACT_OK;
 }
 
-/*
- * A way in from outside. The backend's answers come back here: from a pod of ours by its program, from the node's own
- * process by netdev_to_network, from elsewhere through the tunnel, since there the client is our gateway.
- */
-static __always_inline verdict_t netdev_to_service(struct __sk_buff *skb, struct packet *packet)
-{
-	STEP(dnat_translate_external(skb, packet));
-	return track(skb, packet);
-}
-
-/* An address that is services' alone. */
-static __always_inline verdict_t netdev_to_service_address(struct __sk_buff *skb, struct packet *packet)
-{
-	/* Whether the address is still here: who announces it answers, the node's stack for its proxied neighbours. */
-	if (ndp_is_link_traffic(packet))
-		return TC_ACT_OK;
-	packet->is_external = 1;
-	STEP(netdev_check_source(packet, true));
-	STEP(netdev_hold(skb, packet, false));
-	return netdev_to_service(skb, packet);
-}
-
 /* Nobody but the node is known here: its stack would reset what it has no socket for. */
 static __always_inline verdict_t netdev_to_stack(struct __sk_buff *skb, struct packet *packet)
 {
@@ -160,54 +138,58 @@ static __always_inline verdict_t netdev_to_stack(struct __sk_buff *skb, struct p
 	return TC_ACT_OK;
 }
 
-/* To the node, or to whoever shares its address. */
-static __always_inline verdict_t netdev_to_host(struct __sk_buff *skb, struct packet *packet)
+/* For the node, or for whoever shares its address. */
+static __always_inline verdict_t netdev_reverse(struct __sk_buff *skb, struct packet *packet)
 {
-	struct tuple_end before, after;
+	struct tuple_end before = tuple_destination(&packet->tuple), after;
 
-	packet->is_external = 1;
-	packet->is_external = dnat_is_for_service(packet) || dnat_is_error_of_client(skb, packet);
-	STEP(netdev_check_source(packet, true));
-	STEP(netdev_hold(skb, packet, true));
-	if (packet->is_external)
-		return netdev_to_service(skb, packet);
-	before = tuple_destination(&packet->tuple);
 	STEP(snat_reverse(skb, packet));
 	after = tuple_destination(&packet->tuple);
-	if (tuple_end_equal(&before, &after))
-		return netdev_to_stack(skb, packet);
-	STEP(track(skb, packet));
-	if (packet->ct_status == CT_STATUS_NEW && !packet->is_icmp_error)
-		return netdev_return_to_node(skb, packet);
-	return VERDICT_CONTINUE;
+	return tuple_end_equal(&before, &after) ? netdev_to_stack(skb, packet) : VERDICT_CONTINUE;
 }
 
-/* Somebody on the network knows the way to a pod: answered without translation, as a reply. */
-static __always_inline verdict_t netdev_to_pod(struct __sk_buff *skb, struct packet *packet)
+/*
+ * For a service, a way in from outside: the backend's answers come back here, from a pod of ours by its program, from
+ * the node's own process by netdev_to_network, from elsewhere through the tunnel, since there the client is our
+ * gateway. For the node. Or for a pod: somebody on the network knows the way to it, and is answered without
+ * translation, as a reply.
+ */
+static __always_inline verdict_t netdev_translate_new(struct __sk_buff *skb, struct packet *packet)
 {
-	STEP(netdev_check_source(packet, false));
-	return track(skb, packet);
+	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
+	bool is_for_node = endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST), is_for_pod = endpoint && !is_for_node;
+
+	if (is_for_node ? tunnel_carries(packet)
+			: !is_for_pod && !service_owns_address(&packet->tuple.destination, true))
+		return TC_ACT_OK;
+	/* Whether the address is still here: who announces it answers, the node's stack for its proxied neighbours. */
+	if (!is_for_node && !is_for_pod && ndp_is_link_traffic(packet))
+		return TC_ACT_OK;
+	packet->is_external = !is_for_pod;
+	if (is_for_node)
+		packet->is_external = dnat_is_for_service(packet) || dnat_is_error_of_client(skb, packet);
+	STEP(netdev_check_source(packet, !is_for_pod));
+	if (!is_for_pod)
+		STEP(netdev_hold(skb, packet, is_for_node));
+	if (packet->is_external)
+		STEP(dnat_translate_external(skb, packet));
+	else if (is_for_node)
+		STEP(netdev_reverse(skb, packet));
+	STEP(track(skb, packet));
+	if (is_for_node && !packet->is_external && packet->ct_status == CT_STATUS_NEW && !packet->is_icmp_error)
+		return netdev_return_to_node(skb, packet);
+	return VERDICT_CONTINUE;
 }
 
 /* Continues with what is to be routed here. */
 static __always_inline verdict_t netdev_translate(struct __sk_buff *skb, struct packet *packet)
 {
-	struct endpoint *endpoint;
 	int followed = follow(skb, packet, true);
 
-	if (followed < 0)
-		return followed;
-	if (followed != FOLLOW_NONE) {
-		packet->source_identity = IDENTITY_WORLD;
-		return VERDICT_CONTINUE;
-	}
-	endpoint = endpoint_lookup(&packet->tuple.destination);
-	if (!endpoint)
-		return service_owns_address(&packet->tuple.destination, true) ? netdev_to_service_address(skb, packet)
-									      : TC_ACT_OK;
-	if (endpoint->flags & ENDPOINT_FLAG_HOST)
-		return tunnel_carries(packet) ? TC_ACT_OK : netdev_to_host(skb, packet);
-	return netdev_to_pod(skb, packet);
+	if (followed == FOLLOW_NONE)
+		return netdev_translate_new(skb, packet);
+	packet->source_identity = IDENTITY_WORLD;
+	return followed < 0 ? followed : VERDICT_CONTINUE;
 }
 
 /*
