@@ -45,7 +45,7 @@ struct explanation {
 	__u8 way;
 	/* enum ct_status */
 	__u8 ct_status;
-	__u8 reserved[5];
+	__u8 reserved[9];
 };
 
 struct {

@@ -112,7 +112,7 @@ struct packet {
 	/* Carries the option that tells; and it was believed. */
 	__u8 has_dsr_option;
 	__u8 is_told;
-	__u8 reserved[2];
+	__u8 reserved[6];
 };
 
 /*

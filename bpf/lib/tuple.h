@@ -2,7 +2,9 @@
 #pragma once
 #include "address.h"
 
-/* In the direction of the connection's first packet. ICMP echo: the identifier stands in source_port, 0 in the other.
+/*
+ * In the direction of the connection's first packet. ICMP echo: the identifier stands in source_port, 0 in the other.
+ * Aligned, so that it is copied and compared by words of 8 bytes, and the packet context with it.
  */
 struct tuple {
 	struct address source;
@@ -11,7 +13,7 @@ struct tuple {
 	__be16 destination_port;
 	__u8 protocol;
 	__u8 reserved[3];
-};
+} __attribute__((aligned(8)));
 
 /* One side of a connection. All zero: none. */
 struct tuple_end {

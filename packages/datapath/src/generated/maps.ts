@@ -295,13 +295,13 @@ export const explanationsMap: MapDescriptor<number, Explanation> = {
   name: 'explanations',
   type: 2,
   keySize: 4,
-  valueSize: 116,
+  valueSize: 120,
   maxEntries: 1,
   flags: 0,
   key: u32Codec,
   value: explanationCodec,
   keyLayout: '__u32, 4 bytes',
-  valueLayout: `struct explanation, 116 bytes
+  valueLayout: `struct explanation, 120 bytes
    0   40 tuple: struct tuple
    0   16   source: struct address
    0   16     words: __be32[4]
@@ -329,7 +329,7 @@ export const explanationsMap: MapDescriptor<number, Explanation> = {
  108    1 is_told: __u8
  109    1 way: __u8
  110    1 ct_status: __u8
- 111    5 reserved: __u8[5]`,
+ 111    9 reserved: __u8[9]`,
 };
 
 export const fragmentsMap: MapDescriptor<FragmentKey, FragmentPorts> = {
@@ -613,13 +613,13 @@ export const packetsMap: MapDescriptor<number, Packet> = {
   name: 'packets',
   type: 6,
   keySize: 4,
-  valueSize: 236,
+  valueSize: 240,
   maxEntries: 1,
   flags: 0,
   key: u32Codec,
   value: packetCodec,
   keyLayout: '__u32, 4 bytes',
-  valueLayout: `struct packet, 236 bytes
+  valueLayout: `struct packet, 240 bytes
    0   40 tuple: struct tuple
    0   16   source: struct address
    0   16     words: __be32[4]
@@ -691,7 +691,7 @@ export const packetsMap: MapDescriptor<number, Packet> = {
  231    1 tells: __u8
  232    1 has_dsr_option: __u8
  233    1 is_told: __u8
- 234    2 reserved: __u8[2]`,
+ 234    6 reserved: __u8[6]`,
 };
 
 export const shortagesMap: MapDescriptor<Tuple, Shortage> = {

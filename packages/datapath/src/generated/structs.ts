@@ -205,7 +205,7 @@ export interface Packet {
 }
 
 export const packetCodec: Codec<Packet> = {
-  size: 236,
+  size: 240,
   encode(value, view, offset) {
     tupleCodec.encode(value.tuple, view, offset);
     tupleCodec.encode(value.arrived, view, offset + 40);
@@ -247,7 +247,7 @@ export const packetCodec: Codec<Packet> = {
     view.setUint8(offset + 231, value.tells);
     view.setUint8(offset + 232, value.hasDsrOption);
     view.setUint8(offset + 233, value.isTold);
-    zeroBytes(view, offset + 234, 2);
+    zeroBytes(view, offset + 234, 6);
   },
   decode(view, offset) {
     return {
@@ -314,7 +314,7 @@ export interface Explanation {
 }
 
 export const explanationCodec: Codec<Explanation> = {
-  size: 116,
+  size: 120,
   encode(value, view, offset) {
     tupleCodec.encode(value.tuple, view, offset);
     tupleEndCodec.encode(value.frontend, view, offset + 40);
@@ -330,7 +330,7 @@ export const explanationCodec: Codec<Explanation> = {
     view.setUint8(offset + 108, value.isTold);
     view.setUint8(offset + 109, value.way);
     view.setUint8(offset + 110, value.ctStatus);
-    zeroBytes(view, offset + 111, 5);
+    zeroBytes(view, offset + 111, 9);
   },
   decode(view, offset) {
     return {
