@@ -1,4 +1,4 @@
-/** Agents start in parallel, as far as the machine's processors allow. */
+/** Agents, and pods, start in parallel, as far as the machine's processors allow. */
 const lastsMs = { least: 60_000, eachNode: 10_000 };
 
 export interface Reached {
