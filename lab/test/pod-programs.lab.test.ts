@@ -113,6 +113,34 @@ for (const family of families) {
   });
 }
 
+for (const family of families) {
+  test(`IPv${family}: a port that a socket of the namespace has is another one on the wire`, async () => {
+    const port = '40123';
+    const taken = (...command: readonly string[]) =>
+      inClient('ownstack', '--for', server[family], '--', labPod, 'client', ...command, '--source-port', port);
+    const echo = spawn(labRun, [
+      ...['exec', '--net', client.path, '--die-with-parent', '--', labPod, 'echo'],
+      ...['--tcp', port, '--udp', port],
+    ]);
+    try {
+      await new Promise((resolve) => echo.stdout.once('data', resolve));
+      for (const [protocol, bytes] of [
+        ['tcp', '100000'],
+        ['udp', '20000'],
+      ] as const) {
+        const { stdout, stderr } = await taken(protocol, alias[family], '8080', '--bytes', bytes);
+        assert.match(stdout, /^ok 1 .* answer: host=far /m, stderr);
+        const peer = / peer=\S*:(\d+)\b/.exec(stdout)?.[1];
+        assert.ok(peer !== undefined && peer !== port, stdout);
+        const refused = await taken(protocol, alias[family], '8081');
+        assert.match(refused.stdout, /^failed 1 .*: Connection refused$/m, refused.stderr);
+      }
+    } finally {
+      echo.kill();
+    }
+  });
+}
+
 test('ownstack ends as its command does', async () => {
   assert.equal((await inClient('ownstack', '--', 'sh', '-c', 'exit 7')).status, 7);
   const missing = await inClient('ownstack', '--', '/nonexistent');

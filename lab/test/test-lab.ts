@@ -54,7 +54,7 @@ export function testLab(): TestLab {
 
 function runSluice(args: readonly string[], env = process.env): Promise<CommandResult> {
   return new Promise((resolve) => {
-    execFile(sluice, args, { env, maxBuffer: 16 << 20, timeout: 240_000 }, (error, stdout, stderr) => {
+    execFile(sluice, args, { env, maxBuffer: 16 << 20, timeout: 540_000 }, (error, stdout, stderr) => {
       const status = error ? (typeof error.code === 'number' ? error.code : 255) : 0;
       resolve({ status, stdout, stderr });
     });

@@ -51,7 +51,12 @@ struct side {
 };
 
 static struct side sides[FAMILIES];
-static uint16_t reserved[PORTS_MAX][2]; /* protocol, port */
+/* Of the pod's ports, for one that the command's stack has chosen without knowing of the pod's own sockets. */
+static struct reservation {
+	const struct side *side;
+	uint8_t protocol;
+	uint16_t inner, outer;
+} reserved[PORTS_MAX];
 static int reserved_count, peer_count;
 static address_t peers[PEERS_MAX];
 static int tun, wire;
@@ -68,33 +73,48 @@ static struct side *side_of(const uint8_t *packet, size_t length)
 }
 
 /* Keeps the pod's own stack from answering for a port that is ours: its socket is there and hears nothing. */
-static void reserve_port(const struct side *side, uint8_t protocol, uint16_t port)
+static uint16_t reserve_port(const struct side *side, uint8_t protocol, uint16_t wanted)
 {
 	struct sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
 	struct sock_fprog program = {1, nothing};
 	address_t own = side->outer;
-
-	for (int i = 0; i < reserved_count; i++)
-		if (reserved[i][0] == protocol && reserved[i][1] == port)
-			return;
-	if (reserved_count == PORTS_MAX)
-		return;
+	struct sockaddr_in *bound = (void *)&own; /* The port lies at the same place in both families. */
+	socklen_t length = address_length(&own);
 	int is_tcp = protocol == IPPROTO_TCP;
+
 	int fd = socket(own.ss_family, (is_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
-	((struct sockaddr_in *)&own)->sin_port = htons(port);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) ||
-	    bind(fd, (void *)&own, address_length(&own)) || (is_tcp && listen(fd, 1)))
-		fail("reserve the pod's port %u", port);
-	reserved[reserved_count][0] = protocol;
-	reserved[reserved_count++][1] = port;
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
+		fail("reserve a port of the pod");
+	bound->sin_port = htons(wanted);
+	int is_taken = bind(fd, (void *)&own, length) && errno == EADDRINUSE;
+	/* Somebody in the pod has it, or had it a moment ago: then any that is free. */
+	bound->sin_port = 0;
+	if ((is_taken && bind(fd, (void *)&own, length)) || (is_tcp && listen(fd, 1)) ||
+	    getsockname(fd, (void *)&own, &length))
+		fail("reserve the pod's port %u", wanted);
+	return ntohs(bound->sin_port);
 }
 
-static int is_reserved(uint8_t protocol, uint16_t port)
+/* The pod's port for one of the command's. */
+static uint16_t outer_port(const struct side *side, uint8_t protocol, uint16_t inner)
 {
 	for (int i = 0; i < reserved_count; i++)
-		if (reserved[i][0] == protocol && reserved[i][1] == port)
-			return 1;
-	return 0;
+		if (reserved[i].side == side && reserved[i].protocol == protocol && reserved[i].inner == inner)
+			return reserved[i].outer;
+	if (reserved_count == PORTS_MAX)
+		return inner;
+	uint16_t outer = reserve_port(side, protocol, inner);
+	reserved[reserved_count++] = (struct reservation){side, protocol, inner, outer};
+	return outer;
+}
+
+/* The command's port for one of the pod's, or NULL. */
+static const uint16_t *inner_port(const struct side *side, uint8_t protocol, uint16_t outer)
+{
+	for (int i = 0; i < reserved_count; i++)
+		if (reserved[i].side == side && reserved[i].protocol == protocol && reserved[i].outer == outer)
+			return &reserved[i].inner;
+	return NULL;
 }
 
 static int is_peer(const address_t *address)
@@ -125,7 +145,7 @@ static int send_out(uint8_t *packet, size_t length)
 	if (!is_peer(&peer) && peer_count < PEERS_MAX)
 		peers[peer_count++] = peer;
 	if (view_has_ports(&view))
-		reserve_port(side, view.protocol, view_number(&view, 0));
+		view_replace_port(&view, 0, outer_port(side, view.protocol, view_number(&view, 0)));
 	if (sendto(side->sender, packet, length, 0, (void *)&peer, address_length(&peer)) < 0)
 		fprintf(stderr, "ownstack: send a packet of %zu bytes: %s\n", length, strerror(errno));
 	return 1;
@@ -155,14 +175,18 @@ static int take_error(struct side *side, const struct view *view)
 	address_t peer = address_from(quoted.family, quoted.destination);
 	if (memcmp(quoted.source, address_bytes(&side->outer), quoted.address_size))
 		return 0;
+	const uint16_t *port =
+	    view_has_ports(&quoted) ? inner_port(side, quoted.protocol, view_number(&quoted, 0)) : NULL;
 	if (!is_peer(&peer)) {
-		if (view_has_ports(&quoted) && is_reserved(quoted.protocol, view_number(&quoted, 0)) && !strays++)
+		if (port && !strays++)
 			host_text(&peer, strcpy(stray_text, "an error about packets to ") + strlen(stray_text));
 		return 0;
 	}
 	memcpy(quoted.source, address_bytes(&side->inner), quoted.address_size);
 	if (side->has_target && address_is_same(&peer, &side->target))
 		memcpy(quoted.destination, address_bytes(&side->alias), quoted.address_size);
+	if (port)
+		view_replace_port(&quoted, 0, *port);
 	packet_fill_header_checksum(quote);
 	return 1;
 }
@@ -174,7 +198,7 @@ static int take(struct side *side, const struct view *view, const address_t *fro
 		return 0;
 	if (view_is_error(view))
 		return view_checksum_is_right(view) && take_error(side, view);
-	int is_for_us = !view_has_ports(view) || is_reserved(view->protocol, view_number(view, 2));
+	int is_for_us = !view_has_ports(view) || inner_port(side, view->protocol, view_number(view, 2));
 	if (is_for_us && view_has_ports(view) && !is_peer(from))
 		note_stray(view, from);
 	return is_for_us && is_peer(from);
@@ -193,6 +217,9 @@ static int take_in(uint8_t *packet, size_t length, int lacks_checksum)
 	if (!take(side, &view, &from))
 		return 0;
 	view_replace_address(&view, view.destination, &side->inner);
+	const uint16_t *port = view_has_ports(&view) ? inner_port(side, view.protocol, view_number(&view, 2)) : NULL;
+	if (port)
+		view_replace_port(&view, 2, *port);
 	if (side->has_target && address_is_same(&from, &side->target))
 		view_replace_address(&view, view.source, &side->alias);
 	if (is_error || (lacks_checksum && view_has_ports(&view) && !view.is_fragment))

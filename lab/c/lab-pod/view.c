@@ -73,23 +73,34 @@ static uint8_t *address_checksum(const struct view *view)
 	return is_known && view->is_first && view->payload_length >= offset + 2 ? view->payload + offset : NULL;
 }
 
-/* Puts another address in, and makes up for it in the checksum: what was wrong before is wrong after. */
-void view_replace_address(const struct view *view, uint8_t *place, const address_t *address)
+/* Puts other bytes in, and makes up for it in the checksum: what was wrong before is wrong after. */
+static void view_replace(const struct view *view, uint8_t *place, const void *bytes, size_t size)
 {
-	const void *bytes = address_bytes(address);
 	uint8_t *at = address_checksum(view);
 	uint16_t checksum;
 
 	if (at) {
 		memcpy(&checksum, at, 2);
 		int is_absent = view->protocol == IPPROTO_UDP && !checksum;
-		checksum = checksum_replace(checksum, place, bytes, view->address_size);
+		checksum = checksum_replace(checksum, place, bytes, size);
 		if (view->protocol == IPPROTO_UDP && !checksum)
 			checksum = 0xffff;
 		if (!is_absent)
 			memcpy(at, &checksum, 2);
 	}
-	memcpy(place, bytes, view->address_size);
+	memcpy(place, bytes, size);
+}
+
+void view_replace_address(const struct view *view, uint8_t *place, const address_t *address)
+{
+	view_replace(view, place, address_bytes(address), view->address_size);
+}
+
+void view_replace_port(const struct view *view, size_t offset, uint16_t port)
+{
+	uint16_t wire = htons(port);
+
+	view_replace(view, view->payload + offset, &wire, sizeof(wire));
 }
 
 void packet_fill_header_checksum(uint8_t *packet)

@@ -24,5 +24,7 @@ int view_checksum_is_right(const struct view *view);
 void view_fill_checksum(const struct view *view);
 /* `place` is view->source or view->destination. */
 void view_replace_address(const struct view *view, uint8_t *place, const address_t *address);
+/* `offset` is where a port lies in the payload. */
+void view_replace_port(const struct view *view, size_t offset, uint16_t port);
 /* Of the IP header, where it has one. */
 void packet_fill_header_checksum(uint8_t *packet);

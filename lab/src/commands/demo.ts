@@ -9,10 +9,10 @@ import { isReady, problemLines } from '../readiness.ts';
 import { connectivityEnvironment } from './connectivity.ts';
 import type { LabContext } from './context.ts';
 import { exec, kubectlEnvironment, kubectlProgram } from './exec.ts';
+import { Patience } from './patience.ts';
 import { homelabDirectory } from './plan.ts';
 import type { ExistingReport } from './up.ts';
 
-const patienceMs = 60_000;
 const pollMs = 40;
 
 /** The homelab's objects and the sample workload, the connectivity test, the status, and what to try next. */
@@ -58,9 +58,10 @@ async function untilPodsReady(
   namespaces: readonly string[],
   progress: (text: string) => void,
 ): Promise<void> {
-  const deadline = performance.now() + patienceMs;
+  const patience = new Patience(performance.now());
   let report = await askDaemon(socket, '/report');
-  while (performance.now() < deadline) {
+  while (!patience.isOver(performance.now())) {
+    if (report) patience.see(report, performance.now());
     if (report && isReady(report, namespaces)) {
       progress(`pods: ${report.pods.ready} ready, ${report.services} services in ${report.namespaces} namespaces`);
       return;
@@ -69,7 +70,10 @@ async function untilPodsReady(
     report = await askDaemon(socket, '/report');
   }
   throw new LabError(
-    ['the sample workload is not ready after 60 s:', ...problemLines(report, namespaces)].join('\n  '),
+    [
+      `the sample workload is not ready, and has come no further for ${patience.lastsMs / 1000} s:`,
+      ...problemLines(report, namespaces),
+    ].join('\n  '),
   );
 }
 

@@ -17,11 +17,10 @@ import { faultLines, isReady, problemLines } from '../readiness.ts';
 import { type LabSettings, writeSettings } from '../settings.ts';
 import { inOrder, type LabTopology, labTopology, lanName } from '../topology.ts';
 import { type LabContext, withLock } from './context.ts';
+import { Patience } from './patience.ts';
 import { freePort, keepPlan, planOf, type UpOptions } from './plan.ts';
 
 const pollMs = 40;
-// Agents start in parallel, as far as the machine's processors allow.
-const patienceMs = { least: 60_000, eachNode: 10_000 };
 const daemonGraceMs = 5_000;
 
 /** Makes the lab, or what of it is missing. Leaves it running in the background. */
@@ -136,14 +135,13 @@ async function startDaemon(layout: LabLayout, { apiServer, apiServerPort }: LabT
 }
 
 async function untilReady(layout: LabLayout, daemon: ProcessId, progress: (text: string) => void): Promise<LabReport> {
-  const began = performance.now();
-  let patience = patienceMs.least;
+  const patience = new Patience(performance.now());
   let said = '';
   let report: LabReport | undefined;
-  while (performance.now() - began < patience) {
+  while (!patience.isOver(performance.now())) {
     report = await askDaemon(layout.socket, '/report');
     if (report) {
-      patience = Math.max(patienceMs.least, patienceMs.eachNode * report.nodes.length);
+      patience.see(report, performance.now());
       const step = progressStep(report);
       if (step !== said) progress(progressLine(report));
       said = step;
@@ -156,7 +154,10 @@ async function untilReady(layout: LabLayout, daemon: ProcessId, progress: (text:
     await delay(pollMs);
   }
   throw new LabError(
-    [`the lab is not ready after ${Math.round(patience / 1000)} s:`, ...problemLines(report)].join('\n  '),
+    [
+      `the lab is not ready, and has come no further for ${Math.round(patience.lastsMs / 1000)} s:`,
+      ...problemLines(report),
+    ].join('\n  '),
     {
       hint: `it goes on trying; look again with: sluice lab status --name ${layout.name}; logs: ${layout.logs}`,
     },

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { defaultValues, readValues, type SluiceValues } from '@sluice/config';
-import { type Configuration, type Datapath, type Events, expeditedGracePeriods, openDatapath } from '@sluice/datapath';
-import { type Endpoints, type Publisher, podDevices, startEndpoints, startPublisher } from '@sluice/endpoint';
+import { type Datapath, type Events, expeditedGracePeriods, openDatapath } from '@sluice/datapath';
+import { type Endpoints, podDevices, startEndpoints } from '@sluice/endpoint';
 import { NodeAddresses } from '@sluice/ipam';
 import { kubeConfiguration, serversOf } from '@sluice/kube';
 import {
@@ -11,7 +11,6 @@ import {
   type LoadBalancer,
   maglevRowsForAll,
 } from '@sluice/loadbalancer';
-import { reservedIdentities } from '@sluice/model';
 import { type Netlink, openNetlink } from '@sluice/netlink';
 import { type NodeFacts, type NodesFeature, startNodes } from '@sluice/nodes';
 import {
@@ -33,6 +32,7 @@ import { ApiFacts } from './api-facts.ts';
 import { cgroupRoot } from './cgroup-root.ts';
 import { CniPart } from './cni-part.ts';
 import { Connections } from './connections.ts';
+import { datapathConfiguration } from './datapath-configuration.ts';
 import { EndedSockets } from './ended-sockets.ts';
 import { type ForeignPrograms, foreignPrograms, foreignProgramsAt } from './foreign/foreign-programs.ts';
 import { Healthz } from './healthz.ts';
@@ -51,11 +51,11 @@ import { Tallies } from './metrics/tallies.ts';
 import { createMonitor } from './monitor.ts';
 import { type NameOf, nameAddresses, nameEndpoints } from './names.ts';
 import { scarcePorts } from './nat-ports.ts';
-import { ownNetnsCookie } from './netns-cookie.ts';
 import { nodePortLoopback, reservedPorts } from './node-ports.ts';
 import { ObjectEvents } from './object-events.ts';
 import type { AgentOptions } from './options.ts';
 import { OwnNodeFile } from './own-node.ts';
+import { PublisherPart } from './publisher-part.ts';
 import { NodeReachability } from './reachability.ts';
 import { apiSocketIn, cniSocketIn } from './run-directory.ts';
 import { Services } from './services.ts';
@@ -96,7 +96,7 @@ export class Agent {
   datapath: Datapath | undefined;
   endpoints: Endpoints | undefined;
   events: Events | undefined;
-  publisher: Publisher | undefined;
+  readonly publishing: PublisherPart;
   readonly apiFacts: ApiFacts;
   readonly identities: LocalIdentities;
   readonly links: Links;
@@ -226,6 +226,14 @@ export class Agent {
       netlink: this.#netlink,
       wanted: values.loadBalancer.acceleration,
     });
+    this.publishing = new PublisherPart({
+      ...common,
+      nodeName: options.nodeName,
+      kubernetes: this.kubernetes,
+      nodes: this.nodes,
+      endpoints: () => this.#restored(),
+      facts: () => this.#facts(),
+    });
     this.metrics = new MetricsPart(this, { log, clock });
     this.nameOf = nameAddresses(this);
     const { daemonSet, cniConfig: configFile, cniPlugin: pluginFile } = options;
@@ -280,7 +288,7 @@ export class Agent {
     parts.add({ name: 'nodes', start: () => this.#nodesReady(), stop: () => this.nodes.close() });
     parts.add({ name: 'datapath', start: () => this.#openDatapath(), stop: () => this.#closeDatapath() });
     parts.add(this.#endpointsPart());
-    parts.add(this.#publisherPart());
+    parts.add(this.publishing);
     parts.add(this.services);
     parts.add(this.cni);
     parts.add(this.links);
@@ -401,14 +409,14 @@ export class Agent {
   }
 
   #openDatapath(): void {
-    const { options, nodes } = this;
+    const { options, nodes, values } = this;
     const facts = this.#facts();
     const datapath = openDatapath({
       bpffs: options.bpffs,
       cgroupPath: cgroupRoot(options.cgroupRoot),
       objectsDirectory: join(installationRoot(), 'bpf/build'),
-      configuration: this.#configuration(facts),
-      mapSizes: this.values.loadBalancer.algorithm === 'maglev' ? { maglev: maglevRowsForAll } : {},
+      configuration: datapathConfiguration(values, facts),
+      mapSizes: values.loadBalancer.algorithm === 'maglev' ? { maglev: maglevRowsForAll } : {},
       log: this.#log,
       logDirectory: join(options.stateDir, 'verifier'),
       expedite: expeditedGracePeriods({
@@ -421,7 +429,7 @@ export class Agent {
     this.links.attach();
     nodes.serveMaps(datapath.maps);
     nodes.onFactsChange((changed) => {
-      datapath.reconfigure(this.#configuration(changed));
+      datapath.reconfigure(datapathConfiguration(values, changed));
       this.links.attach();
     });
     this.events = datapath.events((event) => this.monitor.onEvent(event));
@@ -430,33 +438,6 @@ export class Agent {
   #closeDatapath(): void {
     this.events?.[Symbol.dispose]();
     this.datapath?.[Symbol.dispose]();
-  }
-
-  #configuration(facts: NodeFacts): Configuration {
-    return {
-      bindProtection: this.values.nodePort.bindProtection ? 1 : 0,
-      dryRun: 0,
-      hostRouting: this.values.bpf.hostLegacyRouting ? 0 : 1,
-      masqueradeIpv4: this.values.enableIPv4Masquerade ? 1 : 0,
-      masqueradeIpv6: this.values.enableIPv6Masquerade ? 1 : 0,
-      gatewayIpv4: facts.gatewayIpv4,
-      gatewayIpv6: facts.gatewayIpv6,
-      hostIfindex: facts.hostIfindex,
-      hostMac: facts.hostMac,
-      hostNetnsCookie: ownNetnsCookie(),
-      ipv4Enabled: this.values.ipv4.enabled ? 1 : 0,
-      ipv6Enabled: this.values.ipv6.enabled ? 1 : 0,
-      maglevSeedIpv4: this.values.maglev.hashSeed.ipv4,
-      maglevSeedIpv6: this.values.maglev.hashSeed.ipv6,
-      // What other nodes see our own traffic as.
-      nodeIdentity: reservedIdentities['remote-node'],
-      nodePortMin: this.values.nodePort.range.first,
-      nodePortMax: this.values.nodePort.range.last,
-      overlayIfindex: facts.overlayIfindex,
-      tunnelPort: this.values.tunnelPort,
-      underlayIpv4: facts.nodeIpv4,
-      underlayIpv6: facts.nodeIpv6,
-    };
   }
 
   #hostPortNode(): HostPortNode | undefined {
@@ -526,41 +507,6 @@ export class Agent {
     return endpoints;
   }
 
-  /** Tells other nodes of our endpoints. */
-  #publisherPart() {
-    const subscriptions = new DisposableStack();
-    return {
-      name: 'publisher',
-      start: () => {
-        if (!this.endpoints) throw new Error('endpoints come before their publisher');
-        const { client, slices, nodes } = this.kubernetes;
-        const publisher = startPublisher({
-          client,
-          slices,
-          endpoints: this.endpoints.table,
-          node: () => this.#publishingNode(),
-          controllers: this.controllers,
-          clock: this.#clock,
-          log: this.#log,
-        });
-        this.publisher = publisher;
-        subscriptions.use(nodes.subscribe(() => publisher.trigger()));
-        subscriptions.use(this.nodes.onFactsChange(() => publisher.trigger()));
-      },
-      stop: async () => {
-        subscriptions.dispose();
-        await this.publisher?.stop();
-      },
-    };
-  }
-
-  #publishingNode() {
-    const object = this.kubernetes.nodes.get(this.options.nodeName);
-    const { nodeIpv4, nodeIpv6 } = this.#facts();
-    const address = nodeIpv4 ?? nodeIpv6;
-    return object && address && { name: object.name, uid: object.uid, address };
-  }
-
   #facts(): NodeFacts {
     if (this.nodes.facts) return this.nodes.facts;
     throw new Error('the node is not ready');
@@ -568,7 +514,7 @@ export class Agent {
 
   #restored(): Endpoints {
     if (this.endpoints) return this.endpoints;
-    throw new Error('endpoints come before CNI');
+    throw new Error('endpoints come before what asks for them');
   }
 
   #opened(): Datapath {

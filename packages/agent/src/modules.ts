@@ -156,7 +156,12 @@ function metricsModule({ metrics }: Agent): ModuleReport {
 
 type Summarized = Pick<Reconciler<unknown>, 'name' | 'summary'>;
 
-export function allReconcilers({ endpoints, publisher, nodes, loadBalancer }: Agent): readonly Summarized[] {
+export function allReconcilers({
+  endpoints,
+  publishing: { publisher },
+  nodes,
+  loadBalancer,
+}: Agent): readonly Summarized[] {
   return [
     ...nodes.reconcilers,
     ...(endpoints?.reconcilers ?? []),

@@ -4,9 +4,11 @@ import { once } from 'node:events';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { type Gathered, installationRoot } from '@sluice/runtime';
 import { temporaryNetworkNamespace } from '@sluice/testing';
-import { agentNode } from '../../test/agent-process.ts';
+import { type AgentNode, agentNode } from '../../test/agent-process.ts';
 import type { MapUsage, StatusReport } from '../report.ts';
 import { agentMetrics } from './agent-metrics.ts';
 
@@ -30,11 +32,10 @@ test('an agent is scraped at its port, and its metrics say what its status says'
   await node.start('prometheus: { enabled: true, port: 9990 }');
   assert.equal(node.cni('ADD', 'c1', pod.path).status, 0);
   assert.equal(node.cni('ADD', 'nonsense', '/does/not/exist').status, 1);
-  const scraped = node.ask('http://127.0.0.1:9990/metrics');
+  await untilMetric(node, 'cilium_k8s_client_api_calls_total');
+  const { scraped, status, maps } = await scrapedAtRest(node);
   assert.equal(scraped?.contentType, 'text/plain; version=0.0.4; charset=utf-8');
   const samples = samplesOf(scraped.body);
-  const status = (await node.get('/status')) as StatusReport;
-  const maps = (await node.get('/maps')) as MapUsage[];
   assert.equal(samples.get(`cilium_version{version="${status.version}",arch="${process.arch}"}`), 1);
   assert.equal(samples.get('cilium_endpoint'), 1);
   assert.equal(samples.get('cilium_ip_addresses{family="ipv4"}'), 1);
@@ -63,6 +64,26 @@ test('an agent is scraped at its port, and its metrics say what its status says'
   assert.match(open?.contentType ?? '', /^application\/openmetrics-text/);
   assert.match(open?.body ?? '', /# EOF\n$/);
 });
+
+/** With maps that nothing has changed meanwhile, and a status of before it: what that has counted the scrape has as well. */
+async function scrapedAtRest(node: AgentNode) {
+  for (;;) {
+    const before = (await node.get('/maps')) as MapUsage[];
+    const status = (await node.get('/status')) as StatusReport;
+    const scraped = node.ask('http://127.0.0.1:9990/metrics');
+    const maps = (await node.get('/maps')) as MapUsage[];
+    if (isDeepStrictEqual(maps, before)) return { scraped, status, maps };
+  }
+}
+
+/** There is a sample of it: what it counts has happened. */
+async function untilMetric(node: AgentNode, name: string): Promise<void> {
+  for (;;) {
+    const { values } = (await node.get('/metrics')) as Gathered;
+    if (values.some((metric) => metric.name === name && metric.samples.length > 0)) return;
+    await sleep(50);
+  }
+}
 
 test(
   'without prometheus.enabled no port is open, the status says why, and the local API has them all',
@@ -127,6 +148,6 @@ async function untilAnswered<Answer>(ask: () => Promise<Answer>): Promise<Answer
   for (;;) {
     const answer = await ask().catch(() => undefined);
     if (answer !== undefined) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   }
 }
