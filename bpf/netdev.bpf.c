@@ -278,6 +278,23 @@ static __always_inline bool netdev_may_answer(const struct packet *packet, const
 	return !tunnel_carries(packet) && (packet->is_icmp_error || netdev_is_answer(packet));
 }
 
+/*
+ * While tables are taken over such an answer is not known as one, and with the process's own address the client would
+ * reset it. Who has a listener at its port has not begun the connection itself.
+ */
+static __always_inline bool netdev_hides_answer(struct __sk_buff *skb, const struct packet *packet,
+						const struct endpoint *endpoint)
+{
+	struct tuple client;
+
+	if (!takeover_may_hide(packet) || !(endpoint->flags & ENDPOINT_FLAG_HOST) ||
+	    netdev_is_gateway(&packet->tuple.source))
+		return false;
+	client = tuple_reverse(&packet->tuple);
+	client.source_port = 0;
+	return snat_socket_exists(skb, &client);
+}
+
 static __always_inline bool netdev_must_give_way(const struct packet *packet)
 {
 	struct tuple reply = tuple_reverse(&packet->tuple);
@@ -318,6 +335,12 @@ static __always_inline verdict_t netdev_refuse_stale(struct packet *packet)
 	return VERDICT_CONTINUE;
 }
 
+/* A service's answer, as it was translated, is known by the client's packets only: it was tracked where it came in. */
+static __always_inline bool netdev_is_from_service(const struct packet *packet)
+{
+	return service_owns_address(&packet->tuple.source, true) || netdev_is_node(&packet->tuple.source);
+}
+
 /*
  * Whom we forward for: a client that a service leads to a backend outside of the cluster, which must answer us. Others
  * pass as they are.
@@ -328,6 +351,8 @@ static __always_inline verdict_t netdev_forward(struct __sk_buff *skb, struct pa
 	struct address address;
 
 	STEP(netdev_refuse_stale(packet));
+	if (!connection && takeover_may_hide(packet) && !netdev_is_from_service(packet))
+		return drop(packet, DROP_REASON_TABLES_TAKEN_OVER);
 	if (!connection || connection->kind != CT_KIND_CONNECTION || tuple_end_is_none(&connection->dnat))
 		return VERDICT_CONTINUE;
 	address = device_address(device_lookup(skb->ifindex), packet_is_ipv4(packet));
@@ -368,6 +393,8 @@ static __always_inline verdict_t netdev_to_network_steps(struct __sk_buff *skb, 
 	packet->endpoint_id = endpoint->id;
 	if (netdev_may_answer(packet, endpoint))
 		return track(skb, packet);
+	if (netdev_hides_answer(skb, packet, endpoint))
+		return drop(packet, DROP_REASON_TABLES_TAKEN_OVER);
 	if (netdev_asks_nobody(packet, endpoint))
 		return drop(packet, DROP_REASON_NO_BACKEND);
 	if (!netdev_masquerades(packet))

@@ -1,10 +1,10 @@
-/* Connection tracking: what is done with connections (connection.h): find, move on, create, forget. */
+/* Connection tracking: what packets do with connections (connection.h): move them on, create, forget. */
 #pragma once
-#include <linux/errno.h>
 #include "config.h"
-#include "connection.h"
 #include "drop.h"
 #include "packet.h"
+#include "place.h"
+#include "promotion.h"
 #include "takeover.h"
 #include "trace.h"
 
@@ -19,17 +19,6 @@ enum ct_status {
 	CT_STATUS_RELATED = 3,
 	/* A fragment of nobody knows which. */
 	CT_STATUS_UNKNOWN = 4,
-};
-
-/* Where a connection was found, and in which direction the packet goes. */
-struct ct_place {
-	struct connection *connection;
-	/* The connection's tuple: the packet's, or its reverse. */
-	struct tuple tuple;
-	/* Index into packets, bytes and tcp_flags. */
-	__u32 direction;
-	bool is_promoted;
-	__u8 reserved[3];
 };
 
 static __always_inline bool ct_is_one_way(const struct connection *connection)
@@ -65,65 +54,6 @@ static __always_inline struct connection *ct_draft(enum ct_kind kind)
 	draft->created_ns = bpf_ktime_get_ns();
 	draft->kind = kind;
 	return draft;
-}
-
-/*
- * Whoever promotes an entry writes it where it is to be before he deletes it where it was. In neither of both it is
- * either not there, or was promoted between the two looks: then the third one finds it. Without that one packet of a
- * connection that has just begun, on another CPU than its last, would go to another backend, and be reset.
- */
-static __always_inline struct connection *ct_entry(const struct tuple *tuple)
-{
-	struct connection *entry = bpf_map_lookup_elem(&conntrack, tuple);
-
-	if (!entry)
-		entry = bpf_map_lookup_elem(&conntrack_new, tuple);
-	return entry ? entry : bpf_map_lookup_elem(&conntrack, tuple);
-}
-
-/* The entry under exactly this tuple, if it is an alias of that kind. Whether its connection lives is for the caller.
- */
-static __always_inline struct connection *ct_alias(const struct tuple *tuple, enum ct_kind kind)
-{
-	struct connection *entry = ct_entry(tuple);
-
-	return entry && entry->kind == kind ? entry : NULL;
-}
-
-static __always_inline bool ct_found(struct ct_place *place, struct connection *entry)
-{
-	place->connection = entry && entry->kind == CT_KIND_CONNECTION ? entry : NULL;
-	return place->connection != NULL;
-}
-
-static __always_inline bool ct_find_promoted(struct ct_place *place, const struct tuple *tuple)
-{
-	place->is_promoted = true;
-	place->tuple = *tuple;
-	place->direction = 0;
-	if (ct_found(place, bpf_map_lookup_elem(&conntrack, &place->tuple)))
-		return true;
-	place->tuple = tuple_reverse(tuple);
-	place->direction = 1;
-	return ct_found(place, bpf_map_lookup_elem(&conntrack, &place->tuple));
-}
-
-static __always_inline bool ct_find_new(struct ct_place *place, const struct tuple *tuple)
-{
-	place->is_promoted = false;
-	place->tuple = tuple_reverse(tuple);
-	place->direction = 1;
-	if (ct_found(place, bpf_map_lookup_elem(&conntrack_new, &place->tuple)))
-		return true;
-	place->tuple = *tuple;
-	place->direction = 0;
-	return ct_found(place, bpf_map_lookup_elem(&conntrack_new, &place->tuple));
-}
-
-/* As ct_entry looks, in both directions. */
-static __always_inline bool ct_find(struct ct_place *place, const struct tuple *tuple)
-{
-	return ct_find_promoted(place, tuple) || ct_find_new(place, tuple) || ct_find_promoted(place, tuple);
 }
 
 static __always_inline bool ct_is_alive(const struct tuple *tuple)
@@ -186,155 +116,6 @@ static __always_inline void ct_advance(struct connection *connection, const stru
 		connection->state = CT_STATE_ESTABLISHED;
 	}
 	connection->expires_ns = now + ct_timeout_ns(connection, is_tcp);
-}
-
-/*
- * What is there already goes before: another CPU has been faster, and `entry` may be another connection's by now, for
- * the LRU gives its rows away at once; or an upgrade has left one in either table, and who looks finds this one.
- */
-static __always_inline bool ct_move(const struct tuple *tuple, struct connection *entry)
-{
-	long error = bpf_map_update_elem(&conntrack, tuple, entry, BPF_NOEXIST);
-
-	if (error != 0 && error != -EEXIST)
-		return false;
-	bpf_map_delete_elem(&conntrack_new, tuple);
-	return true;
-}
-
-static __always_inline struct tuple ct_dnat_alias_tuple(const struct tuple *tuple, const struct tuple_end *frontend)
-{
-	struct tuple alias = *tuple;
-
-	alias.destination = frontend->address;
-	alias.destination_port = frontend->port;
-	return alias;
-}
-
-static __always_inline struct tuple ct_snat_alias_tuple(const struct tuple *tuple, const struct tuple_end *source)
-{
-	struct tuple alias = tuple_reverse(tuple);
-
-	alias.destination = source->address;
-	alias.destination_port = source->port;
-	return alias;
-}
-
-/* False: no room. An alias that is not there any more is no failure. */
-static __always_inline bool ct_promote_alias(const struct tuple *tuple)
-{
-	struct connection *alias = bpf_map_lookup_elem(&conntrack_new, tuple);
-
-	return !alias || ct_move(tuple, alias);
-}
-
-static __always_inline bool ct_promote_aliases(const struct tuple *tuple, const struct connection *connection)
-{
-	struct tuple alias;
-
-	if (!tuple_end_is_none(&connection->dnat)) {
-		alias = ct_dnat_alias_tuple(tuple, &connection->dnat);
-		if (!ct_promote_alias(&alias))
-			return false;
-	}
-	if (!tuple_end_is_none(&connection->snat)) {
-		alias = ct_snat_alias_tuple(tuple, &connection->snat);
-		if (!ct_promote_alias(&alias))
-			return false;
-	}
-	return true;
-}
-
-/* The LRU gave it up while the others were kept: snat_keep claims it again, for who is not promoted. */
-static __always_inline bool ct_lacks_snat_alias(const struct tuple *tuple, const struct connection *connection)
-{
-	struct tuple alias;
-
-	if (tuple_end_is_none(&connection->snat))
-		return false;
-	alias = ct_snat_alias_tuple(tuple, &connection->snat);
-	return !ct_entry(&alias);
-}
-
-/*
- * Where no flood can evict it, aliases first: they are of no use without it, nor it without them. When that table is
- * full the connection stays where it was, tracked but evictable, and each of its packets tries again: the count is of
- * packets.
- */
-__noinline int ct_promote(struct __sk_buff *skb, const struct packet *packet, const struct tuple *tuple)
-{
-	struct connection *connection;
-
-	if (!packet || !tuple)
-		return 0;
-	connection = bpf_map_lookup_elem(&conntrack_new, tuple);
-	if (!connection || ct_lacks_snat_alias(tuple, connection))
-		return 0;
-	if (!ct_promote_aliases(tuple, connection) || !ct_move(tuple, connection))
-		counter_add(packet, DROP_REASON_CT_CREATE_FAILED, skb->len);
-	return 0;
-}
-
-/* False: there was none, or no room. */
-static __always_inline bool ct_move_back(const struct tuple *tuple)
-{
-	struct connection *entry = bpf_map_lookup_elem(&conntrack, tuple);
-
-	if (!entry || bpf_map_update_elem(&conntrack_new, tuple, entry, BPF_ANY) != 0)
-		return false;
-	bpf_map_delete_elem(&conntrack, tuple);
-	return true;
-}
-
-/* The client may have begun another connection with the same port at the same frontend: the alias is that one's then.
- */
-static __always_inline bool ct_alias_leads_to(const struct tuple *alias, const struct tuple_end *backend)
-{
-	struct connection *entry = bpf_map_lookup_elem(&conntrack, alias);
-
-	return entry && tuple_end_equal(&entry->dnat, backend);
-}
-
-static __always_inline bool ct_alias_comes_from(const struct tuple *alias, const struct tuple_end *client)
-{
-	struct connection *entry = bpf_map_lookup_elem(&conntrack, alias);
-
-	return entry && tuple_end_equal(&entry->snat, client);
-}
-
-/*
- * What has ended needs no shelter from floods any more: for the seconds that it is still asked for, the table that
- * makes room by itself has it. Else an agent that is absent, and collects nothing, would let the other one fill. The
- * connection first: an alias alone counts as absent.
- */
-__noinline int ct_demote(const struct tuple *tuple)
-{
-	struct connection *connection;
-	struct tuple_end dnat, snat, end;
-	struct tuple alias;
-
-	if (!tuple)
-		return 0;
-	connection = bpf_map_lookup_elem(&conntrack, tuple);
-	if (!connection)
-		return 0;
-	dnat = connection->dnat;
-	snat = connection->snat;
-	if (!ct_move_back(tuple))
-		return 0;
-	if (!tuple_end_is_none(&dnat)) {
-		alias = ct_dnat_alias_tuple(tuple, &dnat);
-		end = tuple_destination(tuple);
-		if (ct_alias_leads_to(&alias, &end))
-			ct_move_back(&alias);
-	}
-	if (!tuple_end_is_none(&snat)) {
-		alias = ct_snat_alias_tuple(tuple, &snat);
-		end = tuple_source(tuple);
-		if (ct_alias_comes_from(&alias, &end))
-			ct_move_back(&alias);
-	}
-	return 0;
 }
 
 static __always_inline void ct_forget(const struct tuple *tuple)
@@ -422,7 +203,7 @@ __noinline verdict_t ct_track(struct __sk_buff *skb, struct packet *packet)
 		trace_report(skb, packet, &place.tuple, place.connection);
 	if (!place.is_promoted && place.connection->state == CT_STATE_ESTABLISHED)
 		ct_promote(skb, packet, &place.tuple);
-	else if (place.is_promoted && place.connection->state == CT_STATE_CLOSED)
+	else if (place.is_promoted && place.connection->state == CT_STATE_CLOSED && ct_is_crowded())
 		ct_demote(&place.tuple);
 	return VERDICT_CONTINUE;
 }

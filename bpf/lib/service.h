@@ -11,6 +11,7 @@
 #include "limits.h"
 #include "maglev.h"
 #include "map.h"
+#include "takeover.h"
 
 /* Whom a row is for. Clients from outside have one of their own where the service's policy for them is Local. */
 enum frontend_scope {
@@ -328,13 +329,18 @@ __noinline int service_slot_by_table(const struct frontend *frontend, const stru
 	return maglev_slot(&key, service_request_hash(frontend, request) % frontend->maglev_size);
 }
 
-/* Any slot, every one as likely, unless a table says which. A table that is missing refuses nobody. */
+/*
+ * Any slot, every one as likely, unless a table says which. A table that is missing refuses nobody. While tables are
+ * taken over, packets of a connection that is not found yet must come to where its first one went.
+ */
 static __always_inline __u32 service_slot(const struct frontend *frontend, const struct service_request *request)
 {
 	int slot = -1;
 
 	if (request->is_external)
 		slot = service_slot_by_table(frontend, request);
+	if (slot < 0 && request->client_port != 0 && takeover_find())
+		return service_request_hash(frontend, request) % frontend->backend_count;
 	return slot >= 0 ? (__u32)slot : bpf_get_prandom_u32() % frontend->backend_count;
 }
 

@@ -2,6 +2,11 @@
  * While an upgrade takes tables over into ones of another layout, a connection that has just begun may stand in the
  * former ones alone. Programs that do not find it would pass its packets on as those of another, and the other side
  * would reset it. They drop them instead, until the agent has copied the rest: TCP sends again.
+ *
+ * Nobody sends datagrams again, or after seconds (DNS): they pass, and their connection is made anew. Backends are
+ * chosen by the client's address and port meanwhile, in the former programs as in the new ones, so that it is the same
+ * one; a source keeps its port, where that is free. An answer on its way to a translated source whose row is not copied
+ * yet is lost.
  */
 #pragma once
 #include <linux/in.h>
@@ -25,18 +30,40 @@ struct {
 	__type(value, struct takeover);
 } takeovers SEC(".maps");
 
+/* NULL: tables are not taken over now. */
+static __always_inline struct takeover *takeover_find(void)
+{
+	struct takeover *takeover;
+	__u32 zero = 0;
+
+	takeover = bpf_map_lookup_elem(&takeovers, &zero);
+	if (!takeover || takeover->until_ns == 0)
+		return NULL;
+	return bpf_ktime_get_ns() < takeover->until_ns ? takeover : NULL;
+}
+
 /* Of a packet whose connection was not found. */
 static __always_inline bool takeover_hides(const struct packet *packet)
 {
 	struct takeover *takeover;
-	__u32 zero = 0;
-	__u64 now;
 
 	if (packet->tuple.protocol != IPPROTO_TCP)
 		return false;
-	takeover = bpf_map_lookup_elem(&takeovers, &zero);
-	if (!takeover || takeover->until_ns == 0)
+	takeover = takeover_find();
+	return takeover && (!packet_is_syn(packet) || bpf_ktime_get_ns() >= takeover->strict_ns);
+}
+
+/*
+ * Of one that needs no connection of ours, as most of the node's own and of those that it forwards, and that would
+ * leave untranslated if it had one: for no longer than an upgrade takes. Should the agent die in the midst, a node that
+ * answers nobody for seconds is worse than a connection that is reset.
+ */
+static __always_inline bool takeover_may_hide(const struct packet *packet)
+{
+	struct takeover *takeover;
+
+	if (packet->tuple.protocol != IPPROTO_TCP || packet->lacks_ports || packet_is_syn(packet))
 		return false;
-	now = bpf_ktime_get_ns();
-	return now < takeover->until_ns && (!packet_is_syn(packet) || now >= takeover->strict_ns);
+	takeover = takeover_find();
+	return takeover && bpf_ktime_get_ns() < takeover->strict_ns;
 }

@@ -6,7 +6,7 @@ import { type Address, packet, parseAddress } from '@sluice/net';
 import { compileBpf } from '@sluice/testing';
 import { type Bench, createBench, gateway, neighbour, pod, remotePod } from '../test/programs.ts';
 import { TCP, writeService } from '../test/services.ts';
-import { CtState, type Tuple } from './index.ts';
+import { CtKind, CtState, type Tuple } from './index.ts';
 
 const serviceAddress = parseAddress('10.96.0.10');
 const ports = { sourcePort: 4711, destinationPort: 80 };
@@ -84,4 +84,27 @@ test('of an entry that stands in both tables the promoted one is kept, as it is 
   assert.equal(last.tcp?.destinationPort, backend.port);
   assert.deepEqual(conntrack.lookup(alias)?.dnat, begun.dnat);
   assert.equal(conntrackNew.lookup(alias), undefined);
+});
+
+test('a connection whose alias for answers was given up is promoted when it has one again', () => {
+  using bench = createBench();
+  const { conntrack, conntrackNew } = bench.maps;
+  bench.run('pod_from_pod', segment(remotePod.ipv4, 'S'));
+  answer(bench, remotePod.ipv4, ports.destinationPort);
+  const client = { address: pod.ipv4, port: ports.sourcePort };
+  const seenAs = { address: parseAddress('10.10.30.1'), port: 40_000 };
+  const tuple: Tuple = { source: pod.ipv4, destination: remotePod.ipv4, ...ports, protocol: TCP };
+  const begun = conntrackNew.lookup(tuple) ?? assert.fail('no connection');
+  conntrackNew.update(tuple, { ...begun, snat: seenAs });
+  bench.run('pod_from_pod', segment(remotePod.ipv4, 'A'));
+  assert.equal(conntrack.count(), 0);
+  assert.equal(conntrackNew.lookup(tuple)?.state, CtState.Established);
+  const alias: Tuple = {
+    ...{ source: remotePod.ipv4, sourcePort: ports.destinationPort },
+    ...{ destination: seenAs.address, destinationPort: seenAs.port, protocol: TCP },
+  };
+  conntrackNew.update(alias, { ...begun, kind: CtKind.SnatAlias, snat: client });
+  bench.run('pod_from_pod', segment(remotePod.ipv4, 'A'));
+  assert.deepEqual([conntrack.lookup(tuple)?.snat, conntrack.lookup(alias)?.snat], [seenAs, client]);
+  assert.equal(conntrackNew.count(), 0);
 });

@@ -6,14 +6,16 @@ import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BpfMap } from '@sluice/bpf';
+import { parseAddress } from '@sluice/net';
 import { installationRoot } from '@sluice/runtime';
 import { type OtherVersion, otherLayouts, otherVersion } from '@sluice/testing';
 import { streamDatagrams } from '../test/datagrams.ts';
 import { createTestNode, dropsOf, type TestNode } from '../test/node.ts';
 import type { OpenDatapathOptions } from '../test/open-datapath.ts';
+import { TCP, writeService } from '../test/services.ts';
 import { type TestSocket, tcpServer, tcpSocket } from '../test/sockets.ts';
 import { connectWorld } from '../test/world.ts';
-import { CtKind, type Datapath } from './index.ts';
+import { CtKind, type Datapath, FrontendFlag } from './index.ts';
 
 const other = await otherVersion(installationRoot(), otherLayouts);
 after(() => other[Symbol.dispose]());
@@ -178,6 +180,40 @@ for (const [who, isTakenOver] of [
     }
   });
 }
+
+test('an answer of the node’s own process for a service waits for its row', async () => {
+  using node = createTestNode(1);
+  using world = connectWorld(node);
+  const { maps } = node.datapath;
+  const [address, any] = [world.nodeAddresses.ipv4, parseAddress('0.0.0.0')];
+  const backends = [{ id: 1, address, port: 8080 }];
+  writeService(maps, { id: 1, address: any, port: 30_080, protocol: TCP, flags: FrontendFlag.External, backends });
+  using listener = tcpServer(node, address, 8080);
+  using client = tcpSocket(world, 4);
+  client.connect(address, 30_080);
+  using server = listener.accept();
+  assert.ok(server);
+  exchange(client, server, 'before');
+  using other = tcpServer(world, world.addresses.ipv4, 80);
+  using own = tcpSocket(node, 4);
+  own.connect(world.addresses.ipv4, 80);
+  using others = other.accept();
+  assert.ok(others);
+  const soonNs = process.hrtime.bigint() + 10_000_000_000n;
+  maps.takeovers.update(0, { strictNs: soonNs, untilNs: soonNs });
+  {
+    using _forgotten = forgetConnections(maps);
+    server.send('to the client');
+    exchange(own, others, 'what the node has begun itself does not wait');
+    await sleep(500);
+  }
+  maps.takeovers.update(0, { strictNs: 0n, untilNs: 0n });
+  assert.equal(client.receive(), 'to the client');
+  exchange(client, server, 'afterwards');
+  const { tables_taken_over: dropped = 0, ...rest } = dropsOf(node);
+  assert.ok(dropped >= 1, `${dropped} packets were dropped`);
+  assert.deepEqual(rest, {});
+});
 
 test('while an upgrade is in the midst for long, nobody begins a connection; soon after it he does', async () => {
   using node = createTestNode(1);
