@@ -4,7 +4,7 @@
 // are what they were. The short form, in `npm test`, is agent-killed.lab.test.ts.
 //
 // What happened is printed as it happens, so that a lost request can be laid beside it. Exit status 1: something was lost.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { installationRoot } from '@sluice/runtime';
@@ -94,6 +94,7 @@ function startClients(lab: TestLab, [web4 = '', web6 = '']: readonly string[]): 
     const onLine = (line: string) => {
       shown += 1;
       if (shown <= failuresShownMax) say(`${pod} ${words.join(' ')}: ${line}`);
+      if (shown === 1 && line.startsWith('failed')) void tellCauses(lab);
     };
     return startClient(lab, pod, words, { intervalMs: options.interval, onLine });
   };
@@ -116,6 +117,20 @@ function startClients(lab: TestLab, [web4 = '', web6 = '']: readonly string[]): 
   ];
 }
 
+/**
+ * What every node has dropped by now, and whether a CPU of the machine was stuck: a failure's cause is seen at once, or
+ * never. Who loads thousands of nftables rules beside us keeps a CPU, and the packets that wait for it, for many seconds.
+ */
+async function tellCauses(lab: TestLab): Promise<void> {
+  const { stdout: messages } = spawnSync('dmesg', { encoding: 'utf8' });
+  const stuck = messages.split('\n').filter((line) => /lockup|stall/i.test(line));
+  if (stuck.length > 0) say(`the kernel's own messages:\n${stuck.slice(-5).join('\n')}`);
+  for (const name of [...stayingNames, shakenName]) {
+    const { stdout } = await lab.run('exec', name, '--', 'sluice', 'metrics', 'list', '--match', 'drop_count');
+    say(`drops of ${name}:\n${stdout}`);
+  }
+}
+
 /** Says a line when it differs from the last one of the same object. */
 function watchChanges(lab: TestLab, words: readonly string[]): Disposable {
   const args = ['lab', 'kubectl', '--name', lab.name, 'get', ...words, '--watch'];
@@ -129,7 +144,12 @@ function watchChanges(lab: TestLab, words: readonly string[]): Disposable {
     if (last.has(name) && last.get(name) !== line) say(`${words[0]}: ${line}`);
     last.set(name, line);
   });
-  return { [Symbol.dispose]: () => void (child.pid && process.kill(-child.pid, 'SIGKILL')) };
+  return { [Symbol.dispose]: () => void endGroup(child) };
+}
+
+/** One that has ended by itself, as a watch does which the API server closes, has no group any more. */
+function endGroup({ pid, exitCode, signalCode }: ChildProcess): void {
+  if (pid && exitCode === null && signalCode === null) process.kill(-pid, 'SIGKILL');
 }
 
 /** A process that never waits; it ends by itself, should we be killed. */
