@@ -43,10 +43,18 @@ enum snat_port {
 	SNAT_PORT_LAST = 65535,
 };
 #define SNAT_PORTS (SNAT_PORT_LAST - SNAT_PORT_FIRST + 1)
+/*
+ * From one look to the next in a shortage: odd, so that each port has its turn, and the range divided by the golden
+ * ratio, so that looks in a row are spread over it, wherever those lie that are free.
+ */
+#define SNAT_STEP 20251
 /* Ports tried before a connection is refused. */
-#define SNAT_ATTEMPTS_MAX 640
-/* Who finds a port by so few is not short of them: seven of a hundred are free, on average. */
-#define SNAT_ATTEMPTS_EASY 16
+#define SNAT_LOOKS_MAX 320
+/* Who needs so many is short of ports: it happens when one of twenty is free. */
+#define SNAT_LOOKS_HARD 128
+/* Who needs no more, so often in a row, is not: then a third of them is free at least. */
+#define SNAT_LOOKS_EASY 4
+#define SNAT_EASY_MAX 8
 /* How long nobody looks, when each port was seen taken. */
 #define SNAT_EXHAUSTED_NS 1000000000ULL
 /* Conntrack has room for fewer connections than four whole ranges. */

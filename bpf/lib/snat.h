@@ -137,13 +137,12 @@ static __always_inline __be16 snat_port_of(__u32 number)
 	return bpf_htons(SNAT_PORT_FIRST + number % SNAT_PORTS);
 }
 
-/*
- * Leaves the port that was found in the reply's tuple. At random, so that nobody can foretell it: none twice, as the
- * step is odd and the range a power of two. In a shortage one after the other.
- */
-static __always_inline bool snat_search(struct __sk_buff *skb, struct tuple *reply, const struct tuple_end *client)
+/* Leaves the port that was found in the reply's tuple. At random, so that nobody can foretell it; in a shortage in
+ * turn. */
+static __always_inline bool snat_search(struct __sk_buff *skb, struct tuple *reply, const struct tuple_end *client,
+					__u32 *looks)
 {
-	__u32 number = bpf_get_prandom_u32(), step = bpf_get_prandom_u32() | 1;
+	__u32 first = 0, random = ~0U, next;
 	struct shortage *shortage;
 
 	reply->destination_port = 0;
@@ -151,13 +150,17 @@ static __always_inline bool snat_search(struct __sk_buff *skb, struct tuple *rep
 	if (shortage) {
 		if (shortage_is_exhausted(shortage))
 			return false;
-		number = shortage_take_looks(shortage);
-		step = 1;
+		first = shortage_take_looks(shortage);
+		random = 0;
 	}
-	for (int attempt = 0; attempt < SNAT_ATTEMPTS_MAX; attempt++, number += step) {
-		reply->destination_port = snat_port_of(number);
-		if (snat_claim(skb, reply, client))
+	next = first;
+	for (int look = 0; look < SNAT_LOOKS_MAX; look++) {
+		reply->destination_port = snat_port_of(next++ * SNAT_STEP + (bpf_get_prandom_u32() & random));
+		if (snat_claim(skb, reply, client)) {
+			/* Not `look`: the verifier would walk what follows once for each (6.18). */
+			*looks = next - first;
 			return true;
+		}
 	}
 	reply->destination_port = 0;
 	shortage_grow(reply);
@@ -169,13 +172,13 @@ static __always_inline bool snat_allocate(struct __sk_buff *skb, const struct pa
 {
 	struct tuple_end client = tuple_source(&packet->tuple);
 	struct tuple reply = tuple_reverse(&packet->tuple);
+	__u32 looks = 0;
 
 	reply.destination = to->address;
-	if (!snat_claim(skb, &reply, &client) && !(snat_has_port(packet) && snat_search(skb, &reply, &client)))
+	if (!snat_claim(skb, &reply, &client) && !(snat_has_port(packet) && snat_search(skb, &reply, &client, &looks)))
 		return false;
-	/* Not in the search: the verifier would walk it once for each attempt (6.18). */
 	if (reply.destination_port != client.port)
-		shortage_ease(&reply);
+		shortage_learn(&reply, looks);
 	to->port = reply.destination_port;
 	return true;
 }

@@ -360,7 +360,7 @@ suite('faults of a node', { concurrency: 4 }, () => {
     const exhaustedUntilNs = process.hrtime.bigint() + 1_000_000_000n;
     map.update(
       { ...ends, sourcePort: 443, destinationPort: 0, protocol: 6 },
-      { exhaustedUntilNs, looks: 0, looksBefore: 0 },
+      { exhaustedUntilNs, looks: 0, looksBefore: 0, easy: 0 },
     );
     await until(
       async () =>

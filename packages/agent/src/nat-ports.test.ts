@@ -49,7 +49,7 @@ function exhausted(destination: Address, untilNs: bigint) {
   const maps = createFakeDatapathMaps();
   maps.shortages.update(
     { source: destination, sourcePort: 443, destination: node, destinationPort: 0, protocol: 6 },
-    { exhaustedUntilNs: untilNs, looks: 1, looksBefore: 1 },
+    { exhaustedUntilNs: untilNs, looks: 1, looksBefore: 1, easy: 0 },
   );
   return maps;
 }

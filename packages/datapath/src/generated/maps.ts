@@ -698,7 +698,7 @@ export const shortagesMap: MapDescriptor<Tuple, Shortage> = {
   name: 'shortages',
   type: 9,
   keySize: 40,
-  valueSize: 16,
+  valueSize: 24,
   maxEntries: 256,
   flags: 0,
   key: tupleCodec,
@@ -712,10 +712,12 @@ export const shortagesMap: MapDescriptor<Tuple, Shortage> = {
   34    2 destination_port: __be16
   36    1 protocol: __u8
   37    3 reserved: __u8[3]`,
-  valueLayout: `struct shortage, 16 bytes
+  valueLayout: `struct shortage, 24 bytes
    0    8 exhausted_until_ns: __u64
    8    4 looks: __u32
-  12    4 looks_before: __u32`,
+  12    4 looks_before: __u32
+  16    4 easy: __u32
+  20    4 reserved: __u32`,
 };
 
 export const shotPacketsMap: MapDescriptor<number, bigint> = {

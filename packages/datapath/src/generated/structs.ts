@@ -122,20 +122,24 @@ export interface Shortage {
   readonly exhaustedUntilNs: bigint;
   readonly looks: number;
   readonly looksBefore: number;
+  readonly easy: number;
 }
 
 export const shortageCodec: Codec<Shortage> = {
-  size: 16,
+  size: 24,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.exhaustedUntilNs, true);
     view.setUint32(offset + 8, value.looks, true);
     view.setUint32(offset + 12, value.looksBefore, true);
+    view.setUint32(offset + 16, value.easy, true);
+    zeroBytes(view, offset + 20, 4);
   },
   decode(view, offset) {
     return {
       exhaustedUntilNs: view.getBigUint64(offset, true),
       looks: view.getUint32(offset + 8, true),
       looksBefore: view.getUint32(offset + 12, true),
+      easy: view.getUint32(offset + 16, true),
     };
   },
 };
