@@ -130,9 +130,16 @@ static __always_inline verdict_t netdev_to_process(struct __sk_buff *skb, struct
 	return TC_ACT_OK;
 }
 
-/* Nobody but the node is known here: its stack would reset what it has no socket for. */
+/*
+ * Nobody but the node is known here: its stack would reset what it has no socket for. A service that was here may have
+ * led a connection with the same ports elsewhere, which was left without an end: what follows this one's SYN is the
+ * node's.
+ */
 static __always_inline verdict_t netdev_to_stack(struct __sk_buff *skb, struct packet *packet)
 {
+	if (packet_is_syn(packet) && !config_dry_run && ct_alias(&packet->tuple, CT_KIND_DNAT_ALIAS) &&
+	    snat_socket_exists(skb, &packet->tuple))
+		ct_forget(&packet->tuple);
 	if (takeover_hides(packet) && !packet->lacks_ports && !snat_socket_exists(skb, &packet->tuple))
 		return drop(packet, DROP_REASON_TABLES_TAKEN_OVER);
 	return TC_ACT_OK;

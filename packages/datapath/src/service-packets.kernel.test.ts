@@ -15,6 +15,7 @@ const families = [
   [6, 'ipv6'],
 ] as const;
 type Family = (typeof families)[number][1];
+const IDENTITY_WORLD = 2;
 const balancers = { ipv4: parseAddress('203.0.113.5'), ipv6: parseAddress('2001:db8:113::5') } as const;
 
 const scene = createTwoNodes();
@@ -248,6 +249,27 @@ for (const [version, family] of families) {
     const refused = () => dropsOf(node).invalid_source_address ?? 0;
     for (let look = 0; look < looksMax && refused() === before[1]; look += 1);
     assert.deepEqual([carried(), refused()], [before[0], before[1] + 1]);
+  });
+
+  test(`who takes a port whose service is gone has the connections that begin there (${family})`, () => {
+    const { conntrack } = node.datapath.maps;
+    const [address, port] = [world.nodeAddresses[family], 32_000];
+    const [source, sourcePort, backend] = [world.addresses[family], 50_000, backendOn(pods.server)];
+    // One that a NodePort has led to a pod, and whose client has lost its power.
+    const to = { source, sourcePort, protocol: TCP };
+    const row = { ...connectionRow({ address, port }), sourceIdentity: IDENTITY_WORLD };
+    const alias = { ...to, destination: address, destinationPort: port };
+    conntrack.update(alias, { ...row, kind: CtKind.DnatAlias, dnat: backend });
+    conntrack.update({ ...to, destination: backend.address, destinationPort: backend.port }, row);
+    using listening = tcpServer(node, address, port);
+    using client = tcpSocket(world, version);
+    reuse(client);
+    bindTo(client, { address: source, port: sourcePort });
+    client.connect(address, port);
+    using accepted = listening.accept();
+    client.send('anew');
+    assert.equal(accepted?.receive(), 'anew');
+    assert.equal(conntrack.lookup(alias), undefined);
   });
 
   test(`two services with one backend are two connections, of which one port cannot have both (${family})`, () => {
