@@ -289,14 +289,12 @@ static __always_inline bool netdev_may_answer(const struct packet *packet, const
  * While tables are taken over such an answer is not known as one, and with the process's own address the client would
  * reset it. Who has a listener at its port has not begun the connection itself.
  */
-static __always_inline bool netdev_hides_answer(struct __sk_buff *skb, const struct packet *packet,
-						const struct endpoint *endpoint)
+__noinline int netdev_hides_answer(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct tuple client;
 
-	if (!takeover_may_hide(packet) || !(endpoint->flags & ENDPOINT_FLAG_HOST) ||
-	    netdev_is_gateway(&packet->tuple.source))
-		return false;
+	if (!packet || !takeover_may_hide(packet) || netdev_is_gateway(&packet->tuple.source))
+		return 0;
 	client = tuple_reverse(&packet->tuple);
 	client.source_port = 0;
 	return snat_socket_exists(skb, &client);
@@ -400,7 +398,7 @@ static __always_inline verdict_t netdev_to_network_steps(struct __sk_buff *skb, 
 	packet->endpoint_id = endpoint->id;
 	if (netdev_may_answer(packet, endpoint))
 		return track(skb, packet);
-	if (netdev_hides_answer(skb, packet, endpoint))
+	if ((endpoint->flags & ENDPOINT_FLAG_HOST) && netdev_hides_answer(skb, packet))
 		return drop(packet, DROP_REASON_TABLES_TAKEN_OVER);
 	if (netdev_asks_nobody(packet, endpoint))
 		return drop(packet, DROP_REASON_NO_BACKEND);

@@ -317,30 +317,38 @@ static __always_inline __u32 service_request_hash(const struct frontend *fronten
 	return maglev_hash(&request->client, ports, request->key.protocol, seed);
 }
 
-/* Global, so that the verifier looks at it once. Negative: no table says. */
-__noinline int service_slot_by_table(const struct frontend *frontend, const struct service_request *request)
+static __always_inline int service_slot_by_table(const struct frontend *frontend, const struct service_request *request)
 {
-	struct maglev_key key = {};
+	struct maglev_key key = {.service_id = frontend->service_id, .generation = frontend->generation};
 
-	if (!frontend || !request || frontend->maglev_size == 0)
-		return -1;
-	key.service_id = frontend->service_id;
-	key.generation = frontend->generation;
 	return maglev_slot(&key, service_request_hash(frontend, request) % frontend->maglev_size);
 }
 
 /*
- * Any slot, every one as likely, unless a table says which. A table that is missing refuses nobody. While tables are
- * taken over, packets of a connection that is not found yet must come to where its first one went.
+ * Global, so that the verifier looks at it once. Negative: nothing says which. While tables are taken over, packets of
+ * a connection that is not found yet must come to where its first one went.
  */
+__noinline int service_slot_by_client(const struct frontend *frontend, const struct service_request *request)
+{
+	int slot = -1;
+
+	if (!frontend || !request || frontend->backend_count == 0)
+		return -1;
+	if (request->is_external && frontend->maglev_size != 0)
+		slot = service_slot_by_table(frontend, request);
+	if (slot < 0 && request->client_port != 0 && takeover_is_on())
+		slot = service_request_hash(frontend, request) % frontend->backend_count;
+	return slot;
+}
+
+/* Any slot, every one as likely, unless the client says which. A table that is missing refuses nobody. */
 static __always_inline __u32 service_slot(const struct frontend *frontend, const struct service_request *request)
 {
 	int slot = -1;
 
-	if (request->is_external)
-		slot = service_slot_by_table(frontend, request);
-	if (slot < 0 && request->client_port != 0 && takeover_find())
-		return service_request_hash(frontend, request) % frontend->backend_count;
+	/* Socket hooks know neither: there it is dead code. */
+	if (request->is_external || request->client_port != 0)
+		slot = service_slot_by_client(frontend, request);
 	return slot >= 0 ? (__u32)slot : bpf_get_prandom_u32() % frontend->backend_count;
 }
 

@@ -14,6 +14,7 @@
 #include "related.h"
 #include "service.h"
 #include "shortage.h"
+#include "takeover.h"
 
 /* An alias comes before its connection's first packet is through: until then it counts as alive all the same. */
 #define SNAT_GRACE_NS SECOND_NS
@@ -94,6 +95,27 @@ static __always_inline bool snat_take_over(struct connection *alias, __u64 creat
 }
 
 /*
+ * While tables are taken over, former programs and new ones give ports at the same time, and neither sees what the
+ * others have given: two clients would be one to the server. The former ones take odd ports then, the new ones, whose
+ * table has a mark that the agent has put there (a connection between nobodies), even ones. Its tuple is made in the
+ * draft, which nobody has yet: on the stack is no room for it.
+ */
+__noinline int snat_leaves_port(const struct tuple *reply)
+{
+	struct connection *draft;
+	bool is_odd;
+
+	if (!reply || reply->destination_port == 0 || !takeover_find())
+		return 0;
+	is_odd = bpf_ntohs(reply->destination_port) & 1;
+	draft = ct_draft(CT_KIND_CONNECTION);
+	if (!draft)
+		return 0;
+	__builtin_memset(draft, 0, sizeof(struct tuple));
+	return bpf_map_lookup_elem(&conntrack, draft) ? is_odd : !is_odd;
+}
+
+/*
  * 1: the alias is ours now. One that this client had for a former connection is claimed like that of any other which is
  * over: the node may have taken the port since.
  */
@@ -114,7 +136,8 @@ __noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, cons
 			return tuple_end_equal(&present->snat, client);
 	}
 	own = tuple_reverse(reply);
-	if (ct_is_alive(&own) || snat_frontend_exists(reply) || snat_socket_exists(skb, reply))
+	if (snat_leaves_port(reply) || ct_is_alive(&own) || snat_frontend_exists(reply) ||
+	    snat_socket_exists(skb, reply))
 		return 0;
 	if (present)
 		return snat_take_over(present, created_ns, client);

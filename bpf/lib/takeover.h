@@ -42,13 +42,19 @@ static __always_inline struct takeover *takeover_find(void)
 	return bpf_ktime_get_ns() < takeover->until_ns ? takeover : NULL;
 }
 
+/* Global, as those below, so that the verifier looks at it once. */
+__noinline int takeover_is_on(void)
+{
+	return takeover_find() != NULL;
+}
+
 /* Of a packet whose connection was not found. */
-static __always_inline bool takeover_hides(const struct packet *packet)
+__noinline int takeover_hides(const struct packet *packet)
 {
 	struct takeover *takeover;
 
-	if (packet->tuple.protocol != IPPROTO_TCP)
-		return false;
+	if (!packet || packet->tuple.protocol != IPPROTO_TCP)
+		return 0;
 	takeover = takeover_find();
 	return takeover && (!packet_is_syn(packet) || bpf_ktime_get_ns() >= takeover->strict_ns);
 }
@@ -58,12 +64,12 @@ static __always_inline bool takeover_hides(const struct packet *packet)
  * leave untranslated if it had one: for no longer than an upgrade takes. Should the agent die in the midst, a node that
  * answers nobody for seconds is worse than a connection that is reset.
  */
-static __always_inline bool takeover_may_hide(const struct packet *packet)
+__noinline int takeover_may_hide(const struct packet *packet)
 {
 	struct takeover *takeover;
 
-	if (packet->tuple.protocol != IPPROTO_TCP || packet->lacks_ports || packet_is_syn(packet))
-		return false;
+	if (!packet || packet->tuple.protocol != IPPROTO_TCP || packet->lacks_ports || packet_is_syn(packet))
+		return 0;
 	takeover = takeover_find();
 	return takeover && bpf_ktime_get_ns() < takeover->strict_ns;
 }

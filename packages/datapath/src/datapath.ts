@@ -25,6 +25,7 @@ import { findOtherPrograms, type HookedDevice, type OtherProgram } from './other
 import { pathsOn } from './paths.ts';
 import { openPinnedPrograms } from './pinned-programs.ts';
 import { openStaleSockets, type StaleSockets } from './stale-sockets.ts';
+import { beginTakeover, endTakeover } from './takeover.ts';
 import { type MapUsage, type ProgramRuns, type ProgramUsage, readProgramRuns, readProgramUsage } from './usage.ts';
 
 export interface DatapathOptions {
@@ -145,8 +146,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
     replacePrograms(held, programs, options.log);
     successors.settle();
   } finally {
-    // Whoever has begun it: a start that was killed in the midst of it has left it on.
-    maps.takeovers.update(0, { strictNs: 0n, untilNs: 0n });
+    endTakeover(maps);
   }
   programs.retireOthers();
   let kernelDrops: KernelDrops | undefined;
@@ -275,18 +275,6 @@ export function openDatapath(options: DatapathOptions): Datapath {
     },
     [Symbol.dispose]: () => owned.dispose(),
   };
-}
-
-/** Should we die, and nobody go on, who is not known must not wait for ever. */
-const takeoverNs = 10_000_000_000n;
-const strictAfterNs = 900_000_000n;
-
-/** One that was killed in the midst is gone on with: what was sent then may be sent again by now. */
-function beginTakeover({ takeovers }: DatapathMaps): void {
-  const now = process.hrtime.bigint();
-  const left = takeovers.lookup(0);
-  const strictNs = left !== undefined && left.untilNs > now ? left.strictNs : now + strictAfterNs;
-  takeovers.update(0, { strictNs, untilNs: now + takeoverNs });
 }
 
 /** A link that is found belongs to one of our programs by its name; a dead one, whose device is gone, is removed. */

@@ -13,9 +13,10 @@ import { streamDatagrams } from '../test/datagrams.ts';
 import { createTestNode, dropsOf, type TestNode } from '../test/node.ts';
 import type { OpenDatapathOptions } from '../test/open-datapath.ts';
 import { TCP, writeService } from '../test/services.ts';
-import { type TestSocket, tcpServer, tcpSocket } from '../test/sockets.ts';
+import { type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
 import { connectWorld } from '../test/world.ts';
 import { CtKind, type Datapath, FrontendFlag } from './index.ts';
+import { beginTakeover, endTakeover } from './takeover.ts';
 
 const other = await otherVersion(installationRoot(), otherLayouts);
 after(() => other[Symbol.dispose]());
@@ -213,6 +214,37 @@ test('an answer of the node’s own process for a service waits for its row', as
   const { tables_taken_over: dropped = 0, ...rest } = dropsOf(node);
   assert.ok(dropped >= 1, `${dropped} packets were dropped`);
   assert.deepEqual(rest, {});
+});
+
+test('former programs and new ones give sources no port twice while both do, and each again afterwards', () => {
+  using node = createTestNode(1);
+  using world = connectWorld(node);
+  const pod = node.addPod(10, 1000);
+  const { maps } = node.datapath;
+  using server = udpServer(world, world.addresses.ipv4, 53);
+  /** Whether each of some clients was given an odd port. */
+  const oddPorts = () =>
+    Array.from({ length: 20 }, () => {
+      using client = udpSocket(pod, 4);
+      client.connect(world.addresses.ipv4, 53);
+      client.send('who am I?');
+      const received = server.receiveFrom();
+      received?.reply('you are');
+      assert.equal(client.receive(), 'you are');
+      return Number(/\d+$/.exec(received?.from ?? '')?.[0]) % 2 === 1;
+    });
+  const soonNs = process.hrtime.bigint() + 10_000_000_000n;
+  maps.takeovers.update(0, { strictNs: soonNs, untilNs: soonNs });
+  assert.deepEqual(new Set(oddPorts()), new Set([true]));
+  beginTakeover(maps);
+  assert.deepEqual(new Set(oddPorts()), new Set([false]));
+  endTakeover(maps);
+  assert.deepEqual(new Set(oddPorts()), new Set([true, false]));
+  assert.deepEqual(
+    [...maps.conntrack.entries()].filter(([{ protocol }]) => protocol === 0),
+    [],
+  );
+  assert.deepEqual(dropsOf(node), {});
 });
 
 test('while an upgrade is in the midst for long, nobody begins a connection; soon after it he does', async () => {
