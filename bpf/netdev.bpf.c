@@ -287,13 +287,15 @@ static __always_inline bool netdev_may_answer(const struct packet *packet, const
 
 /*
  * While tables are taken over such an answer is not known as one, and with the process's own address the client would
- * reset it. Who has a listener at its port has not begun the connection itself.
+ * reset it. Who has a listener at its port has not begun the connection itself. Nodes speak to each other without a
+ * service.
  */
 __noinline int netdev_hides_answer(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct tuple client;
 
-	if (!packet || !takeover_may_hide(packet) || netdev_is_gateway(&packet->tuple.source))
+	if (!packet || !takeover_may_hide(packet) || netdev_is_gateway(&packet->tuple.source) ||
+	    netdev_is_node(&packet->tuple.destination))
 		return 0;
 	client = tuple_reverse(&packet->tuple);
 	client.source_port = 0;

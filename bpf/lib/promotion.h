@@ -77,12 +77,16 @@ __noinline int ct_promote(struct __sk_buff *skb, const struct packet *packet, co
 	return 0;
 }
 
-/* False: there was none, or no room. */
+/* False: there was none, or no room. One that another CPU has begun meanwhile is the younger one. */
 static __always_inline bool ct_move_back(const struct tuple *tuple)
 {
 	struct connection *entry = bpf_map_lookup_elem(&conntrack, tuple);
+	long result;
 
-	if (!entry || bpf_map_update_elem(&conntrack_new, tuple, entry, BPF_ANY) != 0)
+	if (!entry)
+		return false;
+	result = bpf_map_update_elem(&conntrack_new, tuple, entry, BPF_NOEXIST);
+	if (result != 0 && result != -EEXIST)
 		return false;
 	bpf_map_delete_elem(&conntrack, tuple);
 	return true;

@@ -25,6 +25,11 @@ interface CountedRange extends PortRange {
   readonly clients: TopCounts<Address>;
 }
 
+interface Counted {
+  readonly value: CountedRange;
+  readonly count: number;
+}
+
 /** Towards which destinations most ports are taken, and by whom: of the connections that there are now. */
 export async function listNatPorts(options: NatPortsListOptions): Promise<NatPortsReport[]> {
   const { maps, monotonicNs, limit = rangesMax } = options;
@@ -35,11 +40,23 @@ export async function listNatPorts(options: NatPortsListOptions): Promise<NatPor
       if (range !== undefined) countClient(counts, range, tuple);
     }
   }
-  const exhausted = exhaustedRanges(maps, monotonicNs() - exhaustedNs);
-  return counts
-    .list()
+  return withExhausted(counts.list(), exhaustedRanges(maps, monotonicNs() - exhaustedNs))
     .slice(0, limit)
-    .map(({ value, count }) => reportOf(value, { ports: count, isExhausted: exhausted.has(keyOf(value)) }, options));
+    .map((each) => reportOf(each.value, each, options));
+}
+
+/** What sockets of the node have is not counted, and may be all. Those come first where no port is left. */
+function withExhausted(
+  counts: readonly Counted[],
+  exhausted: ReadonlyMap<string, PortRange>,
+): readonly (Counted & { readonly isExhausted: boolean })[] {
+  const counted = new Set(counts.map(({ value }) => keyOf(value)));
+  const others = [...exhausted].flatMap(([key, range]) =>
+    counted.has(key) ? [] : [{ value: { ...range, clients: new TopCounts<Address>(clientsMax) }, count: 0 }],
+  );
+  return [...counts, ...others]
+    .map((each) => ({ ...each, isExhausted: exhausted.has(keyOf(each.value)) }))
+    .sort((one, other) => Number(other.isExhausted) - Number(one.isExhausted));
 }
 
 function countClient(counts: TopCounts<CountedRange>, range: PortRange, { source }: Tuple): void {
@@ -49,14 +66,14 @@ function countClient(counts: TopCounts<CountedRange>, range: PortRange, { source
 
 function reportOf(
   { protocol, destination, destinationPort, source, clients }: CountedRange,
-  { ports, isExhausted }: { readonly ports: number; readonly isExhausted: boolean },
+  { count, isExhausted }: { readonly count: number; readonly isExhausted: boolean },
   { nameOf }: NatPortsListOptions,
 ): NatPortsReport {
   return {
     protocol: protocolName(protocol),
     destination: { address: destination, port: destinationPort, name: nameOf(destination) },
     source: { address: source, name: nameOf(source) },
-    ports,
+    ports: count,
     portsMax: natPortsMax,
     isExhausted,
     clients: clients.list().map(({ value, count }) => ({ address: value, name: nameOf(value), ports: count })),

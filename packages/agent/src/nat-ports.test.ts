@@ -159,3 +159,14 @@ test('the list names the clients of each destination, the biggest first, of both
   );
   assert.equal((await listNatPorts({ ...options, limit: 1 })).length, 1);
 });
+
+test('the list begins with what has no port left, though only sockets of the node have them', async () => {
+  const maps = exhausted(other, 101n * second);
+  maps.conntrack.updateBatch(many(5));
+  const options = { maps, nameOf: () => '', monotonicNs: () => 100n * second };
+  const found = await listNatPorts({ ...options, limit: 1 });
+  assert.deepEqual(
+    found.map(({ destination, ports, isExhausted, clients }) => [destination.address, ports, isExhausted, clients]),
+    [[other, 0, true, []]],
+  );
+});

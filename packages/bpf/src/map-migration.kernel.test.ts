@@ -147,6 +147,31 @@ test('a key that was given to another row meanwhile is the younger one’s, in w
   );
 });
 
+test('what came to its end after it was taken over is over in the new map, too', () => {
+  const [one, other] = [
+    version({ key: ['id'], value: ['made', 'state'] }),
+    version({ key: ['id'], value: ['fresh', 'made', 'state'] }),
+  ];
+  using from = one.create();
+  using to = other.create();
+  const [old, rows] = [one.open(from), other.open(to)];
+  for (const id of [1, 2, 3, 4]) old.update({ id }, { made: 100, state: id === 4 ? 3 : 1 });
+  const options = { ageField: 'made', end: { field: 'state', from: 3n } };
+  const transfer = planMigration(from, other.spec, other.btf, options).between(from, to);
+  transfer.fill();
+  // Ended; ended, and the new programs have begun another there; gone on; ended before, and gone on in the new map.
+  old.update({ id: 1 }, { made: 100, state: 3 });
+  old.update({ id: 2 }, { made: 100, state: 3 });
+  rows.update({ id: 2 }, { made: 200, state: 1, fresh: 1 });
+  old.update({ id: 3 }, { made: 100, state: 2 });
+  rows.update({ id: 4 }, { made: 100, state: 1, fresh: 1 });
+  assert.equal(transfer.complete().kept, 1);
+  assert.deepEqual(
+    [1, 2, 3, 4].map((id) => rows.lookup({ id })?.state),
+    [3, 1, 1, 1],
+  );
+});
+
 /** Two tables of each version: rows move from one into the other while they are taken over. */
 function twoTables() {
   using stack = new DisposableStack();

@@ -19,6 +19,8 @@ export interface MapMigration {
 export interface MigrationOptions {
   /** When a row was made, where the values have such a field: the larger the younger. */
   readonly ageField?: string;
+  /** A field that says of what the row stands for that it has come to its end, from that number on. */
+  readonly end?: { readonly field: string; readonly from: bigint };
 }
 
 /** Whether programs of an object can work on the map as it is, and understand its rows. */
@@ -55,7 +57,7 @@ export function planMigration(
   map: BpfMap,
   spec: MapSpec,
   btf: Btf,
-  { ageField = '' }: MigrationOptions = {},
+  { ageField = '', end }: MigrationOptions = {},
 ): MapMigration {
   const { info } = map;
   const own = readMapBtf(map);
@@ -85,9 +87,11 @@ export function planMigration(
     from: numberIn(layoutText(own, info.valueTypeId), ageField),
     to: numberIn(layoutText(btf, spec.valueTypeId), ageField),
   };
+  const ending = end && numberIn(layoutText(own, info.valueTypeId), end.field);
+  const isOver = (row: DataView, offset: number) => (ending?.(row, offset) ?? -1n) >= (end?.from ?? 0n);
   return {
     lost: value.lost,
     added: [...key.added, ...value.added],
-    between: (from, to) => new RowTransfer({ from, to, key, value, ages }),
+    between: (from, to) => new RowTransfer({ from, to, key, value, ages, isOver }),
   };
 }

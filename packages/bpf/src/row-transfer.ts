@@ -20,6 +20,8 @@ export interface TransferPlan {
   readonly key: FieldsPlan;
   readonly value: FieldsPlan;
   readonly ages: Readonly<Record<'from' | 'to', ReturnType<typeof numberIn>>>;
+  /** Of a row of `from`: what it stands for has ended, which the new map must hear of. */
+  readonly isOver: (row: DataView, offset: number) => boolean;
 }
 
 /**
@@ -38,6 +40,8 @@ export class RowTransfer {
   readonly #delete: Attributes;
   /** Ages of the rows that were taken over, by their keys in the new map. */
   readonly #taken = new Map<string, bigint>();
+  /** Of these, rows that had come to their end. */
+  readonly #over = new Set<string>();
 
   constructor(plan: TransferPlan, retry?: RetryOptions) {
     const { from, to } = plan;
@@ -68,16 +72,18 @@ export class RowTransfer {
   }
 
   /**
-   * When programs work on it: rows that were never taken over. A key that was given to another row meanwhile is the younger
-   * one's, in whichever map that is.
+   * When programs work on it: rows that were never taken over, and those that have come to their end since. A key that was
+   * given to another row meanwhile is the younger one's, in whichever map that is.
    */
   complete(): MigratedRows {
     // The rows of an array are always there.
     if (isArrayType(this.#plan.to.info.type)) return { kept: 0, lost: 0 };
-    return this.#copy((taken, age) => {
-      if (taken === age) return undefined;
+    return this.#copy((taken, age, hasEnded) => {
+      if (taken === age) return hasEnded && this.#ageOfPresent() === age ? this.#write(EXIST) : undefined;
       const result = this.#write(NOEXIST);
-      return result === -Errno.EEXIST && this.#isYoungerThanPresent(age) ? this.#write(ANY) : result;
+      if (result !== -Errno.EEXIST) return result;
+      const present = this.#ageOfPresent();
+      return present !== undefined && present < age ? this.#write(ANY) : result;
     });
   }
 
@@ -103,9 +109,12 @@ export class RowTransfer {
     return pruned;
   }
 
-  /** `write` says what became of a row: the kernel's result, or undefined where nothing was to be done. */
-  #copy(write: (taken: bigint | undefined, age: bigint) => number | undefined): MigratedRows {
-    const { from, to, key, value, ages } = this.#plan;
+  /**
+   * `write` says what became of a row: the kernel's result, or undefined where nothing was to be done. `hasEnded`: since it was
+   * taken over last.
+   */
+  #copy(write: (taken: bigint | undefined, age: bigint, hasEnded: boolean) => number | undefined): MigratedRows {
+    const { from, to, key, value, ages, isOver } = this.#plan;
     const { from: fromBytes, to: toBytes } = this.#sizes;
     const valueView = new DataView(this.#value.buffer);
     let [kept, lost] = [0, 0];
@@ -120,11 +129,14 @@ export class RowTransfer {
         const name = this.#name();
         const age = ages.from?.(values, row * fromBytes) ?? 0n;
         const taken = this.#taken.get(name);
-        const result = fits ? write(taken, age) : -Errno.E2BIG;
+        const over = isOver(values, row * fromBytes);
+        const result = fits ? write(taken, age, over && !this.#over.has(name)) : -Errno.E2BIG;
         if (result === undefined) continue;
         if (result === -Errno.E2BIG || result === -Errno.ENOSPC) lost += 1;
         else if (result >= 0 || result === -Errno.EEXIST || result === -Errno.ENOENT) {
           this.#taken.set(name, age);
+          if (over) this.#over.add(name);
+          else this.#over.delete(name);
           kept += 1;
         } else throw new SystemError('bpf', -result, `write a row of the former layout into map ${to.info.name}`);
       }
@@ -142,10 +154,10 @@ export class RowTransfer {
     return Buffer.from(this.#key.buffer).toString('latin1');
   }
 
-  #isYoungerThanPresent(age: bigint): boolean {
+  /** Of the row that the new map has under this key; undefined: there is none, or rows have no age. */
+  #ageOfPresent(): bigint | undefined {
     const { from, to } = this.#plan.ages;
-    if (!from || !to || this.#look.attempt(Command.mapLookupElem) < 0) return false;
-    return to(this.#present, 0) < age;
+    return from && to && this.#look.attempt(Command.mapLookupElem) >= 0 ? to(this.#present, 0) : undefined;
   }
 }
 

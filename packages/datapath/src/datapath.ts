@@ -140,7 +140,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
   stack.defer(() => programs[Symbol.dispose]());
   const held = stack.use(new HeldLinks(paths, [kernelDropsLink]));
   successors.fill(options.log);
-  if (successors.isNeeded) beginTakeover(maps);
+  if (successors.areOfConnections) beginTakeover(maps);
   try {
     successors.refill();
     replacePrograms(held, programs, options.log);

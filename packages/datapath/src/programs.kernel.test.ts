@@ -4,7 +4,7 @@ import { installationRoot } from '@sluice/runtime';
 import { configuration, createBench } from '../test/programs.ts';
 import { hookObjects, hookPrograms, readObject } from './objects.ts';
 
-const BUDGET = 120_000;
+const BUDGET = 100_000;
 
 const names = hookObjects.flatMap((object) =>
   readObject(`${installationRoot()}/bpf/build`, object).programs.map(({ name }) => name),

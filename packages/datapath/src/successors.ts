@@ -10,6 +10,7 @@ import {
 } from '@sluice/bpf';
 import { waitForGracePeriod } from '@sluice/ffi';
 import type { Logger } from '@sluice/runtime';
+import { CtState } from './generated/enums.ts';
 import { mapIdsInUse } from './maps-in-use.ts';
 import type { Paths } from './paths.ts';
 
@@ -68,9 +69,9 @@ export class Successors {
     if (this.#paths.isPinned(this.#pin(name))) this.#refused.push(this.#pin(name));
   }
 
-  /** There are some: programs are about to change over to other tables. */
-  get isNeeded(): boolean {
-    return this.#all.length > 0;
+  /** Programs are about to change over to other tables of connections, where one that has just begun may lack. */
+  get areOfConnections(): boolean {
+    return this.#all.some(({ name }) => connectionMaps.includes(name));
   }
 
   /** Fills the successors; the former programs go on working on the predecessors. */
@@ -98,7 +99,7 @@ export class Successors {
       for (const { transfer } of this.#all) transfer.complete();
     };
     complete();
-    if (this.isNeeded) waitForGracePeriod();
+    if (this.#all.length > 0) waitForGracePeriod();
     // Of packets that were on their way through a former program as its link changed over.
     complete();
     // Last, for what moves from one table into another stands in both, and not in neither.
@@ -112,11 +113,15 @@ export class Successors {
   }
 }
 
+/** Of struct connection; backends have a state as well, and no age. */
+const closedState = BigInt(CtState.Closed);
+const connectionMaps: readonly string[] = ['conntrack', 'conntrack_new'];
+
 const take = ({ transfer, isInUse }: Succession) => (isInUse ? transfer.complete() : transfer.fill());
 
 function planned(from: BpfMap, spec: MapSpec, { btf, pin }: { readonly btf: Btf; readonly pin: string }): MapMigration {
   try {
-    return planMigration(from, spec, btf, { ageField: 'created_ns' });
+    return planMigration(from, spec, btf, { ageField: 'created_ns', end: { field: 'state', from: closedState } });
   } catch (error) {
     if (!(error instanceof LayoutMismatchError)) throw error;
     const { map, expected, actual } = error;
