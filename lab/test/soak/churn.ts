@@ -68,7 +68,9 @@ export async function churnNode({ lab, options, shaken, ended }: SoakRun): Promi
     await lab.must(offWhat, off, shaken.name);
     await pause(powerMs * random(), ended);
     say(`${onWhat} ${on} ${shaken.name}`);
-    await lab.must(onWhat, on, shaken.name);
+    // A busy machine is late. Whether the node comes back is judged at the end.
+    const { status, stderr } = await lab.run(onWhat, on, shaken.name);
+    if (status !== 0) say(stderr.trim());
     await pause(powerMs, ended);
   }
 }

@@ -82,10 +82,14 @@ async function shake(run: SoakRun): Promise<void> {
   const over = new AbortController();
   const ended = AbortSignal.any([over.signal, run.ended]);
   const parts = { kills: killAgents, pods: churnPods, services: churnServices, nodes: churnNode };
-  const running = [...options.only].map((part) => parts[part]({ ...run, ended }));
-  await pause(options.seconds * 1000, ended);
-  over.abort();
-  await Promise.all(running);
+  const running = Promise.all([...options.only].map((part) => parts[part]({ ...run, ended })));
+  try {
+    // Whatever fails ends all, and the lab is taken down.
+    await Promise.race([pause(options.seconds * 1000, ended), running]);
+  } finally {
+    over.abort();
+  }
+  await running;
 }
 
 function startClients(lab: TestLab, [web4 = '', web6 = '']: readonly string[]): Client[] {
