@@ -128,6 +128,12 @@ test('of a service with DSR a row says which part is ours', async () => {
   }
 });
 
+test('a connection is found by what was asked, and by what it is seen as, too', async () => {
+  const protocols = async (query: string) => (await rowsOf(matching(query))).map(({ protocol }) => protocol);
+  for (const query of ['port=80', `ip=${service}`]) assert.deepEqual(await protocols(query), ['TCP'], query);
+  for (const query of ['port=51000', `ip=${node}`]) assert.deepEqual(await protocols(query), ['UDP'], query);
+});
+
 test('only translated ones, when that is asked', async () => {
   assert.equal((await rowsOf({ isTranslated: true })).length, 2);
 });

@@ -13,7 +13,7 @@ import { identityName, protocolName } from '@sluice/model';
 import type { Address } from '@sluice/net';
 import type { NameOf } from './names.ts';
 import type { ConnectionReport, NamedEnd } from './report.ts';
-import type { TrafficFilter } from './traffic.ts';
+import type { Traffic, TrafficFilter } from './traffic.ts';
 
 export interface ConnectionListOptions {
   readonly maps: Pick<DatapathMaps, 'conntrack' | 'conntrackNew'>;
@@ -39,7 +39,7 @@ export async function* listConnections(options: ConnectionListOptions): AsyncGen
       if (connection.kind !== CtKind.Connection || connection.expiresNs <= options.monotonicNs()) continue;
       const report = connectionReport(tuple, connection, { ...named, isEvictable: table === maps.conntrackNew });
       if (isTranslated && report.frontend === undefined && report.translatedSource === undefined) continue;
-      if (filter({ ...report, source: endOf(report.source), destination: endOf(report.destination) })) yield report;
+      if (filter(trafficOf(report))) yield report;
     }
   }
 }
@@ -82,6 +82,11 @@ function dsrOf({ flags }: Connection): ConnectionReport['dsr'] {
 }
 
 const seconds = (ns: bigint): number => Number(ns / 1_000_000n) / 1000;
+
+function trafficOf({ protocol, source, destination, frontend, translatedSource }: ConnectionReport): Traffic {
+  const translations = [frontend, translatedSource].flatMap((end) => (end === undefined ? [] : [endOf(end)]));
+  return { protocol, source: endOf(source), destination: endOf(destination), translations };
+}
 
 /** The filter wants addresses, the report texts; they are the same but for what is not known. */
 function endOf({ address, port, name }: NamedEnd) {

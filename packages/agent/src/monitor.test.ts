@@ -171,6 +171,8 @@ test('a reason is found by a part of it, however it is written', () => {
     [count('reason=no_backend'), count('reason=backend&reason=ttl'), count('reason=checksum')],
     [1, 2, 0],
   );
+  monitor.onEvent(drop({ reason: DropReason.NatExhausted }));
+  assert.deepEqual([count('reason=nat_exhausted'), count('reason=NAT')], [1, 1], 'by its name');
   assert.deepEqual([count('reason=dropped_by_the_kernel in ip_rcv'), count('reason=neighbour_failed')], [0, 0]);
   assert.throws(() => query('reason=nothing'), /reason nothing: .*docs\/drop-reasons.md/);
 });

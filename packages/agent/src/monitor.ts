@@ -1,4 +1,4 @@
-import { type DatapathEvent, dropReasonText } from '@sluice/datapath';
+import { type DatapathEvent, DropReason, dropReasonNames, dropReasonText } from '@sluice/datapath';
 import { tryParseAddress } from '@sluice/net';
 import { monitorEvent, type NamingOptions } from './monitor-event.ts';
 import { knownParameters, QueryError, wholeParameter } from './query.ts';
@@ -60,7 +60,7 @@ export function createMonitor(options: NamingOptions): Monitor {
 
 function monitorQuery(parameters: URLSearchParams, kernelReasons: () => readonly string[]): MonitorQuery {
   const query = knownParameters(parameters, ['type', 'reason', 'since', 'last', ...trafficParameters]);
-  const reasons = query.getAll('reason').map((text) => knownReason(text, kernelReasons));
+  const reasons = query.getAll('reason').flatMap((text) => knownReasons(text, kernelReasons));
   const since = wholeParameter(query, 'since');
   const isWantedTraffic = trafficFilter(query);
   return {
@@ -78,11 +78,13 @@ function eventType(text: string): MonitorEvent['type'] {
   throw new QueryError(`type ${text}: drop or trace`);
 }
 
-/** Nobody waits for what can never come. */
-function knownReason(text: string, kernelReasons: () => readonly string[]): string {
+/** Texts to look for: what was given may also be a part of a reason's name. Nobody waits for what can never come. */
+function knownReasons(text: string, kernelReasons: () => readonly string[]): readonly string[] {
   const reason = plainReason(text);
+  const named = Object.values(DropReason).filter((each) => plainReason(dropReasonNames[each]).includes(reason));
   const known = [...Object.values(dropReasonText).map(({ text }) => text), ...kernelReasons()].map(plainReason);
-  if (reason.startsWith(KERNEL_FUNCTION) || known.some((each) => each.includes(reason))) return reason;
+  if (reason.startsWith(KERNEL_FUNCTION) || named.length > 0 || known.some((each) => each.includes(reason)))
+    return [reason, ...named.map((each) => plainReason(dropReasonText[each].text))];
   throw new QueryError(`reason ${text}: no reason has this in it; docs/drop-reasons.md lists them`);
 }
 

@@ -2,7 +2,7 @@ import type { DatapathMaps, Tuple } from '@sluice/datapath';
 import { protocolName } from '@sluice/model';
 import type { Address } from '@sluice/net';
 import type { NameOf } from './names.ts';
-import { exhaustedRanges, keyOf, natPortsMax, type PortRange, rangeOf } from './nat-ports.ts';
+import { exhaustedRanges, hasNone, keyOf, natPortsMax, type PortRange, rangeOf } from './nat-ports.ts';
 import { paced } from './paced.ts';
 import type { NatPortsReport } from './report.ts';
 import { TopCounts } from './top-counts.ts';
@@ -55,7 +55,7 @@ function withExhausted(
     counted.has(key) ? [] : [{ value: { ...range, clients: new TopCounts<Address>(clientsMax) }, count: 0 }],
   );
   return [...counts, ...others]
-    .map((each) => ({ ...each, isExhausted: exhausted.has(keyOf(each.value)) }))
+    .map((each) => ({ ...each, isExhausted: hasNone(each.value, each.count, exhausted) }))
     .sort((one, other) => Number(other.isExhausted) - Number(one.isExhausted));
 }
 

@@ -92,7 +92,7 @@ test('from 85 % on it is a problem, and an Event, before anybody is refused', ()
   assert.equal(
     natPortsProblem(above),
     '27853 of 32768 ports of 10.10.30.101 are taken towards 198.51.100.10:443/TCP; ' +
-      'beyond that new connections there are refused, "sluice nat top" shows whose they are',
+      'beyond that new connections there are dropped, "sluice nat top" shows whose they are',
   );
   assert.deepEqual(
     scarcePorts(above).map(({ destination }) => destination),
@@ -106,7 +106,7 @@ test('where the programs found none it is told, whatever was counted: sockets of
   assert.equal(
     natPortsProblem(found),
     'no port of 10.10.30.101 is left towards 198.51.100.11:443/TCP; ' +
-      'new connections there are refused, "sluice nat top" shows whose they are',
+      'new connections there are dropped, "sluice nat top" shows whose they are',
   );
   assert.equal(fullestShare(found, 4), 1);
   assert.equal(natPortsProblem(taken(many(9), exhausted(other, 99n * second))), undefined, 'that was long ago');

@@ -17,7 +17,7 @@ export interface PortRange {
 
 export interface TakenPorts extends PortRange {
   readonly ports: number;
-  /** The programs have found none lately. */
+  /** None is left. */
   readonly isExhausted: boolean;
 }
 
@@ -51,9 +51,14 @@ export class PortCounts {
     // What sockets of the node have is not counted, and may be all.
     const others = [...exhausted].filter(([key]) => !counted.has(key)).map(([, value]) => ({ value, count: 0 }));
     return [...counts, ...others]
-      .map(({ value, count }) => ({ ...value, ports: count, isExhausted: exhausted.has(keyOf(value)) }))
+      .map(({ value, count }) => ({ ...value, ports: count, isExhausted: hasNone(value, count, exhausted) }))
       .sort((one, other) => Number(other.isExhausted) - Number(one.isExhausted));
   }
+}
+
+/** All that are counted are taken, or the programs found none: what sockets of the node have is not counted. */
+export function hasNone(range: PortRange, count: number, exhausted: ReadonlyMap<string, PortRange>): boolean {
+  return count >= natPortsMax || exhausted.has(keyOf(range));
 }
 
 /** Where the programs have found no port since then. */
@@ -81,7 +86,7 @@ function shareOf({ ports, isExhausted }: TakenPorts): number {
   return isExhausted ? 1 : ports / natPortsMax;
 }
 
-/** From here on it is told, before anybody is refused: what sockets of the node have comes on top of what is counted. */
+/** From here on it is told, before anybody's packets are dropped: what sockets of the node have comes on top of what is counted. */
 const fillMax = 0.85;
 
 export function scarcePorts(taken: readonly TakenPorts[]): TakenPorts[] {
@@ -100,8 +105,8 @@ export function natPortsProblem(taken: readonly TakenPorts[]): string | undefine
     return `${each.ports} of ${natPortsMax} ports of ${each.source} are taken towards ${destinationText(each)}`;
   });
   const what = scarce.some(({ isExhausted }) => isExhausted)
-    ? 'new connections there are refused'
-    : 'beyond that new connections there are refused';
+    ? 'new connections there are dropped'
+    : 'beyond that new connections there are dropped';
   return `${[...named, ...more].join('; ')}; ${what}, "sluice nat top" shows whose they are`;
 }
 

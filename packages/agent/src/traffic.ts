@@ -13,6 +13,8 @@ export interface TrafficEnd {
 export interface Traffic {
   readonly source: TrafficEnd;
   readonly destination: TrafficEnd;
+  /** What an end is translated from or to, and is known by on the other side. */
+  readonly translations?: readonly TrafficEnd[];
   /** `TCP`, or the number. */
   readonly protocol: string;
 }
@@ -25,7 +27,7 @@ export const trafficParameters = ['pod', 'from-pod', 'to-pod', 'namespace', 'ip'
 /** Throws QueryError for a value that is none. */
 export function trafficFilter(query: URLSearchParams): TrafficFilter {
   const anyEnd = (matches: (end: TrafficEnd) => boolean): TrafficFilter => {
-    return ({ source, destination }) => matches(source) || matches(destination);
+    return ({ source, destination, translations = [] }) => [source, destination, ...translations].some(matches);
   };
   const filters: readonly [name: (typeof trafficParameters)[number], make: (value: string) => TrafficFilter][] = [
     ['pod', (pod) => anyEnd((end) => isPod(end, pod))],

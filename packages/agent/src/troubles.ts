@@ -102,7 +102,7 @@ function ownNodeTroubles(sources: TroubleSources): Trouble[] {
 
 // Without the number, for the same reason as below.
 function scarceMessage(range: PortRange): string {
-  return `few ports of ${range.source} are left towards ${destinationText(range)}, or none: new connections there are refused then; "sluice nat top" on the node says who has them`;
+  return `few ports of ${range.source} are left towards ${destinationText(range)}, or none: new connections there are dropped then; "sluice nat top" on the node says who has them`;
 }
 
 // Without the seconds: they change as the clocks drift, and each other message would be one more Event.

@@ -108,6 +108,22 @@ test('an endpoint whose file is damaged is put together from the maps, so that i
   assert.deepEqual(it.store.load().endpoints, report.endpoints);
 });
 
+test('a file that claims another pod’s address is not believed, and neither pod suffers', () => {
+  const [liar, honest] = [endpoint(1, 'liar'), endpoint(2, 'honest')];
+  using it = world([liar, honest]);
+  it.store.save({ ...liar, ipv4: honest.ipv4 });
+  const report = restoreEndpoints(it);
+  assert.deepEqual(
+    report.endpoints.map(({ hostName, ipv4, ipv6 }) => [hostName, ipv4, ipv6]),
+    [honest, liar].map(({ hostName, ipv4, ipv6 }) => [hostName, ipv4, ipv6]),
+  );
+  assert.match(
+    report.damaged[0]?.reason ?? '',
+    new RegExp(`it says ${honest.ipv4}, which is the address of another pod`),
+  );
+  assert.deepEqual([report.damaged.length, report.dropped, report.leaked], [1, [], []]);
+});
+
 test('an endpoint whose file somebody removed is put together from the maps, too', () => {
   const [kept, lost] = [endpoint(1, 'kept'), endpoint(2, 'lost')];
   using it = world([kept, lost]);

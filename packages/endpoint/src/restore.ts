@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { AddressInUseError, type NodeAddresses } from '@sluice/ipam';
+import type { Address } from '@sluice/net';
 import type { Link } from '@sluice/netlink';
 import type { Logger } from '@sluice/runtime';
 import type { PodDevices } from './device.ts';
@@ -30,8 +31,8 @@ export interface RestoreOptions {
 
 /** Endpoints whose pair still stands go on, with this version's program; of the others what is left is removed. */
 export function restoreEndpoints(options: RestoreOptions): RestoreReport {
-  const { store, devices, programs, addresses, log } = options;
-  const { endpoints: stored, damaged } = store.load();
+  const { store, devices, programs, maps, addresses, log } = options;
+  const { endpoints: stored, damaged } = store.load((endpoint) => contradiction(endpoint, maps));
   for (const file of damaged) log.error(file, 'an endpoint file is damaged and was moved aside');
   const endpoints: Endpoint[] = [];
   const dropped: string[] = [];
@@ -54,6 +55,19 @@ export function restoreEndpoints(options: RestoreOptions): RestoreReport {
   const leaked = removeLeaked(new Set(endpoints.map((endpoint) => endpoint.hostName)), { devices, programs, damaged });
   for (const name of leaked) log.warn({ device: name }, 'removed a device or link that belongs to no endpoint');
   return { endpoints, damaged, dropped, leaked };
+}
+
+/**
+ * The kernel has the address at another device: believed, the file would take it from the pod that has it. Its own pod runs on with
+ * what the kernel has of it.
+ */
+function contradiction({ hostIfindex, ipv4, ipv6 }: Endpoint, { endpoints }: EndpointMaps): string | undefined {
+  const isOthers = (address: Address | undefined) => {
+    const row = address === undefined ? undefined : endpoints.lookup(address);
+    return row !== undefined && row.ifindex !== 0 && row.ifindex !== hostIfindex;
+  };
+  const wrong = [ipv4, ipv6].find(isOthers);
+  return wrong && `it says ${wrong}, which is the address of another pod`;
 }
 
 function whyGone(

@@ -48,8 +48,14 @@ export class EndpointStore {
     return attempt(() => rmSync(this.#path(endpoint), { force: true }));
   }
 
-  /** In the order of creation. What cannot be read is moved aside, so that it is reported once and nothing else suffers. */
-  load(): { endpoints: Endpoint[]; damaged: DamagedFile[] } {
+  /**
+   * In the order of creation. What cannot be read, or believed, is moved aside, so that it is reported once and nothing else
+   * suffers.
+   */
+  load(contradiction: (endpoint: Endpoint) => string | undefined = () => undefined): {
+    endpoints: Endpoint[];
+    damaged: DamagedFile[];
+  } {
     const endpoints: Endpoint[] = [];
     const damaged: DamagedFile[] = [];
     for (const name of readdirSync(this.#folder).sort()) {
@@ -57,7 +63,10 @@ export class EndpointStore {
       if (name.endsWith('.tmp')) attempt(() => rmSync(path, { force: true }));
       if (!name.endsWith(suffix)) continue;
       try {
-        endpoints.push(readEndpoint(path, name));
+        const endpoint = readEndpoint(path, name);
+        const reason = contradiction(endpoint);
+        if (reason !== undefined) throw new TypeError(reason);
+        endpoints.push(endpoint);
       } catch (error) {
         damaged.push(this.#moveAside(path, name, error));
       }

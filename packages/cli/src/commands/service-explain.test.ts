@@ -88,8 +88,9 @@ test('where nobody is served the exit status is 1, and the reason stands there',
   const { err, exitCode } = await sluice(['service', 'explain', 'shop/web', '--socket', asked.socket]);
   assert.equal(exitCode, 1);
   assert.match(err, /nobody is served: no backend: a reset/);
-  using headless = await agent(() => ({ ...nobody, places: [], why: 'it is headless' }));
+  using headless = await agent(() => ({ ...nobody, places: [], endpoints: [], why: 'it is headless' }));
   const told = await sluice(['service', 'explain', 'shop/web', '--socket', headless.socket]);
   assert.match(told.out, /^not served: it is headless$/m);
+  assert.doesNotMatch(told.out, /endpoints/i);
   assert.match(told.err, /nobody is served: it is headless/);
 });

@@ -65,7 +65,8 @@ export function serviceText(report: ServiceExplainReport, format: OutputFormat):
     ...(why === undefined ? [] : [`not served: ${why}`]),
     ...(from === undefined ? placesText(places, format) : places.map(placeText)),
     ...unservedText(unserved),
-    ...endpointsText(endpoints, format),
+    // Of a service that is not served, a headless one as well, nobody has looked for endpoints.
+    ...(why === undefined ? endpointsText(endpoints, format) : []),
   ]
     .map((part) => part.trimEnd())
     .join('\n\n')}\n`;
