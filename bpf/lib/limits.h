@@ -25,8 +25,8 @@
 /* What kube-proxy gives a node at least. */
 #define CONNTRACK_MAX 131072
 #define CONNTRACK_NEW_MAX 16384
-/* Entries in the former, beyond which connections that end give way: the other half is for those that live. */
-#define CONNTRACK_ENDED_MAX (CONNTRACK_MAX / 2)
+/* Entries in the former, beyond which connections that end give way: who collects them walks over all of them. */
+#define CONNTRACK_ENDED_MAX (CONNTRACK_MAX / 8)
 /* Datagrams whose fragments are under way. */
 #define FRAGMENTS_MAX 2048
 /* Fragments that came before their first; a datagram of 65,535 bytes has 46 on an MTU of 1500. */
