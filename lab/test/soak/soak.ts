@@ -67,7 +67,9 @@ async function soak(): Promise<boolean> {
   await Promise.all(all.map((node) => untilReady(node)));
   const lost = await judgeClients(clients);
   running.dispose();
-  return lost + (await judgeNodes(lab, baseline)) === 0;
+  const different = await judgeNodes(lab, baseline);
+  if (different === 0) say('nodes and namespaces are as they were');
+  return lost + different === 0;
 }
 
 /** Where both pods of the cluster's DNS lost their power, nobody could tell a name: no fault of ours. */
