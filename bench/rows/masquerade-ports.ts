@@ -7,8 +7,8 @@ import type { Figure, Row } from '../row.ts';
 /** From each client; below the range that a port is chosen from. */
 const firstPort = 1_024;
 const portsPerClient = 16_384;
-/** SNAT_PORT_FIRST and SNAT_PORT_LAST of bpf/lib/limits.h. */
-const ourRange = 32_768;
+/** Without those of NodePorts. */
+const ourRange = 64_512 - 2_768;
 /** 1024 to 65535: as the kernel chooses for a client's port above 1023. */
 const kernelRange = 64_512;
 

@@ -5,6 +5,7 @@
 #include "packet.h"
 #include "place.h"
 #include "promotion.h"
+#include "rest.h"
 #include "takeover.h"
 #include "trace.h"
 
@@ -199,8 +200,10 @@ __noinline verdict_t ct_track(struct __sk_buff *skb, struct packet *packet)
 		return VERDICT_CONTINUE;
 	state = place.connection->state;
 	ct_advance(place.connection, packet, skb->len, place.direction, now);
-	if (place.connection->state != state)
+	if (place.connection->state != state) {
 		trace_report(skb, packet, &place.tuple, place.connection);
+		rest_begin(&place.tuple, place.connection);
+	}
 	if (!place.is_promoted && place.connection->state == CT_STATE_ESTABLISHED)
 		ct_promote(skb, packet, &place.tuple);
 	else if (place.is_promoted && place.connection->state == CT_STATE_CLOSED && ct_is_crowded())

@@ -27,6 +27,8 @@
 #define CONNTRACK_NEW_MAX 16384
 /* Entries in the former, beyond which connections that end give way: who collects them walks over all of them. */
 #define CONNTRACK_ENDED_MAX (CONNTRACK_MAX / 8)
+/* Entries in it, beyond which no connection is promoted of which only one side is seen. */
+#define CONNTRACK_ONE_WAY_MAX (CONNTRACK_MAX / 2)
 /* Datagrams whose fragments are under way. */
 #define FRAGMENTS_MAX 2048
 /* Fragments that came before their first; a datagram of 65,535 bytes has 46 on an MTU of 1500. */
@@ -37,27 +39,32 @@
 #define DEVICES_MAX 64
 /* Next hops of frames, by a hash: other nodes on the link, and its routers. */
 #define NEXT_HOPS_MAX 64
-/* Ports for translated sources where their own is taken: above what NodePorts may have. */
+/* Ports for translated sources where their own is taken: none of these that NodePorts may have (config_node_port_*). */
 enum snat_port {
-	SNAT_PORT_FIRST = 32768,
+	SNAT_PORT_FIRST = 1024,
 	SNAT_PORT_LAST = 65535,
 };
-#define SNAT_PORTS (SNAT_PORT_LAST - SNAT_PORT_FIRST + 1)
+/* Numbers that a search goes through, whether they are such ports or not. */
+#define SNAT_NUMBERS 65536
 /*
- * From one look to the next in a shortage: odd, so that each port has its turn, and the range divided by the golden
+ * From one look to the next in a shortage: odd, so that each port has its turn, and their number divided by the golden
  * ratio, so that looks in a row are spread over it, wherever those lie that are free.
  */
-#define SNAT_STEP 20251
+#define SNAT_STEP 40503
 /* Ports tried before a connection is refused. */
 #define SNAT_LOOKS_MAX 320
+/* So many of these, when they are at random, leave out ports that are at rest. */
+#define SNAT_LOOKS_RESTED 64
 /* Who needs so many is short of ports: it happens when one of twenty is free. */
 #define SNAT_LOOKS_HARD 128
 /* Who needs no more, so often in a row, is not: then a third of them is free at least. */
 #define SNAT_LOOKS_EASY 4
 #define SNAT_EASY_MAX 8
+/* Marks of ports at rest: as many as a source's ports, 128 KiB. */
+#define RESTS_MAX 65536
 /* How long nobody looks, when each port was seen taken. */
 #define SNAT_EXHAUSTED_NS 1000000000ULL
-/* Conntrack has room for fewer connections than four whole ranges. */
+/* Conntrack has room for fewer connections than two such destinations have. */
 #define SHORTAGES_MAX 256
 #define EVENTS_BYTES (1 << 20)
 #define COUNTERS_MAX 256

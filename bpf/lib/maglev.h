@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "address.h"
+#include "hash.h"
 #include "limits.h"
 #include "map.h"
 
@@ -32,41 +33,6 @@ struct {
 	__type(key, struct maglev_key);
 	__type(value, struct maglev_chunk);
 } maglev SEC(".maps");
-
-static __always_inline __u32 maglev_rotate(__u32 word, __u32 bits)
-{
-	return word << bits | word >> (32 - bits);
-}
-
-/*
- * Bob Jenkins' lookup3 of six words, as the kernel's jhash2 has it. Every bit counts, so that neighbours and a client's
- * ports one after the other are spread.
- */
-static __always_inline __u32 maglev_hash(const struct address *client, __u32 ports, __u32 protocol, __u32 seed)
-{
-	__u32 a = 0xdeadbeef + (6 << 2) + seed, b = a, c = a;
-
-	a += client->words[0];
-	b += client->words[1];
-	c += client->words[2];
-	a -= c, a ^= maglev_rotate(c, 4), c += b;
-	b -= a, b ^= maglev_rotate(a, 6), a += c;
-	c -= b, c ^= maglev_rotate(b, 8), b += a;
-	a -= c, a ^= maglev_rotate(c, 16), c += b;
-	b -= a, b ^= maglev_rotate(a, 19), a += c;
-	c -= b, c ^= maglev_rotate(b, 4), b += a;
-	a += client->words[3];
-	b += ports;
-	c += protocol;
-	c ^= b, c -= maglev_rotate(b, 14);
-	a ^= c, a -= maglev_rotate(c, 11);
-	b ^= a, b -= maglev_rotate(a, 25);
-	c ^= b, c -= maglev_rotate(b, 16);
-	a ^= c, a -= maglev_rotate(c, 4);
-	b ^= a, b -= maglev_rotate(a, 14);
-	c ^= b, c -= maglev_rotate(b, 24);
-	return c;
-}
 
 /* The slot in one entry of the table that the key's service and generation have. Negative: there is no such chunk. */
 static __always_inline int maglev_slot(struct maglev_key *key, __u32 entry)

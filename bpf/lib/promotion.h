@@ -30,6 +30,17 @@ static __always_inline bool ct_promote_alias(const struct tuple *tuple)
 	return !alias || ct_move(tuple, alias);
 }
 
+/* Of a promoted connection that was given another source. */
+__noinline int ct_promote_source(const struct tuple *tuple, const struct connection *connection)
+{
+	struct tuple alias;
+
+	if (!tuple || !connection)
+		return 0;
+	alias = ct_snat_alias_tuple(tuple, &connection->snat);
+	return ct_promote_alias(&alias);
+}
+
 static __always_inline bool ct_promote_aliases(const struct tuple *tuple, const struct connection *connection)
 {
 	struct tuple alias;
@@ -58,6 +69,27 @@ static __always_inline bool ct_lacks_snat_alias(const struct tuple *tuple, const
 	return !ct_entry(&alias);
 }
 
+struct bpf_map;
+
+/* Sums a number of each CPU, without a walk over the rows (6.6). */
+extern __s64 bpf_map_sum_elem_count(const struct bpf_map *map) __ksym;
+
+static __always_inline bool ct_holds_more_than(__u32 entries)
+{
+	return bpf_map_sum_elem_count((const struct bpf_map *)&conntrack) > entries;
+}
+
+static __always_inline bool ct_is_crowded(void)
+{
+	return ct_holds_more_than(CONNTRACK_ENDED_MAX);
+}
+
+/* Of a connection by DSR the asked node sees one side: whoever makes up addresses could fill the table with such. */
+static __always_inline bool ct_is_one_too_many(const struct connection *connection)
+{
+	return (connection->flags & CT_FLAG_ONE_WAY) && ct_holds_more_than(CONNTRACK_ONE_WAY_MAX);
+}
+
 /*
  * Where no flood can evict it, aliases first: they are of no use without it, nor it without them. When that table is
  * full the connection stays where it was, tracked but evictable, and each of its packets tries again: the count is of
@@ -72,7 +104,7 @@ __noinline int ct_promote(struct __sk_buff *skb, const struct packet *packet, co
 	connection = bpf_map_lookup_elem(&conntrack_new, tuple);
 	if (!connection || ct_lacks_snat_alias(tuple, connection))
 		return 0;
-	if (!ct_promote_aliases(tuple, connection) || !ct_move(tuple, connection))
+	if (ct_is_one_too_many(connection) || !ct_promote_aliases(tuple, connection) || !ct_move(tuple, connection))
 		counter_add(packet, DROP_REASON_CT_CREATE_FAILED, skb->len);
 	return 0;
 }
@@ -106,16 +138,6 @@ static __always_inline bool ct_alias_comes_from(const struct tuple *alias, const
 	struct connection *entry = bpf_map_lookup_elem(&conntrack, alias);
 
 	return entry && tuple_end_equal(&entry->snat, client);
-}
-
-struct bpf_map;
-
-/* Sums a number of each CPU, without a walk over the rows (6.6). */
-extern __s64 bpf_map_sum_elem_count(const struct bpf_map *map) __ksym;
-
-static __always_inline bool ct_is_crowded(void)
-{
-	return bpf_map_sum_elem_count((const struct bpf_map *)&conntrack) > CONNTRACK_ENDED_MAX;
 }
 
 /*

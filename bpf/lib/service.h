@@ -314,7 +314,7 @@ static __always_inline __u32 service_request_hash(const struct frontend *fronten
 
 	if (!(frontend->flags & FRONTEND_FLAG_AFFINITY))
 		ports = (__u32)request->key.port << 16 | request->client_port;
-	return maglev_hash(&request->client, ports, request->key.protocol, seed);
+	return hash_client(&request->client, ports, request->key.protocol, seed);
 }
 
 static __always_inline int service_slot_by_table(const struct frontend *frontend, const struct service_request *request)

@@ -61,7 +61,7 @@ __noinline int shortage_grow(const struct tuple *key)
 	shortage = bpf_map_lookup_elem(&shortages, key);
 	if (!shortage) {
 		shortage_begin(key);
-	} else if ((__s32)(shortage->looks - shortage->looks_before) >= SNAT_PORTS) {
+	} else if ((__s32)(shortage->looks - shortage->looks_before) >= SNAT_NUMBERS) {
 		shortage->looks_before = shortage->looks;
 		shortage->exhausted_until_ns = bpf_ktime_get_ns() + SNAT_EXHAUSTED_NS;
 	}

@@ -12,6 +12,7 @@
 #include "endpoint.h"
 #include "nat.h"
 #include "related.h"
+#include "rest.h"
 #include "service.h"
 #include "shortage.h"
 #include "takeover.h"
@@ -148,6 +149,14 @@ __noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, cons
 	return bpf_map_update_elem(&conntrack_new, reply, alias, BPF_NOEXIST) == 0;
 }
 
+/* The same, unless the port is at rest. */
+__noinline int snat_claim_rested(struct __sk_buff *skb, const struct tuple *reply, const struct tuple_end *client)
+{
+	if (!reply || !client || rest_is_on(reply, client))
+		return 0;
+	return snat_claim(skb, reply, client);
+}
+
 /* A number that may be another one outside: other kinds of ICMP than echo have none, other protocols none that we read.
  */
 static __always_inline bool snat_has_port(const struct packet *packet)
@@ -155,53 +164,83 @@ static __always_inline bool snat_has_port(const struct packet *packet)
 	return packet_has_ports(packet) || packet_is_echo_request(packet);
 }
 
-static __always_inline __be16 snat_port_of(__u32 number)
+static __always_inline bool snat_port_is_ours(__u16 port)
 {
-	return bpf_htons(SNAT_PORT_FIRST + number % SNAT_PORTS);
+	return port >= SNAT_PORT_FIRST && (port < config_node_port_min || port > config_node_port_max);
 }
 
-/* Leaves the port that was found in the reply's tuple. At random, so that nobody can foretell it; in a shortage in
- * turn. */
-static __always_inline bool snat_search(struct __sk_buff *skb, struct tuple *reply, const struct tuple_end *client,
-					__u32 *looks)
-{
-	__u32 first = 0, random = ~0U, next;
-	struct shortage *shortage;
+enum snat_look {
+	/* The port of this number, in an order that meets each once. */
+	SNAT_LOOK_IN_TURN,
+	/* Any, so that nobody can foretell it. */
+	SNAT_LOOK_RANDOM,
+	/* Any that is not at rest. */
+	SNAT_LOOK_RESTED,
+};
 
+/* 1: the port is free, and stands in the reply's tuple. */
+__noinline int snat_look(struct __sk_buff *skb, struct tuple *reply, const struct tuple_end *client, __u32 number,
+			 enum snat_look look)
+{
+	__u16 port;
+
+	if (!reply || !client)
+		return 0;
+	port = look == SNAT_LOOK_IN_TURN ? number * SNAT_STEP : bpf_get_prandom_u32();
+	reply->destination_port = bpf_htons(port);
+	if (!snat_port_is_ours(port))
+		return 0;
+	return look == SNAT_LOOK_RESTED ? snat_claim_rested(skb, reply, client) : snat_claim(skb, reply, client);
+}
+
+static __always_inline enum snat_look snat_kind_of(int look, const struct shortage *shortage)
+{
+	if (shortage)
+		return SNAT_LOOK_IN_TURN;
+	return look < SNAT_LOOKS_RESTED ? SNAT_LOOK_RESTED : SNAT_LOOK_RANDOM;
+}
+
+/*
+ * Leaves the port that was found in the reply's tuple, and says by how many looks. 0: none was. At random; in a
+ * shortage in turn.
+ */
+__noinline int snat_search(struct __sk_buff *skb, struct tuple *reply, const struct tuple_end *client)
+{
+	struct shortage *shortage;
+	__u32 first = 0;
+
+	if (!reply || !client)
+		return 0;
 	reply->destination_port = 0;
 	shortage = bpf_map_lookup_elem(&shortages, reply);
 	if (shortage) {
 		if (shortage_is_exhausted(shortage))
-			return false;
+			return 0;
 		first = shortage_take_looks(shortage);
-		random = 0;
 	}
-	next = first;
 	for (int look = 0; look < SNAT_LOOKS_MAX; look++) {
-		reply->destination_port = snat_port_of(next++ * SNAT_STEP + (bpf_get_prandom_u32() & random));
-		if (snat_claim(skb, reply, client)) {
-			/* Not `look`: the verifier would walk what follows once for each (6.18). */
-			*looks = next - first;
-			return true;
-		}
+		if (snat_look(skb, reply, client, first + look, snat_kind_of(look, shortage)))
+			return look + 1;
 	}
 	reply->destination_port = 0;
 	shortage_grow(reply);
-	return false;
+	return 0;
 }
 
-/* The port that it has, if that is free, else one of the range. */
+/* The port that it has, if that is free and not at rest, else one of the range. */
 static __always_inline bool snat_allocate(struct __sk_buff *skb, const struct packet *packet, struct tuple_end *to)
 {
 	struct tuple_end client = tuple_source(&packet->tuple);
 	struct tuple reply = tuple_reverse(&packet->tuple);
-	__u32 looks = 0;
+	__u32 looks;
 
 	reply.destination = to->address;
-	if (!snat_claim(skb, &reply, &client) && !(snat_has_port(packet) && snat_search(skb, &reply, &client, &looks)))
-		return false;
-	if (reply.destination_port != client.port)
+	if (!snat_claim_rested(skb, &reply, &client)) {
+		looks = snat_has_port(packet) ? snat_search(skb, &reply, &client) : 0;
+		if (looks == 0)
+			return false;
 		shortage_learn(&reply, looks);
+	}
 	to->port = reply.destination_port;
 	return true;
 }
@@ -227,6 +266,13 @@ static __noinline verdict_t snat_foresee(struct __sk_buff *skb, struct packet *p
 	struct tuple_end to = {.address = *address, .port = packet->tuple.source_port};
 
 	return nat_rewrite(skb, packet, NAT_SOURCE, &to);
+}
+
+static __always_inline void snat_remember(struct ct_place *place, const struct tuple_end *source)
+{
+	place->connection->snat = *source;
+	if (place->is_promoted)
+		ct_promote_source(&place->tuple, place->connection);
 }
 
 /* Writes the source that the packet's connection was given, or gives it one at this address. */
@@ -256,7 +302,7 @@ __noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet
 		return snat_has_port(packet) ? drop(packet, DROP_REASON_NAT_EXHAUSTED)
 					     : drop(packet, DROP_REASON_NAT_UNSUPPORTED);
 	else
-		place.connection->snat = to;
+		snat_remember(&place, &to);
 	return nat_rewrite(skb, packet, NAT_SOURCE, &to);
 }
 

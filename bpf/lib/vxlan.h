@@ -48,7 +48,7 @@ static __always_inline __u8 vxlan_ecn(__u8 inner)
 static __always_inline __be16 vxlan_source_port(const struct packet *packet)
 {
 	__u32 ports = packet->arrived.source_port | (__u32)packet->arrived.destination_port << 16;
-	__u32 hash = maglev_hash(&packet->arrived.source, ports, packet->arrived.protocol, 0);
+	__u32 hash = hash_client(&packet->arrived.source, ports, packet->arrived.protocol, 0);
 
 	return bpf_htons(VXLAN_PORT_MIN + hash % VXLAN_PORT_COUNT);
 }

@@ -50,7 +50,7 @@ import { countServices } from './metrics/service-tallies.ts';
 import { Tallies } from './metrics/tallies.ts';
 import { createMonitor } from './monitor.ts';
 import { type NameOf, nameAddresses, nameEndpoints } from './names.ts';
-import { scarcePorts } from './nat-ports.ts';
+import { natPortsBeside, scarcePorts } from './nat-ports.ts';
 import { nodePortLoopback, reservedPorts } from './node-ports.ts';
 import { ObjectEvents } from './object-events.ts';
 import type { AgentOptions } from './options.ts';
@@ -205,7 +205,8 @@ export class Agent {
       isExclusive: options.cniExclusive,
       onAnswer: this.tallies.onCniAnswer,
     });
-    this.connections = new Connections({ ...common, maps: () => this.#opened().maps, tallies });
+    const natPorts = natPortsBeside(values.nodePort.range);
+    this.connections = new Connections({ ...common, maps: () => this.#opened().maps, tallies, natPorts });
     this.endedSockets = new EndedSockets({
       ...common,
       enabled,

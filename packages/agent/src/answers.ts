@@ -7,6 +7,7 @@ import type { Answer, Stream } from './local-api.ts';
 import { maglevFilter, maglevRows } from './maglev-list.ts';
 import { dumpMap } from './map-dump.ts';
 import { mapUsage } from './map-usage.ts';
+import { natPortsBeside } from './nat-ports.ts';
 import { listNatPorts } from './nat-ports-list.ts';
 import { paced } from './paced.ts';
 import { measuredPrograms } from './program-measure.ts';
@@ -58,10 +59,11 @@ function connectionsAnswer(agent: Agent, url: URL): unknown {
   });
 }
 
-function natPortsAnswer({ datapath, nodes, nameOf }: Agent, url: URL): unknown {
+function natPortsAnswer({ datapath, nodes, values, nameOf }: Agent, url: URL): unknown {
   const limit = wholeParameter(knownParameters(url.searchParams, ['limit']), 'limit');
   if (!datapath) throw new Error(nodes.problem ?? 'the datapath is not open yet');
-  return listNatPorts({ maps: datapath.maps, nameOf, monotonicNs: () => process.hrtime.bigint(), limit });
+  const natPorts = natPortsBeside(values.nodePort.range);
+  return listNatPorts({ maps: datapath.maps, natPorts, nameOf, monotonicNs: () => process.hrtime.bigint(), limit });
 }
 
 function maglevAnswer({ datapath, loadBalancer, nodes }: Agent, url: URL): unknown {

@@ -5,6 +5,7 @@ import { fakeClock } from '@sluice/runtime';
 import { Controllers } from '@sluice/state';
 import { Connections } from './connections.ts';
 import { Tallies } from './metrics/tallies.ts';
+import { natPortsBeside } from './nat-ports.ts';
 
 test('packets that passed untracked are told for one round, not those of an earlier agent, not for ever', async () => {
   const clock = fakeClock();
@@ -12,7 +13,9 @@ test('packets that passed untracked are told for one round, not those of an earl
   const key = { reason: DropReason.CtCreateFailed, direction: 1 };
   maps.counters.update(key, [{ packets: 7n, bytes: 700n }]);
   const tallies = new Tallies();
-  const connections = new Connections({ maps: () => maps, controllers: new Controllers(clock), tallies, clock });
+  const natPorts = natPortsBeside({ first: 30_000, last: 32_767 });
+  const controllers = new Controllers(clock);
+  const connections = new Connections({ maps: () => maps, controllers, tallies, clock, natPorts });
   connections.start();
   await clock.advanceAsync(0);
   assert.equal(connections.problem, undefined);

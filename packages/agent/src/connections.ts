@@ -2,7 +2,7 @@ import { type CollectionCounts, collectConnections, type DatapathMaps, DropReaso
 import type { Clock, LifecyclePart } from '@sluice/runtime';
 import type { Controller, Controllers } from '@sluice/state';
 import type { Tallies } from './metrics/tallies.ts';
-import { exhaustedRanges, PortCounts, type TakenPorts } from './nat-ports.ts';
+import { exhaustedRanges, type NatPorts, PortCounts, type TakenPorts } from './nat-ports.ts';
 
 export interface ConnectionsOptions {
   /** Asked when it starts. */
@@ -10,6 +10,7 @@ export interface ConnectionsOptions {
   readonly controllers: Controllers;
   readonly tallies: Pick<Tallies, 'collections'>;
   readonly clock: Clock;
+  readonly natPorts: NatPorts;
 }
 
 const intervalMs = 10_000;
@@ -55,11 +56,11 @@ export class Connections implements LifecyclePart {
   }
 
   async #collect(maps: DatapathMaps, signal: AbortSignal): Promise<void> {
-    const { clock, tallies } = this.#options;
+    const { clock, tallies, natPorts } = this.#options;
     const beganNs = clock.monotonicNs();
     const tell = (status: 'completed' | 'uncompleted') =>
       tallies.collections.observe([status], Number(clock.monotonicNs() - beganNs) / 1e9);
-    const ports = new PortCounts();
+    const ports = new PortCounts(natPorts);
     try {
       this.counts = await collectConnections(maps, clock, { signal, onConnection: ports.add });
       if (!signal.aborted) this.takenPorts = ports.list(exhaustedRanges(maps, beganNs - intervalNs));

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Connection, CtKind, CtState, createFakeDatapathMaps, type Tuple } from '@sluice/datapath';
 import { type Address, parseAddress } from '@sluice/net';
-import { exhaustedRanges, fullestShare, natPortsProblem, PortCounts, scarcePorts } from './nat-ports.ts';
+import {
+  exhaustedRanges,
+  fullestShare,
+  natPortsBeside,
+  natPortsProblem,
+  PortCounts,
+  scarcePorts,
+} from './nat-ports.ts';
 import { listNatPorts } from './nat-ports-list.ts';
 
 const server = parseAddress('198.51.100.10');
@@ -10,6 +17,8 @@ const other = parseAddress('198.51.100.11');
 const node = parseAddress('10.10.30.101');
 const [pod, friend] = [parseAddress('10.244.0.5'), parseAddress('10.244.0.6')];
 const second = 1_000_000_000n;
+/** 32,768 ports are left. */
+const natPorts = natPortsBeside({ first: 1_024, last: 32_767 });
 
 interface Asked {
   readonly from?: Address;
@@ -39,7 +48,7 @@ function many(count: number, asked: Asked = {}, first = 32_768): [Tuple, Connect
 }
 
 function taken(rows: readonly [Tuple, Connection][], maps = createFakeDatapathMaps()) {
-  const counts = new PortCounts();
+  const counts = new PortCounts(natPorts);
   for (const [tuple, row] of rows) counts.add(tuple, row);
   return counts.list(exhaustedRanges(maps, 100n * second));
 }
@@ -74,6 +83,16 @@ test('ports are counted by protocol, destination, its port, and the address that
       [1, 6, server, 443, other],
     ],
   );
+});
+
+test('all ports that others may choose are counted but those of NodePorts', () => {
+  const usual = natPortsBeside({ first: 30_000, last: 32_767 });
+  assert.equal(usual.count, 64_512 - 2_768);
+  assert.deepEqual(
+    [1_023, 1_024, 29_999, 30_000, 32_767, 32_768, 65_535].map((port) => usual.has(port)),
+    [false, true, true, false, false, true, true],
+  );
+  assert.equal(natPortsBeside({ first: 80, last: 1_033 }).count, 64_502, 'those below 1024 are none anyway');
 });
 
 test('who is not translated takes no port, nor who kept one below the range, nor an alias', () => {
@@ -121,6 +140,7 @@ test('the share is that of the fullest destination of the family', () => {
 test('of many scarce destinations three are named', () => {
   const row = {
     ports: 32_768,
+    portsMax: natPorts.count,
     isExhausted: false,
     protocol: 17,
     destination: server,
@@ -139,7 +159,7 @@ test('the list names the clients of each destination, the biggest first, of both
   maps.conntrackNew.updateBatch([...many(3, { from: friend }, 50_000), ...many(2, { to: other })]);
   maps.conntrack.updateBatch(many(100, { expiresNs: 99n * second }, 60_000));
   const nameOf = (address: Address | undefined) => (address === pod ? 'shop/web' : '');
-  const options = { maps, nameOf, monotonicNs: () => 100n * second };
+  const options = { maps, natPorts, nameOf, monotonicNs: () => 100n * second };
   const [first, ...others] = await listNatPorts({ ...options, limit: undefined });
   assert.deepEqual(first, {
     protocol: 'TCP',
@@ -163,7 +183,7 @@ test('the list names the clients of each destination, the biggest first, of both
 test('the list begins with what has no port left, though only sockets of the node have them', async () => {
   const maps = exhausted(other, 101n * second);
   maps.conntrack.updateBatch(many(5));
-  const options = { maps, nameOf: () => '', monotonicNs: () => 100n * second };
+  const options = { maps, natPorts, nameOf: () => '', monotonicNs: () => 100n * second };
   const found = await listNatPorts({ ...options, limit: 1 });
   assert.deepEqual(
     found.map(({ destination, ports, isExhausted, clients }) => [destination.address, ports, isExhausted, clients]),

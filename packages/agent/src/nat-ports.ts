@@ -4,7 +4,21 @@ import { protocolName } from '@sluice/model';
 import { type Address, familyOf, formatAddressPort } from '@sluice/net';
 import { TopCounts } from './top-counts.ts';
 
-export const natPortsMax = SnatPort.Last - SnatPort.First + 1;
+/** Ports that are chosen for who cannot keep his own: those of NodePorts are not among them (bpf/lib/limits.h). */
+export interface NatPorts {
+  readonly count: number;
+  has(port: number): boolean;
+}
+
+/** Without those that services may have as NodePorts, both included. */
+export function natPortsBeside({ first, last }: { readonly first: number; readonly last: number }): NatPorts {
+  const from = Math.max(first, SnatPort.First);
+  const to = Math.min(last, SnatPort.Last);
+  return {
+    count: SnatPort.Last - SnatPort.First + 1 - Math.max(0, to - from + 1),
+    has: (port) => port >= SnatPort.First && port <= SnatPort.Last && (port < first || port > last),
+  };
+}
 
 /** What a range of ports is for. */
 export interface PortRange {
@@ -17,15 +31,20 @@ export interface PortRange {
 
 export interface TakenPorts extends PortRange {
   readonly ports: number;
+  readonly portsMax: number;
   /** None is left. */
   readonly isExhausted: boolean;
 }
 
 /** Undefined: the connection has no port of a range, for it is not translated, or has kept one of its own outside. */
-export function rangeOf({ protocol, destination, destinationPort }: Tuple, connection: Connection) {
+export function rangeOf(
+  { protocol, destination, destinationPort }: Tuple,
+  connection: Connection,
+  natPorts: NatPorts,
+): PortRange | undefined {
   const { address: source, port } = connection.snat;
   if (connection.kind !== CtKind.Connection || source === undefined || destination === undefined) return undefined;
-  return port < SnatPort.First || port > SnatPort.Last ? undefined : { protocol, destination, destinationPort, source };
+  return natPorts.has(port) ? { protocol, destination, destinationPort, source } : undefined;
 }
 
 export function keyOf({ protocol, destination, destinationPort, source }: PortRange): string {
@@ -38,9 +57,14 @@ const rangesMax = 512;
 /** Counts while somebody reads all connections anyway. */
 export class PortCounts {
   readonly #counts = new TopCounts<PortRange>(rangesMax);
+  readonly #natPorts: NatPorts;
+
+  constructor(natPorts: NatPorts) {
+    this.#natPorts = natPorts;
+  }
 
   readonly add = (tuple: Tuple, connection: Connection): void => {
-    const range = rangeOf(tuple, connection);
+    const range = rangeOf(tuple, connection, this.#natPorts);
     if (range !== undefined) this.#counts.add(keyOf(range), () => range);
   };
 
@@ -51,14 +75,12 @@ export class PortCounts {
     // What sockets of the node have is not counted, and may be all.
     const others = [...exhausted].filter(([key]) => !counted.has(key)).map(([, value]) => ({ value, count: 0 }));
     return [...counts, ...others]
-      .map(({ value, count }) => ({ ...value, ports: count, isExhausted: hasNone(value, count, exhausted) }))
+      .map(({ value, count }) => {
+        const portsMax = this.#natPorts.count;
+        return { ...value, ports: count, portsMax, isExhausted: count >= portsMax || exhausted.has(keyOf(value)) };
+      })
       .sort((one, other) => Number(other.isExhausted) - Number(one.isExhausted));
   }
-}
-
-/** All that are counted are taken, or the programs found none: what sockets of the node have is not counted. */
-export function hasNone(range: PortRange, count: number, exhausted: ReadonlyMap<string, PortRange>): boolean {
-  return count >= natPortsMax || exhausted.has(keyOf(range));
 }
 
 /** Where the programs have found no port since then. */
@@ -82,8 +104,8 @@ export function fullestShare(taken: readonly TakenPorts[], family: 4 | 6): numbe
   return Math.max(0, ...shares);
 }
 
-function shareOf({ ports, isExhausted }: TakenPorts): number {
-  return isExhausted ? 1 : ports / natPortsMax;
+function shareOf({ ports, portsMax, isExhausted }: TakenPorts): number {
+  return isExhausted ? 1 : ports / portsMax;
 }
 
 /** From here on it is told, before anybody's packets are dropped: what sockets of the node have comes on top of what is counted. */
@@ -102,7 +124,7 @@ export function natPortsProblem(taken: readonly TakenPorts[]): string | undefine
   const more = scarce.length > namedMax ? [`and ${scarce.length - namedMax} more destinations`] : [];
   const named = scarce.slice(0, namedMax).map((each) => {
     if (each.isExhausted) return `no port of ${each.source} is left towards ${destinationText(each)}`;
-    return `${each.ports} of ${natPortsMax} ports of ${each.source} are taken towards ${destinationText(each)}`;
+    return `${each.ports} of ${each.portsMax} ports of ${each.source} are taken towards ${destinationText(each)}`;
   });
   const what = scarce.some(({ isExhausted }) => isExhausted)
     ? 'new connections there are dropped'

@@ -8,7 +8,7 @@ import { kubernetesReport } from './kubernetes-report.ts';
 import { sockHooks } from './links.ts';
 import { mapUsage } from './map-usage.ts';
 import { moduleReports } from './modules.ts';
-import { destinationText, natPortsMax } from './nat-ports.ts';
+import { destinationText } from './nat-ports.ts';
 import { networkReport } from './network-report.ts';
 import { nodePortsReport } from './node-ports.ts';
 import type { StatusReport } from './report.ts';
@@ -96,8 +96,8 @@ function refusedExternalIps({
 function natPortsReport({ connections }: Agent): StatusReport['natPorts'] {
   const [fullest] = connections.takenPorts ?? [];
   if (fullest === undefined) return undefined;
-  const { source, ports, isExhausted } = fullest;
-  return { destination: destinationText(fullest), source, ports, portsMax: natPortsMax, isExhausted };
+  const { source, ports, portsMax, isExhausted } = fullest;
+  return { destination: destinationText(fullest), source, ports, portsMax, isExhausted };
 }
 
 function ipamReport({ addresses }: Agent): StatusReport['ipam'] {

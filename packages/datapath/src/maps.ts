@@ -38,6 +38,7 @@ function describeMaps(cpus?: number) {
     kernelPlaces: generated.kernelPlacesMap,
     maglev: generated.maglevMap,
     netnsEndpoints: generated.netnsEndpointsMap,
+    rests: generated.restsMap,
     shortages: generated.shortagesMap,
     slots: generated.slotsMap,
     sourceRanges: generated.sourceRangesMap,

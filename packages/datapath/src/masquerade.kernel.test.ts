@@ -293,7 +293,10 @@ for (const [version, family] of families) {
     using client = bound(udpSocket(pod, version), pod.addresses[family], port);
     client.connect(world.addresses[family], 53);
     client.send('before');
-    assert.equal(server.receiveFrom()?.from, formatAddressPort(old, port));
+    const before = server.receiveFrom();
+    assert.equal(before?.from, formatAddressPort(old, port));
+    before?.reply('known from now on');
+    assert.equal(client.receive(), 'known from now on');
     devices.update(world.ifindex, { ...world.nodeAddresses, [family]: address });
     client.send('still there');
     assert.equal(server.receiveFrom()?.from, formatAddressPort(old, port));
@@ -305,6 +308,9 @@ for (const [version, family] of families) {
     endpoints.update(old, row);
     endpoints.delete(address);
     assert.equal(after, formatAddressPort(address, port));
+    const answered = { source: world.addresses[family], sourcePort: 53, destination: address, destinationPort: port };
+    const alias = node.datapath.maps.conntrack.lookup({ ...answered, protocol: 17 });
+    assert.equal(alias?.kind, CtKind.SnatAlias, 'where no flood evicts it, as its connection');
   });
 }
 

@@ -6,10 +6,12 @@ import { type Address, packet, parseAddress } from '@sluice/net';
 import { compileBpf } from '@sluice/testing';
 import { type Bench, createBench, gateway, neighbour, pod, remotePod } from '../test/programs.ts';
 import { TCP, writeService } from '../test/services.ts';
-import { CtKind, CtState, type Tuple } from './index.ts';
+import { CtFlag, CtKind, CtState, type Tuple } from './index.ts';
 
 const serviceAddress = parseAddress('10.96.0.10');
 const ports = { sourcePort: 4711, destinationPort: 80 };
+/** CONNTRACK_ONE_WAY_MAX of bpf/lib/limits.h. */
+const oneWayMax = 65_536;
 const interrupted = compileBpf(join(import.meta.dirname, '../test/promoted-meanwhile.bpf.c'));
 
 /** Of the pod, to anybody. */
@@ -84,6 +86,25 @@ test('of an entry that stands in both tables the promoted one is kept, as it is 
   assert.equal(last.tcp?.destinationPort, backend.port);
   assert.deepEqual(conntrack.lookup(alias)?.dnat, begun.dnat);
   assert.equal(conntrackNew.lookup(alias), undefined);
+});
+
+test('connections of which one side is seen leave half of the table to the others', () => {
+  using bench = createBench();
+  const { conntrack, conntrackNew } = bench.maps;
+  bench.run('pod_from_pod', segment(remotePod.ipv4, 'S'));
+  const tuple: Tuple = { source: pod.ipv4, destination: remotePod.ipv4, ...ports, protocol: TCP };
+  const begun = conntrackNew.lookup(tuple) ?? assert.fail('no connection');
+  conntrackNew.update(tuple, { ...begun, flags: CtFlag.OneWay });
+  const others = Array.from({ length: oneWayMax + 1 }, (_, index): [Tuple, typeof begun] => [
+    { ...tuple, sourcePort: index & 0xffff, destinationPort: 443 + (index >> 16) },
+    begun,
+  ]);
+  conntrack.updateBatch(others);
+  bench.run('pod_from_pod', segment(remotePod.ipv4, 'A'));
+  assert.deepEqual([conntrackNew.lookup(tuple)?.state, conntrack.lookup(tuple)], [CtState.Established, undefined]);
+  conntrack.deleteBatch(others.slice(0, 1).map(([other]) => other));
+  bench.run('pod_from_pod', segment(remotePod.ipv4, 'A'));
+  assert.equal(conntrack.lookup(tuple)?.state, CtState.Established);
 });
 
 test('a connection whose alias for answers was given up is promoted when it has one again', () => {

@@ -308,13 +308,13 @@ export const serviceAnswerNames: Readonly<Record<ServiceAnswer, string>> = {
 
 /** enum snat_port */
 export const SnatPort = {
-  First: 32768,
+  First: 1024,
   Last: 65535,
 } as const;
 export type SnatPort = (typeof SnatPort)[keyof typeof SnatPort];
 
 export const snatPortNames: Readonly<Record<SnatPort, string>> = {
-  32768: 'first',
+  1024: 'first',
   65535: 'last',
 };
 

@@ -1,7 +1,7 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type ConnectedTranslation, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Peer, type Shortage, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Takeover, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectedTranslationCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, peerCodec, shortageCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, takeoverCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type ConnectedTranslation, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Peer, type Rests, type Shortage, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Takeover, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectedTranslationCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, peerCodec, restsCodec, shortageCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, takeoverCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
@@ -694,6 +694,21 @@ export const packetsMap: MapDescriptor<number, Packet> = {
  234    6 reserved: __u8[6]`,
 };
 
+export const restsMap: MapDescriptor<number, Rests> = {
+  name: 'rests',
+  type: 2,
+  keySize: 4,
+  valueSize: 131072,
+  maxEntries: 1,
+  flags: 0,
+  key: u32Codec,
+  value: restsCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct rests, 131072 bytes
+   0 65536 ended: __u8[65536]
+65536 65536 clients: __u8[65536]`,
+};
+
 export const shortagesMap: MapDescriptor<Tuple, Shortage> = {
   name: 'shortages',
   type: 9,
@@ -857,6 +872,7 @@ export const mapDescriptors = {
   netns_endpoints: netnsEndpointsMap,
   next_hops_checked: nextHopsCheckedMap,
   packets: packetsMap,
+  rests: restsMap,
   shortages: shortagesMap,
   shot_packets: shotPacketsMap,
   slots: slotsMap,

@@ -117,6 +117,29 @@ export const connectionCodec: Codec<Connection> = {
   },
 };
 
+/** struct rests */
+export interface Rests {
+  readonly ended: Uint8Array;
+  readonly clients: Uint8Array;
+}
+
+const restsEndedCodec = bytesCodec(65536);
+const restsClientsCodec = bytesCodec(65536);
+
+export const restsCodec: Codec<Rests> = {
+  size: 131072,
+  encode(value, view, offset) {
+    restsEndedCodec.encode(value.ended, view, offset);
+    restsClientsCodec.encode(value.clients, view, offset + 65536);
+  },
+  decode(view, offset) {
+    return {
+      ended: restsEndedCodec.decode(view, offset),
+      clients: restsClientsCodec.decode(view, offset + 65536),
+    };
+  },
+};
+
 /** struct shortage */
 export interface Shortage {
   readonly exhaustedUntilNs: bigint;

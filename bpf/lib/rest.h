@@ -1,0 +1,87 @@
+/*
+ * Rest: a port from which a TCP connection ended is not given to another client for a while. The server may have the
+ * former one in TIME_WAIT still (60 s on Linux) and compares the timestamps of its next with those (PAWS, RFC 7323
+ * 5.2): another client has another clock. An older one's SYN is answered by an acknowledgement that means nothing to
+ * the client; it resets that, and sends the SYN again a second later. The same client's clock goes on.
+ *
+ * A mark for each hash, so that it costs the same whatever there is. Those that share one keep a port at rest that need
+ * not, or end a rest early: neither does harm. When a service ends a thousand connections a second, all ports rest;
+ * then whoever needs one gets it all the same.
+ */
+#pragma once
+#include <linux/in.h>
+#include "hash.h"
+#include "packet.h"
+#include "place.h"
+
+/* A mark: when the connection ended, in units of 2^32 ns (4.3 s), modulo 2^8; and a hash of its client. */
+#define REST_UNITS 15
+
+struct rests {
+	__u8 ended[RESTS_MAX];
+	__u8 clients[RESTS_MAX];
+};
+
+/* [0]: by the reply's tuple, to the translated source. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct rests);
+} rests SEC(".maps");
+
+static __always_inline __u32 rest_index(const struct tuple *reply)
+{
+	__u32 ports = (__u32)reply->source_port << 16 | reply->destination_port;
+
+	return hash_client(&reply->source, ports, reply->destination.words[3], 0) % RESTS_MAX;
+}
+
+static __always_inline __u8 rest_client(const struct tuple_end *client)
+{
+	const __u32 *words = client->address.words;
+
+	return ((words[0] ^ words[1] ^ words[2] ^ words[3] ^ client->port) * 0x9e3779b1) >> 24;
+}
+
+static __always_inline __u8 rest_now(void)
+{
+	return bpf_ktime_get_coarse_ns() >> 32;
+}
+
+/* The connection's state is another one now. Who was reset waits for nothing more. */
+__noinline int rest_begin(const struct tuple *tuple, const struct connection *connection)
+{
+	struct tuple_end client;
+	struct tuple reply;
+	__u32 index, zero = 0;
+	struct rests *all;
+
+	if (!tuple || !connection || connection->state != CT_STATE_CLOSED || tuple_end_is_none(&connection->snat) ||
+	    !(connection->tcp_flags[0] & connection->tcp_flags[1] & TCP_FLAG_FIN))
+		return 0;
+	all = bpf_map_lookup_elem(&rests, &zero);
+	if (!all)
+		return 0;
+	reply = ct_snat_alias_tuple(tuple, &connection->snat);
+	client = tuple_source(tuple);
+	index = rest_index(&reply);
+	all->ended[index] = rest_now();
+	all->clients[index] = rest_client(&client);
+	return 0;
+}
+
+/* 1: another client had the reply's port a short while ago. */
+__noinline int rest_is_on(const struct tuple *reply, const struct tuple_end *client)
+{
+	struct rests *all;
+	__u32 index, zero = 0;
+
+	if (!reply || !client || reply->protocol != IPPROTO_TCP)
+		return 0;
+	all = bpf_map_lookup_elem(&rests, &zero);
+	if (!all)
+		return 0;
+	index = rest_index(reply);
+	return (__u8)(rest_now() - all->ended[index]) < REST_UNITS && all->clients[index] != rest_client(client);
+}
