@@ -13,6 +13,7 @@ import {
   resources,
 } from './index.ts';
 import { FakeApi, FakeStore, sendStatus, testCertificates } from './testing/index.ts';
+import { eventually } from './testing/reflected-services.ts';
 
 const { services, nodes } = resources;
 const service = (name: string, extra: object = {}) => ({ metadata: { name, namespace: 'default' }, ...extra });
@@ -51,6 +52,40 @@ test('a long list comes in pages, compressed', async () => {
   assert.equal(list.resourceVersion, `${api.store.version}`);
   assert.equal(api.requests.length, 3);
   assert.equal(api.requests[0]?.headers['accept-encoding'], 'gzip');
+});
+
+test('while a page is worked at the next one is asked for, and no more', async () => {
+  await using api = await FakeApi.start();
+  for (let index = 0; index < 25; index++) api.store.put('services', service(`s${index}`));
+  using client = createKubeClient({ servers: [api.url], limits: { listPageItems: 10 } });
+  const objects = client.each(services);
+  for (let read = 0; read < 10; read++) {
+    await objects.next();
+    await eventually(() => api.requests.length > 1);
+  }
+  assert.equal(api.requests.length, 2);
+  await objects.return(undefined);
+});
+
+test('a page that fails ends the list where it is due, and not who has left before', async () => {
+  await using api = await FakeApi.start();
+  for (let index = 0; index < 15; index++) api.store.put('services', service(`s${index}`));
+  using client = createKubeClient({ servers: [api.url], limits: { listPageItems: 10 } });
+  api.fault = (_, response) => {
+    if (api.requests.length === 1) return false;
+    sendStatus(response, 410, 'Expired', 'too old');
+    return true;
+  };
+  const left = client.each(services);
+  await left.next();
+  await left.return(undefined);
+  await eventually(() => api.requests.length === 2);
+  api.requests.length = 0;
+  const read: unknown[] = [];
+  await assert.rejects(async () => {
+    for await (const object of client.each(services)) read.push(object);
+  }, isExpired);
+  assert.equal(read.length, 10);
 });
 
 test('a list whose version is compacted away in the middle starts anew', async () => {

@@ -144,7 +144,7 @@ export class KubeClient implements Disposable {
     return listAll(this, resource, options);
   }
 
-  /** The same one by one, so that no more than a page is held. */
+  /** The same one by one, so that no more than two pages are held. */
   each(resource: Resource, options: ListOptions = {}): AsyncGenerator<unknown> {
     return eachObject(this, resource, options);
   }

@@ -55,6 +55,18 @@ export class Field {
     return this.value.map((item, index) => new Field(item, this, index));
   }
 
+  /** `get(name).text()`, where many are read: without a field for each. */
+  textOf(name: string): string | undefined {
+    const value = this.#valueOf(name);
+    return value === undefined || typeof value === 'string' ? value : this.get(name).text();
+  }
+
+  /** `get(name).boolean()` in the same way. */
+  booleanOf(name: string): boolean | undefined {
+    const value = this.#valueOf(name);
+    return value === undefined || typeof value === 'boolean' ? value : this.get(name).boolean();
+  }
+
   text(): string | undefined {
     if (this.value === undefined || typeof this.value === 'string') return this.value;
     this.problem(`${show(this.value)} is not text`);
@@ -132,6 +144,10 @@ export class Field {
     }
   }
 
+  #valueOf(name: string): unknown {
+    return isRecord(this.value) ? (this.value[name] ?? undefined) : this.get(name).value;
+  }
+
   #object(): Readonly<Record<string, unknown>> | undefined {
     if (this.value === undefined) return undefined;
     if (isRecord(this.value)) return this.value;
@@ -152,9 +168,16 @@ function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
-/** Drops what could not be read; the problem is already noted. */
-export function present<T>(values: readonly (T | undefined)[]): T[] {
-  return values.filter((value) => value !== undefined);
+/**
+ * Drops what could not be read; the problem is already noted. Mostly there is none, and a filtered array would keep room for
+ * sixteen more: of 250,000 endpoints that is 32 MB.
+ */
+export function present<T>(values: readonly (T | undefined)[]): readonly T[] {
+  return isWhole(values) ? values : values.filter((value) => value !== undefined);
+}
+
+function isWhole<T>(values: readonly (T | undefined)[]): values is readonly T[] {
+  return !values.includes(undefined);
 }
 
 /** Reads each item; a value that was there before is a problem and left out. */

@@ -69,22 +69,9 @@ export async function listEach<T>(
   }
 }
 
-/** One page after the other, for who does not want all at once; an error where the server compacts its version away meanwhile. */
+/** One object after the other, for who does not want all at once; an error where the server compacts its version away meanwhile. */
 export async function* eachObject(client: Lister, resource: Resource, options: ListOptions): AsyncGenerator<unknown> {
-  const path = resourcePath(resource, { namespace: options.namespace });
-  const size = new PageSize(client.limits);
-  let next = '';
-  for (let pages = 0; pages < client.limits.listPages; pages++) {
-    const page = parsePage(await readPage(client, { path, next, size, options }), path, resource);
-    yield* page.items;
-    if (page.next === '') return;
-    next = page.next;
-  }
-  throw endless(path, client.limits.listPages);
-}
-
-function endless(path: string, pagesMax: number): KubeError {
-  return new KubeError('malformed', `GET ${path}: a list of more than ${pagesMax} pages has no end`);
+  for await (const page of pagesOf(client, resource, options)) yield* page.items;
 }
 
 async function listOnce<T>(
@@ -93,19 +80,39 @@ async function listOnce<T>(
   options: ListOptions,
   map: (object: unknown) => T,
 ): Promise<{ rows: T[]; resourceVersion: string }> {
-  const path = resourcePath(resource, { namespace: options.namespace });
-  const { listItems: itemsMax, listPages: pagesMax } = client.limits;
-  const size = new PageSize(client.limits);
+  const itemsMax = client.limits.listItems;
   const rows: T[] = [];
-  let next = '';
-  for (let pages = 0; pages < pagesMax; pages++) {
-    const page = parsePage(await readPage(client, { path, next, size, options }), path, resource);
+  let resourceVersion = '';
+  for await (const page of pagesOf(client, resource, options)) {
     for (const item of page.items) rows.push(map(item));
-    if (rows.length > itemsMax) throw new KubeError('too-large', `GET ${path}: more than ${itemsMax} objects`);
-    if (page.next === '') return { rows, resourceVersion: page.resourceVersion };
-    next = page.next;
+    if (rows.length > itemsMax)
+      throw new KubeError('too-large', `GET ${pathOf(resource, options)}: more than ${itemsMax} objects`);
+    resourceVersion = page.resourceVersion;
   }
-  throw endless(path, pagesMax);
+  return { rows, resourceVersion };
+}
+
+/** While somebody works at a page the server makes the next one. */
+async function* pagesOf(client: Lister, resource: Resource, options: ListOptions): AsyncGenerator<Page> {
+  const path = pathOf(resource, options);
+  const size = new PageSize(client.limits);
+  let reading = readPage(client, { path, next: '', size, options });
+  for (let pages = 0; pages < client.limits.listPages; pages++) {
+    const page = parsePage(await reading, path, resource);
+    if (page.next === '') {
+      yield page;
+      return;
+    }
+    reading = readPage(client, { path, next: page.next, size, options });
+    // It fails where it is waited for. Who leaves before has no use for it.
+    reading.catch(() => undefined);
+    yield page;
+  }
+  throw new KubeError('malformed', `GET ${path}: a list of more than ${client.limits.listPages} pages has no end`);
+}
+
+function pathOf(resource: Resource, { namespace }: ListOptions): string {
+  return resourcePath(resource, { namespace });
 }
 
 interface PageRequest {
@@ -136,15 +143,18 @@ async function readPage(client: Lister, { path, next, size, options }: PageReque
   }
 }
 
+interface Page {
+  readonly items: readonly unknown[];
+  /** Where the next one begins; empty: there is none. */
+  readonly next: string;
+  readonly resourceVersion: string;
+}
+
 /**
  * What is no list must not pass for an empty one: everything would be deleted. Items of a list carry no kind, so that of
  * the list must be the right one.
  */
-function parsePage(
-  value: unknown,
-  path: string,
-  { kind }: Resource,
-): { items: readonly unknown[]; next: string; resourceVersion: string } {
+function parsePage(value: unknown, path: string, { kind }: Resource): Page {
   const list = isRecord(value) ? value : {};
   // Go writes an empty list as null, too.
   const items = list.items === null ? [] : list.items;

@@ -22,7 +22,7 @@ export interface SliceEndpoint {
   readonly zoneHints: readonly string[];
   readonly nodeHints: readonly string[];
   /** The pod behind it, where there is one. */
-  readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string } | undefined;
+  readonly pod: { readonly namespace: string; readonly name: string } | undefined;
 }
 
 export interface EndpointSliceObject extends NamespacedRow {
@@ -75,7 +75,7 @@ interface Reading {
   readonly once: (text: string | undefined) => string | undefined;
 }
 
-function endpoints(fields: readonly Field[], family: 4 | 6): SliceEndpoint[] {
+function endpoints(fields: readonly Field[], family: 4 | 6): readonly SliceEndpoint[] {
   const texts = new Map<string, string>();
   const once = (text: string | undefined): string | undefined => {
     if (text === undefined) return undefined;
@@ -98,16 +98,16 @@ function endpoint(field: Field, reading: Reading): SliceEndpoint | undefined {
   if (addresses.length === 0) return undefined;
   const conditions = field.get('conditions');
   // Unknown readiness counts as ready, unknown serving as readiness says: rules of discovery.k8s.io/v1.
-  const ready = conditions.get('ready').boolean() ?? true;
+  const ready = conditions.booleanOf('ready') ?? true;
   const hints = field.get('hints');
   return {
     addresses,
     ready,
-    serving: conditions.get('serving').boolean() ?? ready,
-    terminating: conditions.get('terminating').boolean() ?? false,
-    nodeName: once(field.get('nodeName').text()),
-    zone: once(field.get('zone').text()),
-    hostname: field.get('hostname').text(),
+    serving: conditions.booleanOf('serving') ?? ready,
+    terminating: conditions.booleanOf('terminating') ?? false,
+    nodeName: once(field.textOf('nodeName')),
+    zone: once(field.textOf('zone')),
+    hostname: field.textOf('hostname'),
     zoneHints: hints.present ? hintNames(hints.get('forZones')) : none,
     nodeHints: hints.present ? hintNames(hints.get('forNodes')) : none,
     pod: podReference(field.get('targetRef'), reading),
@@ -130,12 +130,12 @@ function endpointAddress(field: Field, family: 4 | 6, seen: Set<Address>): Addre
   return undefined;
 }
 
-function hintNames(field: Field): string[] {
+function hintNames(field: Field): readonly string[] {
   return present(field.items().map((item) => item.get('name').text()));
 }
 
 function podReference(field: Field, { once }: Reading): SliceEndpoint['pod'] {
   if (field.get('kind').value !== 'Pod') return undefined;
-  const [namespace, name] = [once(field.get('namespace').text()), field.get('name').text()];
-  return namespace && name ? { namespace, name, uid: field.get('uid').text() ?? '' } : undefined;
+  const [namespace, name] = [once(field.textOf('namespace')), field.textOf('name')];
+  return namespace && name ? { namespace, name } : undefined;
 }

@@ -161,7 +161,7 @@ test('an endpoint knows its service, node, zone, hints and pod', () => {
   });
   assert.equal(row.serviceName, 'web');
   assert.deepEqual(row.problems, []);
-  assert.deepEqual(row.endpoints[0]?.pod, { namespace: 'shop', name: 'web-1', uid: 'x' });
+  assert.deepEqual(row.endpoints[0]?.pod, { namespace: 'shop', name: 'web-1' });
   assert.deepEqual([row.endpoints[0]?.zoneHints, row.endpoints[0]?.nodeHints], [['z'], ['n1']]);
 });
 

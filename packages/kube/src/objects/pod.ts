@@ -75,7 +75,7 @@ function addressList(status: Field, list: string, single: string): Address[] {
   );
 }
 
-function containerPorts(spec: Field): ContainerPort[] {
+function containerPorts(spec: Field): readonly ContainerPort[] {
   const containers = [...spec.get('initContainers').items().filter(isSidecar), ...spec.get('containers').items()];
   return present(containers.flatMap((container) => container.get('ports').items()).map(containerPort));
 }
