@@ -115,6 +115,6 @@ export function* readOneByOne(map: BpfMap, sizes: RowSizes): IterableIterator<Ba
   }
 }
 
-function viewOf(bytes: Uint8Array): DataView {
+export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

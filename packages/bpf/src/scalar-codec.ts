@@ -122,7 +122,7 @@ export function wordsCodec(length: number): Codec<Uint16Array> {
 
 /** Reserved room in a struct: always written as zeros, so that a later version can give it a meaning. */
 export function zeroBytes(view: DataView, offset: number, length: number): void {
-  new Uint8Array(view.buffer, view.byteOffset + offset, length).fill(0);
+  for (let index = 0; index < length; index += 1) view.setUint8(offset + index, 0);
 }
 
 /** One value alone in its own bytes. */

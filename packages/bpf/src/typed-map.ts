@@ -3,7 +3,15 @@ import { Attributes } from './attributes.ts';
 import { Command, isPerCpuType, MapType, mapTypeName } from './kernel-constants.ts';
 import { checkMapLayout } from './layout-check.ts';
 import type { BpfMap } from './map.ts';
-import { type Batch, BatchReader, batchCapacity, isBatchUnsupported, readOneByOne } from './map-batch.ts';
+import {
+  type Batch,
+  BatchReader,
+  batchCapacity,
+  isBatchUnsupported,
+  type RowSizes,
+  readOneByOne,
+  viewOf,
+} from './map-batch.ts';
 import { type CountedOperation, type MapCounts, mapCounts } from './map-counts.ts';
 import type { MapDescriptor } from './spec.ts';
 
@@ -51,6 +59,7 @@ class KernelMap<K, V> implements TypedMap<K, V> {
   readonly #deleteAttributes: Attributes;
   readonly #counts: MapCounts;
   #batches = true;
+  #room: BatchRoom | undefined;
 
   constructor(map: BpfMap, descriptor: MapDescriptor<K, V>, counts: MapCounts) {
     this.#counts = counts;
@@ -121,13 +130,14 @@ class KernelMap<K, V> implements TypedMap<K, V> {
         for (const row of rows) this.update(...row);
         continue;
       }
-      const keys = new DataView(new ArrayBuffer(key.size * rows.length));
-      const values = new DataView(new ArrayBuffer(value.size * rows.length));
-      for (const [index, row] of rows.entries()) {
+      const { attributes, keys, values } = this.#roomFor(rows.length);
+      let index = 0;
+      for (const row of rows) {
         key.encode(row[0], keys, index * key.size);
         value.encode(row[1], values, index * value.size);
+        index += 1;
       }
-      const { result, done } = this.#batch(Command.mapUpdateBatch, { keys, values, count: rows.length });
+      const { result, done } = attempt(Command.mapUpdateBatch, attributes.u32(32, rows.length));
       this.#counts.update.good += done;
       if (result >= 0) continue;
       const isRefused = done > 0 || !isBatchUnsupported(result);
@@ -149,13 +159,16 @@ class KernelMap<K, V> implements TypedMap<K, V> {
   // The kernel stops at a key that is not there, having counted those before it: go on behind it.
   #deleteChunk(chunk: readonly K[]): number {
     const { key } = this.descriptor;
-    const bytes = new ArrayBuffer(key.size * chunk.length);
-    const all = new DataView(bytes);
-    for (const [index, item] of chunk.entries()) key.encode(item, all, index * key.size);
+    const keys = new Uint8Array(key.size * chunk.length);
+    const view = viewOf(keys);
+    for (const [index, item] of chunk.entries()) key.encode(item, view, index * key.size);
     let deleted = 0;
     for (let next = 0; next < chunk.length; ) {
-      const keys = new DataView(bytes, next * key.size);
-      const { result, done } = this.#batch(Command.mapDeleteBatch, { keys, count: chunk.length - next });
+      const attributes = new Attributes(56)
+        .pointer(16, keys.subarray(next * key.size))
+        .u32(32, chunk.length - next)
+        .u32(36, this.#map.fd);
+      const { result, done } = attempt(Command.mapDeleteBatch, attributes);
       this.#counts.delete.good += done;
       if (result < 0 && result !== -Errno.ENOENT) {
         const isRefused = done > 0 || !isBatchUnsupported(result);
@@ -175,16 +188,13 @@ class KernelMap<K, V> implements TypedMap<K, V> {
     return chunk.filter((key) => this.delete(key)).length;
   }
 
-  #batch(command: number, batch: { keys: DataView; values?: DataView; count: number }) {
-    const attributes = new Attributes(56)
-      .pointer(16, bytesOf(batch.keys))
-      .pointer(24, batch.values && bytesOf(batch.values))
-      .u32(32, batch.count)
-      .u32(36, this.#map.fd);
-    const result = attributes.attempt(command);
-    // When the kernel does not know the command it leaves the count as we wrote it.
-    const done = isBatchUnsupported(result) ? 0 : attributes.getU32(32);
-    return { result, done };
+  /** Used again while it is small: to make it takes longer than to fill it. */
+  #roomFor(count: number): BatchRoom {
+    if (this.#room !== undefined && count <= this.#room.count) return this.#room;
+    const { key, value } = this.descriptor;
+    const room = batchRoom(this.#map.fd, { key: key.size, value: value.size }, Math.max(count, ROOM_ROWS_KEPT));
+    if (count <= ROOM_ROWS_KEPT) this.#room = room;
+    return room;
   }
 
   *#read(): IterableIterator<Batch> {
@@ -227,6 +237,25 @@ function* chunks<T>(items: Iterable<T>, size: number): IterableIterator<T[]> {
   if (chunk.length > 0) yield chunk;
 }
 
-function bytesOf(view: DataView): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+/** The rows of a batch on their way to the kernel. */
+interface BatchRoom {
+  readonly count: number;
+  readonly keys: DataView;
+  readonly values: DataView;
+  readonly attributes: Attributes;
+}
+
+/** As many as most batches have: the slots and backends of a service. */
+const ROOM_ROWS_KEPT = 32;
+
+function batchRoom(fd: number, sizes: RowSizes, count: number): BatchRoom {
+  const [keys, values] = [new Uint8Array(sizes.key * count), new Uint8Array(sizes.value * count)];
+  const attributes = new Attributes(56).pointer(16, keys).pointer(24, values).u32(36, fd);
+  return { count, keys: viewOf(keys), values: viewOf(values), attributes };
+}
+
+function attempt(command: number, attributes: Attributes): { result: number; done: number } {
+  const result = attributes.attempt(command);
+  // When the kernel does not know the command it leaves the count as we wrote it.
+  return { result, done: isBatchUnsupported(result) ? 0 : attributes.getU32(32) };
 }
