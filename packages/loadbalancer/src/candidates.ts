@@ -3,12 +3,11 @@ import type { EndpointSliceObject, ServicePort, SliceEndpoint } from '@sluice/ku
 import { type DesiredBackend, keyOf } from './frontend.ts';
 
 /** An endpoint that offers a port of the service, used or not. */
-export interface Candidate extends DesiredBackend {
+export interface Candidate {
+  /** What it is where it is used. */
+  readonly backend: DesiredBackend;
+  readonly endpoint: SliceEndpoint;
   readonly usable: 'ready' | 'fallback' | 'no';
-  readonly nodeHints: readonly string[];
-  readonly zoneHints: readonly string[];
-  /** `namespace/name`; undefined: no pod is behind it. */
-  readonly pod: string | undefined;
 }
 
 /**
@@ -29,49 +28,46 @@ function hinted(
   kind: 'nodeHints' | 'zoneHints',
   own: string | undefined,
 ): readonly Candidate[] | undefined {
-  if (own === undefined || ready.some((candidate) => candidate[kind].length === 0)) return undefined;
-  const ours = ready.filter((candidate) => candidate[kind].includes(own));
+  if (own === undefined || ready.some(({ endpoint }) => endpoint[kind].length === 0)) return undefined;
+  const ours = ready.filter(({ endpoint }) => endpoint[kind].includes(own));
   return ours.length > 0 ? ours : undefined;
 }
 
 /** Every endpoint of the family that offers the port; the same address in several slices counts once, its best state. */
 export function candidates(port: ServicePort, family: 4 | 6, slices: readonly EndpointSliceObject[]): Candidate[] {
+  const offers = slices
+    .filter(({ addressType }) => addressType === `IPv${family}`)
+    .flatMap(({ endpoints, ports }) =>
+      ports
+        .filter(({ name, protocol }) => name === port.name && protocol === port.protocol)
+        .map((offered) => endpoints.map((endpoint) => candidateOf(endpoint, port, offered.port))),
+    );
+  // In one slice no address is there twice.
+  const all = offers.flat().filter((candidate) => candidate !== undefined);
+  return (offers.length > 1 ? best(all) : all).sort((a, b) => (a.backend.key < b.backend.key ? -1 : 1));
+}
+
+function best(all: readonly Candidate[]): Candidate[] {
   const byKey = new Map<string, Candidate>();
-  for (const slice of slices) {
-    if (slice.addressType !== `IPv${family}`) continue;
-    for (const slicePort of slice.ports) {
-      if (slicePort.name !== port.name || slicePort.protocol !== port.protocol) continue;
-      for (const endpoint of slice.endpoints) {
-        const candidate = candidateOf(endpoint, port, slicePort.port);
-        if (candidate === undefined) continue;
-        const other = byKey.get(candidate.key);
-        if (other === undefined || rank[candidate.usable] > rank[other.usable]) byKey.set(candidate.key, candidate);
-      }
-    }
+  for (const candidate of all) {
+    const { key } = candidate.backend;
+    const other = byKey.get(key);
+    if (other === undefined || rank[candidate.usable] > rank[other.usable]) byKey.set(key, candidate);
   }
-  return [...byKey.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  return [...byKey.values()];
 }
 
 const rank: Readonly<Record<Candidate['usable'], number>> = { no: 0, fallback: 1, ready: 2 };
 
-function candidateOf(endpoint: SliceEndpoint, service: ServicePort, port: number): Candidate | undefined {
+function candidateOf(endpoint: SliceEndpoint, { protocol }: ServicePort, port: number): Candidate | undefined {
   // Only the first address is used, as the API documents since 1.33 and kube-proxy always did.
   const [address] = endpoint.addresses;
   if (address === undefined) return undefined;
   const usable = usability(endpoint);
-  return {
-    key: keyOf({ address, port }, service.protocol),
-    address,
-    port,
-    protocol: service.protocol,
-    nodeName: endpoint.nodeName,
-    zone: endpoint.zone,
-    state: usable === 'ready' ? 'active' : 'terminating',
-    usable,
-    nodeHints: endpoint.nodeHints,
-    zoneHints: endpoint.zoneHints,
-    pod: endpoint.pod && `${endpoint.pod.namespace}/${endpoint.pod.name}`,
-  };
+  const { nodeName, zone } = endpoint;
+  const state = usable === 'ready' ? 'active' : 'terminating';
+  const key = keyOf({ address, port }, protocol);
+  return { backend: { key, address, port, protocol, nodeName, zone, state }, endpoint, usable };
 }
 
 /** KEP-1669: endpoints that terminate but still serve are used only when no other is ready. */
@@ -83,10 +79,5 @@ function usability(endpoint: SliceEndpoint): Candidate['usable'] {
 export function chosen(all: readonly Candidate[]): DesiredBackend[] {
   const ready = all.filter((candidate) => candidate.usable === 'ready');
   const used = ready.length > 0 ? ready : all.filter((candidate) => candidate.usable === 'fallback');
-  return used.map(backendOf);
-}
-
-/** Without what only candidates have. Each field by its name: to copy a rest is ten times slower, and there are many. */
-function backendOf({ key, address, port, protocol, nodeName, zone, state }: Candidate): DesiredBackend {
-  return { key, address, port, protocol, nodeName, zone, state };
+  return used.map(({ backend }) => backend);
 }

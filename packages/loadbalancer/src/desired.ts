@@ -118,7 +118,6 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
   const { service, slices, viewpoint } = looked;
   // What cannot be translated has a row all the same: it is the service's, and goes nowhere as it is.
   const all = isServedProtocol(looked.port) ? candidates(looked.port, familyOf(address), slices) : [];
-  const here = all.filter(({ nodeName }) => nodeName !== undefined && nodeName === viewpoint.nodeName);
   const common = {
     ...{ key: keyOf({ address, port }, looked.port.protocol), address, port, protocol: looked.port.protocol, type },
     ...{ service: `${service.namespace}/${service.name}`, portName: looked.port.name },
@@ -132,10 +131,15 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
     ...{ policy, backends, isElsewhere: false, unused: unusedText(all, { policy, backends, nodeName }) },
   });
   const whole = led('Cluster', chosen(viewpoint.followsHints === false ? all : near(all, viewpoint)));
-  const mine = led('Local', chosen(here));
-  const local = { ...mine, isElsewhere: mine.backends.length === 0 && whole.backends.length > 0 };
+  const local = () => {
+    const mine = led(
+      'Local',
+      chosen(nodeName === undefined ? [] : all.filter((one) => one.backend.nodeName === nodeName)),
+    );
+    return { ...mine, isElsewhere: mine.backends.length === 0 && whole.backends.length > 0 };
+  };
   if (type === 'ClusterIP') {
-    const backends = service.internalTrafficPolicy === 'Local' ? local : whole;
+    const backends = service.internalTrafficPolicy === 'Local' ? local() : whole;
     return [{ ...common, ...backends, ...everybody, scope: 'internal', isExternal: false }];
   }
   // Nobody outside means a loopback address of ours.
@@ -148,7 +152,7 @@ function frontendsAt({ type, address, port }: Place, looked: Looked): DesiredFro
   const key = `${common.key}/external`;
   return [
     { ...internal, isExternal: false },
-    { ...common, ...local, ...allowed, ...forOutside, key, scope: 'external' },
+    { ...common, ...local(), ...allowed, ...forOutside, key, scope: 'external' },
   ];
 }
 

@@ -8,8 +8,11 @@ import { type BackendStateName, type DesiredBackend, keyOf } from './frontend.ts
 import { IdPool } from './id-pool.ts';
 
 interface ActualBackend {
+  readonly id: number;
   readonly key: string;
-  readonly state: number;
+  /** BackendState; undefined: who knows whether the kernel has it. */
+  state: number | undefined;
+  users: number;
 }
 
 const states: Readonly<Record<BackendStateName, number>> = {
@@ -20,61 +23,66 @@ const states: Readonly<Record<BackendStateName, number>> = {
 export class BackendTable {
   readonly #map: TypedMap<number, Backend>;
   readonly #ids = new IdPool();
-  readonly #idByKey = new Map<string, number>();
-  readonly #byId = new Map<number, ActualBackend>();
-  readonly #users = new Map<number, number>();
+  readonly #byKey = new Map<string, ActualBackend>();
+  readonly #byId: (ActualBackend | undefined)[] = [];
 
   constructor(map: TypedMap<number, Backend>) {
     this.#map = map;
   }
 
   has(id: number): boolean {
-    return this.#byId.has(id);
+    return this.#byId[id] !== undefined;
   }
 
   /** Takes over what the kernel has; who uses it is told by `hold` afterwards. */
   read(): void {
-    for (const table of [this.#idByKey, this.#byId, this.#users]) table.clear();
+    this.#byKey.clear();
+    this.#byId.length = 0;
     for (const [id, backend] of this.#map.entries()) {
-      const key = keyOf(backend, protocolName(backend.protocol));
       this.#ids.claim(id);
-      this.#idByKey.set(key, id);
-      this.#byId.set(id, { key, state: backend.state });
+      this.#add(id, keyOf(backend, protocolName(backend.protocol))).state = backend.state;
     }
   }
 
   hold(ids: readonly number[]): void {
-    for (const id of ids) this.#users.set(id, (this.#users.get(id) ?? 0) + 1);
+    for (const id of ids) {
+      const backend = this.#byId[id];
+      if (backend) backend.users += 1;
+    }
   }
 
   /** Ids of the backends, written to the kernel where they are new or in another state. Counts as one use of each. */
   acquire(backends: readonly DesiredBackend[]): number[] {
     const writes: [number, Backend][] = [];
-    const ids = backends.map((backend) => {
-      const id = this.#idByKey.get(backend.key) ?? this.#ids.take();
-      const state = states[backend.state];
-      if (this.#byId.get(id)?.state !== state) {
-        writes.push([id, { ...address(backend), state }]);
-        this.#idByKey.set(backend.key, id);
-        this.#byId.set(id, { key: backend.key, state });
+    const ids = backends.map(({ key, address, port, protocol, state: name }) => {
+      const backend = this.#byKey.get(key) ?? this.#add(this.#ids.take(), key);
+      const state = states[name];
+      if (backend.state !== state) {
+        writes.push([backend.id, { address, port, protocol: protocolNumbers[protocol], state }]);
+        backend.state = state;
       }
-      return id;
+      backend.users += 1;
+      return backend.id;
     });
-    this.#write(writes);
-    this.hold(ids);
+    this.#write(writes, ids);
     return ids;
   }
 
   /** A write that fails (map full) is as if it had not been tried: what the kernel took of it is removed again. */
-  #write(writes: readonly (readonly [number, Backend])[]): void {
+  #write(writes: readonly (readonly [number, Backend])[], ids: readonly number[]): void {
     try {
       this.#map.updateBatch(writes);
     } catch (error) {
-      const unused = writes.map(([id]) => id).filter((id) => !this.#users.has(id));
-      for (const id of unused) this.#forget(id);
-      this.#map.deleteBatch(unused);
+      for (const [id] of writes) this.#lack(id);
+      this.release(ids);
       throw error;
     }
+  }
+
+  /** What the kernel has of it is not known. */
+  #lack(id: number): void {
+    const backend = this.#byId[id];
+    if (backend) backend.state = undefined;
   }
 
   release(ids: readonly number[]): void {
@@ -84,33 +92,33 @@ export class BackendTable {
 
   /** Ends the backends that nobody holds; how many there were. */
   removeUnused(): number {
-    const unused = [...this.#byId.keys()].filter((id) => !this.#users.has(id));
-    for (const id of unused) this.#forget(id);
-    this.#map.deleteBatch(unused);
+    const unused = Object.values(this.#byId).filter((backend) => backend?.users === 0);
+    for (const backend of unused) if (backend) this.#forget(backend);
+    this.#map.deleteBatch(unused.flatMap((backend) => backend?.id ?? []));
     return unused.length;
+  }
+
+  #add(id: number, key: string): ActualBackend {
+    const backend: ActualBackend = { id, key, state: undefined, users: 0 };
+    this.#byKey.set(key, backend);
+    this.#byId[id] = backend;
+    return backend;
   }
 
   /** True when that was the last use. */
   #drop(id: number): boolean {
-    const users = (this.#users.get(id) ?? 0) - 1;
-    if (users > 0) {
-      this.#users.set(id, users);
-      return false;
-    }
-    this.#users.delete(id);
-    return this.#forget(id);
-  }
-
-  #forget(id: number): boolean {
-    const backend = this.#byId.get(id);
+    const backend = this.#byId[id];
     if (backend === undefined) return false;
-    this.#byId.delete(id);
-    this.#idByKey.delete(backend.key);
-    this.#ids.give(id);
+    backend.users -= 1;
+    if (backend.users > 0) return false;
+    this.#forget(backend);
     return true;
   }
-}
 
-function address(backend: DesiredBackend): Omit<Backend, 'state'> {
-  return { address: backend.address, port: backend.port, protocol: protocolNumbers[backend.protocol] };
+  #forget(backend: ActualBackend): void {
+    const { id, key } = backend;
+    this.#byId[id] = undefined;
+    if (this.#byKey.get(key) === backend) this.#byKey.delete(key);
+    this.#ids.give(id);
+  }
 }

@@ -48,6 +48,7 @@ export interface FrontendRow {
   readonly reason: string | undefined;
 }
 
+/** Of a desired backend, as which it is kept: there are too many for rows of their own. */
 export interface FrontendBackend {
   readonly key: string;
   readonly state: string;
@@ -238,7 +239,7 @@ function servedRow(
     policy: frontend.policy,
     affinitySeconds: frontend.affinitySeconds,
     unused: frontend.unused,
-    backends: frontend.backends.map(({ key, state, nodeName, zone }) => ({ key, state, nodeName, zone })),
+    backends: frontend.backends,
     state: status.state,
     reason: status.error,
   };

@@ -17,7 +17,7 @@ export type WhyUnused = (typeof reasons)[number];
 export function unusedText(all: readonly Candidate[], chosen: ChosenBackends): string | undefined {
   if (all.length === chosen.backends.length) return undefined;
   const used = new Set(chosen.backends.map(({ key }) => key));
-  const why = all.filter(({ key }) => !used.has(key)).map((candidate) => whyUnused(candidate, chosen));
+  const why = all.filter(({ backend }) => !used.has(backend.key)).map((candidate) => whyUnused(candidate, chosen));
   return reasons
     .map((reason) => [why.filter((each) => each === reason).length, reason] as const)
     .filter(([count]) => count > 0)
@@ -39,15 +39,18 @@ export interface SeenEndpoint {
 
 export function seenEndpoints({ port, family, slices }: Offered, chosen: ChosenBackends): SeenEndpoint[] {
   const used = new Set(chosen.backends.map(({ key }) => key));
-  return candidates(port, family, slices).map((candidate) => ({
-    key: candidate.key,
-    pod: candidate.pod,
-    nodeName: candidate.nodeName,
-    zone: candidate.zone,
-    state: states[candidate.usable],
-    hints: [...candidate.nodeHints, ...candidate.zoneHints],
-    why: used.has(candidate.key) ? undefined : whyUnused(candidate, chosen),
-  }));
+  return candidates(port, family, slices).map((candidate) => {
+    const { backend, endpoint, usable } = candidate;
+    return {
+      key: backend.key,
+      pod: endpoint.pod && `${endpoint.pod.namespace}/${endpoint.pod.name}`,
+      nodeName: endpoint.nodeName,
+      zone: endpoint.zone,
+      state: states[usable],
+      hints: [...endpoint.nodeHints, ...endpoint.zoneHints],
+      why: used.has(backend.key) ? undefined : whyUnused(candidate, chosen),
+    };
+  });
 }
 
 interface Offered {
@@ -59,8 +62,8 @@ interface Offered {
 const states = { ready: 'ready', fallback: 'terminating', no: 'not ready' } as const;
 
 /** Of one that is not among the backends. What keeps it out first comes first. */
-function whyUnused({ usable, nodeName }: Candidate, chosen: ChosenBackends): WhyUnused {
+function whyUnused({ usable, endpoint }: Candidate, chosen: ChosenBackends): WhyUnused {
   if (usable === 'no') return 'not ready';
-  if (chosen.policy === 'Local' && nodeName !== chosen.nodeName) return 'on another node';
+  if (chosen.policy === 'Local' && endpoint.nodeName !== chosen.nodeName) return 'on another node';
   return usable === 'fallback' ? 'terminating' : 'kept for others by hints';
 }
