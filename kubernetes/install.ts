@@ -38,7 +38,7 @@ export async function install(...more: readonly string[]): Promise<void> {
 }
 
 export async function uninstall(): Promise<void> {
-  await helm('uninstall', 'sluice', '--wait');
+  await helm('uninstall', 'sluice', '--cascade', 'foreground', '--wait');
 }
 
 export function helm(...args: readonly string[]): Promise<string> {

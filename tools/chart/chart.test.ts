@@ -32,6 +32,15 @@ test('the chart installs the version that it lies beside', options, async () => 
   assert.equal(spec.containers[0].image, `localhost/sluice:${version}`);
 });
 
+test('a key without anything below it is refused by its name, not by where a template stumbles', options, async () => {
+  for (const group of ['operator', 'image', 'cni', 'cgroup']) {
+    const { code, stderr } = await helm('template', 'sluice', 'charts/sluice', '--set-json', `${group}=null`);
+    assert.notEqual(code, 0, group);
+    assert.match(stderr, new RegExp(`${group}: nothing stands below it; leave it out`));
+    assert.doesNotMatch(stderr, /nil pointer/);
+  }
+});
+
 test('the API server takes every object, warns of none, and kubectl deletes all of them', options, async () => {
   const { text, objects } = await rendered(...homelab);
   await using cluster = await startTestKubectl();

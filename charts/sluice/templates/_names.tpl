@@ -1,3 +1,13 @@
+{{- /* A key without anything below it takes away the chart's own defaults with it. */ -}}
+{{- define "sluice.groups" -}}
+{{- $values := .Values -}}
+{{- range list "image" "cni" "cgroup" "operator" -}}
+{{- if not (get $values .) -}}
+{{- fail (printf "%s: nothing stands below it; leave it out, or give it what is meant" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "sluice.image" -}}
 {{- if regexMatch "(^|/)cilium(/|$)" .Values.image.repository -}}
 {{- fail (printf "image.repository: %s is an image of the incumbent; leave it out, or name a copy of Sluice's" .Values.image.repository) -}}
@@ -6,6 +16,7 @@
 {{- end -}}
 
 {{- define "sluice.labels" -}}
+{{- include "sluice.groups" . -}}
 app.kubernetes.io/part-of: sluice
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}

@@ -46,7 +46,7 @@ function claim(runDir: string): Disposable {
   const directory = stack.adopt(openFd(runDir), close);
   if (!lock(directory)) {
     throw new CleanupError(
-      `an agent runs on this node (it has ${runDir}): uninstall it first, helm uninstall sluice --namespace kube-system --wait`,
+      `an agent runs on this node (it has ${runDir}): uninstall it first, helm uninstall sluice --namespace kube-system --cascade foreground --wait`,
     );
   }
   return stack.move();

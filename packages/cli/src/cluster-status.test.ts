@@ -86,6 +86,40 @@ test('what keeps the container from starting that prepares an agent is told, not
   assert.equal(problem, 'n1: the agent has not started: ErrImageNeverPull: image is not present');
 });
 
+test('a container that is started again and again is told with its last words, an init container and an operator too', async () => {
+  await using cluster = await testCluster(['n1']);
+  const crash = (program: string, words: string) => ({
+    ready: false,
+    imageID: 'sha256:a',
+    state: { waiting: { reason: 'CrashLoopBackOff', message: `back-off 10s restarting failed container=${program}` } },
+    lastState: { terminated: { exitCode: 1, message: words } },
+  });
+  const words = '/etc/sluice/values.yaml:15: nodePort.range: "9" is not a range of ports';
+  for (const program of ['agent', 'operator'] as const) {
+    const containerStatuses = [crash(program, `a line before\nsluice-${program}: ${words}\n`)];
+    cluster.api.store.put('pods', { ...podObject(program, 'n1'), status: { phase: 'Running', containerStatuses } });
+  }
+  using source = agentsOf(cluster, () => '');
+  assert.deepEqual(clusterProblems(await clusterStatus(source, signal)), [
+    `n1: the agent does not answer: CrashLoopBackOff: sluice-agent: ${words}`,
+    `operator on n1: CrashLoopBackOff: sluice-operator: ${words}`,
+  ]);
+  const initContainerStatuses = [crash('install-cni', 'open /host/opt/cni/bin/sluice-cni: Read-only file system')];
+  const status = { phase: 'Pending', initContainerStatuses, containerStatuses: [{ ready: false, imageID: '' }] };
+  cluster.api.store.put('pods', { ...podObject('agent', 'n1'), status });
+  assert.equal(
+    clusterProblems(await clusterStatus(source, signal))[0],
+    'n1: the agent has not started: CrashLoopBackOff: open /host/opt/cni/bin/sluice-cni: Read-only file system',
+  );
+});
+
+test('an agent that is ready and says nothing is not told by the phase of its pod', async () => {
+  await using cluster = await testCluster(['n1']);
+  using source = agentsOf(cluster, () => '');
+  const [problem] = clusterProblems(await clusterStatus(source, signal));
+  assert.match(problem ?? '', /the agent does not answer: a command in its pod says nothing/);
+});
+
 test('an agent of a version that answers otherwise is told, not taken for well', async () => {
   await using cluster = await testCluster(['n1']);
   using source = agentsOf(cluster, () => ({ modules: undefined as never }));

@@ -102,7 +102,7 @@ async function askAgent(pod: SluicePod, { exec, signal }: Asking): Promise<Statu
   try {
     const { stdout, stderr } = await exec({ namespace: pod.namespace, pod: pod.name, command }, signal);
     // It ends with 1 where something does not work, and has told what.
-    if (stdout === '') return `the agent does not answer: ${stderr.trim().split('\n')[0] || pod.why}`;
+    if (stdout === '') return `the agent does not answer: ${stderr.trim().split('\n')[0] || silence(pod)}`;
     return shaped(JSON.parse(stdout) as unknown, statusAnswer);
   } catch (error) {
     if (signal.aborted) throw error;
@@ -111,4 +111,9 @@ async function askAgent(pod: SluicePod, { exec, signal }: Asking): Promise<Statu
     if (error instanceof CommandError) return pod.ready ? error.message : `${pod.why}; ${error.message}`;
     throw error;
   }
+}
+
+/** A pod that runs well by its own word, and the command in it says nothing: something between us and it does not let us through. */
+function silence({ ready, why, node }: SluicePod): string {
+  return ready ? `a command in its pod says nothing; is ${node}:10250 its kubelet?` : why;
 }

@@ -93,8 +93,15 @@ function whyOf(phase: string, status: Field, state: Field | undefined): string {
 function waitingFor(container: Field | undefined): string | undefined {
   const waiting = container?.get('state').get('waiting');
   const reason = waiting?.get('reason').text();
-  const message = waiting?.get('message').text();
+  // How it ended tells more than that it is to be started again.
+  const message = lastWords(container) ?? waiting?.get('message').text();
   return reason === undefined || message === undefined ? reason : `${reason}: ${message}`;
+}
+
+/** What it said as it ended the last time: the chart has the kubelet keep the end of its log. */
+function lastWords(container: Field | undefined): string | undefined {
+  const ended = container?.get('lastState').get('terminated').get('message').text();
+  return ended?.trim().split('\n').at(-1) || undefined;
 }
 
 function workloadOf(program: SluicePod['program'], root: Field): SluiceWorkload {

@@ -121,7 +121,7 @@ function endpointAddress(field: Field, family: 4 | 6, seen: Set<Address>): Addre
   if (address === undefined) return undefined;
   if (familyOf(address) !== family) field.problem(`${address} is not an IPv${family} address`);
   else if (forbidden.test(address)) {
-    field.problem(`${address} cannot be an endpoint (unspecified, loopback, link-local or multicast)`);
+    field.problem(`${address} cannot be an endpoint (unspecified, loopback, link-local, multicast or broadcast)`);
   } else if (seen.has(address)) field.problem(`${address} is there twice`);
   else {
     seen.add(address);
