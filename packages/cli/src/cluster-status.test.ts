@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { StatusReport } from '@sluice/agent';
-import { createKubeClient } from '@sluice/kube';
+import { createKubeClient, operatorLease } from '@sluice/kube';
 import { clusterAwaited, clusterProblems, clusterStatus, type StatusSource } from './cluster-status.ts';
 import { CommandError } from './command-error.ts';
 import { clusterStatusText } from './commands/cluster-status-text.ts';
@@ -137,4 +137,19 @@ test('a node that is not known yet is waited for and is no problem', async () =>
   const status = await clusterStatus(source, signal);
   assert.deepEqual(clusterProblems(status), []);
   assert.deepEqual(clusterAwaited(status), ['n1: an answer of node n7']);
+});
+
+test('what the operator cannot do is told by its own word on the Lease', async () => {
+  await using cluster = await testCluster(['n1']);
+  const { name, problemAnnotation } = operatorLease;
+  const problem = 'nodes: GET /api/v1/nodes: 403 Forbidden';
+  const put = (annotations: object) =>
+    cluster.api.store.put('leases', { metadata: { namespace: 'kube-system', name, annotations }, spec: {} });
+  using source = agentsOf(cluster, () => ({}));
+  put({ [problemAnnotation]: problem });
+  const status = await clusterStatus(source, signal);
+  assert.deepEqual(clusterProblems(status), [`operator: ${problem}`]);
+  assert.deepEqual(clusterAwaited(status), [`operator: ${problem}`]);
+  put({});
+  assert.deepEqual(clusterProblems(await clusterStatus(source, signal)), []);
 });

@@ -1,5 +1,5 @@
 import type { StatusReport } from '@sluice/agent';
-import { Field, type KubeClient, resources } from '@sluice/kube';
+import { Field, isForbidden, isNotFound, type KubeClient, operatorLease, resources } from '@sluice/kube';
 import { statusAnswer } from './agent-answers.ts';
 import { CommandError } from './command-error.ts';
 import type { ExecTarget } from './connectivity/cluster.ts';
@@ -34,6 +34,8 @@ export interface OperatorStatus {
 export interface ClusterStatus {
   readonly nodes: readonly NodeStatus[];
   readonly operators: readonly OperatorStatus[];
+  /** What the operator that leads cannot do, by its own word. */
+  readonly operatorProblem: string | undefined;
 }
 
 /** Agents that are asked at the same time: each starts a process in its container. */
@@ -54,16 +56,21 @@ export async function clusterStatus({ client, exec }: StatusSource, signal: Abor
       );
     statuses.push(...(await Promise.all(names.slice(begin, begin + concurrency).map(ask))));
   }
-  return { nodes: statuses, operators: pods.filter(({ program }) => program === 'operator').map(operatorStatus) };
+  const operators = pods.filter(({ program }) => program === 'operator');
+  return {
+    nodes: statuses,
+    operators: operators.map(operatorStatus),
+    operatorProblem: operators[0] && (await problemOfLeader(client, operators[0].namespace, signal)),
+  };
 }
 
 /** Everything that does not work, with its node. */
-export function clusterProblems({ nodes, operators }: ClusterStatus): string[] {
-  return [...ofNodes(nodes, ({ problems }) => problems), ...ofOperators(operators)];
+export function clusterProblems(status: ClusterStatus): string[] {
+  return [...ofNodes(status.nodes, ({ problems }) => problems), ...ofOperators(status)];
 }
 
-export function clusterAwaited({ nodes, operators }: ClusterStatus): string[] {
-  return [...ofNodes(nodes, ({ awaited }) => awaited), ...ofOperators(operators)];
+export function clusterAwaited(status: ClusterStatus): string[] {
+  return [...ofNodes(status.nodes, ({ awaited }) => awaited), ...ofOperators(status)];
 }
 
 function ofNodes(nodes: readonly NodeStatus[], of: (node: NodeStatus) => readonly string[]): string[] {
@@ -72,10 +79,28 @@ function ofNodes(nodes: readonly NodeStatus[], of: (node: NodeStatus) => readonl
 }
 
 /** One that works is enough: the others stand by. */
-function ofOperators(operators: readonly OperatorStatus[]): string[] {
+function ofOperators({ operators, operatorProblem }: ClusterStatus): string[] {
   if (operators.length === 0) return ['operator: there is no pod of it'];
+  // That says more than that its pod is not ready.
+  if (operatorProblem !== undefined) return [`operator: ${operatorProblem}`];
   if (operators.some(({ problem }) => problem === undefined)) return [];
   return operators.map(({ node, problem }) => `operator on ${node === '' ? 'no node yet' : node}: ${problem}`);
+}
+
+/** Undefined as well for who may not read Leases. */
+async function problemOfLeader(
+  client: KubeClient,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { name, problemAnnotation } = operatorLease;
+  try {
+    const lease = new Field(await client.get(resources.leases, { namespace, name, signal }));
+    return lease.get('metadata').get('annotations').get(problemAnnotation).text();
+  } catch (error) {
+    if (isNotFound(error) || isForbidden(error)) return undefined;
+    throw error;
+  }
 }
 
 function operatorStatus({ name, node, ready, why }: SluicePod): OperatorStatus {

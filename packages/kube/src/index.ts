@@ -22,7 +22,15 @@ export {
   serversOf,
 } from './configuration.ts';
 export type { ConnectionProof, Proof, ProofSource } from './credentials.ts';
-export { isAlreadyExists, isConflict, isExpired, isNotFound, KubeError, type KubeErrorCode } from './error.ts';
+export {
+  isAlreadyExists,
+  isConflict,
+  isExpired,
+  isForbidden,
+  isNotFound,
+  KubeError,
+  type KubeErrorCode,
+} from './error.ts';
 export {
   type EventRecorder,
   type EventRecorderOptions,
@@ -65,6 +73,7 @@ export {
   type TrafficPolicy,
 } from './objects/service.ts';
 export { parseServiceCidr, type ServiceCidrObject } from './objects/service-cidr.ts';
+export { operatorLease } from './operator-lease.ts';
 export {
   type ChangeCount,
   type Reflector,

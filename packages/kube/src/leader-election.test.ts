@@ -117,3 +117,42 @@ test('times that cannot work are refused', async () => {
   assert.throws(() => leaderElection({ ...options, leaseMs: 1_000 }), RangeError);
   assert.throws(() => leaderElection({ ...options, renewDeadlineMs: 2_000 }), RangeError);
 });
+
+test('what the leader has to say is on the Lease as long as it has, and what others wrote there stays', async (t) => {
+  await using api = await FakeApi.start();
+  using client = createKubeClient({ servers: [api.url] });
+  const said = () => {
+    const { metadata } = api.store.get('leases', 'kube-system/sluice-operator') ?? {};
+    return (metadata as { annotations?: Record<string, string> } | undefined)?.annotations;
+  };
+  const metadata = { namespace: 'kube-system', name: 'sluice-operator', annotations: { theirs: 'stays' } };
+  api.store.put('leases', { metadata, spec: { holderIdentity: '' } });
+  let problem: string | undefined = 'pods: 403';
+  const { election } = candidate(t, client, 'a', { annotations: () => ({ 'sluice.io/problem': problem }) });
+  election.start();
+  await until(() => said()?.['sluice.io/problem'] === 'pods: 403');
+  problem = undefined;
+  await until(() => said()?.['sluice.io/problem'] === undefined);
+  problem = 'nodes: 403';
+  await until(() => said()?.['sluice.io/problem'] === 'nodes: 403');
+  await election.stop();
+  assert.deepEqual(said(), { theirs: 'stays' }, 'who has stopped has nothing to say');
+});
+
+test('why the Lease cannot be had is known until it can', async (t) => {
+  await using api = await FakeApi.start();
+  using client = createKubeClient({ servers: [api.url] });
+  let refuses = true;
+  api.fault = (request, response) => {
+    if (!refuses || !request.path.includes('/leases')) return false;
+    sendStatus(response, 403, 'Forbidden', 'cannot get leases');
+    return true;
+  };
+  const { election } = candidate(t, client, 'a');
+  election.start();
+  await until(() => election.problem !== undefined);
+  assert.match(election.problem ?? '', /cannot get leases/);
+  refuses = false;
+  await until(() => election.isLeader);
+  assert.equal(election.problem, undefined);
+});

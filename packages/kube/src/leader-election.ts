@@ -15,6 +15,8 @@ export interface LeaderElectionOptions {
   readonly onStartedLeading: (signal: AbortSignal) => void | Promise<void>;
   readonly onStoppedLeading?: () => void;
   readonly onNewLeader?: (identity: string) => void;
+  /** What the leader says on the Lease, told anew with each renewal; undefined: taken away. */
+  readonly annotations?: () => Readonly<Record<string, string | undefined>>;
   /** For how long others leave us alone after a renewal; default 15 s. */
   readonly leaseMs?: number;
   /** Without a renewal for so long we step down by ourselves; less than the lease; default 10 s. */
@@ -32,6 +34,8 @@ export interface LeaderElection extends AsyncDisposable {
   readonly isLeader: boolean;
   /** Who leads as far as we saw; empty: nobody. */
   readonly leader: string;
+  /** Why the Lease could not be read or written, the last time; undefined: it could. */
+  readonly problem: string | undefined;
   start(): void;
   /** Steps down and gives the lease back, so that the next one need not wait for it to run out. */
   stop(): Promise<void>;
@@ -63,6 +67,7 @@ class Election implements LeaderElection {
   #renewedAtMs = 0;
   #leading: AbortController | undefined;
   #leader = '';
+  problem: string | undefined;
 
   constructor(options: LeaderElectionOptions) {
     this.#options = options;
@@ -152,13 +157,20 @@ class Election implements LeaderElection {
     const beganMs = this.#nowMs();
     try {
       const observed = await this.#read(signal);
-      if (observed && !this.#mayTake(observed.lease)) return false;
+      if (observed && !this.#mayTake(observed.lease)) {
+        this.problem = undefined;
+        return false;
+      }
       this.#observe(await this.#write(observed, signal));
       this.#renewedAtMs = beganMs;
+      this.problem = undefined;
       return true;
     } catch (error) {
       if (isConflict(error) || isAlreadyExists(error)) this.#log.debug('another one was faster');
-      else if (!this.#stopping.signal.aborted) this.#log.warn({ error }, 'cannot reach the lease');
+      else if (!this.#stopping.signal.aborted) {
+        this.problem = error instanceof Error ? error.message : String(error);
+        this.#log.warn({ error }, 'cannot reach the lease');
+      }
       return false;
     } finally {
       timer.cancel();
@@ -201,12 +213,26 @@ class Election implements LeaderElection {
     const { client, namespace, name, identity } = this.#options;
     if (!observed) {
       const spec = this.#spec(undefined);
-      return client.create(resources.leases, { metadata: { namespace, name }, spec }, { namespace, signal });
+      const metadata = this.#metadata({ namespace, name }, this.#annotations());
+      return client.create(resources.leases, { metadata, spec }, { namespace, signal });
     }
     const held = observed.lease.holder === identity ? observed.lease : undefined;
     const transitions = observed.lease.transitions + (held ? 0 : 1);
     const spec = { ...this.#spec(held?.acquiredAt), leaseTransitions: transitions };
-    return client.update(resources.leases, { ...observed.object, spec }, { namespace, name, signal });
+    const metadata = this.#metadata(observed.object.metadata, this.#annotations());
+    return client.update(resources.leases, { ...observed.object, metadata, spec }, { namespace, name, signal });
+  }
+
+  #annotations(): Readonly<Record<string, string | undefined>> {
+    return this.#options.annotations?.() ?? {};
+  }
+
+  /** With what others have written there. */
+  #metadata(before: unknown, ours: Readonly<Record<string, string | undefined>>) {
+    const metadata = isRecord(before) ? before : {};
+    if (Object.keys(ours).length === 0) return metadata;
+    // JSON has no undefined: what is to go is left out.
+    return { ...metadata, annotations: { ...(isRecord(metadata.annotations) ? metadata.annotations : {}), ...ours } };
   }
 
   #spec(acquiredAt: number | undefined) {
@@ -229,7 +255,9 @@ class Election implements LeaderElection {
     const spec = { ...this.#spec(undefined), holderIdentity: '', leaseDurationSeconds: 1 };
     const released = { ...spec, leaseTransitions: observed.lease.transitions };
     try {
-      const object = { ...observed.object, spec: released };
+      const none = Object.fromEntries(Object.keys(this.#annotations()).map((key) => [key, undefined]));
+      const metadata = this.#metadata(observed.object.metadata, none);
+      const object = { ...observed.object, metadata, spec: released };
       await client.update(resources.leases, object, { namespace, name, signal: deadline.signal });
       this.#log.info('gave the lease back');
     } catch (error) {

@@ -23,6 +23,8 @@ export interface Cluster {
   readonly slices: Table<CiliumEndpointSliceObject>;
   readonly identities: Identities;
   readonly labelSets: LabelSets;
+  /** What cannot be listed or watched, and why. */
+  troubles(): string[];
   start(): void;
   stop(): Promise<void>;
 }
@@ -82,6 +84,7 @@ export function watchCluster({ client, rules, namespace, log, clock }: ClusterOp
     slices,
     identities,
     labelSets,
+    troubles: () => watchTroubles(reflectors),
     start() {
       for (const each of reflectors) each.start();
     },
@@ -89,6 +92,14 @@ export function watchCluster({ client, rules, namespace, log, clock }: ClusterOp
       await Promise.all(reflectors.map((each) => each.stop()));
     },
   };
+}
+
+/** Of each that does not work what it is about, and why. */
+export function watchTroubles(watches: readonly Reflector[]): string[] {
+  return watches.flatMap((watch) => {
+    const { source, lastError } = watch.status();
+    return lastError === undefined ? [] : [`${source}: ${lastError}`];
+  });
 }
 
 function namedTable<Row extends { readonly name: string }>(name: string): Table<Row> {

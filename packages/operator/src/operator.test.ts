@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LabelFilter } from '@sluice/identity';
+import { operatorLease } from '@sluice/kube';
 import { FakeApi, sendStatus } from '@sluice/kube/testing';
 import { type Prefix, parsePrefix } from '@sluice/net';
 import { silentLogger } from '@sluice/runtime';
@@ -110,6 +111,31 @@ test('an API server that refuses and comes back is survived', async () => {
   const operator = start(api);
   await untilStore(api, () => podCidrs(api, 'a') !== undefined);
   assert.equal(refusals, 2);
+  await operator.stop();
+});
+
+test('what it may not read is told on the Lease and makes it unready, until it may', async () => {
+  await using api = await FakeApi.start();
+  putNode(api, 'a', '10.10.30.101');
+  let refuses = true;
+  api.fault = (request, response) => {
+    if (!refuses || request.method !== 'GET' || request.path !== '/api/v1/pods') return false;
+    sendStatus(response, 403, 'Forbidden', 'pods is forbidden: cannot list resource "pods"');
+    return true;
+  };
+  const said = () => {
+    const { metadata } = api.store.get('leases', `kube-system/${operatorLease.name}`) ?? {};
+    return (metadata as { annotations?: Record<string, string> } | undefined)?.annotations?.[
+      operatorLease.problemAnnotation
+    ];
+  };
+  const operator = start(api);
+  await untilStore(api, () => said() !== undefined);
+  assert.match(said() ?? '', /^pods: .*cannot list resource "pods"/);
+  assert.equal(operator.status().problem, said());
+  refuses = false;
+  await untilStore(api, () => operator.status().leading && said() === undefined);
+  assert.equal(operator.status().problem, undefined);
   await operator.stop();
 });
 

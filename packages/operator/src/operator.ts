@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { LabelRules } from '@sluice/identity';
-import { createKubeClient, eventRecorder, type KubeConfiguration, leaderElection } from '@sluice/kube';
+import { createKubeClient, eventRecorder, type KubeConfiguration, leaderElection, operatorLease } from '@sluice/kube';
 import type { ExternalIpRules } from '@sluice/loadbalancer';
 import { type AddressFamily, familyOf, type Prefix, prefixOf } from '@sluice/net';
 import { openNetlink } from '@sluice/netlink';
@@ -26,7 +26,7 @@ import { OperatorTallies } from './metrics/operator-tallies.ts';
 import { NodeMarks } from './node-marks/node-marks.ts';
 import { assignPodCidrs } from './pod-cidrs.ts';
 import type { Pool, PoolPlan } from './pools.ts';
-import { startServiceEvents } from './service-events.ts';
+import { type ServiceEvents, startServiceEvents } from './service-events.ts';
 import { SliceGarbage } from './slice-garbage.ts';
 
 export interface OperatorOptions {
@@ -66,12 +66,17 @@ export interface OperatorStatus {
   readonly plan: PoolPlan | undefined;
   readonly identities: number;
   readonly controllers: ReturnType<Controllers['list']>;
+  /** What it cannot do, and why; undefined: all that it should. */
+  readonly problem: string | undefined;
 }
 
 export interface Operator {
   status(): OperatorStatus;
   stop(): Promise<void>;
 }
+
+/** Of what it cannot do so much is told. */
+const toldMax = 5;
 
 /** Without the API server it waits and tries again: nothing that runs depends on it. */
 export function startOperator(options: OperatorOptions): Operator {
@@ -84,6 +89,7 @@ export function startOperator(options: OperatorOptions): Operator {
   const cluster = watchCluster({ client, rules: options.labels, namespace: options.namespace, log, clock });
   const { nodes, slices } = cluster;
   let plan: PoolPlan | undefined;
+  let serviceEvents: ServiceEvents | undefined;
   const context = {
     client,
     nodes,
@@ -121,14 +127,28 @@ export function startOperator(options: OperatorOptions): Operator {
     const { externalIps, nodePortRange } = options;
     const viewpoint = { nodeName: undefined, externalIps, nodePortRange };
     const told = { client, events, controllers, log, clock, viewpoint, nodes, rules: options.externalIpRules };
-    if (options.services) jobs.use(startServiceEvents(told));
-    leading.addEventListener('abort', () => void jobs.disposeAsync());
+    if (options.services) serviceEvents = jobs.use(startServiceEvents(told));
+    leading.addEventListener('abort', () => {
+      serviceEvents = undefined;
+      void jobs.disposeAsync();
+    });
   }
 
+  const problem = (): string | undefined => {
+    const failing = controllers.list().filter(({ consecutiveFailures }) => consecutiveFailures > 0);
+    const troubles = [
+      ...(election.problem === undefined ? [] : [`Lease ${operatorLease.name}: ${election.problem}`]),
+      ...cluster.troubles(),
+      ...(serviceEvents?.troubles() ?? []),
+      ...failing.map(({ name, lastError }) => `${name}: ${lastError}`),
+    ];
+    return troubles.length === 0 ? undefined : troubles.slice(0, toldMax).join('; ');
+  };
   const election = leaderElection({
     client,
     namespace: options.namespace,
-    name: 'sluice-operator',
+    name: operatorLease.name,
+    annotations: () => ({ [operatorLease.problemAnnotation]: problem() }),
     identity: `${options.host}-${randomBytes(4).toString('hex')}`,
     onStartedLeading: lead,
     log,
@@ -140,15 +160,16 @@ export function startOperator(options: OperatorOptions): Operator {
     plan,
     identities: cluster.identities.size,
     controllers: controllers.list(),
+    problem: problem(),
   });
   const { metricsPort: port } = options;
   const version = installedVersion();
   const gatherAll = () => gather(operatorMetrics, { version, status: status(), cluster, controllers, tallies });
   const metrics = port === undefined ? undefined : new MetricsServer({ port, gather: gatherAll, log, clock });
-  // Without the API server it waits, which no restart would shorten.
-  const unready = () => undefined;
+  // Not ready is not restarted: without the API server it waits, which no restart would shorten.
+  const { healthPort } = options;
   const health =
-    options.healthPort === undefined ? undefined : new HealthServer({ port: options.healthPort, unready, log, clock });
+    healthPort === undefined ? undefined : new HealthServer({ port: healthPort, unready: problem, log, clock });
   cluster.start();
   election.start();
   void metrics?.start();

@@ -24,6 +24,7 @@ import {
 } from '@sluice/loadbalancer';
 import type { Clock, Logger } from '@sluice/runtime';
 import { type Controllers, Table } from '@sluice/state';
+import { watchTroubles } from './cluster.ts';
 import type { MarkedNode } from './node-marks/marked-node.ts';
 
 export interface ServiceEventsOptions {
@@ -39,6 +40,11 @@ export interface ServiceEventsOptions {
   readonly rules: ExternalIpRules;
 }
 
+export interface ServiceEvents extends AsyncDisposable {
+  /** What cannot be listed or watched, and why. */
+  troubles(): string[];
+}
+
 /** What of a slice this is about: 250,000 endpoints have no place here. */
 type SliceProblems = Pick<EndpointSliceObject, 'namespace' | 'name' | 'uid' | 'problems'>;
 
@@ -46,7 +52,7 @@ type SliceProblems = Pick<EndpointSliceObject, 'namespace' | 'name' | 'uid' | 'p
  * Events on Services and EndpointSlices of which something is not served. Every agent sees the same; the operator alone
  * tells it, so that a cluster of a thousand nodes writes one event and not a thousand.
  */
-export function startServiceEvents(options: ServiceEventsOptions): AsyncDisposable {
+export function startServiceEvents(options: ServiceEventsOptions): ServiceEvents {
   const { client, events, controllers, log, clock, nodes, rules } = options;
   const services = serviceTable();
   const guard = new ExternalIpGuard({ rules, services, nodes });
@@ -87,6 +93,7 @@ export function startServiceEvents(options: ServiceEventsOptions): AsyncDisposab
     () => undefined,
   );
   return {
+    troubles: () => watchTroubles(watches),
     async [Symbol.asyncDispose]() {
       await teller.stop();
       await Promise.all(watches.map((watch) => watch.stop()));

@@ -28,7 +28,7 @@ const CLUSTER_POLL_MS = 2_000;
 
 const TEXT = `
 With a kubeconfig, from anywhere: all nodes in one table. Each agent is asked in its pod, through the API server; it takes the
-rights to list nodes and pods and to create pods/exec. KUBECONFIG (which may name several
+rights to list nodes and pods, to create pods/exec, and to get the Lease on which the operator says what it cannot do. KUBECONFIG (which may name several
 files) or ~/.kube/config does the same where no agent runs and no --socket is given. Where the user is one with exec, its program is run.
 
 The exit status is 1 when something that is on does not work.
