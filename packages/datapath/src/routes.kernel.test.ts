@@ -16,7 +16,7 @@ import { udpServer, udpSocket } from '../test/sockets.ts';
 import { createTwoNodes } from '../test/two-nodes.ts';
 import { type Capture, capture, inject } from '../test/wire.ts';
 import { connectWorld } from '../test/world.ts';
-import { type Connection, CtKind, CtState, type Device, type Tuple } from './index.ts';
+import { type Connection, CtKind, CtState, type Device, SnatPort, type Tuple } from './index.ts';
 
 const families = ['ipv4', 'ipv6'] as const;
 type Family = (typeof families)[number];
@@ -161,7 +161,7 @@ test('when every port is taken towards a destination, the next connection is ref
   const [source, destination] = [client.addresses.ipv4, world.addresses.ipv4];
   const remotePort = 5353;
   const rows: [Tuple, Connection][] = [];
-  for (let port = 32_768; port <= 65_535; port += 1) {
+  for (let port = SnatPort.First; port <= SnatPort.Last; port += 1) {
     const tuple = { source, destination, sourcePort: port, destinationPort: remotePort, protocol: 17 };
     const snat = { address: world.nodeAddresses.ipv4, port };
     rows.push([tuple, connection({ snat })]);
