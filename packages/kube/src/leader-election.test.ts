@@ -128,7 +128,10 @@ test('what the leader has to say is on the Lease as long as it has, and what oth
   const metadata = { namespace: 'kube-system', name: 'sluice-operator', annotations: { theirs: 'stays' } };
   api.store.put('leases', { metadata, spec: { holderIdentity: '' } });
   let problem: string | undefined = 'pods: 403';
-  const { election } = candidate(t, client, 'a', { annotations: () => ({ 'sluice.io/problem': problem }) });
+  const { election } = candidate(t, client, 'a', {
+    ...{ leaseMs: 60_000, renewDeadlineMs: 30_000 },
+    annotations: () => ({ 'sluice.io/problem': problem }),
+  });
   election.start();
   await until(() => said()?.['sluice.io/problem'] === 'pods: 403');
   problem = undefined;
@@ -148,7 +151,7 @@ test('why the Lease cannot be had is known until it can', async (t) => {
     sendStatus(response, 403, 'Forbidden', 'cannot get leases');
     return true;
   };
-  const { election } = candidate(t, client, 'a');
+  const { election } = candidate(t, client, 'a', { leaseMs: 60_000, renewDeadlineMs: 30_000 });
   election.start();
   await until(() => election.problem !== undefined);
   assert.match(election.problem ?? '', /cannot get leases/);
