@@ -4,7 +4,8 @@
  */
 export function interruption(): AbortSignal {
   const controller = new AbortController();
+  // Not once: npm passes on what the terminal has sent to us as well, and the second one would end us before we have cleaned up.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.once(signal, () => controller.abort(new Error(`interrupted by ${signal}`)));
+    process.on(signal, () => controller.abort(new Error(`interrupted by ${signal}`)));
   return controller.signal;
 }

@@ -20,7 +20,7 @@ interface Outcome {
 
 /**
  * What a run of these files gives; each is a body in which `assert` and `first` (true once a file) are known. One that says
- * `interrupt()` interrupts the run, as control-C does.
+ * `interrupt()` interrupts the run, as control-C does: npm passes on what has come to all.
  */
 async function outcome(files: Readonly<Record<string, string>>): Promise<Outcome> {
   for (const [name, body] of Object.entries(files)) {
@@ -32,7 +32,8 @@ async function outcome(files: Readonly<Record<string, string>>): Promise<Outcome
        const mark = ${JSON.stringify(join(root, `${name}.mark`))};
        const first = !existsSync(mark);
        writeFileSync(mark, '');
-       const interrupt = () => process.kill(process.ppid, 'SIGINT');
+       const send = () => process.kill(process.ppid, 'SIGINT');
+       const interrupt = () => { send(); setTimeout(send, 5); };
        ${body}`,
     );
   }
