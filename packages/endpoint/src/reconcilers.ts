@@ -29,7 +29,7 @@ export type AnyReconciler = Pick<
 
 /** What makes the kernel agree with the table, and keeps it so. */
 export function endpointReconcilers(options: EndpointReconcilerOptions): AnyReconciler[] {
-  const { table, maps, programs, devices, nodeMac, log, clock } = options;
+  const { table, maps, programs, devices, nodeMac, inProgress, log, clock } = options;
   const common = {
     log,
     clock,
@@ -69,7 +69,11 @@ export function endpointReconcilers(options: EndpointReconcilerOptions): AnyReco
         programs.attachPod(name, row.ifindex);
         devices.bringUp({ hostName: name, hostIfindex: row.ifindex });
       },
-      delete: (name) => programs.detachPod(name),
+      // While a DEL is under way its device takes the link with it: to detach would wait for the lock that the device's
+      // removal holds, and the agent would answer nobody meanwhile.
+      delete(name) {
+        if (!new Set(inProgress()).has(name)) programs.detachPod(name);
+      },
       list: () => linkRows(options),
     },
     onStatus: (name, status) => {
