@@ -37,7 +37,7 @@ import { EndedSockets } from './ended-sockets.ts';
 import { type ForeignPrograms, foreignPrograms, foreignProgramsAt } from './foreign/foreign-programs.ts';
 import { Healthz } from './healthz.ts';
 import { hookedDevices } from './hooked-devices.ts';
-import { addressesOf, hostPortSource } from './host-ports.ts';
+import { hostPortNode, hostPortSource } from './host-ports.ts';
 import { Installation } from './installation.ts';
 import { KernelDropsPart } from './kernel-drops.ts';
 import { type Kubernetes, kubernetes } from './kubernetes.ts';
@@ -248,7 +248,7 @@ export class Agent {
       endpoints,
       loadBalancer: () => this.loadBalancer,
       tooSmall: () => this.#tooSmall,
-      hostPorts: () => this.#hostPortNode(),
+      hostPorts: () => (enabled ? this.#hostPortNode() : undefined),
       scarcePorts: () => scarcePorts(this.connections.takenPorts ?? []),
     });
     this.monitor = createMonitor({
@@ -441,17 +441,16 @@ export class Agent {
     this.datapath?.[Symbol.dispose]();
   }
 
-  #hostPortNode(): HostPortNode | undefined {
-    const { nodeName } = this.options;
-    const nodePorts = this.values.nodePort.range;
-    return this.values.kubeProxyReplacement ? { nodeName, nodePorts, addresses: addressesOf(this.nodes) } : undefined;
+  #hostPortNode(): HostPortNode {
+    const { values, nodes, kubernetes } = this;
+    const servers = () => kubernetes.client.servers().map(({ url }) => url);
+    return hostPortNode({ ...this.options, values, nodes, servers });
   }
 
   #hostPorts(): HostPortSource {
     if (!this.endpoints) throw new Error('host ports are asked for before there are endpoints');
     return hostPortSource({
-      nodeName: this.options.nodeName,
-      nodePorts: this.values.nodePort.range,
+      node: () => this.#hostPortNode(),
       nodes: this.nodes,
       endpoints: this.endpoints.table,
     });

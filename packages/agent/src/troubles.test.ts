@@ -69,7 +69,7 @@ test('a pod is told of host ports that are not served, unless it is over or has 
     'Pod shop/web uid-web HostPortNotServed: host ports are not served: *:80/TCP for port 8080: kubeProxyReplacement is false; ' +
       '10.10.30.101:53/UDP for port 53: kubeProxyReplacement is false. The pod is reached at its own address and by Services',
   ]);
-  const node = { nodeName: 'n1', nodePorts: { first: 30_000, last: 32_767 }, addresses: [] };
+  const node = { nodeName: 'n1', nodePorts: { first: 30_000, last: 32_767 }, addresses: [], kept: [] };
   const [message] = told({ pods, hostPorts: node });
   assert.match(
     String(message),

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Address, parseAddress } from '@sluice/net';
-import { type HostPort, hostPortFrontends, hostPortText, unservedHostPort } from './host-ports.ts';
+import { type HostPort, type HostPortNode, hostPortFrontends, hostPortText, unservedHostPort } from './host-ports.ts';
 
-const node = {
+const node: HostPortNode = {
   nodeName: 'node-1',
   nodePorts: { first: 30_000, last: 32_767 },
+  kept: [{ port: 10_250, protocol: 'TCP', whose: "the kubelet's" }],
   addresses: ['10.10.30.101', 'fd00:10:10:30::101'].map((text) => parseAddress(text)),
 };
 
@@ -40,6 +41,7 @@ test('with an address of its own it stands there alone, and a pod without the fa
 test('what cannot be served says why, and the others go on', () => {
   const refused: readonly [HostPort, RegExp][] = [
     [port(30_080), /nodePort\.range \(30000 to 32767\)/],
+    [port(10_250), /10250\/TCP is the kubelet's on this node/],
     [port(80, { protocol: 'SCTP' }), /SCTP is not served/],
     [port(80, { hostIp: parseAddress('192.0.2.1') }), /192\.0\.2\.1 is no address of this node/],
   ];

@@ -25,12 +25,22 @@ export interface HostPortPod {
   readonly ports: readonly HostPort[];
 }
 
+/** A port of the node without which it would be no node. */
+export interface KeptPort {
+  readonly port: number;
+  readonly protocol: Protocol;
+  /** `the kubelet's` */
+  readonly whose: string;
+}
+
 /** Where the pods are. */
 export interface HostPortNode {
   readonly nodeName: string | undefined;
   readonly addresses: readonly Address[];
   /** `nodePort.range`, whose ports are services' alone. */
   readonly nodePorts: { readonly first: number; readonly last: number };
+  /** No pod gets them, whatever it asks for: it would be asked in the place of their owners. */
+  readonly kept: readonly KeptPort[];
 }
 
 /** Pods with host ports, as they come and go; and the node's addresses. */
@@ -54,11 +64,13 @@ export function hostPortFrontends(pod: HostPortPod, node: HostPortNode): Desired
 }
 
 /** Why nothing serves it; undefined: it is served. */
-export function unservedHostPort(port: HostPort, { addresses, nodePorts }: HostPortNode): string | undefined {
+export function unservedHostPort(port: HostPort, { addresses, nodePorts, kept }: HostPortNode): string | undefined {
   const { hostPort, hostIp, protocol } = port;
   if (!isServedProtocol(port)) return `${protocol} is not served: its ports stand in a checksum that is over all`;
   if (hostPort >= nodePorts.first && hostPort <= nodePorts.last)
     return `${hostPort} is one of nodePort.range (${nodePorts.first} to ${nodePorts.last}), which are for services`;
+  const owner = kept.find((each) => each.port === hostPort && each.protocol === protocol);
+  if (owner !== undefined) return `${hostPort}/${protocol} is ${owner.whose} on this node`;
   if (hostIp !== undefined && !isLoopback(hostIp) && !addresses.includes(hostIp))
     return `${hostIp} is no address of this node`;
   return undefined;

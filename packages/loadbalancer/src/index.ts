@@ -23,6 +23,7 @@ export {
   type HostPortPod,
   type HostPortSource,
   hostPortText,
+  type KeptPort,
   unservedHostPort,
 } from './host-ports.ts';
 export type { ServiceMaps } from './kernel-services.ts';
