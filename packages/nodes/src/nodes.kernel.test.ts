@@ -316,6 +316,19 @@ test('device that is named and not there, and an own address that no device has,
   await eventually('mended', () => node.feature.contradictions.length === 0);
 });
 
+test('an own Node object that somebody has deleted is told, and its network stays', async () => {
+  using wire = cable();
+  const kubernetes = api();
+  kubernetes.deliver();
+  await using node = start(wire.first, kubernetes);
+  const before = await node.feature.ready;
+  kubernetes.nodes.delete('k8s-cp1');
+  await eventually('told', () => /^Node k8s-cp1 is gone from the API/.test(node.feature.contradictions.join()));
+  assert.deepEqual([node.feature.facts, node.feature.problem], [before, undefined]);
+  kubernetes.deliver();
+  await eventually('mended', () => node.feature.contradictions.length === 0);
+});
+
 test('restart finds everything as it is and writes nothing', async () => {
   using wire = cable();
   const kubernetes = api();

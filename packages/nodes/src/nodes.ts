@@ -165,11 +165,17 @@ class Nodes implements NodesFeature {
   }
 
   get contradictions(): readonly string[] {
-    const { nodeName } = this.#options;
+    const { nodeName, nodeObjects } = this.#options;
+    const isDeleted = this.#facts !== undefined && nodeObjects.initialized && nodeObjects.get(nodeName) === undefined;
     const present = new Set(this.addresses.list().map(({ address }) => address));
     const absent = (this.#local()?.addresses ?? []).filter((address) => !present.has(address));
     const { served, without } = this.nodePortAddresses();
     return [
+      ...(isDeleted
+        ? [
+            `Node ${nodeName} is gone from the API server: its pods go on, other nodes do not find them; its kubelet makes it again when it is restarted`,
+          ]
+        : []),
       ...(served.length === 0 && without.length > 0
         ? [`nodePort.addresses has none of this node's addresses (${without.join(', ')}): no NodePort is served here`]
         : []),
