@@ -27,6 +27,7 @@ export function moduleReports(
     accelerationModule(agent),
     kernelDropsModule(agent),
     metricsModule(agent),
+    eventsModule(agent),
     ...reconcilerModules(agent),
     ...offModules(agent),
   ];
@@ -136,6 +137,10 @@ function conntrackModule({ connections }: Agent): ModuleReport {
 
 function natPortsModule({ connections }: Agent): ModuleReport {
   return judged('nat-ports', natPortsProblem(connections.takenPorts ?? []));
+}
+
+function eventsModule({ objectEvents }: Agent): ModuleReport {
+  return judged('events', objectEvents.problem);
 }
 
 function accelerationModule({ acceleration, values }: Agent): ModuleReport {

@@ -54,6 +54,11 @@ export class ObjectEvents implements LifecyclePart {
     await this.#recorder.stop();
   }
 
+  /** Why what is told on objects does not get there. */
+  get problem(): string | undefined {
+    return this.#recorder.problem;
+  }
+
   #find() {
     const { nodeName, kubernetes, nodes, tooSmall, hostPorts, scarcePorts } = this.#options;
     const endpoints = this.#options.endpoints();

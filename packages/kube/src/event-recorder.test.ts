@@ -140,6 +140,31 @@ test('an event that nobody takes for an hour is given up', async () => {
   assert.equal(recorder.dropped, 1);
 });
 
+test('a right that is lacked is told until it is given, or for ten minutes; a namespace on its way out is nobody’s fault', async () => {
+  await using api = await FakeApi.start();
+  let refusal = 'namespaces "shop" is forbidden: it is being terminated';
+  api.fault = (_, response) => {
+    if (refusal !== '') sendStatus(response, 403, 'Forbidden', refusal);
+    return refusal !== '';
+  };
+  using client = createKubeClient({ servers: [api.url] });
+  const clock = fakeClock();
+  const recorder = eventRecorder({ client, component: 'c', host: 'h', clock });
+  const written = async (message: string) => {
+    recorder.record(warning(message));
+    await recorder.flush();
+    return recorder.problem;
+  };
+  assert.equal(await written('a'), undefined);
+  refusal = 'events is forbidden: cannot create';
+  assert.match((await written('b')) ?? '', /events is forbidden: cannot create/);
+  clock.advance(600_000);
+  assert.equal(recorder.problem, undefined);
+  assert.match((await written('c')) ?? '', /cannot create/);
+  refusal = '';
+  assert.equal(await written('d'), undefined);
+});
+
 test('a refused event is dropped, and stopping does not wait for the rest', async () => {
   await using api = await FakeApi.start();
   api.fault = (_, response) => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Backoff, backoff, type Clock, type Logger, silentLogger, sleep, systemClock } from '@sluice/runtime';
 import type { KubeClient } from './client.ts';
-import { isAlreadyExists, isNotFound, KubeError } from './error.ts';
+import { isAlreadyExists, isForbidden, isNotFound, KubeError } from './error.ts';
 import { EventSpam, setBounded } from './event-spam.ts';
 import { isRecord } from './field.ts';
 import { resources } from './resource.ts';
@@ -44,6 +44,8 @@ export interface EventRecorder {
   offer(event: RecordedEvent): boolean;
   /** Events that nobody will see, because there were too many or the server would not take them. */
   readonly dropped: number;
+  /** Why the server would not take one lately: we lack the right. */
+  readonly problem: string | undefined;
   /** Resolves when nothing waits any more. */
   flush(): Promise<void>;
   /** Forgets what waits. */
@@ -59,6 +61,8 @@ const waitingMax = 500;
 const messageMax = 1_024;
 /** An event that nobody took for so long: the API server would have forgotten it by now. */
 const waitingMsMax = 3_600_000;
+/** A right that we lacked longer ago may have been given since, and there was nothing to write. */
+const latelyMs = 600_000;
 
 /** Occurrences of one event that the API server has not been told of. */
 interface Waiting {
@@ -82,6 +86,7 @@ class Recorder implements EventRecorder {
   readonly #aborter = new AbortController();
   #running: Promise<void> | undefined;
   #dropped = 0;
+  #refusal: { readonly text: string; readonly atMs: number } | undefined;
 
   constructor(options: EventRecorderOptions) {
     this.#options = options;
@@ -93,6 +98,11 @@ class Recorder implements EventRecorder {
 
   get dropped(): number {
     return this.#dropped;
+  }
+
+  get problem(): string | undefined {
+    const { text, atMs } = this.#refusal ?? { text: undefined, atMs: 0 };
+    return this.#nowMs() - atMs < latelyMs ? text : undefined;
   }
 
   record(event: RecordedEvent): void {
@@ -142,6 +152,7 @@ class Recorder implements EventRecorder {
       try {
         await this.#write(key, { ...waiting });
         this.#delays.reset();
+        this.#refusal = undefined;
         this.#settle(key, waiting, count);
       } catch (error) {
         if (signal.aborted) return;
@@ -162,6 +173,9 @@ class Recorder implements EventRecorder {
     const isRefused = status >= 400 && status < 500 && ![404, 408, 409, 429].includes(status);
     const isOld = this.#nowMs() - waiting.sinceMs >= waitingMsMax;
     this.#log.debug({ error, reason: waiting.event.reason }, 'event was not written');
+    // In a namespace that is on its way out nobody may write.
+    if (isForbidden(error) && error instanceof Error && !error.message.includes('being terminated'))
+      this.#refusal = { text: error.message, atMs: this.#nowMs() };
     if (isRefused || isOld) {
       this.#waiting.delete(key);
       this.#dropped += waiting.count;

@@ -21,6 +21,7 @@ async function telling(t: { after(run: () => unknown): void }, takes: () => bool
     },
     record: () => assert.fail('troubles can wait'),
     dropped: 0,
+    problem: undefined,
     flush: () => Promise.resolve(),
     stop: () => Promise.resolve(),
   };

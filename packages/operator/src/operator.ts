@@ -140,6 +140,7 @@ export function startOperator(options: OperatorOptions): Operator {
       ...(election.problem === undefined ? [] : [`Lease ${operatorLease.name}: ${election.problem}`]),
       ...cluster.troubles(),
       ...(serviceEvents?.troubles() ?? []),
+      ...(events.problem === undefined ? [] : [`events: ${events.problem}`]),
       ...failing.map(({ name, lastError }) => `${name}: ${lastError}`),
     ];
     return troubles.length === 0 ? undefined : troubles.slice(0, toldMax).join('; ');
