@@ -166,6 +166,7 @@ test('a format before a command with formats of its own is meant for it; one tha
   for (const [args, why] of [
     [['-o', 'wide', 'lab', 'status'], '--output wide: one of text, json, yaml'],
     [['-o', 'json', 'lab', 'up'], '--output json: sluice lab up has one format'],
+    [['sysdump', '-o', 'json'], '--output json: what is written is an archive, and this its file: --output ./json'],
     [['-o', 'json', 'sysdump'], '--output json: sluice sysdump means another thing by it; write it behind'],
   ] as const)
     assert.deepEqual(await run(...args), [2, `sluice: ${why}\n`]);

@@ -68,6 +68,13 @@ export function sysdumpCommand(context: Context): Command {
 }
 
 async function sysdump(options: Options, command: Command, context: Context): Promise<void> {
+  if (isFormat(options.output)) {
+    const { output } = options;
+    throw new CommandError(
+      `--output ${output}: what is written is an archive, and this its file: --output ./${output}`,
+      { exitCode: 2 },
+    );
+  }
   if (options.output === '-' && context.out.isTTY) {
     throw new CommandError('--output -: an archive is nothing for a terminal; lead it into a file or a program', {
       exitCode: 2,
@@ -100,6 +107,11 @@ async function sysdump(options: Options, command: Command, context: Context): Pr
   for (const line of taken.missing) tell(context, `not there: ${line}`);
   const told = options.output === '-' ? context.err : context.out;
   told.write(`${taken.path}: ${counted(taken.files, 'file')}, ${formatBytes(taken.bytes)}\n`);
+}
+
+/** As other commands mean it by the same option. */
+function isFormat(output: string | undefined): boolean {
+  return output === 'json' || output === 'yaml' || output === 'wide';
 }
 
 /** One line that changes on a terminal; elsewhere only what stays. */
