@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { createKubeClient, parseService, reflector, resources } from './index.ts';
 import { FakeApi, FakeStore, sendStatus } from './testing/index.ts';
 import {
@@ -186,6 +186,43 @@ test('after a lost connection a server at an older version is listed anew, befor
   await until(() => reflector.status().lists === 2);
   await until(() => names(table) === 'a b');
   assert.equal(asked, 1);
+});
+
+/** How a server of which we lost sight goes on when its Leases at our version were renewed so much after we knew of it. */
+async function listsAfterRenewal(t: TestContext, laterMs: number, refusal = 0): Promise<number> {
+  const { api, table, reflector, until } = await start(t, { names: ['a', 'b'] });
+  await reflector.synced();
+  await api.watchesOpen();
+  const { version } = api.store;
+  const asked: (string | null)[] = [];
+  api.fault = ({ path, query }, response) => {
+    if (!path.endsWith('/leases')) return false;
+    asked.push(query.get('resourceVersion'), query.get('resourceVersionMatch'));
+    if (refusal > 0) sendStatus(response, refusal, refusal === 410 ? 'Expired' : 'Forbidden', 'no');
+    return refusal > 0;
+  };
+  const renewTime = new Date(Date.now() + laterMs).toISOString();
+  api.store.put('leases', { metadata: { namespace: 'kube-system', name: 'apiserver-x' }, spec: { renewTime } });
+  api.cut();
+  await until(() => reflector.status().failures > 0 && reflector.status().state === 'watching');
+  await api.watchesOpen();
+  api.store.remove('services', 'default/b');
+  await until(() => names(table) === 'a');
+  assert.deepEqual(asked.slice(0, 2), [`${version}`, 'Exact']);
+  return reflector.status().lists;
+}
+
+test('a server with another history, which has come to our version again, is listed anew', async (t) => {
+  assert.equal(await listsAfterRenewal(t, 10_000), 2);
+});
+
+test('after a lost connection to a server with the same history the watch goes on where it was', async (t) => {
+  assert.equal(await listsAfterRenewal(t, -10_000), 1);
+});
+
+test('a version that the server does not have any more is listed anew; who may not ask goes on', async (t) => {
+  assert.equal(await listsAfterRenewal(t, -10_000, 410), 2);
+  assert.equal(await listsAfterRenewal(t, 10_000, 403), 1);
 });
 
 test('a history that went back to before us is listed anew', async (t) => {

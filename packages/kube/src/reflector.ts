@@ -3,6 +3,7 @@ import type { Table } from '@sluice/state';
 import type { KubeClient } from './client.ts';
 import { isExpired, isNotFound, KubeError } from './error.ts';
 import { isRecord, present } from './field.ts';
+import { isOtherHistory } from './history.ts';
 import { currentVersion, listEach } from './list.ts';
 import { objectKey } from './objects/metadata.ts';
 import type { Resource } from './resource.ts';
@@ -121,6 +122,8 @@ class ListWatch<Row extends object> implements Reflector {
   #lastContactAt: number | undefined;
   #lastError: string | undefined;
   #resourceVersion = '';
+  /** When we knew of it, in milliseconds since the epoch. */
+  #versionAt = 0;
   #watchFailures = 0;
   /** When the server accepted the watch under way. */
   #openedMs: number | undefined;
@@ -207,7 +210,7 @@ class ListWatch<Row extends object> implements Reflector {
     for (const name of this.#problems.keys()) if (!kept.has(name)) this.#problems.delete(name);
     const current = present(rows);
     table.replaceAll(current, owns);
-    this.#resourceVersion = resourceVersion;
+    this.#reach(resourceVersion);
     this.#watchFailures = 0;
     this.#counts.lists++;
     this.#contact();
@@ -217,14 +220,21 @@ class ListWatch<Row extends object> implements Reflector {
     this.#firstList.resolve();
   }
 
-  // A server that was restored from a backup is at an older version than ours. It would let us watch from ours once it has
-  // got there again, and we would never hear of what it lost. Versions grow as numbers, which is documented since 1.35.
+  // A server that was restored from a backup is at an older version than ours, until it has got there again. It would let
+  // us watch from there, and we would never hear of what it lost. Versions grow as numbers, which is documented since 1.35.
   async #compareHistory(): Promise<void> {
     const { client, resource, namespace } = this.#options;
     const version = await currentVersion(client, resource, { namespace, patient: false, signal: this.#aborter.signal });
+    const known = { version: this.#resourceVersion, at: this.#versionAt };
+    const isBack = isNumber(version) && isNumber(known.version) && BigInt(version) < BigInt(known.version);
+    const isOther = isBack || (await isOtherHistory(client, known, this.#aborter.signal));
     this.#lostSight = false;
-    if (isNumber(version) && isNumber(this.#resourceVersion) && BigInt(version) < BigInt(this.#resourceVersion))
-      this.#resourceVersion = '';
+    if (!isOther) return;
+    this.#log.warn(
+      known,
+      'the server has another history than the one we know, is it restored from a backup? listed anew',
+    );
+    this.#resourceVersion = '';
   }
 
   async #watch(): Promise<void> {
@@ -265,9 +275,14 @@ class ListWatch<Row extends object> implements Reflector {
       const isGood = event.type === 'DELETED' ? this.#remove(this.#deletedName(event.object)) : this.#put(event.object);
       this.#count(actions[event.type], isGood);
     }
-    if (event.resourceVersion !== '') this.#resourceVersion = event.resourceVersion;
+    if (event.resourceVersion !== '') this.#reach(event.resourceVersion);
     this.#goesWell();
     this.#contact();
+  }
+
+  #reach(version: string): void {
+    this.#resourceVersion = version;
+    this.#versionAt = this.#clock.now();
   }
 
   #goesWell(): void {
