@@ -198,7 +198,8 @@ async function listsAfterRenewal(t: TestContext, laterMs: number, refusal = 0): 
   api.fault = ({ path, query }, response) => {
     if (!path.endsWith('/leases')) return false;
     asked.push(query.get('resourceVersion'), query.get('resourceVersionMatch'));
-    if (refusal > 0) sendStatus(response, refusal, refusal === 410 ? 'Expired' : 'Forbidden', 'no');
+    if (refusal > 0)
+      sendStatus(response, refusal, { 410: 'Expired', 403: 'Forbidden' }[refusal] ?? 'InternalError', 'no');
     return refusal > 0;
   };
   const renewTime = new Date(Date.now() + laterMs).toISOString();
@@ -220,9 +221,10 @@ test('after a lost connection to a server with the same history the watch goes o
   assert.equal(await listsAfterRenewal(t, -10_000), 1);
 });
 
-test('a version that the server does not have any more is listed anew; who may not ask goes on', async (t) => {
+test('a version that the server does not have any more is listed anew; who may not ask goes on, or gets no answer', async (t) => {
   assert.equal(await listsAfterRenewal(t, -10_000, 410), 2);
   assert.equal(await listsAfterRenewal(t, 10_000, 403), 1);
+  assert.equal(await listsAfterRenewal(t, 10_000, 500), 1);
 });
 
 test('a history that went back to before us is listed anew', async (t) => {

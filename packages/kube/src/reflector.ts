@@ -3,7 +3,7 @@ import type { Table } from '@sluice/state';
 import type { KubeClient } from './client.ts';
 import { isExpired, isNotFound, KubeError } from './error.ts';
 import { isRecord, present } from './field.ts';
-import { isOtherHistory } from './history.ts';
+import { isOtherHistory, type KnownVersion } from './history.ts';
 import { currentVersion, listEach } from './list.ts';
 import { objectKey } from './objects/metadata.ts';
 import type { Resource } from './resource.ts';
@@ -91,6 +91,7 @@ const watchMinMs = 1_000;
 // A watch that lasted so long was a good one, even if nothing happened in it.
 const watchGoodMs = 30_000;
 const watchSecondsMin = 290;
+const historyFailuresMax = 3;
 const problemObjectsMax = 1_000;
 // A server that lacks a kind learns of it by an upgrade.
 const absencePauseMs = 60_000;
@@ -132,6 +133,8 @@ class ListWatch<Row extends object> implements Reflector {
   #expired = false;
   /** The way to the server was lost: who answers next may have another history. */
   #lostSight = false;
+  /** Since then. */
+  #historyFailures = 0;
 
   constructor(options: ReflectorOptions<Row>) {
     this.name = `reflector-${options.source}`;
@@ -227,14 +230,27 @@ class ListWatch<Row extends object> implements Reflector {
     const version = await currentVersion(client, resource, { namespace, patient: false, signal: this.#aborter.signal });
     const known = { version: this.#resourceVersion, at: this.#versionAt };
     const isBack = isNumber(version) && isNumber(known.version) && BigInt(version) < BigInt(known.version);
-    const isOther = isBack || (await isOtherHistory(client, known, this.#aborter.signal));
+    const isOther = isBack || (await this.#isOtherHistory(known));
     this.#lostSight = false;
+    this.#historyFailures = 0;
     if (!isOther) return;
     this.#log.warn(
       known,
       'the server has another history than the one we know, is it restored from a backup? listed anew',
     );
     this.#resourceVersion = '';
+  }
+
+  /** A server that fails at this question alone must not keep us from watching. */
+  async #isOtherHistory(known: KnownVersion): Promise<boolean> {
+    try {
+      return await isOtherHistory(this.#options.client, known, this.#aborter.signal);
+    } catch (error) {
+      this.#historyFailures++;
+      const isAnswered = error instanceof KubeError && error.code === 'status';
+      if (!isAnswered || this.#historyFailures < historyFailuresMax) throw error;
+      return false;
+    }
   }
 
   async #watch(): Promise<void> {
