@@ -33,6 +33,12 @@ async function replaceNode(name: string, cidrs: readonly string[]): Promise<void
   await apply(JSON.stringify({ apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec }));
 }
 
+/** Until the kubelet has told what the new object has room for, it refuses every pod. */
+async function takesPods(name: string): Promise<void> {
+  const path = 'jsonpath={.status.allocatable.pods}';
+  await eventually(60, async () => assert.match(await kubectl('get', 'node', name, '-o', path), /^[1-9]/));
+}
+
 /** The kubelet of machine n3, by another name or by its own. */
 async function startKubelet(name: string): Promise<void> {
   await must(join(recipe, 'start.sh'), ['n3', 'kubelet'], { environment: { NODE_NAME: name } });
@@ -90,6 +96,7 @@ test('a pod CIDR among the services is refused: an Event on the Node and the sta
     await replaceNode('n3', podCidrs);
   }
   await untilReady();
+  await takesPods('n3');
   await pod({ namespace: namespace.name, name: 'late', node: 'n3' });
   await reaches(namespace, 'late', url);
   await traffic.mustBeWhole();
@@ -110,6 +117,7 @@ test('a node with another pod CIDR gives new pods addresses of that; those with 
         /EndpointNotConnected.*delete the pod/,
       ),
     );
+    await takesPods('n3');
     await pod({ namespace: namespace.name, name: 'late', node: 'n3' });
     assert.match(await reaches(namespace, 'late', url), /^10\.244\.77\./);
     await traffic.mustBeWhole();
@@ -118,6 +126,7 @@ test('a node with another pod CIDR gives new pods addresses of that; those with 
     await replaceNode('n3', podCidrs);
   }
   await untilReady();
+  await takesPods('n3');
   await pod({ namespace: namespace.name, name: 'last', node: 'n3' });
   assert.match(await reaches(namespace, 'last', url), /^10\.244\.2\./);
 });
