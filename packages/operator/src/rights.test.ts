@@ -49,7 +49,13 @@ test('whatever the operator asks the API server for, the chart permits', async (
   const rights = chartRights('operator');
   // A server of which sight was lost, a second Event on one thing, a stale Lease, a definition of an earlier release, two operators with one candidate and a
   // slice that is an orphan at two looks: seldom or slow, and tested where they are done.
-  const seldom = ['get events', 'patch events', 'patch customresourcedefinitions', 'delete ciliumendpointslices', 'list leases'];
+  const seldom = [
+    'get events',
+    'patch events',
+    'patch customresourcedefinitions',
+    'delete ciliumendpointslices',
+    'list leases',
+  ];
   const rest = () => rights.unused(api.requests).filter((right) => !seldom.includes(right));
   for (let tries = 0; tries < 100 && rest().length > 0; tries++)
     await new Promise((resolve) => setTimeout(resolve, 100));
