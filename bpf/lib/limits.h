@@ -52,7 +52,7 @@ enum snat_port {
  */
 #define SNAT_STEP 40503
 /* Ports tried before a connection is refused. */
-#define SNAT_LOOKS_MAX 320
+#define SNAT_LOOKS_MAX 512
 /* So many of these, when they are at random, leave out ports that are at rest. */
 #define SNAT_LOOKS_RESTED 64
 /* Who needs so many is short of ports: it happens when one of twenty is free. */
