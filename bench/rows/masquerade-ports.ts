@@ -4,7 +4,7 @@ import { answeredPorts, type Target, untilAnswered } from '../environment/load.t
 import { masqueradeScene } from '../peers/kernel-masquerade.ts';
 import type { Figure, Row } from '../row.ts';
 
-/** From each client; below the range that a port is chosen from. */
+/** From each client. */
 const firstPort = 1_024;
 const portsPerClient = 16_384;
 /** Without those of NodePorts. */
@@ -24,17 +24,16 @@ export const masqueradePorts: Row = {
     const own = pods.map((place) => ({ place }));
     const figures: Figure[] = [];
     const contenders = [
-      // The first keeps its ports, which are not of the range: the others find them taken.
-      { name: 'Sluice', clients: own, range: ourRange, kept: portsPerClient },
+      { name: 'Sluice', clients: own, range: ourRange },
       ...peers.map(({ peer, client, addAddress }) => {
         const clients = [3, 4, 5, 6].map((host) => ({ place: client, source: addAddress(host) }));
-        return { name: peer, clients, range: kernelRange, kept: 0 };
+        return { name: peer, clients, range: kernelRange };
       }),
     ];
-    for (const { name, clients, range, kept } of contenders) {
+    for (const { name, clients, range } of contenders) {
       progress(name);
       for (const { place } of clients) await untilAnswered(place, target);
-      const taken = (await take(clients, target)) - kept;
+      const taken = await take(clients, target);
       const isOurs = name === 'Sluice';
       const whose = isOurs ? { goal: { atLeast: 0.99 } } : { peer: name };
       figures.push(
@@ -46,7 +45,7 @@ export const masqueradePorts: Row = {
       figures,
       notes: [
         'Each datagram has its own number, which must come back to its own socket, also when all were asked once: so no two connections have one port.',
-        'A port that the client has itself and that is free is kept by ours, whatever the range; here the first pod has those, and they are not counted.',
+        'A client keeps its own port where that is free, as the first pod does; the ports of the others are chosen. Ours are 1024 to 65535 without the NodePorts.',
         'The kernel’s rules choose at random among 64,512 ports.',
       ],
     };
