@@ -443,7 +443,7 @@ export class Agent {
 
   #hostPortNode(): HostPortNode {
     const { values, nodes, kubernetes } = this;
-    const servers = () => kubernetes.client.servers().map(({ url }) => url);
+    const servers = kubernetes.client.servers().map(({ url }) => url);
     return hostPortNode({ ...this.options, values, nodes, servers });
   }
 

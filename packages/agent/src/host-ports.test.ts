@@ -12,7 +12,7 @@ const nodes = {
 
 /** Of these ports those that no pod gets, and why. */
 function refused(ports: readonly string[], values: object, servers: readonly string[]): string[] {
-  const options = { nodeName: 'n1', healthPort: 9_879, nodes, servers: () => servers };
+  const options = { nodeName: 'n1', healthPort: 9_879, nodes, servers };
   const node = hostPortNode({ ...options, values: { ...defaultValues(), ...values } });
   return ports.flatMap((text) => {
     const [port = '', protocol] = text.split('/');

@@ -11,7 +11,7 @@ export interface HostPortNodeOptions {
   readonly healthPort: number | undefined;
   readonly nodes: Pick<NodesFeature, 'addresses'>;
   /** URLs of the API servers. */
-  readonly servers: () => readonly string[];
+  readonly servers: readonly string[];
 }
 
 export interface HostPortSourceOptions {
@@ -26,7 +26,7 @@ const kubeletPort = 10_250;
 export function hostPortNode({ nodeName, values, healthPort, nodes, servers }: HostPortNodeOptions): HostPortNode {
   const addresses = addressesOf(nodes);
   const { prometheus, tunnelPort, kubeProxyReplacementHealthzBindAddr: healthz } = values;
-  const here = servers().flatMap((url) => portHere(new URL(url), addresses));
+  const here = servers.flatMap((url) => portHere(new URL(url), addresses));
   const kept: readonly (Omit<KeptPort, 'port'> & { readonly port: number | undefined })[] = [
     { port: kubeletPort, protocol: 'TCP', whose: "the kubelet's" },
     { port: healthPort, protocol: 'TCP', whose: "the agent's, for the kubelet's probes," },

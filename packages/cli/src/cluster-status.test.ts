@@ -150,6 +150,13 @@ test('what the operator cannot do is told by its own word on the Lease', async (
   const status = await clusterStatus(source, signal);
   assert.deepEqual(clusterProblems(status), [`operator: ${problem}`]);
   assert.deepEqual(clusterAwaited(status), [`operator: ${problem}`]);
+  cluster.api.store.put('pods', podObject('operator', 'n1', { ready: false }));
+  assert.deepEqual(
+    clusterProblems(await clusterStatus(source, signal)),
+    [`operator: ${problem}`, 'operator on n1: ImagePullBackOff: no such image'],
+    'and why its pod does not run: it may have crashed since',
+  );
+  cluster.api.store.put('pods', podObject('operator', 'n1'));
   put({});
   assert.deepEqual(clusterProblems(await clusterStatus(source, signal)), []);
 });

@@ -81,10 +81,11 @@ function ofNodes(nodes: readonly NodeStatus[], of: (node: NodeStatus) => readonl
 /** One that works is enough: the others stand by. */
 function ofOperators({ operators, operatorProblem }: ClusterStatus): string[] {
   if (operators.length === 0) return ['operator: there is no pod of it'];
-  // That says more than that its pod is not ready.
-  if (operatorProblem !== undefined) return [`operator: ${operatorProblem}`];
-  if (operators.some(({ problem }) => problem === undefined)) return [];
-  return operators.map(({ node, problem }) => `operator on ${node === '' ? 'no node yet' : node}: ${problem}`);
+  const told = operatorProblem === undefined ? [] : [`operator: ${operatorProblem}`];
+  if (operators.some(({ problem }) => problem === undefined)) return told;
+  // Its own word may be that of one that has crashed since.
+  const pods = operators.map(({ node, problem }) => `operator on ${node === '' ? 'no node yet' : node}: ${problem}`);
+  return [...told, ...pods];
 }
 
 /** Undefined as well for who may not read Leases. */

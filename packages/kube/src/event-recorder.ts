@@ -101,8 +101,8 @@ class Recorder implements EventRecorder {
   }
 
   get problem(): string | undefined {
-    const { text, atMs } = this.#refusal ?? { text: undefined, atMs: 0 };
-    return this.#nowMs() - atMs < latelyMs ? text : undefined;
+    const refusal = this.#refusal;
+    return refusal && this.#nowMs() - refusal.atMs < latelyMs ? refusal.text : undefined;
   }
 
   record(event: RecordedEvent): void {
