@@ -14,8 +14,10 @@
 #include "packet.h"
 #include "place.h"
 
-/* A mark: when the connection ended, in units of 2^32 ns (4.3 s), modulo 2^8; and a hash of its client. */
+/* A mark: when the connection ended, in units of 2^32 ns (4.3 s) that are counted from 1 to 255, or 0: none has; and a
+ * hash of its client. */
 #define REST_UNITS 15
+#define REST_UNITS_MAX 255
 
 struct rests {
 	__u8 ended[RESTS_MAX];
@@ -46,7 +48,14 @@ static __always_inline __u8 rest_client(const struct tuple_end *client)
 
 static __always_inline __u8 rest_now(void)
 {
-	return bpf_ktime_get_coarse_ns() >> 32;
+	return (__u32)(bpf_ktime_get_coarse_ns() >> 32) % REST_UNITS_MAX + 1;
+}
+
+static __always_inline bool rest_is_young(__u8 ended)
+{
+	__u32 age = (rest_now() + REST_UNITS_MAX - ended) % REST_UNITS_MAX;
+
+	return ended != 0 && age < REST_UNITS;
 }
 
 /* The connection's state is another one now. Who was reset waits for nothing more. */
@@ -83,5 +92,5 @@ __noinline int rest_is_on(const struct tuple *reply, const struct tuple_end *cli
 	if (!all)
 		return 0;
 	index = rest_index(reply);
-	return (__u8)(rest_now() - all->ended[index]) < REST_UNITS && all->clients[index] != rest_client(client);
+	return rest_is_young(all->ended[index]) && all->clients[index] != rest_client(client);
 }

@@ -19,8 +19,9 @@ after(() => {
   node[Symbol.dispose]();
 });
 const { conntrack, conntrackNew, rests } = node.datapath.maps;
-/** Of 2^32 ns, as REST_UNITS of bpf/lib/rest.h. */
+/** Of 2^32 ns, as REST_UNITS and REST_UNITS_MAX of bpf/lib/rest.h. */
 const restUnits = 15;
+const unitsMax = 255;
 
 const [one, other] = [node.addPod(10, 1000), node.addPod(11, 1001)];
 
@@ -55,13 +56,14 @@ function forget(): void {
 /** As if all that is at rest had ended so much earlier. */
 function age(units: number): void {
   const { ended, clients } = rests.lookup(0) ?? assert.fail();
-  rests.update(0, { ended: ended.map((then) => then - units), clients });
+  const older = ended.map((then) => (then === 0 ? 0 : ((then - 1 - units + unitsMax) % unitsMax) + 1));
+  rests.update(0, { ended: older, clients });
 }
 
 /** A port whose mark somebody else has just made, whichever it is. */
 function restAll(): void {
   const { clients } = rests.lookup(0) ?? assert.fail();
-  const now = Number((process.hrtime.bigint() >> 32n) & 0xffn);
+  const now = Number((process.hrtime.bigint() >> 32n) % BigInt(unitsMax)) + 1;
   rests.update(0, { ended: new Uint8Array(clients.length).fill(now), clients: clients.map((client) => client ^ 1) });
 }
 
