@@ -12,7 +12,20 @@ static __always_inline struct inspected_translation inspected_socket(struct sock
 	};
 }
 
-/* What sockets are connected to: the place where the incumbent's stale entries would be. */
+static __always_inline void inspect_connected_to(struct inspected_translation *record,
+						 const struct connected_translation *connected)
+{
+	record->translation = (struct translation){
+	    .frontend = connected->frontend,
+	    .backend = connected->backend,
+	    .frontend_port = connected->frontend_port,
+	    .backend_port = connected->backend_port,
+	    .backend_id = connected->backend_id,
+	    .generation = connected->generation,
+	};
+}
+
+/* What sockets are connected to, of those without a place: the place where the incumbent's stale entries would be. */
 SEC("iter/bpf_sk_storage_map")
 int inspect_connected(struct bpf_iter__bpf_sk_storage_map *context)
 {
@@ -23,12 +36,25 @@ int inspect_connected(struct bpf_iter__bpf_sk_storage_map *context)
 	if (!sock || !connected || connected->backend_id == 0)
 		return 0;
 	record = inspected_socket(sock);
-	record.translation.frontend = connected->frontend;
-	record.translation.backend = connected->backend;
-	record.translation.frontend_port = connected->frontend_port;
-	record.translation.backend_port = connected->backend_port;
-	record.translation.backend_id = connected->backend_id;
-	record.translation.generation = connected->generation;
+	inspect_connected_to(&record, connected);
+	bpf_seq_write(context->meta->seq, &record, sizeof(record));
+	return 0;
+}
+
+/* The same of those that have a place. */
+SEC("iter/bpf_map_elem")
+int inspect_connected_sockets(struct bpf_iter__bpf_map_elem *context)
+{
+	struct connected_socket *place = context->value;
+	__u32 *index = context->key;
+	struct inspected_translation record = {};
+
+	if (!place || !index || place->round == 0 || place->backend_id == 0)
+		return 0;
+	record.socket_cookie = connected_cookie(*index, place->round);
+	record.netns_cookie = place->netns_cookie;
+	record.protocol = place->protocol;
+	inspect_connected_to(&record, (struct connected_translation *)place);
 	bpf_seq_write(context->meta->seq, &record, sizeof(record));
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * Services at the socket: translated once at connect or sendmsg, undone at recvmsg and getpeername. At bind the node's
- * own processes are kept off the ports that services have.
+ * Services at the socket: translated once at connect or sendmsg, undone at recvmsg and getpeername, forgotten at the
+ * end. At bind the node's own processes are kept off the ports that services have.
  */
 #include "lib/bind.h"
 #include "lib/socket.h"
@@ -40,6 +40,14 @@ static __always_inline int back6(struct bpf_sock_addr *call)
 
 	if (socket_translate_back(call, &peer))
 		socket_set_peer6(call, &peer);
+	return SOCKET_PROCEED;
+}
+
+/* close() of the last descriptor, also by the end of a process. */
+SEC("cgroup/sock_release")
+int sock_release(struct bpf_sock *sock)
+{
+	connected_leave_place(bpf_get_socket_cookie(sock));
 	return SOCKET_PROCEED;
 }
 

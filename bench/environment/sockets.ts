@@ -48,6 +48,7 @@ export async function liveSockets(place: Place, services: TwoServices, count: nu
 
 /** What connect() was given, and what unconnected sockets send to: map, and the iterator over it. */
 const storages = [
+  ['connected_sockets', 'inspect_connected_sockets'],
   ['connected_translations', 'inspect_connected'],
   ['translations', 'inspect_translations'],
 ] as const;

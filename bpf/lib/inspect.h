@@ -1,6 +1,6 @@
 /* Records that the iterators of inspect.bpf.c write, and the kernel's types that they read. */
 #pragma once
-#include <linux/in6.h>
+#include "kernel_socket.h"
 #include "translation.h"
 
 struct inspected_translation {
@@ -10,7 +10,6 @@ struct inspected_translation {
 	/* IPPROTO_* */
 	__u32 protocol;
 	__u32 reserved;
-	/* Of a connected socket without last_use. */
 	struct translation translation;
 };
 
@@ -21,27 +20,6 @@ struct inspected_map {
 };
 
 struct seq_file;
-
-struct net {
-	__u64 net_cookie;
-} __attribute__((preserve_access_index));
-
-typedef struct {
-	struct net *net;
-} __attribute__((preserve_access_index)) possible_net_t;
-
-struct sock_common {
-	__be32 skc_daddr;
-	__be16 skc_dport;
-	unsigned short skc_family;
-	struct in6_addr skc_v6_daddr;
-	possible_net_t skc_net;
-} __attribute__((preserve_access_index));
-
-struct sock {
-	struct sock_common __sk_common;
-	__u16 sk_protocol;
-} __attribute__((preserve_access_index));
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
@@ -55,6 +33,13 @@ struct bpf_iter__bpf_sk_storage_map {
 	struct bpf_iter_meta *meta;
 	struct bpf_map *map;
 	struct sock *sk;
+	void *value;
+} __attribute__((preserve_access_index));
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
 	void *value;
 } __attribute__((preserve_access_index));
 

@@ -12,7 +12,7 @@
 /* Every backend twice: in two families, or in two generations. */
 #define SLOTS_MAX 524288
 #define BACKENDS_MAX 262144
-#define AFFINITIES_MAX 16384
+#define AFFINITIES_MAX 12288
 /* Ranges of clients, once for each address and port that only they may use. */
 #define SOURCE_RANGES_MAX 65536
 /*
@@ -68,16 +68,18 @@ enum snat_port {
 #define SHORTAGES_MAX 256
 #define EVENTS_BYTES (1 << 20)
 #define COUNTERS_MAX 256
-/* Each pod has one, the node a few. */
-#define KERNEL_DEVICES_MAX (ENDPOINTS_MAX / 2 + 64)
+/* Each pod has one, the node a few; no node has half as many pods. */
+#define KERNEL_DEVICES_MAX (ENDPOINTS_MAX / 2)
 /* The kernel has some 130 reasons, and of places that give none as many again. */
 #define KERNEL_DROPS_MAX 512
 /* Drop events of a CPU: so many at once, and one more after each interval. */
 #define EVENT_BURST_MAX 256
 #define EVENT_INTERVAL_NS 1000000ULL
+/* Places for sockets that are connected to services, a power of two. Others have a storage of their own. */
+#define CONNECTED_SOCKETS_MAX 8192
 #define SOCKET_TRANSLATIONS_MAX 8
 /* Ended at once; the others follow. */
-#define STALE_SOCKETS_MAX 4096
+#define STALE_SOCKETS_MAX 1024
 #define IPV6_EXTENSIONS_MAX 6
 /* Past this many slots a backend is taken to belong to its service as long as it exists. */
 #define SLOT_SEARCH_MAX 256

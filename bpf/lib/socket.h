@@ -6,6 +6,7 @@
 #include "drop.h"
 #include "endpoint.h"
 #include "identity.h"
+#include "kernel_socket.h"
 #include "question.h"
 #include "service.h"
 #include "translation.h"
@@ -51,14 +52,32 @@ static __always_inline struct socket_translations *socket_translations_of(struct
 
 static __always_inline struct connected_translation *socket_connected_of(struct bpf_sock_addr *call)
 {
+	struct connected_socket *place = connected_own_place(bpf_get_socket_cookie(call));
+
+	if (place)
+		return (struct connected_translation *)place;
 	return call->sk ? bpf_sk_storage_get(&connected_translations, call->sk, NULL, 0) : NULL;
 }
 
-/* False: there is no memory for it. */
-static __always_inline bool socket_remember(struct bpf_sock_addr *call, const struct peer *frontend,
-					    const struct service_choice *choice)
+/*
+ * The kernel does not tell when one of its own is closed (NFS, SMB), and nobody asks such a socket for its peer. Those
+ * of UDP are connected by its threads.
+ */
+static __always_inline bool socket_is_of_kernel(struct bpf_sock_addr *call)
 {
-	struct connected_translation *connected = socket_connected_of(call);
+	struct tcp_sock *tcp = call->sk ? bpf_skc_to_tcp_sock(call->sk) : NULL;
+	struct task_struct *task;
+
+	if (tcp)
+		return sock_is_of_kernel(&tcp->inet_conn.icsk_inet.sk);
+	task = bpf_get_current_task_btf();
+	return task->flags & PF_KTHREAD;
+}
+
+/* False: there is no memory for it. `connected` is what the socket has so far. */
+static __always_inline bool socket_remember(struct bpf_sock_addr *call, struct connected_translation *connected,
+					    const struct peer *frontend, const struct service_choice *choice)
+{
 	struct connected_translation translation = {
 	    .backend_id = choice->backend_id,
 	    .frontend = frontend->address,
@@ -72,6 +91,9 @@ static __always_inline bool socket_remember(struct bpf_sock_addr *call, const st
 		connected_store(connected, &translation);
 		return true;
 	}
+	if (!socket_is_of_kernel(call) &&
+	    connected_take_place(bpf_get_socket_cookie(call), bpf_get_netns_cookie(call), call->protocol, &translation))
+		return true;
 	return call->sk &&
 	       bpf_sk_storage_get(&connected_translations, call->sk, &translation, BPF_SK_STORAGE_GET_F_CREATE) != NULL;
 }
@@ -142,22 +164,21 @@ static __always_inline bool socket_may_use(struct bpf_sock_addr *call, const str
 }
 
 /* Where the socket sent to before connect() no longer matters: the kernel lets in what comes from its peer alone. */
-static __always_inline void socket_forget_all(struct bpf_sock_addr *call)
+static __always_inline void socket_forget_unconnected(struct bpf_sock_addr *call)
 {
-	struct connected_translation *connected = socket_connected_of(call);
-	struct socket_translations *translations = socket_translations_of(call, 0);
+	struct socket_translations *translations = NULL;
 
-	if (connected)
-		connected_clear(connected);
+	/* Others send with a connection only. */
+	if (call->protocol == IPPROTO_UDP)
+		translations = socket_translations_of(call, 0);
 	if (translations)
 		translations_clear(translations);
 }
 
 static __always_inline enum socket_result
-socket_translate_connect(struct bpf_sock_addr *call, const struct frontend *frontend, struct service_request *request,
-			 const struct peer *peer, struct service_choice *choice)
+socket_connect_to(struct bpf_sock_addr *call, struct connected_translation *connected, const struct frontend *frontend,
+		  struct service_request *request, const struct peer *peer, struct service_choice *choice)
 {
-	socket_forget_all(call);
 	if (!socket_may_use(call, frontend, request))
 		return SOCKET_RESULT_NOT_ALLOWED;
 	if (!service_choose(frontend, request, choice))
@@ -165,25 +186,36 @@ socket_translate_connect(struct bpf_sock_addr *call, const struct frontend *fron
 	if (!socket_can_reach(choice, &peer->address))
 		return SOCKET_RESULT_NO_BACKEND;
 	/* Without memory for the way back the packet path must do it. */
-	return socket_remember(call, peer, choice) ? SOCKET_RESULT_TRANSLATED : SOCKET_RESULT_UNCHANGED;
+	return socket_remember(call, connected, peer, choice) ? SOCKET_RESULT_TRANSLATED : SOCKET_RESULT_UNCHANGED;
+}
+
+static __always_inline enum socket_result
+socket_translate_connect(struct bpf_sock_addr *call, const struct frontend *frontend, struct service_request *request,
+			 const struct peer *peer, struct service_choice *choice)
+{
+	struct connected_translation *connected = socket_connected_of(call);
+	enum socket_result result = socket_connect_to(call, connected, frontend, request, peer, choice);
+
+	socket_forget_unconnected(call);
+	if (connected && result != SOCKET_RESULT_TRANSLATED)
+		connected_clear(connected);
+	return result;
 }
 
 /* connect() to no family, which no hook sees, has taken the peer away. */
-static __always_inline void socket_note_disconnected(struct bpf_sock_addr *call)
+static __always_inline void socket_note_disconnected(struct bpf_sock_addr *call,
+						     struct connected_translation *connected)
 {
-	struct connected_translation *connected = socket_connected_of(call);
-
 	if (connected && !socket_is_connected(call))
 		connected_clear(connected);
 }
 
 /* sendto() to what the socket is connected to: only that backend's answers get in. */
-static __always_inline bool socket_choose_connected(struct bpf_sock_addr *call, const struct frontend *frontend,
+static __always_inline bool socket_choose_connected(struct bpf_sock_addr *call, struct connected_translation *connected,
+						    const struct frontend *frontend,
 						    const struct service_request *request, const struct peer *peer,
 						    struct service_choice *choice)
 {
-	struct connected_translation *connected = socket_connected_of(call);
-
 	if (!connected || !socket_is_connected(call) || !connected_recall(connected, peer, choice))
 		return false;
 	return service_choice_holds(frontend, request, choice);
@@ -194,11 +226,12 @@ static __always_inline enum socket_result socket_translate_send(struct bpf_sock_
 								struct service_request *request,
 								const struct peer *peer, struct service_choice *choice)
 {
+	struct connected_translation *connected = socket_connected_of(call);
 	struct socket_translations *translations;
 
-	if (socket_choose_connected(call, frontend, request, peer, choice))
+	if (socket_choose_connected(call, connected, frontend, request, peer, choice))
 		return SOCKET_RESULT_TRANSLATED;
-	socket_note_disconnected(call);
+	socket_note_disconnected(call, connected);
 	translations = socket_translations_of(call, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!translations)
 		return SOCKET_RESULT_UNCHANGED;
@@ -217,13 +250,16 @@ static __always_inline enum socket_result socket_translate_send(struct bpf_sock_
 /* Sends to an address of its own: what comes back from there belongs to no service. */
 static __always_inline void socket_forget(struct bpf_sock_addr *call, const struct peer *peer, bool is_connect)
 {
+	struct connected_translation *connected = socket_connected_of(call);
 	struct socket_translations *translations;
 
 	if (is_connect) {
-		socket_forget_all(call);
+		socket_forget_unconnected(call);
+		if (connected)
+			connected_clear(connected);
 		return;
 	}
-	socket_note_disconnected(call);
+	socket_note_disconnected(call, connected);
 	translations = socket_translations_of(call, 0);
 	if (translations && !socket_is_connected(call))
 		translation_forget_backend(translations, peer);

@@ -1,9 +1,12 @@
 /*
- * The reverse of socket translation: it lives in the socket and dies with it, so there are no stale entries.
+ * The reverse of socket translation: it ends with the socket, so there are no stale entries.
  *
- * What connect() was given is small, and a storage of its own: most sockets have nothing else. An unconnected UDP
- * socket has one translation for each service that it sends to, as long as there is room; then the one least recently
- * sent by gives way.
+ * What connect() was given has a place by the socket's cookie, which sock_release clears. The socket's own storage
+ * would be two allocations, most of what connect() takes: it is for a socket whose place another one has, and for those
+ * of whose end the kernel does not tell.
+ *
+ * An unconnected UDP socket has one translation for each service that it sends to, as long as there is room; then the
+ * one least recently sent by gives way.
  */
 #pragma once
 #include "address.h"
@@ -30,6 +33,33 @@ struct {
 	__type(key, int);
 	__type(value, struct connected_translation);
 } connected_translations SEC(".maps");
+
+struct connected_socket {
+	/* So far it is a connected_translation. */
+	struct bpf_spin_lock lock;
+	__u32 backend_id;
+	struct address frontend;
+	struct address backend;
+	__be16 frontend_port;
+	__be16 backend_port;
+	__u32 generation;
+	/* Of the network namespace that the socket is in. */
+	__u64 netns_cookie;
+	/* 0: the place is free. Else with the place's index it is the socket's cookie, which no other socket ever has.
+	 */
+	__u32 round;
+	/* IPPROTO_* */
+	__u8 protocol;
+	__u8 reserved[3];
+};
+
+/* The kernel counts cookies up: sockets of one time have places side by side. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CONNECTED_SOCKETS_MAX);
+	__type(key, __u32);
+	__type(value, struct connected_socket);
+} connected_sockets SEC(".maps");
 
 struct translation {
 	struct address frontend;
@@ -84,6 +114,66 @@ static __always_inline void connected_clear(struct connected_translation *connec
 	bpf_spin_lock(&connected->lock);
 	connected->backend_id = 0;
 	bpf_spin_unlock(&connected->lock);
+}
+
+static __always_inline struct connected_socket *connected_place(__u64 cookie)
+{
+	__u32 index = cookie % CONNECTED_SOCKETS_MAX;
+
+	return bpf_map_lookup_elem(&connected_sockets, &index);
+}
+
+/* 0: after 35,000,000,000,000 sockets. */
+static __always_inline __u32 connected_round(__u64 cookie)
+{
+	__u64 round = cookie / CONNECTED_SOCKETS_MAX + 1;
+
+	return round <= 0xffffffff ? round : 0;
+}
+
+static __always_inline __u64 connected_cookie(__u32 index, __u32 round)
+{
+	return (__u64)(round - 1) * CONNECTED_SOCKETS_MAX + index;
+}
+
+/* NULL: the socket has none. From a socket's own call: a place is taken from nobody before its socket is closed. */
+static __always_inline struct connected_socket *connected_own_place(__u64 cookie)
+{
+	struct connected_socket *place = connected_place(cookie);
+	__u32 round = connected_round(cookie);
+
+	return place && round != 0 && place->round == round ? place : NULL;
+}
+
+/* False: another socket has the place. */
+static __always_inline bool connected_take_place(__u64 cookie, __u64 netns_cookie, __u8 protocol,
+						 const struct connected_translation *translation)
+{
+	struct connected_socket *place = connected_place(cookie);
+	__u32 round = connected_round(cookie);
+
+	if (!place || round == 0 || __sync_val_compare_and_swap(&place->round, 0, round) != 0)
+		return false;
+	place->netns_cookie = netns_cookie;
+	place->protocol = protocol;
+	place->frontend = translation->frontend;
+	place->backend = translation->backend;
+	place->frontend_port = translation->frontend_port;
+	place->backend_port = translation->backend_port;
+	place->generation = translation->generation;
+	/* A barrier: until then nobody reads the others. */
+	__sync_lock_test_and_set(&place->backend_id, translation->backend_id);
+	return true;
+}
+
+static __always_inline void connected_leave_place(__u64 cookie)
+{
+	struct connected_socket *place = connected_own_place(cookie);
+
+	if (!place)
+		return;
+	place->backend_id = 0;
+	__sync_lock_test_and_set(&place->round, 0);
 }
 
 /* The backend that connect() to this frontend was given. False: it was given none. */

@@ -22,6 +22,7 @@ const ofTraffic = new Set([
   'fragments',
   'kernel_drops',
   'kernel_places',
+  'connected_sockets',
   'connected_translations',
   'translations',
 ]);

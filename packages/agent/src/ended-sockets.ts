@@ -82,9 +82,10 @@ export class EndedSockets implements LifecyclePart {
     const { ofPods, ofTcp, datapath, kubernetes } = this.#options;
     const { maps } = datapath();
     const own = ownNetnsCookie();
-    const inspection = datapath().inspection();
-    // In the second are also those that a former version has connected; who has no peer is left alone.
-    const led = [...inspection.translations('connected_translations'), ...inspection.translations('translations')]
+    // Who has no peer is left alone.
+    const led = datapath()
+      .inspection()
+      .translations()
       .map(ledBy)
       .filter((each) => (ofTcp || each.protocol === 'UDP') && (ofPods || each.netnsCookie === own));
     // What the kernel still leads to needs no search.

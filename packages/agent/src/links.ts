@@ -5,10 +5,13 @@ import type { LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controller, Controllers, Table } from '@sluice/state';
 
 /** The pins' names of the socket hooks. */
-export const sockHooks = ['connect', 'sendmsg', 'recvmsg', 'getpeername', 'post_bind'].flatMap((name) => [
-  `sock_${name}4`,
-  `sock_${name}6`,
-]);
+export const sockHooks = [
+  'sock_release',
+  ...['connect', 'sendmsg', 'recvmsg', 'getpeername', 'post_bind'].flatMap((name) => [
+    `sock_${name}4`,
+    `sock_${name}6`,
+  ]),
+];
 
 export interface LinksOptions {
   readonly datapath: () => Datapath;

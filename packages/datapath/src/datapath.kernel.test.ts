@@ -230,7 +230,7 @@ test('detaching a pod twice is one success and one nothing', () => {
 test('socket hooks that are detached leave sockets alone, and twice is once', () => {
   using node = createTestNode(1);
   const sockLinks = () => node.datapath.links().filter(({ name }) => name.startsWith('sock_'));
-  assert.equal(sockLinks().length, 10);
+  assert.equal(sockLinks().length, 11);
   const [client, server] = [node.addPod(10, 1000), node.addPod(11, 1001)];
   using listening = tcpServer(server, server.addresses.ipv4, 8080);
   const service = parseAddress('10.96.0.20');
@@ -242,6 +242,8 @@ test('socket hooks that are detached leave sockets alone, and twice is once', ()
   node.datapath.detachSock();
   node.datapath.detachSock();
   assert.deepEqual(sockLinks(), []);
+  // Nobody would tell of their ends.
+  assert.deepEqual(node.datapath.inspection().translations('connected_sockets'), []);
   translated.send('still here');
   assert.equal(accepted?.receive(), 'still here');
   using untranslated = tcpSocket(client, 4);

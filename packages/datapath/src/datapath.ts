@@ -139,6 +139,12 @@ export function openDatapath(options: DatapathOptions): Datapath {
   let programs = openPinnedPrograms(loading(options.configuration), paths);
   stack.defer(() => programs[Symbol.dispose]());
   const held = stack.use(new HeldLinks(paths, [kernelDropsLink]));
+  const report = (name: string, attachment: Attachment) =>
+    options.log.debug({ link: name }, `link ${name} ${attachment}`);
+  const ensureSock = ([name, attachType]: (typeof sockHooks)[number]) =>
+    report(name, held.ensure(cgroupTarget(name, programs.get(name), { path: options.cgroupPath, attachType })));
+  // A former version had no such hook, and took no place that is left by it.
+  if (held.get('sock_connect4') !== undefined && held.get('sock_release') === undefined) ensureSock(sockHooks[0]);
   successors.fill(options.log);
   if (successors.areOfConnections) beginTakeover(maps);
   try {
@@ -163,8 +169,6 @@ export function openDatapath(options: DatapathOptions): Datapath {
   let dryRun: DryRun | undefined;
   stack.defer(() => dryRun?.[Symbol.dispose]());
   const expedite = options.expedite ?? ((run) => run());
-  const report = (name: string, attachment: Attachment) =>
-    options.log.debug({ link: name }, `link ${name} ${attachment}`);
   const ensureTcx = (name: string, program: string, ifindex: number, hook: TcxHook['hook'] = 'ingress') =>
     report(name, held.ensure(tcxTarget(name, programs.get(program), { ifindex, hook }, expedite)));
   const devicesOf = (prefix: string) =>
@@ -180,13 +184,13 @@ export function openDatapath(options: DatapathOptions): Datapath {
   return {
     maps,
     attachSock() {
-      for (const [name, attachType] of sockHooks) {
-        const target = cgroupTarget(name, programs.get(name), { path: options.cgroupPath, attachType });
-        report(name, held.ensure(target));
-      }
+      for (const hook of sockHooks) ensureSock(hook);
     },
     detachSock() {
-      for (const [name] of sockHooks) held.remove(name);
+      const [[release], ...others] = sockHooks;
+      for (const [name] of others) held.remove(name);
+      if (held.get(release) !== undefined) forgetConnectedSockets(maps);
+      held.remove(release);
     },
     attachOverlay: (ifindex) => ensureTcx('overlay', 'overlay_from_overlay', ifindex),
     attachHost: (netIfindex) => ensureTcx('host', 'host_from_host', netIfindex),
@@ -299,4 +303,10 @@ function programOfLink(name: string): string | undefined {
   if (name.startsWith(TO_NETWORK_PREFIX)) return 'netdev_to_network';
   for (const mode of ['native', 'generic'] as const) if (name.startsWith(XDP_PREFIXES[mode])) return xdpPrograms[mode];
   return sockHooks.find(([program]) => program === name)?.[0];
+}
+
+/** From now on nobody tells when they are closed. */
+function forgetConnectedSockets({ connectedSockets }: Pick<DatapathMaps, 'connectedSockets'>): void {
+  for (const [index, row] of connectedSockets.entries())
+    if (row.round !== 0) connectedSockets.update(index, { ...row, round: 0, backendId: 0 });
 }

@@ -4,12 +4,14 @@ import type { DatapathMaps } from './maps.ts';
 import type { Programs } from './objects.ts';
 import type { MapUsage } from './usage.ts';
 
-/** Maps in sockets, and the program that reads each: no key leads to all of it. */
+/** Maps of what sockets remember, and the program that reads each: no key leads to all of it, or most of it is empty. */
 const socketMaps = {
+  connected_sockets: 'inspect_connected_sockets',
   connected_translations: 'inspect_connected',
   translations: 'inspect_translations',
 } as const;
 export type SocketMap = keyof typeof socketMaps;
+const socketMapNames = Object.keys(socketMaps) as readonly SocketMap[];
 
 export function isSocketMap(name: string): name is SocketMap {
   return Object.hasOwn(socketMaps, name);
@@ -21,7 +23,7 @@ export interface Inspection extends Disposable {
    * What sockets remember of services, and none of a socket that is closed: what they are connected to, one for each, or what
    * they send to without a connection, one for each socket and service.
    */
-  translations(of: SocketMap): InspectedTranslation[];
+  translations(of?: SocketMap): InspectedTranslation[];
   /** Fill of each map, by the kernel's own count. */
   mapUsage(): MapUsage[];
 }
@@ -38,13 +40,13 @@ export function openInspection(
     if (map === undefined) throw new TypeError(`map ${name} is not open`);
     return stack.use(attachIterator({ program: programs.get(socketMaps[name]), map }));
   };
-  const readers = {
-    connected_translations: readerOf('connected_translations'),
-    translations: readerOf('translations'),
-  };
+  const readers = new Map(socketMapNames.map((name) => [name, readerOf(name)]));
   const usage = stack.use(attachIterator({ program: programs.get('inspect_map_usage') }));
   const owned = stack.move();
-  const translations = (of: SocketMap) => readRecords(readers[of], inspectedTranslationCodec);
+  const translations = (of?: SocketMap) =>
+    [...readers].flatMap(([name, reader]) =>
+      of === undefined || of === name ? readRecords(reader, inspectedTranslationCodec) : [],
+    );
   return {
     translations,
     mapUsage() {

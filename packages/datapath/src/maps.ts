@@ -19,6 +19,7 @@ function describeMaps(cpus?: number) {
   return {
     affinities: generated.affinitiesMap,
     backends: generated.backendsMap,
+    connectedSockets: generated.connectedSocketsMap,
     conntrack: generated.conntrackMap,
     conntrackNew: generated.conntrackNewMap,
     counters: perCpu(generated.countersMap, cpus),

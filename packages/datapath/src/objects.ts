@@ -15,8 +15,12 @@ import { mapDescriptors } from './generated/maps.ts';
 /** Objects with programs that are attached; `inspect` and `stale` have iterators, `contract` only types and maps. */
 export const hookObjects = ['sock', 'pod', 'overlay', 'host', 'netdev', 'xdp'] as const;
 
-/** The socket hooks: program, which is also its link's name, and where in the cgroup it is attached. */
+/**
+ * The socket hooks: program, which is also its link's name, and where in the cgroup it is attached. In this order: what
+ * connect() remembers is forgotten by `sock_release`.
+ */
 export const sockHooks = [
+  ['sock_release', AttachType.cgroupInetSockRelease],
   ['sock_connect4', AttachType.cgroupInet4Connect],
   ['sock_connect6', AttachType.cgroupInet6Connect],
   ['sock_sendmsg4', AttachType.cgroupUdp4Sendmsg],

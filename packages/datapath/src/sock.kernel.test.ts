@@ -13,6 +13,7 @@ import { Direction, DropReason, type InspectedTranslation, type PacketDrop, Trac
 
 const PORT = 80;
 const TARGET_PORT = 8080;
+const IPPROTO_MPTCP = 262;
 const services = { ipv4: parseAddress('10.96.0.20'), ipv6: parseAddress('fd00:10:96::20') } as const;
 
 interface Scene extends Disposable {
@@ -57,8 +58,7 @@ function noBackendCount(node: TestNode): bigint | undefined {
 
 /** What its sockets remember, connected or not. */
 function remembered(node: TestNode): InspectedTranslation[] {
-  const inspection = node.datapath.inspection();
-  return [...inspection.translations('connected_translations'), ...inspection.translations('translations')];
+  return node.datapath.inspection().translations();
 }
 
 for (const family of ['ipv4', 'ipv6'] as const) {
@@ -400,6 +400,55 @@ function sendFromNewSockets(place: Place, times: number): void {
 function numerically(a: number, b: number): number {
   return a - b;
 }
+
+/** Takes the places of all sockets to come, as sockets would whose cookies are the same modulo their number. */
+function takeAllPlaces(node: TestNode): void {
+  const { connectedSockets } = node.datapath.maps;
+  const nobody = { address: parseAddress('192.0.2.1'), port: 1 };
+  const row = { backendId: 0, frontend: nobody.address, backend: nobody.address, frontendPort: 1, backendPort: 1 };
+  const others = { generation: 0, netnsCookie: 0n, protocol: TCP, round: 0xffff_ffff, lock: { val: 0 } };
+  for (const [index] of connectedSockets.entries()) connectedSockets.update(index, { ...row, ...others });
+}
+
+test('a connected socket has a place, and a storage of its own where another socket has the place', async () => {
+  using it = scene();
+  serve(it.node, UDP, services.ipv4, [it.server.addresses.ipv4]);
+  const kept = () =>
+    (['connected_sockets', 'connected_translations'] as const).map(
+      (name) => it.node.datapath.inspection().translations(name).length,
+    );
+  using placed = udpSocket(it.client, 4);
+  placed.connect(services.ipv4, PORT);
+  assert.deepEqual(kept(), [1, 0]);
+  const [found] = it.node.datapath.inspection().translations('connected_sockets');
+  assert.equal(found?.netnsCookie, netnsCookie(it.client));
+  assert.equal(found.protocol, UDP);
+  placed[Symbol.dispose]();
+  assert.deepEqual(kept(), [0, 0]);
+  takeAllPlaces(it.node);
+  using crowded = udpSocket(it.client, 4);
+  crowded.connect(services.ipv4, PORT);
+  assert.deepEqual(kept(), [0, 1]);
+  assert.equal(crowded.peer(), formatAddressPort(services.ipv4, PORT));
+  crowded[Symbol.dispose]();
+  await assertSettled(it.node, 0);
+});
+
+test('a socket of the kernel, of whose end nobody is told, takes no place: a subflow of Multipath TCP', async () => {
+  using it = scene();
+  serve(it.node, TCP, services.ipv4, [it.server.addresses.ipv4]);
+  using server = tcpServer(it.server, it.server.addresses.ipv4, TARGET_PORT);
+  using client = tcpSocket(it.client, 4, { protocol: IPPROTO_MPTCP });
+  client.connect(services.ipv4, PORT);
+  using accepted = server.accept();
+  client.send('question');
+  assert.equal(accepted?.receive(), 'question');
+  const { length } = it.node.datapath.inspection().translations('connected_translations');
+  assert.deepEqual([remembered(it.node).length, length], [1, 1]);
+  client[Symbol.dispose]();
+  accepted[Symbol.dispose]();
+  await assertSettled(it.node, 0);
+});
 
 test('no translation outlives its socket: closed, aborted or killed', async () => {
   using it = scene();

@@ -35,11 +35,8 @@ function serve({ node, server }: Scene, protocol: number, family: 'ipv4' | 'ipv6
 
 /** All that services have led anywhere, as if their backends were gone. */
 function ledSockets(node: TestNode): (StaleSocket & { readonly netnsCookie: bigint; readonly protocol: number })[] {
-  const inspection = node.datapath.inspection();
-  const translations = (['connected_translations', 'translations'] as const).map((name) =>
-    inspection.translations(name),
-  );
-  return translations.flat().map(({ socketCookie, netnsCookie, protocol, translation: { backend, backendPort } }) => {
+  const translations = node.datapath.inspection().translations();
+  return translations.map(({ socketCookie, netnsCookie, protocol, translation: { backend, backendPort } }) => {
     assert.ok(backend);
     return { cookie: socketCookie, netnsCookie, protocol, backend: { address: backend, port: backendPort } };
   });

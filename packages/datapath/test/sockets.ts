@@ -42,6 +42,8 @@ export function past({ namespace }: { readonly namespace: Place }): Place {
 export interface SocketOptions {
   /** An IPv6 socket that speaks IPv4 through v4-mapped addresses. */
   readonly mapped?: boolean;
+  /** IPPROTO_MPTCP, for one. */
+  readonly protocol?: number;
 }
 
 export class TestSocket implements Disposable {
@@ -156,7 +158,7 @@ function open(place: Place, family: 4 | 6, type: number, options: SocketOptions)
   const domain = family === 4 && options.mapped !== true ? AddressFamily.INET : AddressFamily.INET6;
   return withTimeout(
     new TestSocket(
-      place.run(() => socket(domain, type)),
+      place.run(() => socket(domain, type, options.protocol)),
       options.mapped,
     ),
   );

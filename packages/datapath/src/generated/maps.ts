@@ -1,14 +1,14 @@
 // Generated from bpf/ by "npm run generate": do not edit.
 import { type MapDescriptor, i32Codec, nothingCodec, u32Codec, u64Codec } from '@sluice/bpf';
 import { type Address, addressCodec } from '@sluice/net';
-import { type Affinity, type AffinityKey, type Backend, type ConnectedTranslation, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Peer, type Rests, type Shortage, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Takeover, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectedTranslationCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, peerCodec, restsCodec, shortageCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, takeoverCodec, tupleCodec } from './structs.ts';
+import { type Affinity, type AffinityKey, type Backend, type ConnectedSocket, type ConnectedTranslation, type Connection, type Counter, type CounterKey, type Device, type Endpoint, type EventBudget, type Explanation, type FragmentKey, type FragmentPorts, type Frontend, type FrontendKey, type HeldFragment, type IpcacheEntry, type IpcachePrefixKey, type KernelDropKey, type KernelDropSettings, type KernelFunction, type MaglevChunk, type MaglevKey, type NetnsEndpoint, type Packet, type Peer, type Rests, type Shortage, type Slot, type SlotKey, type SocketTranslations, type SourceRangeKey, type Takeover, type Tuple, affinityCodec, affinityKeyCodec, backendCodec, connectedSocketCodec, connectedTranslationCodec, connectionCodec, counterCodec, counterKeyCodec, deviceCodec, endpointCodec, eventBudgetCodec, explanationCodec, fragmentKeyCodec, fragmentPortsCodec, frontendCodec, frontendKeyCodec, heldFragmentCodec, ipcacheEntryCodec, ipcachePrefixKeyCodec, kernelDropKeyCodec, kernelDropSettingsCodec, kernelFunctionCodec, maglevChunkCodec, maglevKeyCodec, netnsEndpointCodec, packetCodec, peerCodec, restsCodec, shortageCodec, slotCodec, slotKeyCodec, socketTranslationsCodec, sourceRangeKeyCodec, takeoverCodec, tupleCodec } from './structs.ts';
 
 export const affinitiesMap: MapDescriptor<AffinityKey, Affinity> = {
   name: 'affinities',
   type: 9,
   keySize: 20,
   valueSize: 16,
-  maxEntries: 16384,
+  maxEntries: 12288,
   flags: 0,
   key: affinityKeyCodec,
   value: affinityCodec,
@@ -39,6 +39,33 @@ export const backendsMap: MapDescriptor<number, Backend> = {
   18    1 protocol: __u8
   19    1 state: __u8
   20   12 reserved: __u32[3]`,
+};
+
+export const connectedSocketsMap: MapDescriptor<number, ConnectedSocket> = {
+  name: 'connected_sockets',
+  type: 2,
+  keySize: 4,
+  valueSize: 64,
+  maxEntries: 8192,
+  flags: 0,
+  key: u32Codec,
+  value: connectedSocketCodec,
+  keyLayout: '__u32, 4 bytes',
+  valueLayout: `struct connected_socket, 64 bytes
+   0    4 lock: struct bpf_spin_lock
+   0    4   val: __u32
+   4    4 backend_id: __u32
+   8   16 frontend: struct address
+   8   16   words: __be32[4]
+  24   16 backend: struct address
+  24   16   words: __be32[4]
+  40    2 frontend_port: __be16
+  42    2 backend_port: __be16
+  44    4 generation: __u32
+  48    8 netns_cookie: __u64
+  56    4 round: __u32
+  60    1 protocol: __u8
+  61    3 reserved: __u8[3]`,
 };
 
 export const connectedTranslationsMap: MapDescriptor<number, ConnectedTranslation> = {
@@ -498,7 +525,7 @@ export const kernelDevicesMap: MapDescriptor<number, number> = {
   type: 1,
   keySize: 4,
   valueSize: 4,
-  maxEntries: 4160,
+  maxEntries: 4096,
   flags: 1,
   key: u32Codec,
   value: u32Codec,
@@ -788,7 +815,7 @@ export const staleSocketsMap: MapDescriptor<bigint, Peer> = {
   type: 1,
   keySize: 8,
   valueSize: 20,
-  maxEntries: 4096,
+  maxEntries: 1024,
   flags: 1,
   key: u64Codec,
   value: peerCodec,
@@ -845,6 +872,7 @@ export const translationsMap: MapDescriptor<number, SocketTranslations> = {
 export const mapDescriptors = {
   affinities: affinitiesMap,
   backends: backendsMap,
+  connected_sockets: connectedSocketsMap,
   connected_translations: connectedTranslationsMap,
   connection_drafts: connectionDraftsMap,
   conntrack: conntrackMap,

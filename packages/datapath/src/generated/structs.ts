@@ -1027,6 +1027,51 @@ export const connectedTranslationCodec: Codec<ConnectedTranslation> = {
   },
 };
 
+/** struct connected_socket */
+export interface ConnectedSocket {
+  readonly lock: BpfSpinLock;
+  readonly backendId: number;
+  readonly frontend: Address | undefined;
+  readonly backend: Address | undefined;
+  readonly frontendPort: number;
+  readonly backendPort: number;
+  readonly generation: number;
+  readonly netnsCookie: bigint;
+  readonly round: number;
+  readonly protocol: number;
+}
+
+export const connectedSocketCodec: Codec<ConnectedSocket> = {
+  size: 64,
+  encode(value, view, offset) {
+    bpfSpinLockCodec.encode(value.lock, view, offset);
+    view.setUint32(offset + 4, value.backendId, true);
+    addressCodec.encode(value.frontend, view, offset + 8);
+    addressCodec.encode(value.backend, view, offset + 24);
+    view.setUint16(offset + 40, value.frontendPort);
+    view.setUint16(offset + 42, value.backendPort);
+    view.setUint32(offset + 44, value.generation, true);
+    view.setBigUint64(offset + 48, value.netnsCookie, true);
+    view.setUint32(offset + 56, value.round, true);
+    view.setUint8(offset + 60, value.protocol);
+    zeroBytes(view, offset + 61, 3);
+  },
+  decode(view, offset) {
+    return {
+      lock: bpfSpinLockCodec.decode(view, offset),
+      backendId: view.getUint32(offset + 4, true),
+      frontend: addressCodec.decode(view, offset + 8),
+      backend: addressCodec.decode(view, offset + 24),
+      frontendPort: view.getUint16(offset + 40),
+      backendPort: view.getUint16(offset + 42),
+      generation: view.getUint32(offset + 44, true),
+      netnsCookie: view.getBigUint64(offset + 48, true),
+      round: view.getUint32(offset + 56, true),
+      protocol: view.getUint8(offset + 60),
+    };
+  },
+};
+
 /** struct translation */
 export interface Translation {
   readonly frontend: Address | undefined;
