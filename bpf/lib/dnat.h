@@ -164,12 +164,21 @@ __noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packe
 	return nat_rewrite(skb, packet, NAT_DESTINATION, &to);
 }
 
+/* For the node: an answer to a client that came to itself by a NodePort or a host port, whose address is the node's. */
+static __always_inline verdict_t dnat_reverse_hairpin(struct __sk_buff *skb, struct packet *packet)
+{
+	struct endpoint *endpoint = endpoint_lookup(&packet->tuple.destination);
+
+	return endpoint && (endpoint->flags & ENDPOINT_FLAG_HOST) ? snat_reverse(skb, packet) : VERDICT_CONTINUE;
+}
+
 static __always_inline verdict_t dnat_translate(struct __sk_buff *skb, struct packet *packet)
 {
 	struct address destination = packet->tuple.destination;
 
 	if (!dnat_is_for_service(packet))
-		return dnat_is_error_of_client(skb, packet) ? dnat_translate_error(skb, packet) : VERDICT_CONTINUE;
+		return dnat_is_error_of_client(skb, packet) ? dnat_translate_error(skb, packet)
+							    : dnat_reverse_hairpin(skb, packet);
 	/* What a hairpinned client is answered. */
 	STEP(snat_reverse(skb, packet));
 	if (!address_equal(&destination, &packet->tuple.destination))
