@@ -5,6 +5,7 @@
 #include "lib/device.h"
 #include "lib/entry.h"
 #include "lib/follow.h"
+#include "lib/give_way.h"
 #include "lib/hold.h"
 #include "lib/ndp.h"
 #include "lib/parse.h"
@@ -253,14 +254,6 @@ static __always_inline bool netdev_must_be_noted(const struct packet *packet)
 	return !packet_is_icmp(packet) || packet_is_echo_request(packet);
 }
 
-/* A connection of the node's that gave way keeps the port that it was given, whatever becomes of the pod's. */
-static __always_inline bool netdev_gave_way(const struct packet *packet)
-{
-	struct connection *connection = ct_entry(&packet->tuple);
-
-	return connection && connection->kind == CT_KIND_CONNECTION && !tuple_end_is_none(&connection->snat);
-}
-
 /* A process of the node answers whom a service has led to it. */
 static __always_inline bool netdev_is_answer(const struct packet *packet)
 {
@@ -302,17 +295,9 @@ __noinline int netdev_hides_answer(struct __sk_buff *skb, const struct packet *p
 	return snat_socket_exists(skb, &client);
 }
 
-static __always_inline bool netdev_must_give_way(const struct packet *packet)
-{
-	struct tuple reply = tuple_reverse(&packet->tuple);
-	struct tuple_end client;
-
-	return snat_client(&reply, &client);
-}
-
 /*
- * The node's own connections keep their ports, unless a pod's has it towards the same destination: the later one gives
- * way. What has no socket that snat_claim could find is noted, so that no pod takes its number.
+ * The node's own connections keep their ports, or give way. What has no socket that snat_claim could find is noted, so
+ * that no pod takes its number.
  */
 static __always_inline verdict_t netdev_from_node(struct __sk_buff *skb, struct packet *packet,
 						  const struct address *address)
@@ -322,7 +307,7 @@ static __always_inline verdict_t netdev_from_node(struct __sk_buff *skb, struct 
 	if (tunnel_carries(packet) || address_is_zero(address) || packet->lacks_ports ||
 	    netdev_is_node(&packet->tuple.destination))
 		return VERDICT_CONTINUE;
-	gives_way = netdev_gave_way(packet) || netdev_must_give_way(packet);
+	gives_way = give_way_was_given(packet) || give_way_is_due(packet);
 	if (!gives_way && !netdev_must_be_noted(packet))
 		return VERDICT_CONTINUE;
 	packet->source_identity = IDENTITY_HOST;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { isSystemError } from '@sluice/ffi';
-import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
+import { bind, internetAddress, isSystemError } from '@sluice/ffi';
+import { type Address, addressToWire, formatAddressPort, parseAddress } from '@sluice/net';
 import { connectNodes, createTestNode, dropsOf } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
 import { type Place, past, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
@@ -309,6 +309,52 @@ for (const [version, family] of families) {
       for (const { nodeAddresses } of [world, beyond]) ask(beyond, version, nodeAddresses[family], port, server);
       ask(beyond, version, one.addresses[family], port, server);
       ask(world, version, world.nodeAddresses[family], port, server);
+    }
+  });
+
+  test(`the node's own connection gives way to a client outside that has its port, and both work (${family})`, () => {
+    const backend = there.addresses[family];
+    const port = serve({ address: unspecified[family], protocol: UDP, backends: [backend] });
+    using server = udpServer(there, backend, TARGET_PORT);
+    using outside = udpSocket(world, version);
+    outside.connect(world.nodeAddresses[family], port);
+    outside.send('from outside');
+    const first = server.receiveFrom();
+    using own = udpSocket(one, version);
+    bind(own.fd, internetAddress(addressToWire(one.router[family]), Number(first?.from.split(':').at(-1))));
+    own.connect(backend, TARGET_PORT);
+    for (let time = 0; time < 3; time += 1) {
+      own.send('from the node');
+      const second = server.receiveFrom();
+      assert.equal(second?.text, 'from the node');
+      assert.notEqual(second.from, first?.from);
+      second.reply('to the node');
+      first?.reply('to the client');
+      assert.equal(own.receive(), 'to the node');
+      assert.equal(outside.receive(), 'to the client');
+    }
+  });
+
+  test(`so does one of TCP, whose peer goes by the same name (${family})`, () => {
+    const backend = there.addresses[family];
+    const port = serve({ address: unspecified[family], protocol: TCP, backends: [backend] });
+    using server = tcpServer(there, backend, TARGET_PORT);
+    using outside = tcpSocket(world, version);
+    outside.connect(world.nodeAddresses[family], port);
+    using first = server.accept();
+    using own = tcpSocket(one, version);
+    bind(own.fd, internetAddress(addressToWire(one.router[family]), Number(first?.peer().split(':').at(-1))));
+    own.connect(backend, TARGET_PORT);
+    using second = server.accept();
+    assert.equal(own.peer(), formatAddressPort(backend, TARGET_PORT));
+    for (const [client, accepted] of [
+      [own, second],
+      [outside, first],
+    ] as const) {
+      client.send('request');
+      assert.equal(accepted?.receive(), 'request');
+      accepted?.send('x'.repeat(5_000));
+      for (let length = 0; length < 5_000; ) length += client.receive()?.length ?? assert.fail(`${length} bytes came`);
     }
   });
 
