@@ -62,13 +62,6 @@ static __always_inline bool netdev_is_tunneled_by_node(struct __sk_buff *skb)
 	return netdev_load_tunneled(skb, &header) && netdev_is_own_ipv4(header.saddr);
 }
 
-static __always_inline bool netdev_is_node(const struct address *address)
-{
-	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache, address);
-
-	return entry && (entry->flags & IPCACHE_FLAG_NODE);
-}
-
 /*
  * A pod's address in a packet from the network is forged, and so is our own: pods of the cluster come by the tunnel.
  * Nodes speak to nodes without it, the tunnel's own packets among them: the stack's business, unless it is a service
@@ -174,6 +167,9 @@ static __always_inline verdict_t netdev_translate_new(struct __sk_buff *skb, str
 	if (!is_for_node && !is_for_pod && ndp_is_link_traffic(packet))
 		return TC_ACT_OK;
 	packet->is_external = !is_for_pod;
+	/* Whom it is routed to is his own, but for what a service has there. */
+	if (!endpoint && ipcache_is_node(&packet->tuple.destination) && !dnat_is_for_service(packet))
+		return TC_ACT_OK;
 	if (is_for_node)
 		packet->is_external = dnat_is_for_service(packet) || dnat_is_error_of_client(skb, packet);
 	STEP(netdev_check_source(packet, !is_for_pod));
@@ -288,7 +284,7 @@ __noinline int netdev_hides_answer(struct __sk_buff *skb, const struct packet *p
 	struct tuple client;
 
 	if (!packet || !takeover_may_hide(packet) || netdev_is_gateway(&packet->tuple.source) ||
-	    netdev_is_node(&packet->tuple.destination))
+	    ipcache_is_node(&packet->tuple.destination))
 		return 0;
 	client = tuple_reverse(&packet->tuple);
 	client.source_port = 0;
@@ -305,7 +301,7 @@ static __always_inline verdict_t netdev_from_node(struct __sk_buff *skb, struct 
 	bool gives_way;
 
 	if (tunnel_carries(packet) || address_is_zero(address) || packet->lacks_ports ||
-	    netdev_is_node(&packet->tuple.destination))
+	    ipcache_is_node(&packet->tuple.destination))
 		return VERDICT_CONTINUE;
 	gives_way = give_way_was_given(packet) || give_way_is_due(packet);
 	if (!gives_way && !netdev_must_be_noted(packet))
@@ -330,7 +326,7 @@ static __always_inline verdict_t netdev_refuse_stale(struct packet *packet)
 /* A service's answer, as it was translated, is known by the client's packets only: it was tracked where it came in. */
 static __always_inline bool netdev_is_from_service(const struct packet *packet)
 {
-	return service_owns_address(&packet->tuple.source, true) || netdev_is_node(&packet->tuple.source);
+	return service_owns_address(&packet->tuple.source, true) || ipcache_is_node(&packet->tuple.source);
 }
 
 /*

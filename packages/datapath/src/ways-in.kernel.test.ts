@@ -301,6 +301,26 @@ for (const [version, family] of families) {
     });
   }
 
+  test(`a node whose address a balancer has given to a service keeps its other ports (${family})`, () => {
+    for (const node of [one, other]) {
+      const address = node.addresses[family];
+      const backends = [here.addresses[family]];
+      const port = serve({ address, protocol: UDP, port: 5380, backends });
+      serve({ address, protocol: TCP, port: 5380, backends });
+      using served = udpServer(here, here.addresses[family], TARGET_PORT);
+      using datagrams = udpServer(node, address, 9999);
+      using listening = tcpServer(node, address, 9999);
+      for (const client of [here, past(here), one]) {
+        ask(client, version, address, port, served);
+        ask(client, version, address, 9999, datagrams);
+        using socket = tcpSocket(client, version);
+        socket.connect(address, 9999);
+        using accepted = listening.accept();
+        assert.ok(accepted);
+      }
+    }
+  });
+
   test(`a NodePort is at the addresses of all devices, by whichever of them who asks comes (${family})`, () => {
     for (const pod of [here, there]) {
       const backend = pod.addresses[family];
@@ -356,6 +376,27 @@ for (const [version, family] of families) {
       accepted?.send('x'.repeat(5_000));
       for (let length = 0; length < 5_000; ) length += client.receive()?.length ?? assert.fail(`${length} bytes came`);
     }
+  });
+
+  test(`a client outside does not get the port that the node has there itself (${family})`, () => {
+    const backend = there.addresses[family];
+    const port = serve({ address: unspecified[family], protocol: UDP, backends: [backend] });
+    using server = udpServer(there, backend, TARGET_PORT);
+    using own = udpSocket(one, version);
+    bind(own.fd, internetAddress(addressToWire(one.router[family]), 45_678));
+    own.connect(backend, TARGET_PORT);
+    own.send('from the node');
+    const first = server.receiveFrom();
+    using outside = udpSocket(world, version);
+    bind(outside.fd, internetAddress(addressToWire(world.addresses[family]), 45_678));
+    outside.connect(world.nodeAddresses[family], port);
+    outside.send('from outside');
+    const second = server.receiveFrom();
+    assert.notEqual(second?.from, first?.from);
+    first?.reply('to the node');
+    second?.reply('to the client');
+    assert.equal(own.receive(), 'to the node');
+    assert.equal(outside.receive(), 'to the client');
   });
 
   test(`from outside to a process of the node, which answers as the NodePort (${family})`, () => {
@@ -548,6 +589,8 @@ for (const [version, family] of families) {
       ask(client, version, address, port, server);
       ask(client, version, address, 9999, own);
     }
+    serve({ address: one.addresses[family], protocol: UDP, port, backends: [here.addresses[family]] });
+    for (const client of [there, past(there), other, beyond]) ask(client, version, one.addresses[family], port, server);
   });
 
   test(`a host port at loopback is for the node's processes, and none of a pod's (${family})`, () => {
