@@ -5,6 +5,7 @@
 #include "lib/device.h"
 #include "lib/entry.h"
 #include "lib/follow.h"
+#include "lib/give_way.h"
 #include "lib/hold.h"
 #include "lib/ndp.h"
 #include "lib/parse.h"
@@ -59,13 +60,6 @@ static __always_inline bool netdev_is_tunneled_by_node(struct __sk_buff *skb)
 	struct iphdr header;
 
 	return netdev_load_tunneled(skb, &header) && netdev_is_own_ipv4(header.saddr);
-}
-
-static __always_inline bool netdev_is_node(const struct address *address)
-{
-	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache, address);
-
-	return entry && (entry->flags & IPCACHE_FLAG_NODE);
 }
 
 /*
@@ -173,6 +167,9 @@ static __always_inline verdict_t netdev_translate_new(struct __sk_buff *skb, str
 	if (!is_for_node && !is_for_pod && ndp_is_link_traffic(packet))
 		return TC_ACT_OK;
 	packet->is_external = !is_for_pod;
+	/* Whom it is routed to is his own, but for what a service has there. */
+	if (!endpoint && ipcache_is_node(&packet->tuple.destination) && !dnat_is_for_service(packet))
+		return TC_ACT_OK;
 	if (is_for_node)
 		packet->is_external = dnat_is_for_service(packet) || dnat_is_error_of_client(skb, packet);
 	STEP(netdev_check_source(packet, !is_for_pod));
@@ -253,14 +250,6 @@ static __always_inline bool netdev_must_be_noted(const struct packet *packet)
 	return !packet_is_icmp(packet) || packet_is_echo_request(packet);
 }
 
-/* A connection of the node's that gave way keeps the port that it was given, whatever becomes of the pod's. */
-static __always_inline bool netdev_gave_way(const struct packet *packet)
-{
-	struct connection *connection = ct_entry(&packet->tuple);
-
-	return connection && connection->kind == CT_KIND_CONNECTION && !tuple_end_is_none(&connection->snat);
-}
-
 /* A process of the node answers whom a service has led to it. */
 static __always_inline bool netdev_is_answer(const struct packet *packet)
 {
@@ -295,24 +284,16 @@ __noinline int netdev_hides_answer(struct __sk_buff *skb, const struct packet *p
 	struct tuple client;
 
 	if (!packet || !takeover_may_hide(packet) || netdev_is_gateway(&packet->tuple.source) ||
-	    netdev_is_node(&packet->tuple.destination))
+	    ipcache_is_node(&packet->tuple.destination))
 		return 0;
 	client = tuple_reverse(&packet->tuple);
 	client.source_port = 0;
 	return snat_socket_exists(skb, &client);
 }
 
-static __always_inline bool netdev_must_give_way(const struct packet *packet)
-{
-	struct tuple reply = tuple_reverse(&packet->tuple);
-	struct tuple_end client;
-
-	return snat_client(&reply, &client);
-}
-
 /*
- * The node's own connections keep their ports, unless a pod's has it towards the same destination: the later one gives
- * way. What has no socket that snat_claim could find is noted, so that no pod takes its number.
+ * The node's own connections keep their ports, or give way. What has no socket that snat_claim could find is noted, so
+ * that no pod takes its number.
  */
 static __always_inline verdict_t netdev_from_node(struct __sk_buff *skb, struct packet *packet,
 						  const struct address *address)
@@ -320,9 +301,9 @@ static __always_inline verdict_t netdev_from_node(struct __sk_buff *skb, struct 
 	bool gives_way;
 
 	if (tunnel_carries(packet) || address_is_zero(address) || packet->lacks_ports ||
-	    netdev_is_node(&packet->tuple.destination))
+	    ipcache_is_node(&packet->tuple.destination))
 		return VERDICT_CONTINUE;
-	gives_way = netdev_gave_way(packet) || netdev_must_give_way(packet);
+	gives_way = give_way_was_given(packet) || give_way_is_due(packet);
 	if (!gives_way && !netdev_must_be_noted(packet))
 		return VERDICT_CONTINUE;
 	packet->source_identity = IDENTITY_HOST;
@@ -345,7 +326,7 @@ static __always_inline verdict_t netdev_refuse_stale(struct packet *packet)
 /* A service's answer, as it was translated, is known by the client's packets only: it was tracked where it came in. */
 static __always_inline bool netdev_is_from_service(const struct packet *packet)
 {
-	return service_owns_address(&packet->tuple.source, true) || netdev_is_node(&packet->tuple.source);
+	return service_owns_address(&packet->tuple.source, true) || ipcache_is_node(&packet->tuple.source);
 }
 
 /*

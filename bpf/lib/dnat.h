@@ -100,14 +100,21 @@ __noinline verdict_t dnat_translate_error(struct __sk_buff *skb, struct packet *
 	return nat_rewrite(skb, packet, NAT_DESTINATION, &destination);
 }
 
+/* Of this node or another one. */
+static __always_inline bool dnat_is_node(const struct address *address)
+{
+	struct endpoint *endpoint = endpoint_lookup(address);
+
+	return endpoint ? endpoint->flags & ENDPOINT_FLAG_HOST : ipcache_is_node(address);
+}
+
 /*
- * 1: for a service. An address that is services' alone is theirs with all its ports; at the node's own somebody must
- * have asked for exactly this one.
+ * 1: for a service. An address that is services' alone is theirs with all its ports; at that of a node, which some
+ * balancers give to services, somebody must have asked for exactly this one.
  */
 __noinline int dnat_is_for_service(const struct packet *packet)
 {
 	struct frontend_key key = {};
-	struct endpoint *endpoint;
 
 	if (!packet)
 		return 0;
@@ -118,8 +125,7 @@ __noinline int dnat_is_for_service(const struct packet *packet)
 	if (!frontend_resolve(&key)) {
 		if (!service_owns_address(&key.address, packet->is_external))
 			return 0;
-		endpoint = endpoint_lookup(&key.address);
-		if (!endpoint || !(endpoint->flags & ENDPOINT_FLAG_HOST))
+		if (!dnat_is_node(&key.address))
 			return 1;
 	}
 	return packet->is_external ? frontend_resolve_external(&key) : frontend_lookup(&key) != NULL;
@@ -164,12 +170,22 @@ __noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packe
 	return nat_rewrite(skb, packet, NAT_DESTINATION, &to);
 }
 
+/* To a node: an answer to a client that came to itself by a NodePort, a host port or a balancer's address of the
+ * node's. */
+static __always_inline verdict_t dnat_reverse_hairpin(struct __sk_buff *skb, struct packet *packet)
+{
+	if (packet_is_syn(packet) || !dnat_is_node(&packet->tuple.destination))
+		return VERDICT_CONTINUE;
+	return snat_reverse(skb, packet);
+}
+
 static __always_inline verdict_t dnat_translate(struct __sk_buff *skb, struct packet *packet)
 {
 	struct address destination = packet->tuple.destination;
 
 	if (!dnat_is_for_service(packet))
-		return dnat_is_error_of_client(skb, packet) ? dnat_translate_error(skb, packet) : VERDICT_CONTINUE;
+		return dnat_is_error_of_client(skb, packet) ? dnat_translate_error(skb, packet)
+							    : dnat_reverse_hairpin(skb, packet);
 	/* What a hairpinned client is answered. */
 	STEP(snat_reverse(skb, packet));
 	if (!address_equal(&destination, &packet->tuple.destination))

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "conntrack.h"
 #include "dsr.h"
+#include "give_way.h"
 #include "identity.h"
 #include "ipcache.h"
 #include "packet.h"
@@ -63,6 +64,19 @@ static __always_inline verdict_t encap_masquerade(struct __sk_buff *skb, struct 
 				     : snat_translate(skb, packet, &gateway);
 }
 
+/* 1: sent by the node itself from its gateway's address, which stands for clients from outside as well. */
+__noinline int encap_gives_way(const struct packet *packet)
+{
+	struct address gateway;
+
+	if (!packet || packet->lacks_ports || packet->is_icmp_error)
+		return 0;
+	gateway = encap_gateway(packet);
+	if (!address_equal(&packet->tuple.source, &gateway))
+		return 0;
+	return give_way_was_given(packet) || (packet->ct_status == CT_STATUS_NEW && give_way_is_due(packet));
+}
+
 static __always_inline verdict_t encap_redirect(struct __sk_buff *skb, struct packet *packet,
 						const struct ipcache_entry *entry)
 {
@@ -80,6 +94,8 @@ static __always_inline verdict_t encap_redirect(struct __sk_buff *skb, struct pa
 	STEP(ct_commit(skb, packet));
 	if (packet->is_external)
 		STEP(packet->is_one_way ? dsr_tell(skb, packet) : encap_masquerade(skb, packet));
+	else if (packet->trace_point == TRACE_POINT_FROM_HOST && encap_gives_way(packet))
+		STEP(encap_masquerade(skb, packet));
 	return bpf_redirect(config_overlay_ifindex, 0);
 }
 

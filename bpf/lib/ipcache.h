@@ -53,3 +53,11 @@ static __always_inline struct ipcache_entry *ipcache_lookup(const struct address
 
 	return entry ? entry : bpf_map_lookup_elem(&ipcache_prefix, &key);
 }
+
+/* Another node itself. */
+static __always_inline bool ipcache_is_node(const struct address *address)
+{
+	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache, address);
+
+	return entry && (entry->flags & IPCACHE_FLAG_NODE);
+}

@@ -8,6 +8,7 @@ import { testLab } from './test-lab.ts';
 
 const lab = testLab();
 const NODE = '10.10.30.101';
+const NODE_IPV6 = 'fd00:10:10:30::101';
 const BALANCER = '192.0.2.5';
 const PATIENCE_MS = 15_000;
 after(() => lab[Symbol.asyncDispose]());
@@ -27,6 +28,8 @@ const frontends = () => lab.must('exec', 'k8s-cp1', '--', 'sluice', 'service', '
 
 interface Asked {
   readonly from: string;
+  /** Default TCP. */
+  readonly protocol?: 'tcp' | 'udp';
   readonly address: string;
   readonly port: string;
   /** `refused` at once, or `silence`. */
@@ -41,14 +44,20 @@ const patterns = {
 } as const;
 
 /** Asks until it gets that, as what the API says takes a moment to come to a node. */
-async function ask({ from, address, port, gets }: Asked): Promise<void> {
+async function ask({ from, protocol = 'tcp', address, port, gets }: Asked): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
-    const { stdout, stderr } = await lab.run('exec', from, '--', 'client', 'tcp', address, port, '--timeout', '700');
+    const { stdout, stderr } = await lab.run('exec', from, '--', 'client', protocol, address, port, '--timeout', '700');
     if (patterns[gets].test(stdout + stderr)) return;
-    if (performance.now() > deadline) assert.fail(`${from} to ${address}:${port} gets ${stdout}${stderr}, not ${gets}`);
+    if (performance.now() > deadline)
+      assert.fail(`${from} to ${address}:${port}/${protocol} gets ${stdout}${stderr}, not ${gets}`);
     await delay(100);
   }
+}
+
+interface Port {
+  readonly nodePort: number;
+  readonly protocol: 'TCP' | 'UDP';
 }
 
 test('a Service changes its type and its NodePort in place, and nobody who uses what stays notices', async () => {
@@ -59,26 +68,35 @@ test('a Service changes its type and its NodePort in place, and nobody who uses 
     startClient(lab, 'near', ['udp', clusterIp]),
     startClient(lab, 'far', ['udp', clusterIp, '--unconnected']),
   ];
-  const askNode = (port: string, gets: Asked['gets']) => ask({ from: 'client', address: NODE, port, gets });
+  const readPorts = async () => JSON.parse(await field('.spec.ports')) as readonly Port[];
+  /** Each of the ports, in both families. */
+  const askNode = async (ports: readonly Port[], gets: Asked['gets']) => {
+    for (const { nodePort, protocol } of ports)
+      for (const address of [NODE, NODE_IPV6])
+        await ask({
+          ...{ from: 'client', address, port: String(nodePort), gets },
+          protocol: protocol === 'UDP' ? 'udp' : 'tcp',
+        });
+  };
 
   await patch({ spec: { type: 'NodePort' } });
-  const first = await field('.spec.ports[0].nodePort');
+  const first = await readPorts();
+  assert.deepEqual(first.map(({ protocol }) => protocol).sort(), ['TCP', 'UDP']);
   await askNode(first, 'an answer');
 
-  const ports = JSON.parse(await field('.spec.ports')) as { readonly nodePort: number }[];
-  const moved = ports.map((port, index) => ({ ...port, nodePort: 31_500 + index }));
+  const moved = first.map((port, index) => ({ ...port, nodePort: 31_500 + index }));
   await patch({ spec: { ports: moved } });
-  await askNode('31500', 'an answer');
+  await askNode(moved, 'an answer');
   await askNode(first, 'refused');
 
   await patch({ spec: { type: 'LoadBalancer' } });
   await patch({ status: { loadBalancer: { ingress: [{ ip: BALANCER }] } } }, '--subresource', 'status');
   for (const from of ['client', 'near', 'k8s-cp2'])
     await ask({ from, address: BALANCER, port: '80', gets: 'an answer' });
-  await askNode('31500', 'an answer');
+  await askNode(moved, 'an answer');
 
   await patch({ spec: { type: 'ClusterIP' } });
-  await askNode('31500', 'refused');
+  await askNode(moved, 'refused');
   assert.equal(await field('.spec.clusterIP'), clusterIp);
   for (const client of clients) assert.match(await client.end(), /sent=(\d{2,}) answered=\1 failed=0/, client.what);
 });

@@ -94,6 +94,21 @@ export const provedElsewhere: readonly ProvedCase[] = [
     test: 'a port finds its endpoints by name and protocol, whatever number each slice gives it',
   },
   {
+    upstream: ['LoadBalancerClass: nodes serve an address whichever controller has given it'],
+    file: 'packages/loadbalancer/src/desired.test.ts',
+    test: 'an address that a controller of any class has given is served, with and without NodePorts',
+  },
+  {
+    upstream: ['KubeProxy should set TCP CLOSE_WAIT timeout'],
+    file: 'packages/datapath/src/conntrack.kernel.test.ts',
+    test: 'FINs of both sides, or a reset, end a connection within seconds; half closed it may wait for an hour',
+  },
+  {
+    upstream: ['Networking should recreate its iptables rules if they are deleted'],
+    file: 'packages/agent/src/faults.kernel.test.ts',
+    test: 'links that somebody detached are told at once and attached again',
+  },
+  {
     upstream: ['KubeProxy healthz at 10256 returns 503 when its node is deleted or it is not synced'],
     file: 'packages/agent/src/healthz.test.ts',
     test: '/healthz sends balancers away from a node that is to go; /livez does not',

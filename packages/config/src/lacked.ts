@@ -123,6 +123,8 @@ export const lackedOptions: Readonly<Record<string, string>> = {
   'ipam.operator.externalAPILimitQPS': 'no cloud API is called',
   'k8s.requireIPv4PodCIDR': 'a node waits for a pod CIDR of each family that is enabled',
   'k8s.requireIPv6PodCIDR': 'a node waits for a pod CIDR of each family that is enabled',
+  'k8s.serviceProxyName':
+    'Services with the label service.kubernetes.io/service-proxy-name are left to the proxy that it names',
   annotateK8sNode: 'nothing is written to Node objects but their pod CIDRs',
   synchronizeK8sNodes: 'nodes are always watched',
   eni: 'no cloud API is called',

@@ -135,6 +135,14 @@ test('a word that only the incumbent knows is taken as the default, with a warni
   assert.equal(values.ipam.mode, 'cluster-pool');
   assert.equal(warnings.length, 3);
   assert.match(warnings[0] ?? '', /routingMode: "native" is not supported/);
+  for (const dispatch of ['ipip', 'geneve']) {
+    const { values, warnings } = parseValues(`loadBalancer: {mode: dsr, dsrDispatch: ${dispatch}}`);
+    assert.deepEqual([values.loadBalancer.mode, values.loadBalancer.dsrDispatch], ['dsr', 'opt']);
+    assert.match(
+      warnings.join(),
+      new RegExp(`^loadBalancer\\.dsrDispatch: "${dispatch}" is not supported.*opt is used`),
+    );
+  }
 });
 
 test('options that contradict each other are refused', () => {

@@ -383,6 +383,45 @@ for (const [version, family] of families) {
     assert.equal(dropsOf(asked).encap_failed, 1);
   });
 
+  test(`segments out of the window leave as the frontend's, and end nothing (${family})`, () => {
+    const port = serve({ address: balancer[family], protocol: TCP, backend: pod.addresses[family] });
+    using listening = tcpServer(pod, pod.addresses[family], TARGET_PORT);
+    using socket = tcpSocket(world, version);
+    socket.connect(balancer[family], port);
+    using accepted = listening.accept();
+    const clientPort = Number(accepted?.peer().split(':').at(-1));
+    const ends = { source: pod.addresses[family], destination: world.addresses[family] };
+    const frame = packet().ethernet({
+      source: pod.mac,
+      ...(serving.configuration.hostMac && { destination: serving.configuration.hostMac }),
+    });
+    const strays = [0x1000_0000, 0x9000_0000].flatMap((sequence) =>
+      (['A', 'PA', 'SA', 'R', 'RA', 'FA'] as const).map((flags) => ({ sequence, flags })),
+    );
+    using direct = capture(world.namespace, second.wanIfindex);
+    for (const { sequence, flags } of strays) {
+      const network = family === 'ipv4' ? frame.ipv4(ends) : frame.ipv6(ends);
+      const segment = { sourcePort: TARGET_PORT, destinationPort: clientPort, sequence, flags };
+      inject(pod.namespace, 2, network.tcp({ ...segment, acknowledgement: sequence }).payload());
+    }
+    const seen = direct.frames().map((bytes) => parsePacket(bytes));
+    const answers = seen.filter(({ tcp }) => tcp?.destinationPort === clientPort);
+    const sources = answers.map(({ ipv4, ipv6, tcp }) => {
+      const source = (ipv4 ?? ipv6)?.source;
+      return source && formatAddressPort(parseAddress(source), tcp?.sourcePort ?? 0);
+    });
+    assert.deepEqual([...new Set(sources)], [formatAddressPort(balancer[family], port)]);
+    for (const { sequence, flags } of strays)
+      assert.ok(
+        answers.some(({ tcp }) => tcp?.sequence === sequence && tcp.flags === flags),
+        `${flags} of ${sequence} has not come`,
+      );
+    socket.send('request');
+    assert.equal(accepted?.receive(), 'request');
+    accepted?.send('response');
+    assert.equal(socket.receive(), 'response');
+  });
+
   test(`a forged option from the world is not believed (${family})`, () => {
     const source = world.addresses[family];
     const send = (port: number, from: number) =>

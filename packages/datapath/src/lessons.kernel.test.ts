@@ -11,8 +11,17 @@ import { inject } from '../test/wire.ts';
 import { connectWorld } from '../test/world.ts';
 import { FrontendFlag } from './index.ts';
 
+const families = [
+  [4, 'ipv4'],
+  [6, 'ipv6'],
+] as const;
 const LOOPBACK = parseAddress('127.0.0.1');
-const BALANCER = parseAddress('203.0.113.5');
+const balancer = { ipv4: parseAddress('203.0.113.5'), ipv6: parseAddress('2001:db8:113::5') } as const;
+const unspecified = { ipv4: parseAddress('0.0.0.0'), ipv6: parseAddress('::') } as const;
+const ranges = {
+  ipv4: { others: '198.51.100.0/24', all: '0.0.0.0/0' },
+  ipv6: { others: '2001:db8:51::/48', all: '::/0' },
+} as const;
 const REPLACEMENTS = 10;
 
 const node = createTestNode(1);
@@ -20,8 +29,8 @@ const world = connectWorld(node);
 const beyond = connectWorld(node, { number: 1, destinations: ['198.18.0.0/15'] });
 const pod = node.addPod(10, 1000);
 const server = node.addPod(11, 1001);
-world.addRoute('203.0.113.0/24');
-world.addRoute('192.0.3.0/24');
+for (const destination of ['203.0.113.0/24', '192.0.3.0/24', '2001:db8:113::/64', '2001:db8:1::/64'])
+  world.addRoute(destination);
 after(() => {
   for (const each of [beyond, world, node]) each[Symbol.dispose]();
 });
@@ -54,52 +63,63 @@ test('CVE-2020-8558: nobody reaches what listens at loopback of the node, though
   node.namespace.run(() => node.datapath.attachNetworkDevice(world.device, world.ifindex));
 });
 
-test('CVE-2025-67499: what is only routed through the node, to the number of a NodePort or host port, goes on', () => {
-  const backends = [{ id: 1, address: server.addresses.ipv4, port: 8080 }];
-  const row = { protocol: UDP, flags: FrontendFlag.External, backends };
-  writeService(node.datapath.maps, { ...row, id: 1, address: parseAddress('0.0.0.0'), port: 30_080 });
-  writeService(node.datapath.maps, { ...row, id: 2, address: world.nodeAddresses.ipv4, port: 8088 });
-  using captured = udpServer(server, server.addresses.ipv4, 8080);
-  for (const port of [30_080, 8088]) {
-    using meant = udpServer(beyond, beyond.addresses.ipv4, port);
-    using client = udpSocket(world, 4);
-    client.connect(beyond.addresses.ipv4, port);
-    client.send('for somebody else');
-    assert.equal(meant.receive(), 'for somebody else');
-    client.connect(world.nodeAddresses.ipv4, port);
-    client.send('for the service');
-    assert.equal(captured.receive(), 'for the service');
-  }
-});
+let services = 0;
 
-test('CVE-2023-27595: nobody slips past the source ranges while programs are replaced', async () => {
-  const row = { id: 3, address: BALANCER, port: 53, protocol: UDP, generation: 3 };
-  const backends = [{ id: 3, address: server.addresses.ipv4, port: 5353 }];
-  const flags = FrontendFlag.External | FrontendFlag.SourceRanges;
-  writeService(node.datapath.maps, { ...row, backends, flags, sourceRanges: ['198.51.100.0/24'] });
-  using receiver = udpServer(server, server.addresses.ipv4, 5353);
-  const before = counted('client_not_allowed');
-  const floods = [world, pod].map((client) => sendDatagrams(client, BALANCER, 53));
-  const goOn = async (): Promise<void> => {
-    const then = floods.map(({ sent }) => sent);
-    while (floods.some(({ sent }, index) => sent === then[index]))
-      await new Promise((resolve) => setImmediate(resolve));
-  };
-  for (let replacement = 0; replacement < REPLACEMENTS; replacement += 1) {
+for (const [version, family] of families) {
+  test(`CVE-2025-67499: what is only routed through the node, to the number of a NodePort or host port, goes on (${family})`, () => {
+    const rows = [
+      [unspecified[family], 30_080],
+      [world.nodeAddresses[family], 8088],
+    ] as const;
+    using captured = udpServer(server, server.addresses[family], 8080);
+    for (const [address, port] of rows) {
+      services += 1;
+      const backends = [{ id: services, address: server.addresses[family], port: 8080 }];
+      const row = { protocol: UDP, flags: FrontendFlag.External, backends };
+      writeService(node.datapath.maps, { ...row, id: services, generation: services, address, port });
+      using meant = udpServer(beyond, beyond.addresses[family], port);
+      using client = udpSocket(world, version);
+      client.connect(beyond.addresses[family], port);
+      client.send('for somebody else');
+      assert.equal(meant.receive(), 'for somebody else');
+      client.connect(world.nodeAddresses[family], port);
+      client.send('for the service');
+      assert.equal(captured.receive(), 'for the service');
+    }
+  });
+
+  test(`CVE-2023-27595: nobody slips past the source ranges while programs are replaced (${family})`, async () => {
+    const address = balancer[family];
+    services += 1;
+    const row = { id: services, address, port: 53, protocol: UDP, generation: 10 * services };
+    const backends = [{ id: services, address: server.addresses[family], port: 5353 }];
+    const flags = FrontendFlag.External | FrontendFlag.SourceRanges;
+    writeService(node.datapath.maps, { ...row, backends, flags, sourceRanges: [ranges[family].others] });
+    using receiver = udpServer(server, server.addresses[family], 5353);
+    const before = counted('client_not_allowed');
+    const floods = [world, pod].map((client) => sendDatagrams(client, address, 53));
+    const goOn = async (): Promise<void> => {
+      const then = floods.map(({ sent }) => sent);
+      while (floods.some(({ sent }, index) => sent === then[index]))
+        await new Promise((resolve) => setImmediate(resolve));
+    };
+    for (let replacement = 0; replacement < REPLACEMENTS; replacement += 1) {
+      await goOn();
+      const nodeIdentity = node.configuration.nodeIdentity + 1 + replacement + REPLACEMENTS * services;
+      node.namespace.run(() => node.datapath.reconfigure({ ...node.configuration, nodeIdentity }));
+      using socket = udpSocket(node, version);
+      assert.throws(() => socket.connect(address, 53), { code: 'EPERM' });
+    }
     await goOn();
-    const nodeIdentity = node.configuration.nodeIdentity + 1 + replacement;
-    node.namespace.run(() => node.datapath.reconfigure({ ...node.configuration, nodeIdentity }));
-    using socket = udpSocket(node, 4);
-    assert.throws(() => socket.connect(BALANCER, 53), { code: 'EPERM' });
-  }
-  await goOn();
-  const [fromOutside = 0, fromPod = 0] = await Promise.all(floods.map((each) => each.end()));
-  assert.equal(receiver.receiveNow(), undefined);
-  assert.equal(counted('client_not_allowed'), before + fromOutside + fromPod + REPLACEMENTS);
-  // Who is let in gets there by the same programs.
-  writeService(node.datapath.maps, { ...row, generation: 4, backends, flags, sourceRanges: ['0.0.0.0/0'] });
-  using allowed = udpSocket(world, 4);
-  allowed.connect(BALANCER, 53);
-  allowed.send('now');
-  assert.equal(receiver.receive(), 'now');
-});
+    const [fromOutside = 0, fromPod = 0] = await Promise.all(floods.map((each) => each.end()));
+    assert.equal(receiver.receiveNow(), undefined);
+    assert.equal(counted('client_not_allowed'), before + fromOutside + fromPod + REPLACEMENTS);
+    // Who is let in gets there by the same programs.
+    const generation = row.generation + 1;
+    writeService(node.datapath.maps, { ...row, generation, backends, flags, sourceRanges: [ranges[family].all] });
+    using allowed = udpSocket(world, version);
+    allowed.connect(address, 53);
+    allowed.send('now');
+    assert.equal(receiver.receive(), 'now');
+  });
+}

@@ -91,6 +91,34 @@ for (const [version, family] of families) {
     assert.ok(accepted);
   });
 
+  test(`with another range its ports are NodePorts, and those of the usual one the node's own (${family})`, () => {
+    const address = world.nodeAddresses[family];
+    const [inside, outside] = [20_000 + version, 30_900 + version];
+    using pod = udpServer(here, here.addresses[family], TARGET_PORT);
+    // Before the service: later it would not get the number.
+    using own = udpServer(one, address, outside);
+    const backends = [{ id: 900 + version, address: here.addresses[family], port: TARGET_PORT }];
+    const row = { address: unspecified[family], protocol: UDP, flags: FrontendFlag.External, backends };
+    writeService(one.datapath.maps, { ...row, id: 900 + version, port: inside });
+    writeService(one.datapath.maps, { ...row, id: 910 + version, port: outside });
+    using _other = one.openDatapath({ ...one.configuration, nodePortMin: 20_000, nodePortMax: 20_100 });
+    try {
+      for (const client of [world, here, pastHooks, one])
+        for (const [server, port] of [
+          [pod, inside],
+          [own, outside],
+        ] as const) {
+          using socket = udpSocket(client, version);
+          socket.connect(address, port);
+          socket.send('ask');
+          server.receiveFrom()?.reply('answer');
+          assert.equal(socket.receive(), 'answer');
+        }
+    } finally {
+      one.openDatapath()[Symbol.dispose]();
+    }
+  });
+
   test(`a NodePort at loopback serves the node's processes, and neither pods nor the network (${family})`, () => {
     const port = serve(loopback[family], UDP, there.addresses[family], FrontendFlag.Loopback);
     using server = udpServer(there, there.addresses[family], TARGET_PORT);

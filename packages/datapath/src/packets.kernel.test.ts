@@ -3,7 +3,7 @@ import { after, test } from 'node:test';
 import { type PacketBuilder, packet, parseAddress, parseMac } from '@sluice/net';
 import { configuration, createBench, gateway, IFINDEX, neighbour, pod, remotePod } from '../test/programs.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
-import { DropReason, dropReasonNames, FrontendFlag } from './index.ts';
+import { DropReason, dropReasonNames, FrontendFlag, IpcacheFlag } from './index.ts';
 
 const service = { ipv4: parseAddress('10.96.0.20'), ipv6: parseAddress('fd00:10:96::20') } as const;
 const balancer = { ipv4: parseAddress('203.0.113.5'), ipv6: parseAddress('2001:db8:113::5') } as const;
@@ -496,6 +496,25 @@ for (const family of families) {
     assert.equal((family === 'ipv4' ? answer.icmp : answer.icmpv6)?.checksumValid, true);
     const other = bench.run('netdev_from_network', echo(service[family]).payload('x'));
     assert.deepEqual([other.action, other.drops, other.packet[family]?.source], [TC_ACT_UNSPEC, [], world[family]]);
+  });
+
+  test(`what is routed to another node goes on, but for what a service has at that node's address (${family})`, () => {
+    const node = family === 'ipv4' ? '10.10.30.77' : 'fd00:10:10:30::77';
+    const address = parseAddress(node);
+    bench.maps.ipcache.update(address, { tunnelEndpoint: undefined, identity: 6, flags: IpcacheFlag.Node, mtu: 0 });
+    const backends = [{ id: 1 + families.indexOf(family), address: neighbour[family], port: 8080 }];
+    const flags = FrontendFlag.External;
+    const id = 50 + families.indexOf(family);
+    writeService(bench.maps, { id, address, flags, port: 443, protocol: TCP, backends });
+    const to = (destinationPort: number) =>
+      bench.run(
+        'netdev_from_network',
+        ip(family, { source: world[family], destination: node }).tcp({ destinationPort, flags: 'S' }).payload(),
+      );
+    const served = to(443);
+    assert.deepEqual([served.action, served.packet[family]?.destination], ['redirect', neighbour[family]]);
+    const other = to(22);
+    assert.deepEqual([other.action, other.drops, other.packet[family]?.destination], [TC_ACT_UNSPEC, [], node]);
   });
 
   test(`a packet on its last hop gets time exceeded from the gateway (${family})`, () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { isSystemError } from '@sluice/ffi';
-import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
+import { bind, internetAddress, isSystemError } from '@sluice/ffi';
+import { type Address, addressToWire, formatAddressPort, parseAddress } from '@sluice/net';
 import { connectNodes, createTestNode, dropsOf } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
 import { type Place, past, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
@@ -24,9 +24,20 @@ const other = createTestNode(2);
 connectNodes(one, other);
 const world = connectWorld(one);
 for (const destination of ['203.0.113.0/24', '2001:db8:113::/64']) world.addRoute(destination);
+/** Behind a device of its own. */
+const beyond = connectWorld(one, { number: 1, destinations: ['198.18.0.0/15', '2001:db8:f::/64'] });
+for (const destination of ['10.10.30.0/24', 'fd00:10:10:30::/64', '192.0.2.0/24', '2001:db8:0::/64'])
+  beyond.addRoute(destination);
+// What processes of the other node send comes by this device, past the tunnel.
+for (const node of [one, other]) {
+  const { ifindex = 0 } = node.netlink.links.get('lan0') ?? {};
+  node.datapath.maps.devices.update(ifindex, node.addresses);
+  node.namespace.run(() => node.datapath.attachNetworkDevice('lan0', ifindex));
+}
 const here = one.addPod(10, 1000);
 const there = other.addPod(10, 1001);
 after(() => {
+  beyond[Symbol.dispose]();
   world[Symbol.dispose]();
   one[Symbol.dispose]();
   other[Symbol.dispose]();
@@ -239,6 +250,155 @@ for (const [version, family] of families) {
     ask(there, version, one.addresses[family], port, server);
   });
 
+  test(`with policy Local who is on another node gets this node's pods by its NodePort, or hears nothing (${family})`, () => {
+    const serving = { address: unspecified[family], protocol: UDP };
+    const everywhere = [there.addresses[family], here.addresses[family]];
+    const port = serve({ ...serving, backends: everywhere });
+    const outside = { ...serving, port, scope: FrontendScope.External };
+    serve({ ...outside, backends: [here.addresses[family]] });
+    using server = udpServer(here, here.addresses[family], TARGET_PORT);
+    for (const client of [there, other])
+      for (let time = 0; time < 8; time += 1) {
+        const seen = ask(client, version, one.addresses[family], port, server);
+        assert.match(String(seen), new RegExp(`^\\[?${client.addresses[family]}\\]?:`));
+      }
+    serve({ ...outside, backends: [], flags: FrontendFlag.External | FrontendFlag.Elsewhere });
+    const before = dropsOf(one).no_local_backend ?? 0;
+    for (const client of [there, other]) {
+      using socket = udpSocket(client, version);
+      socket.connect(one.addresses[family], port);
+      socket.send('ask');
+      assert.equal(socket.receive(), undefined);
+    }
+    assert.equal(dropsOf(one).no_local_backend, before + 2);
+    assert.equal(server.receiveNow(), undefined);
+  });
+
+  for (const [what, target, row, port] of [
+    ['a NodePort', one.addresses[family], unspecified[family], 30_900],
+    ['a host port', world.nodeAddresses[family], world.nodeAddresses[family], 8090],
+    ['an address of a load balancer', balancer[family], balancer[family], 8090],
+  ] as const) {
+    test(`past the socket hooks a pod that is the backend of ${what} meets itself as the one it asked (${family})`, () => {
+      const fromTarget = new RegExp(`^\\[?${target}\\]?:`);
+      const serving = { address: row, port, backends: [here.addresses[family]] };
+      serve({ ...serving, protocol: UDP });
+      serve({ ...serving, protocol: TCP });
+      using server = udpServer(here, here.addresses[family], TARGET_PORT);
+      assert.match(String(ask(past(here), version, target, port, server)), fromTarget);
+      using closed = tcpSocket(past(here), version);
+      assert.throws(() => closed.connect(target, port), { code: 'ECONNREFUSED' });
+      using listening = tcpServer(here, here.addresses[family], TARGET_PORT);
+      using socket = tcpSocket(past(here), version);
+      socket.connect(target, port);
+      using accepted = listening.accept();
+      assert.match(accepted?.peer() ?? '', fromTarget);
+      assert.equal(socket.peer(), formatAddressPort(target, port));
+      socket.send('request');
+      assert.equal(accepted?.receive(), 'request');
+      accepted?.send('answer');
+      assert.equal(socket.receive(), 'answer');
+    });
+  }
+
+  test(`a node whose address a balancer has given to a service keeps its other ports (${family})`, () => {
+    for (const node of [one, other]) {
+      const address = node.addresses[family];
+      const backends = [here.addresses[family]];
+      const port = serve({ address, protocol: UDP, port: 5380, backends });
+      serve({ address, protocol: TCP, port: 5380, backends });
+      using served = udpServer(here, here.addresses[family], TARGET_PORT);
+      using datagrams = udpServer(node, address, 9999);
+      using listening = tcpServer(node, address, 9999);
+      for (const client of [here, past(here), one]) {
+        ask(client, version, address, port, served);
+        ask(client, version, address, 9999, datagrams);
+        using socket = tcpSocket(client, version);
+        socket.connect(address, 9999);
+        using accepted = listening.accept();
+        assert.ok(accepted);
+      }
+    }
+  });
+
+  test(`a NodePort is at the addresses of all devices, by whichever of them who asks comes (${family})`, () => {
+    for (const pod of [here, there]) {
+      const backend = pod.addresses[family];
+      const port = serve({ address: unspecified[family], protocol: UDP, backends: [backend] });
+      using server = udpServer(pod, backend, TARGET_PORT);
+      for (const { nodeAddresses } of [world, beyond]) ask(beyond, version, nodeAddresses[family], port, server);
+      ask(beyond, version, one.addresses[family], port, server);
+      ask(world, version, world.nodeAddresses[family], port, server);
+    }
+  });
+
+  test(`the node's own connection gives way to a client outside that has its port, and both work (${family})`, () => {
+    const backend = there.addresses[family];
+    const port = serve({ address: unspecified[family], protocol: UDP, backends: [backend] });
+    using server = udpServer(there, backend, TARGET_PORT);
+    using outside = udpSocket(world, version);
+    outside.connect(world.nodeAddresses[family], port);
+    outside.send('from outside');
+    const first = server.receiveFrom();
+    using own = udpSocket(one, version);
+    bind(own.fd, internetAddress(addressToWire(one.router[family]), Number(first?.from.split(':').at(-1))));
+    own.connect(backend, TARGET_PORT);
+    for (let time = 0; time < 3; time += 1) {
+      own.send('from the node');
+      const second = server.receiveFrom();
+      assert.equal(second?.text, 'from the node');
+      assert.notEqual(second.from, first?.from);
+      second.reply('to the node');
+      first?.reply('to the client');
+      assert.equal(own.receive(), 'to the node');
+      assert.equal(outside.receive(), 'to the client');
+    }
+  });
+
+  test(`so does one of TCP, whose peer goes by the same name (${family})`, () => {
+    const backend = there.addresses[family];
+    const port = serve({ address: unspecified[family], protocol: TCP, backends: [backend] });
+    using server = tcpServer(there, backend, TARGET_PORT);
+    using outside = tcpSocket(world, version);
+    outside.connect(world.nodeAddresses[family], port);
+    using first = server.accept();
+    using own = tcpSocket(one, version);
+    bind(own.fd, internetAddress(addressToWire(one.router[family]), Number(first?.peer().split(':').at(-1))));
+    own.connect(backend, TARGET_PORT);
+    using second = server.accept();
+    assert.equal(own.peer(), formatAddressPort(backend, TARGET_PORT));
+    for (const [client, accepted] of [
+      [own, second],
+      [outside, first],
+    ] as const) {
+      client.send('request');
+      assert.equal(accepted?.receive(), 'request');
+      accepted?.send('x'.repeat(5_000));
+      for (let length = 0; length < 5_000; ) length += client.receive()?.length ?? assert.fail(`${length} bytes came`);
+    }
+  });
+
+  test(`a client outside does not get the port that the node has there itself (${family})`, () => {
+    const backend = there.addresses[family];
+    const port = serve({ address: unspecified[family], protocol: UDP, backends: [backend] });
+    using server = udpServer(there, backend, TARGET_PORT);
+    using own = udpSocket(one, version);
+    bind(own.fd, internetAddress(addressToWire(one.router[family]), 45_678));
+    own.connect(backend, TARGET_PORT);
+    own.send('from the node');
+    const first = server.receiveFrom();
+    using outside = udpSocket(world, version);
+    bind(outside.fd, internetAddress(addressToWire(world.addresses[family]), 45_678));
+    outside.connect(world.nodeAddresses[family], port);
+    outside.send('from outside');
+    const second = server.receiveFrom();
+    assert.notEqual(second?.from, first?.from);
+    first?.reply('to the node');
+    second?.reply('to the client');
+    assert.equal(own.receive(), 'to the node');
+    assert.equal(outside.receive(), 'to the client');
+  });
+
   test(`from outside to a process of the node, which answers as the NodePort (${family})`, () => {
     const port = serve({ address: unspecified[family], protocol: UDP, backends: [one.addresses[family]] });
     using server = udpServer(one, one.addresses[family], TARGET_PORT);
@@ -429,6 +589,8 @@ for (const [version, family] of families) {
       ask(client, version, address, port, server);
       ask(client, version, address, 9999, own);
     }
+    serve({ address: one.addresses[family], protocol: UDP, port, backends: [here.addresses[family]] });
+    for (const client of [there, past(there), other, beyond]) ask(client, version, one.addresses[family], port, server);
   });
 
   test(`a host port at loopback is for the node's processes, and none of a pod's (${family})`, () => {

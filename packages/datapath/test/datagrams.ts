@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { SocketLevel, setsockopt } from '@sluice/ffi';
-import type { Address } from '@sluice/net';
+import { type Address, familyOf } from '@sluice/net';
 import { type Place, udpServer, udpSocket } from './sockets.ts';
 
 export interface Datagrams extends AsyncDisposable {
@@ -15,7 +15,7 @@ export interface Datagrams extends AsyncDisposable {
 
 /** Until they are ended, from a connected socket. */
 export function sendDatagrams(from: Place, address: Address, port: number): Datagrams {
-  const socket = udpSocket(from, 4);
+  const socket = udpSocket(from, familyOf(address));
   socket.connect(address, port);
   const stop = new Int32Array(new SharedArrayBuffer(8));
   const worker = new Worker(new URL('sender.ts', import.meta.url), { workerData: { fd: socket.fd, stop } });
