@@ -5,7 +5,9 @@ import { type Figure, type Row, ratio } from '../row.ts';
 import { estimate, median } from '../statistics.ts';
 
 const counts = [1, 200, 10_000, 30_000];
-const rounds = 15;
+/** The rate of many short runs varies less than that of few long ones: other work comes in bursts. */
+const tcpRounds = 61;
+const udpRounds = 15;
 
 export const servicesFlat: Row = {
   name: 'services-flat',
@@ -28,16 +30,16 @@ export const servicesFlat: Row = {
     }
     progress('measuring TCP');
     const tcp = await inTurn(
-      quick ? 3 : rounds,
+      quick ? 3 : tcpRounds,
       clients.map(
         ({ client }) =>
           () =>
-            shortConnections(client, measuredService, quick ? 1_000 : 5_000),
+            shortConnections(client, measuredService, quick ? 1_000 : 2_000),
       ),
     );
     progress('measuring UDP');
     const udp = await inTurn(
-      quick ? 3 : rounds,
+      quick ? 3 : udpRounds,
       clients.map(
         ({ client }) =>
           () =>
