@@ -8,6 +8,7 @@
  * at the latest by the round that follows, and at once by who asks for that very port.
  */
 #pragma once
+#include "config.h"
 #include "limits.h"
 #include "map.h"
 #include "tuple.h"
@@ -37,9 +38,11 @@ static __always_inline bool shortage_is_exhausted(const struct shortage *shortag
 	return shortage->exhausted_until_ns > bpf_ktime_get_ns();
 }
 
-/* The first of the looks that are this search's: two CPUs share a round. */
+/* The first of the looks that are this search's: two CPUs share a round. A dry run takes none. */
 static __always_inline __u32 shortage_take_looks(struct shortage *shortage)
 {
+	if (config_dry_run)
+		return shortage->looks;
 	return __sync_fetch_and_add(&shortage->looks, SNAT_LOOKS_MAX);
 }
 

@@ -117,8 +117,8 @@ __noinline int snat_leaves_port(const struct tuple *reply)
 }
 
 /*
- * 1: the alias is ours now. One that this client had for a former connection is claimed like that of any other which is
- * over: the node may have taken the port since.
+ * 1: the alias is ours now; in a dry run, it would be. One that this client had for a former connection is claimed like
+ * that of any other which is over: the node may have taken the port since.
  */
 __noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, const struct tuple_end *client)
 {
@@ -140,6 +140,8 @@ __noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, cons
 	if (snat_leaves_port(reply) || ct_is_alive(&own) || snat_frontend_exists(reply) ||
 	    snat_socket_exists(skb, reply))
 		return 0;
+	if (config_dry_run)
+		return 1;
 	if (present)
 		return snat_take_over(present, created_ns, client);
 	alias = ct_draft(CT_KIND_SNAT_ALIAS);
@@ -223,7 +225,8 @@ __noinline int snat_search(struct __sk_buff *skb, struct tuple *reply, const str
 			return look + 1;
 	}
 	reply->destination_port = 0;
-	shortage_grow(reply);
+	if (!config_dry_run)
+		shortage_grow(reply);
 	return 0;
 }
 
@@ -239,7 +242,8 @@ static __always_inline bool snat_allocate(struct __sk_buff *skb, const struct pa
 		looks = snat_has_port(packet) ? snat_search(skb, &reply, &client) : 0;
 		if (looks == 0)
 			return false;
-		shortage_learn(&reply, looks);
+		if (!config_dry_run)
+			shortage_learn(&reply, looks);
 	}
 	to->port = reply.destination_port;
 	return true;
@@ -260,14 +264,6 @@ static __always_inline bool snat_is_ours(const struct tuple_end *source, const s
 	return address_equal(&source->address, address) || endpoint_lookup(&source->address);
 }
 
-/* A dry run has begun no connection: the packet would keep its port, if that is free. */
-static __noinline verdict_t snat_foresee(struct __sk_buff *skb, struct packet *packet, const struct address *address)
-{
-	struct tuple_end to = {.address = *address, .port = packet->tuple.source_port};
-
-	return nat_rewrite(skb, packet, NAT_SOURCE, &to);
-}
-
 static __always_inline void snat_remember(struct ct_place *place, const struct tuple_end *source)
 {
 	place->connection->snat = *source;
@@ -275,33 +271,36 @@ static __always_inline void snat_remember(struct ct_place *place, const struct t
 		ct_promote_source(&place->tuple, place->connection);
 }
 
-/* Writes the source that the packet's connection was given, or gives it one at this address. */
+/*
+ * Writes the source that the packet's connection was given, or gives it one at this address. A dry run has begun no
+ * connection, and gives what it would be given.
+ */
 __noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet, const struct address *address)
 {
 	struct tuple_end to = {};
 	struct ct_place place;
+	bool is_tracked;
 
 	if (!packet || !address)
 		return -DROP_REASON_INVALID_PACKET;
 	to = packet->given_source;
 	if (!tuple_end_is_none(&to) && snat_is_ours(&to, address))
 		return nat_rewrite(skb, packet, NAT_SOURCE, &to);
-	if (!ct_find(&place, &packet->tuple))
-		return config_dry_run ? snat_foresee(skb, packet, address) : drop(packet, DROP_REASON_NOT_TRACKED);
+	is_tracked = ct_find(&place, &packet->tuple);
+	if (!is_tracked && !config_dry_run)
+		return drop(packet, DROP_REASON_NOT_TRACKED);
 	/* Replies of a connection that somebody began who reaches us untranslated. */
-	if (place.direction != 0)
+	if (is_tracked && place.direction != 0)
 		return VERDICT_CONTINUE;
-	to = place.connection->snat;
-	if (!tuple_end_is_none(&to) && snat_is_ours(&to, address) &&
-	    (place.is_promoted || config_dry_run || snat_keep(skb, packet, &to)))
+	if (is_tracked)
+		to = place.connection->snat;
+	if (!tuple_end_is_none(&to) && snat_is_ours(&to, address) && (place.is_promoted || snat_keep(skb, packet, &to)))
 		return nat_rewrite(skb, packet, NAT_SOURCE, &to);
 	to.address = *address;
-	if (config_dry_run)
-		to.port = packet->tuple.source_port;
-	else if (!snat_allocate(skb, packet, &to))
+	if (!snat_allocate(skb, packet, &to))
 		return snat_has_port(packet) ? drop(packet, DROP_REASON_NAT_EXHAUSTED)
 					     : drop(packet, DROP_REASON_NAT_UNSUPPORTED);
-	else
+	if (!config_dry_run)
 		snat_remember(&place, &to);
 	return nat_rewrite(skb, packet, NAT_SOURCE, &to);
 }

@@ -7,7 +7,7 @@ import { systemClock } from '@sluice/runtime';
 import { createTestNode, dropsOf } from '../test/node.ts';
 import { capture, inject } from '../test/wire.ts';
 import { connectWorld } from '../test/world.ts';
-import { type Connection, CtKind, CtState, type Shortage, SnatPort, type Tuple } from './index.ts';
+import { type Connection, CtKind, CtState, DropReason, type Shortage, SnatPort, type Tuple } from './index.ts';
 
 /** SNAT_LOOKS_MAX, SNAT_EASY_MAX and SNAT_EXHAUSTED_NS of bpf/lib/limits.h. */
 const looksOfSearch = 512;
@@ -15,6 +15,7 @@ const easyMax = 8;
 const exhaustedMs = 1000;
 /** SNAT_NUMBERS: a round goes through those as well that are no port of the range. */
 const searchesOfRound = Math.ceil(65_536 / looksOfSearch);
+const step = 40_503;
 const udp = 17;
 const tunnelPort = 8472;
 /** Of the asker, unless another is said. */
@@ -102,6 +103,21 @@ function datagram({ family, port }: Destination, sourcePort: number): Uint8Array
   return ip.udp({ sourcePort, destinationPort: port }).payload('x');
 }
 
+/** What `explain` is told of a datagram of the asker, behind its pod's program: its port, or why it has none. */
+function foresee(destination: Destination, sourcePort = ownPort): { port?: number; reason?: number } {
+  const question = { program: 'netdev_to_network', ifindex: world.ifindex } as const;
+  const bytes = datagram(destination, sourcePort);
+  const answer = node.namespace.run(() => node.datapath.dryRun().packet({ ...question, bytes }));
+  if (answer.explanation?.reason) return { reason: answer.explanation.reason };
+  return { port: parsePacket(answer.bytes).udp?.sourcePort ?? 0 };
+}
+
+/** SNAT_STEP: a search looks at the ports of so many numbers in a row. */
+function isAmongNext(port: number, shortage: Shortage | undefined): boolean {
+  const looks = Array.from({ length: looksOfSearch }, (_, look) => (((shortage?.looks ?? 0) + look) * step) % 65_536);
+  return looks.includes(port);
+}
+
 /** Sends until one gets through, and says how many it took and by which port of the node. */
 function askUntilAnswered(destination: Destination, most: number): { asked: number; port: number } | undefined {
   using seen = capture(world, world.wanIfindex);
@@ -156,6 +172,31 @@ for (const family of families) {
     const rounds = 1 + Math.floor((seconds * 1000) / exhaustedMs);
     assert.ok(searches >= searchesOfRound, `${searches} searches: no whole round`);
     assert.ok(searches <= rounds * searchesOfRound, `${searches} searches in ${seconds} s`);
+  });
+
+  test(`a dry run foresees that no port is left, and which one is, and takes none (${family})`, () => {
+    const destination = newDestination(family);
+    using _taken = take(destination);
+    assert.equal(foresee(destination).reason, DropReason.NatExhausted);
+    assert.equal(shortageOf(destination), undefined);
+    ask(destination);
+    const shortage = shortageOf(destination);
+    assert.equal(foresee(destination).reason, DropReason.NatExhausted);
+    // Where the next search looks first.
+    const next = numbers.find((number) => isAmongNext(number, shortage)) ?? 0;
+    giveBack(destination, next);
+    for (let asked = 0; asked < 2; asked += 1) assert.deepEqual(foresee(destination), { port: next });
+    assert.deepEqual(shortageOf(destination), shortage);
+    assert.equal(askUntilAnswered(destination, 1)?.port, next);
+  });
+
+  test(`a dry run foresees that nobody looks for a port, and that one gets the very port that was given back (${family})`, () => {
+    const destination = newDestination(family);
+    using _taken = take(destination);
+    exhaust(destination);
+    giveBack(destination, 34_001);
+    assert.equal(foresee(destination).reason, DropReason.NatExhausted);
+    assert.deepEqual(foresee(destination, 34_001), { port: 34_001 });
   });
 
   test(`the last port that is left is found before anybody is refused for a while (${family})`, () => {
