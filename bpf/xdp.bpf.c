@@ -74,12 +74,18 @@ static __always_inline bool xdp_is_served(const struct packet *packet, const str
 	return frontend && dnat_choice_holds(frontend, &request, followed->alias);
 }
 
+/* Who was given another port is left to TC. */
+static __always_inline bool xdp_follow_find(const struct packet *packet, __u64 now, struct followed *followed)
+{
+	return follow_find(packet, now, followed) && followed->connection->client_port == 0;
+}
+
 /* From the world, for a service: the destination becomes the backend that its connection has. */
 static __always_inline bool xdp_follow_request(struct packet *packet, __u64 now, struct followed *followed)
 {
 	packet->is_external = 1;
 	packet->source_identity = IDENTITY_WORLD;
-	if (!follow_find(packet, now, followed) || followed->direction != 0 || !follow_is_from_world(followed) ||
+	if (!xdp_follow_find(packet, now, followed) || followed->direction != 0 || !follow_is_from_world(followed) ||
 	    !xdp_is_served(packet, followed))
 		return false;
 	packet->frontend = tuple_destination(&packet->tuple);
@@ -200,7 +206,7 @@ static __always_inline int xdp_answer(struct xdp_md *frame, struct packet *packe
 	int action;
 
 	if (decap_believe(packet, &arrival->node, arrival->identity) != VERDICT_CONTINUE || !xdp_reads(frame, packet) ||
-	    packet->hop_limit <= 1 || !follow_find(packet, now, &followed) || followed.direction != 1 ||
+	    packet->hop_limit <= 1 || !xdp_follow_find(packet, now, &followed) || followed.direction != 1 ||
 	    followed.connection->source_identity != IDENTITY_WORLD || !vxlan_is_sound(frame, packet, arrival) ||
 	    frame_is_unfinished(frame, packet))
 		return XDP_PASS;

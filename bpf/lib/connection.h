@@ -3,8 +3,9 @@
  * a first reply moves it into a plain hash (`conntrack`), which no flood can evict.
  *
  * A connection has one entry, under the tuple of its first packet as it is forwarded: destination translated, source
- * not. Each translation adds an alias, an entry that stands under the tuple that the other side of the translation
- * sees and leads to the connection. An alias has no life of its own: without its connection it counts as absent.
+ * not (but for its port, where another connection has that tuple: conflict.h). Each translation adds an alias, an entry
+ * that stands under the tuple that the other side of the translation sees and leads to the connection. An alias has no
+ * life of its own: without its connection it counts as absent.
  *
  *   client -> frontend         alias (DNAT), leads to the backend
  *   client -> backend          the connection
@@ -51,7 +52,10 @@ struct connection {
 	__u32 generation;
 	/* The frontend that the client named. Of a DNAT alias: the backend. */
 	struct tuple_end dnat;
-	/* What the source is translated to. Of an SNAT alias: the client. */
+	/*
+	 * What the source is translated to. Of an SNAT alias: the client. Of a DNAT alias: the client as the backend
+	 * sees him, where that is another port than his own.
+	 */
 	struct tuple_end snat;
 	/* enum ct_state */
 	__u8 state;
@@ -63,7 +67,9 @@ struct connection {
 	__u32 flags;
 	/* Of CT_FLAG_ONE_WAY: when the backend's node was last told, see ct_told_now. */
 	__u32 told;
-	__u32 reserved;
+	/* The port that the client has, where the tuple's is another one (conflict.h); else 0. */
+	__be16 client_port;
+	__u16 reserved;
 };
 
 struct {

@@ -167,9 +167,50 @@ static __always_inline void ct_recall_way(struct packet *packet, const struct co
 	packet->may_tell = connection->told != ct_told_now(now);
 }
 
+#define CT_PORT_ELSEWHERE -1
+
+/*
+ * The port that a connection without a frontend was given (conflict.h), which lives. 0: none was; CT_PORT_ELSEWHERE:
+ * one to another destination was.
+ */
+__noinline int ct_given_port(const struct packet *packet)
+{
+	struct tuple_end none = {}, destination, to;
+	struct connection *alias;
+	struct tuple tuple;
+	__be16 port;
+
+	if (!packet)
+		return 0;
+	tuple = ct_dnat_alias_tuple(&packet->tuple, &none, 0);
+	alias = ct_alias(&tuple, CT_KIND_DNAT_ALIAS);
+	if (!alias)
+		return 0;
+	to = alias->dnat;
+	port = alias->snat.port;
+	tuple = ct_dnat_alias_tuple(&packet->tuple, &to, port);
+	if (!ct_is_alive(&tuple))
+		return 0;
+	destination = tuple_destination(&packet->tuple);
+	return tuple_end_equal(&to, &destination) ? port : CT_PORT_ELSEWHERE;
+}
+
+/* Not the first of a connection whose tuple was another one's, which is over. */
+static __always_inline bool ct_was_given_port(const struct packet *packet)
+{
+	return packet->tuple.protocol == IPPROTO_TCP && !packet_is_syn(packet) &&
+	       tuple_end_is_none(&packet->frontend) && ct_given_port(packet) > 0;
+}
+
+static __always_inline void ct_recall_client(struct packet *packet, const struct connection *connection)
+{
+	packet->reply_source = connection->dnat;
+	packet->reply_port = connection->client_port;
+}
+
 /*
  * Finds the packet's connection and moves it on, once a packet and node. What is new is created when its way is
- * decided, by ct_commit. Fills ct_status, and reply_source.
+ * decided, by ct_commit. Fills ct_status, and to whom and from whom a reply is.
  */
 __noinline verdict_t ct_track(struct __sk_buff *skb, struct packet *packet)
 {
@@ -182,18 +223,21 @@ __noinline verdict_t ct_track(struct __sk_buff *skb, struct packet *packet)
 	packet->ct_status = packet->lacks_ports ? CT_STATUS_UNKNOWN : CT_STATUS_NEW;
 	if (packet->lacks_ports)
 		return VERDICT_CONTINUE;
-	if (!ct_find(&place, &packet->tuple))
+	if (!ct_find(&place, &packet->tuple)) {
+		if (ct_was_given_port(packet))
+			return drop(packet, DROP_REASON_NAT_CONFLICT);
 		return takeover_hides(packet) ? drop(packet, DROP_REASON_TABLES_TAKEN_OVER) : VERDICT_CONTINUE;
+	}
 	if (ct_is_over(packet, place.connection, now) || ct_is_mistaken(packet, &place)) {
 		if (!config_dry_run)
 			ct_forget(&place.tuple);
-		return VERDICT_CONTINUE;
+		return ct_was_given_port(packet) ? drop(packet, DROP_REASON_NAT_CONFLICT) : VERDICT_CONTINUE;
 	}
 	if (place.direction == 0 && !ct_belongs(packet, place.connection))
 		return drop(packet, DROP_REASON_NAT_CONFLICT);
 	packet->ct_status = place.direction == 1 ? CT_STATUS_REPLY : CT_STATUS_ESTABLISHED;
 	if (place.direction == 1)
-		packet->reply_source = place.connection->dnat;
+		ct_recall_client(packet, place.connection);
 	if (place.direction == 0)
 		ct_recall_way(packet, place.connection, now);
 	if (config_dry_run)
@@ -257,7 +301,7 @@ __noinline int ct_track_established(struct __sk_buff *skb, struct packet *packet
 			continue;
 		packet->ct_status = direction ? CT_STATUS_REPLY : CT_STATUS_ESTABLISHED;
 		if (direction)
-			packet->reply_source = connection->dnat;
+			ct_recall_client(packet, connection);
 		if (!config_dry_run)
 			ct_advance(connection, packet, skb->len, direction, now);
 		return 1;
@@ -267,12 +311,14 @@ __noinline int ct_track_established(struct __sk_buff *skb, struct packet *packet
 
 static __always_inline bool ct_create_alias(const struct packet *packet)
 {
-	struct tuple tuple = ct_dnat_alias_tuple(&packet->tuple, &packet->frontend);
+	struct tuple tuple = ct_dnat_alias_tuple(&packet->tuple, &packet->frontend, packet->client_port);
 	struct connection *alias = ct_draft(CT_KIND_DNAT_ALIAS);
 
 	if (!alias)
 		return false;
 	alias->dnat = tuple_destination(&packet->tuple);
+	if (packet->client_port != 0)
+		alias->snat = tuple_source(&packet->tuple);
 	alias->backend_id = packet->backend_id;
 	alias->generation = packet->generation;
 	/* A former connection's may stand in the other table, where it would be found first. */
@@ -286,7 +332,7 @@ static __always_inline bool ct_create_alias(const struct packet *packet)
  */
 static __always_inline bool ct_needs_alias(const struct packet *packet)
 {
-	return packet->backend_id != 0 ||
+	return packet->backend_id != 0 || (packet->client_port != 0 && packet->ct_status == CT_STATUS_NEW) ||
 	       (packet->is_told && packet->ct_status == CT_STATUS_NEW && packet->tuple.protocol == IPPROTO_TCP);
 }
 
@@ -304,8 +350,11 @@ static __always_inline bool ct_create(struct __sk_buff *skb, const struct packet
 	if (packet->is_told)
 		connection->flags |= CT_FLAG_TOLD;
 	connection->told = ct_told_now(connection->created_ns);
+	connection->client_port = packet->client_port;
 	ct_advance(connection, packet, skb->len, 0, connection->created_ns);
-	if (bpf_map_update_elem(&conntrack_new, &packet->tuple, connection, BPF_ANY) != 0)
+	/* A port that nobody had may be somebody's by now: a SYN that is sent again looks for another one. */
+	if (bpf_map_update_elem(&conntrack_new, &packet->tuple, connection,
+				packet->client_port != 0 ? BPF_NOEXIST : BPF_ANY) != 0)
 		return false;
 	trace_report(skb, packet, &packet->tuple, connection);
 	return true;

@@ -4,6 +4,7 @@
  * stays with what was chosen.
  */
 #pragma once
+#include "conflict.h"
 #include "conntrack.h"
 #include "echo.h"
 #include "identity.h"
@@ -28,12 +29,21 @@ static __always_inline bool dnat_choice_holds(const struct frontend *frontend, c
 	return true;
 }
 
+/* By another frontend the client has begun a connection with the same port since the alias was made (conflict.h). */
+static __always_inline bool dnat_is_by(const struct packet *packet, const struct connection *connection)
+{
+	struct tuple_end frontend = tuple_destination(&packet->tuple);
+
+	return tuple_end_equal(&connection->dnat, &frontend);
+}
+
 /*
- * The backend that this client's connection to the frontend goes to. TCP stays with it as long as the connection lives,
- * whatever becomes of the service; datagrams as long as the backend serves it (as kube-proxy has it), and so a SYN: who
- * begins anew where another connection was left without an end must not be held to a backend that is gone.
+ * The backend that this client's connection to the frontend goes to, and the port that it was given there. TCP stays
+ * with it as long as the connection lives, whatever becomes of the service; datagrams as long as the backend serves it
+ * (as kube-proxy has it), and so a SYN: who begins anew where another connection was left without an end must not be
+ * held to a backend that is gone.
  */
-static __always_inline bool dnat_recall(const struct packet *packet, const struct frontend *frontend,
+static __always_inline bool dnat_recall(struct packet *packet, const struct frontend *frontend,
 					const struct service_request *request, struct tuple_end *to)
 {
 	struct connection *alias = ct_alias(&packet->tuple, CT_KIND_DNAT_ALIAS), *connection;
@@ -43,10 +53,15 @@ static __always_inline bool dnat_recall(const struct packet *packet, const struc
 		return false;
 	tuple.destination = alias->dnat.address;
 	tuple.destination_port = alias->dnat.port;
+	if (!tuple_end_is_none(&alias->snat))
+		tuple.source_port = alias->snat.port;
 	connection = ct_entry(&tuple);
 	if (!connection || connection->kind != CT_KIND_CONNECTION || ct_is_over(packet, connection, bpf_ktime_get_ns()))
 		return false;
+	if (packet->tuple.protocol == IPPROTO_TCP && !dnat_is_by(packet, connection))
+		return false;
 	*to = alias->dnat;
+	packet->given_port = alias->snat.port;
 	if (packet->tuple.protocol == IPPROTO_TCP && !packet_is_syn(packet))
 		return true;
 	return frontend && dnat_choice_holds(frontend, request, alias);
@@ -61,6 +76,7 @@ static __always_inline bool dnat_choose(struct packet *packet, const struct fron
 		return false;
 	to->address = choice.backend->address;
 	to->port = choice.backend->port;
+	packet->given_port = 0;
 	packet->backend_id = choice.backend_id;
 	packet->generation = choice.generation;
 	return true;
@@ -81,7 +97,7 @@ __noinline int dnat_is_error_of_client(struct __sk_buff *skb, const struct packe
 /* A client's error about a reply, which it had from the frontend: for the backend that sent it. */
 __noinline verdict_t dnat_translate_error(struct __sk_buff *skb, struct packet *packet)
 {
-	struct tuple_end backend, destination = {};
+	struct tuple_end backend, client, destination = {};
 	struct quotation quotation;
 	struct connection *alias;
 	struct tuple tuple;
@@ -95,6 +111,9 @@ __noinline verdict_t dnat_translate_error(struct __sk_buff *skb, struct packet *
 	if (!alias)
 		return drop(packet, DROP_REASON_SERVICE_NOT_TRANSLATED);
 	backend = alias->dnat;
+	client = alias->snat;
+	if (!tuple_end_is_none(&client))
+		STEP(quotation_rewrite(skb, packet, &quotation, NAT_DESTINATION, &client));
 	STEP(quotation_rewrite(skb, packet, &quotation, NAT_SOURCE, &backend));
 	destination.address = backend.address;
 	return nat_rewrite(skb, packet, NAT_DESTINATION, &destination);
@@ -167,7 +186,8 @@ __noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packe
 	}
 	packet->frontend = tuple_destination(&packet->tuple);
 	packet->wants_dsr = frontend && (frontend->flags & FRONTEND_FLAG_DSR);
-	return nat_rewrite(skb, packet, NAT_DESTINATION, &to);
+	STEP(nat_rewrite(skb, packet, NAT_DESTINATION, &to));
+	return packet->given_port != 0 ? conflict_give_port(skb, packet) : VERDICT_CONTINUE;
 }
 
 /* To a node: an answer to a client that came to itself by a NodePort, a host port or a balancer's address of the

@@ -36,6 +36,8 @@ static __always_inline verdict_t encap_check_size(struct __sk_buff *skb, struct 
 	mtu = encap_mtu(skb, packet, entry);
 	if (packet->is_external)
 		mtu = dsr_decide(skb, packet, mtu);
+	if (packet->is_one_way && packet->client_port != 0)
+		return drop(packet, DROP_REASON_NAT_CONFLICT);
 	if (mtu == 0 || packet->wire_length <= mtu)
 		return VERDICT_CONTINUE;
 	packet->mtu = mtu;

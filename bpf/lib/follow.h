@@ -5,6 +5,7 @@
  * connection.
  */
 #pragma once
+#include "conflict.h"
 #include "conntrack.h"
 #include "identity.h"
 #include "nat.h"
@@ -56,6 +57,8 @@ static __always_inline bool follow_find(const struct packet *packet, __u64 now, 
 		tuple = packet->tuple;
 		tuple.destination = followed->to.address;
 		tuple.destination_port = followed->to.port;
+		if (!tuple_end_is_none(&followed->alias->snat))
+			tuple.source_port = followed->alias->snat.port;
 	}
 	followed->connection = bpf_map_lookup_elem(&conntrack, &tuple);
 	return followed->connection && ct_is_established(followed->connection, now) && follow_is_by(packet, followed);
@@ -91,14 +94,18 @@ __noinline int follow(struct __sk_buff *skb, struct packet *packet, bool is_from
 	if (followed.direction) {
 		packet->ct_status = CT_STATUS_REPLY;
 		packet->reply_source = frontend;
+		packet->reply_port = followed.connection->client_port;
 	} else {
 		packet->ct_status = CT_STATUS_ESTABLISHED;
 		packet->frontend = frontend;
 		packet->given_source = followed.connection->snat;
+		packet->given_port = followed.alias->snat.port;
 		packet->is_external = 1;
 		ct_recall_way(packet, followed.connection, now);
 	}
 	verdict = nat_rewrite(skb, packet, NAT_DESTINATION, &to);
+	if (verdict == VERDICT_CONTINUE)
+		verdict = conflict_settle_followed(skb, packet);
 	if (verdict == VERDICT_CONTINUE && followed.direction && !tuple_end_is_none(&frontend))
 		verdict = nat_rewrite(skb, packet, NAT_SOURCE, &frontend);
 	if (verdict != VERDICT_CONTINUE)

@@ -112,7 +112,11 @@ struct packet {
 	/* Carries the option that tells; and it was believed. */
 	__u8 has_dsr_option;
 	__u8 is_told;
-	__u8 reserved[6];
+	/* The port that the connection was given in place of the client's own; and that one, once it is replaced. */
+	__be16 given_port;
+	__be16 client_port;
+	/* The client's own port, where a reply does not come to it. */
+	__be16 reply_port;
 };
 
 /*

@@ -2,13 +2,23 @@
 #pragma once
 #include "connection.h"
 
-static __always_inline struct tuple ct_dnat_alias_tuple(const struct tuple *tuple, const struct tuple_end *frontend)
+/* `client_port`: see connection.h. */
+static __always_inline struct tuple ct_dnat_alias_tuple(const struct tuple *tuple, const struct tuple_end *frontend,
+							__be16 client_port)
 {
 	struct tuple alias = *tuple;
 
 	alias.destination = frontend->address;
 	alias.destination_port = frontend->port;
+	if (client_port != 0)
+		alias.source_port = client_port;
 	return alias;
+}
+
+/* Whether it is there, or would be: of a connection without a frontend it stands under none. */
+static __always_inline bool ct_has_dnat_alias(const struct tuple_end *frontend, __be16 client_port)
+{
+	return !tuple_end_is_none(frontend) || client_port != 0;
 }
 
 static __always_inline struct tuple ct_snat_alias_tuple(const struct tuple *tuple, const struct tuple_end *source)

@@ -45,8 +45,8 @@ static __always_inline bool ct_promote_aliases(const struct tuple *tuple, const 
 {
 	struct tuple alias;
 
-	if (!tuple_end_is_none(&connection->dnat)) {
-		alias = ct_dnat_alias_tuple(tuple, &connection->dnat);
+	if (ct_has_dnat_alias(&connection->dnat, connection->client_port)) {
+		alias = ct_dnat_alias_tuple(tuple, &connection->dnat, connection->client_port);
 		if (!ct_promote_alias(&alias))
 			return false;
 	}
@@ -156,18 +156,20 @@ __noinline int ct_demote(const struct tuple *tuple)
 	struct connection *connection;
 	struct tuple_end dnat, snat, end;
 	struct tuple alias;
+	__be16 client_port;
 
 	if (!tuple)
 		return 0;
 	connection = bpf_map_lookup_elem(&conntrack, tuple);
 	if (!connection)
 		return 0;
+	client_port = connection->client_port;
 	dnat = connection->dnat;
 	snat = connection->snat;
 	if (!ct_move_back(tuple))
 		return 0;
-	if (!tuple_end_is_none(&dnat)) {
-		alias = ct_dnat_alias_tuple(tuple, &dnat);
+	if (ct_has_dnat_alias(&dnat, client_port)) {
+		alias = ct_dnat_alias_tuple(tuple, &dnat, client_port);
 		end = tuple_destination(tuple);
 		if (ct_alias_leads_to(&alias, &end))
 			ct_move_back(&alias);

@@ -163,12 +163,23 @@ static __always_inline verdict_t related_undo_dnat(struct __sk_buff *skb, struct
 	return nat_rewrite(skb, packet, NAT_SOURCE, &source);
 }
 
+/* To who has another port than his packets had there. */
+static __always_inline verdict_t related_restore_port(struct __sk_buff *skb, struct packet *packet,
+						      const struct quotation *quotation, __be16 client_port)
+{
+	struct tuple_end client = tuple_source(&quotation->tuple);
+
+	client.port = client_port;
+	return quotation_rewrite(skb, packet, quotation, NAT_SOURCE, &client);
+}
+
 /* What ct_track is to other packets. */
 __noinline verdict_t related_track(struct __sk_buff *skb, struct packet *packet)
 {
 	struct quotation quotation;
 	struct tuple_end frontend;
 	struct ct_place place;
+	__be16 client_port;
 	__u32 direction;
 
 	if (!packet)
@@ -184,7 +195,10 @@ __noinline verdict_t related_track(struct __sk_buff *skb, struct packet *packet)
 	}
 	packet->is_one_way = ct_is_one_way(place.connection);
 	frontend = place.connection->dnat;
-	if (place.direction != 0 || tuple_end_is_none(&frontend))
+	client_port = place.connection->client_port;
+	if (place.direction != 0)
 		return VERDICT_CONTINUE;
-	return related_undo_dnat(skb, packet, &quotation, &frontend);
+	if (client_port != 0)
+		STEP(related_restore_port(skb, packet, &quotation, client_port));
+	return tuple_end_is_none(&frontend) ? VERDICT_CONTINUE : related_undo_dnat(skb, packet, &quotation, &frontend);
 }

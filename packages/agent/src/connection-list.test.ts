@@ -35,6 +35,7 @@ function connection(changes: Partial<Connection> = {}): Connection {
     tcpFlags: [0, 0],
     flags: 0,
     told: 0,
+    clientPort: 0,
     ...changes,
   };
 }
@@ -69,6 +70,22 @@ async function rowsOf(options: Partial<ConnectionListOptions>): Promise<Connecti
   for await (const row of listConnections({ ...common, ...options })) rows.push(row);
   return rows;
 }
+
+test('a client whose connection was given another port has his own, and that one is what is seen beyond', async () => {
+  const maps = createFakeDatapathMaps();
+  const dnat = { address: service, port: 80 };
+  maps.conntrack.update(tuple({ sourcePort: 50_001 }), connection({ dnat, clientPort: 40_000 }));
+  const snat = { address: node, port: 51_000 };
+  maps.conntrack.update(tuple({ sourcePort: 50_002 }), connection({ dnat, snat, clientPort: 40_000 }));
+  const rows = await rowsOf({ maps, isTranslated: true });
+  assert.deepEqual(
+    rows.map(({ source, translatedSource }) => [source.port, translatedSource?.address, translatedSource?.port]),
+    [
+      [40_000, client, 50_001],
+      [40_000, node, 51_000],
+    ],
+  );
+});
 
 const matching = (query: string) => ({ filter: trafficFilter(new URLSearchParams(query)) });
 

@@ -60,12 +60,12 @@ function connectionReport(tuple: Tuple, connection: Connection, options: ReportO
   const { packets, bytes } = connection;
   return {
     protocol: protocolName(tuple.protocol),
-    source: end(tuple.source, tuple.sourcePort),
+    source: end(tuple.source, connection.clientPort || tuple.sourcePort),
     destination: end(tuple.destination, tuple.destinationPort),
     sourceIdentity: identityName(connection.sourceIdentity),
     destinationIdentity: identityName(connection.destinationIdentity),
     frontend: translated(connection.dnat),
-    translatedSource: translated(connection.snat),
+    translatedSource: translated(sourceBeyond(tuple, connection)),
     dsr: dsrOf(connection),
     state: ctStateNames[connection.state as CtState] ?? String(connection.state),
     isEvictable,
@@ -74,6 +74,12 @@ function connectionReport(tuple: Tuple, connection: Connection, options: ReportO
     packets: { sent: Number(packets[0] ?? 0n), replied: Number(packets[1] ?? 0n) },
     bytes: { sent: Number(bytes[0] ?? 0n), replied: Number(bytes[1] ?? 0n) },
   };
+}
+
+/** Where no address is translated, a port may be (conflict.h). */
+function sourceBeyond(tuple: Tuple, { snat, clientPort }: Connection): TupleEnd {
+  const isPortAlone = snat.address === undefined && clientPort !== 0;
+  return isPortAlone ? { address: tuple.source, port: tuple.sourcePort } : snat;
 }
 
 function dsrOf({ flags }: Connection): ConnectionReport['dsr'] {

@@ -42,6 +42,7 @@ test('numbers that stand for words are words, addresses text, counters of all CP
     tcpFlags: [0, 0],
     flags: 0,
     told: 0,
+    clientPort: 0,
   });
   const counters = {
     descriptor: { keySize: 8 },

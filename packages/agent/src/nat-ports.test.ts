@@ -34,7 +34,15 @@ interface Asked {
 function connection(number: number, asked: Asked = {}): [Tuple, Connection] {
   const { from = pod, to = server, port = 443, protocol = 6, kind = CtKind.Connection } = asked;
   const { seenAs = { address: node, port: number }, expiresNs = 200n * second } = asked;
-  const counts = { packets: [1n, 1n], bytes: [64n, 64n], tcpFlags: [0, 0], flags: 0, told: 0, createdNs: 0n };
+  const counts = {
+    packets: [1n, 1n],
+    bytes: [64n, 64n],
+    tcpFlags: [0, 0],
+    flags: 0,
+    told: 0,
+    clientPort: 0,
+    createdNs: 0n,
+  };
   const ids = { sourceIdentity: 1000, destinationIdentity: 2, backendId: 0, generation: 0 };
   const ends = { dnat: { address: undefined, port: 0 }, snat: seenAs };
   return [

@@ -28,6 +28,7 @@ function connection(expiresNs: bigint): Connection {
     tcpFlags: [0, 0],
     flags: 0,
     told: 0,
+    clientPort: 0,
   };
 }
 
@@ -99,6 +100,32 @@ test('an alias goes when its connection does, and not before', async () => {
   assert.deepEqual([counts.deleted, counts.alive], [3, 3]);
   assert.ok(maps.conntrackNew.lookup({ ...tuple(1), destination: frontend }));
   assert.equal(maps.conntrackNew.lookup({ ...tuple(2), destination: frontend }), undefined);
+});
+
+test('an alias that leads to another port of its client goes with the connection that has that port', async () => {
+  const later: Clock = { ...systemClock, monotonicNs: () => 5_000_000_000n };
+  const maps = createFakeDatapathMaps();
+  const [frontend, { source, destination }] = [parseAddress('10.96.0.1'), tuple(1)];
+  maps.conntrack.update(tuple(1), connection(6_000_000_000n));
+  maps.conntrack.update(tuple(11), { ...connection(4_000_000_000n), clientPort: 1 });
+  maps.conntrack.update(tuple(12), { ...connection(6_000_000_000n), clientPort: 2 });
+  for (const [port, given] of [
+    [1, 11],
+    [2, 12],
+  ] as const) {
+    const ends = { dnat: { address: destination, port: 80 }, snat: { address: source, port: given } };
+    maps.conntrack.update(
+      { ...tuple(port), destination: frontend },
+      { ...connection(0n), kind: CtKind.DnatAlias, ...ends },
+    );
+  }
+  await collectConnections(maps, later);
+  const left = [...maps.conntrack.entries()].map(([{ sourcePort }, { kind }]) => [sourcePort, kind]);
+  assert.deepEqual(left.toSorted(), [
+    [1, CtKind.Connection],
+    [12, CtKind.Connection],
+    [2, CtKind.DnatAlias],
+  ]);
 });
 
 test('an alias that was just made waits for its connection', async () => {

@@ -90,7 +90,10 @@ function isOver(tuple: Tuple, connection: Connection, { maps, now }: Collection)
 
 /** The tuple of the connection that an alias leads to (see conntrack.h). */
 export function aliasTarget(tuple: Tuple, { kind, dnat, snat }: Connection): Tuple {
-  if (kind === CtKind.DnatAlias) return { ...tuple, destination: dnat.address, destinationPort: dnat.port };
+  if (kind === CtKind.DnatAlias) {
+    const sourcePort = snat.address === undefined ? tuple.sourcePort : snat.port;
+    return { ...tuple, sourcePort, destination: dnat.address, destinationPort: dnat.port };
+  }
   return {
     source: snat.address,
     sourcePort: snat.port,

@@ -102,7 +102,7 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   },
   [DropReason.NatConflict]: {
     text: 'connection ambiguous after translation',
-    hint: 'the client has another connection from the same port to the same backend; its next attempt uses another port',
+    hint: 'the client has another connection from the same port to the same backend, and this one can be given no other port: its backend, on another node, answers it itself (DSR); its next attempt uses another one',
   },
   [DropReason.NatUnsupported]: {
     text: 'protocol cannot be translated',

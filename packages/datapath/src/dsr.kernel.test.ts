@@ -1,8 +1,26 @@
 // Direct server return: a client with a cable to each of two nodes asks the first, and the second has the backend.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { addressOf, getsockopt, ioctl, isSystemError, setsockopt } from '@sluice/ffi';
-import { type Address, formatAddressPort, type PacketBuilder, packet, parseAddress, parsePacket } from '@sluice/net';
+import {
+  addressOf,
+  bind,
+  getsockopt,
+  internetAddress,
+  ioctl,
+  isSystemError,
+  SocketLevel,
+  SocketOption,
+  setsockopt,
+} from '@sluice/ffi';
+import {
+  type Address,
+  addressToWire,
+  formatAddressPort,
+  type PacketBuilder,
+  packet,
+  parseAddress,
+  parsePacket,
+} from '@sluice/net';
 import { openNetlink } from '@sluice/netlink';
 import { connectNodes, createTestNode, dropsOf, type TestNode, type TestPod, VXLAN_PORT } from '../test/node.ts';
 import { TCP, UDP, writeService } from '../test/services.ts';
@@ -109,6 +127,17 @@ function forged(family: Family, ends: { source: Address; destination: Address })
   const frame = packet().ethernet({ source: world.mac, destination: world.nodeMac });
   if (family === 'ipv4') return frame.ipv4({ ...ends, options: option });
   return frame.ipv6({ ...ends, extensions: [{ kind: 'destinationOptions', data: option }] });
+}
+
+const conflicts = (node: TestNode) => dropsOf(node).nat_conflict ?? 0;
+
+/** With the port of one that is connected. */
+function sharing(connected: TestSocket, accepted: TestSocket | undefined, version: 4 | 6, family: Family): TestSocket {
+  const socket = tcpSocket(world, version);
+  for (const { fd } of [connected, socket]) setsockopt(fd, SocketLevel.SOCKET, SocketOption.REUSEADDR, 1);
+  const port = Number(accepted?.peer().split(':').at(-1));
+  bind(socket.fd, internetAddress(addressToWire(world.addresses[family]), port));
+  return socket;
 }
 
 const forgeries = (node: TestNode) => dropsOf(node).forged_dsr_option ?? 0;
@@ -471,6 +500,50 @@ for (const [version, family] of families) {
     assert.equal(server.receive(), undefined);
   });
 
+  test(`by two services a client with one port reaches one pod of the asked node, with its own address (${family})`, () => {
+    const served = { address: balancer[family], protocol: TCP, backend: here.addresses[family] };
+    using server = tcpServer(here, here.addresses[family], TARGET_PORT);
+    using first = tcpSocket(world, version);
+    first.connect(balancer[family], serve(served));
+    using accepted = server.accept();
+    using other = sharing(first, accepted, version, family);
+    other.connect(balancer[family], serve(served));
+    const peer = server.accept()?.peer() ?? '';
+    assert.match(peer, client);
+    assert.notEqual(peer, accepted?.peer());
+  });
+
+  test(`by two services a client with one port does not reach one pod that answers it itself (${family})`, () => {
+    const served = { address: balancer[family], protocol: TCP, backend: pod.addresses[family] };
+    using server = tcpServer(pod, pod.addresses[family], TARGET_PORT);
+    using first = tcpSocket(world, version);
+    first.connect(balancer[family], serve(served));
+    using accepted = server.accept();
+    using other = sharing(first, accepted, version, family);
+    const before = conflicts(asked);
+    assert.throws(() => other.connect(balancer[family], serve(served)));
+    assert.ok(conflicts(asked) > before);
+    first.send('not disturbed');
+    assert.equal(accepted?.receive(), 'not disturbed');
+  });
+
+  test(`by another node a client is not told of whose connection is there already (${family})`, () => {
+    const port = serve({ address: balancer[family], protocol: TCP, backend: pod.addresses[family] });
+    using server = tcpServer(pod, pod.addresses[family], TARGET_PORT);
+    using first = tcpSocket(world, version);
+    first.connect(balancer[family], port);
+    using accepted = server.accept();
+    const { conntrack } = serving.datapath.maps;
+    const [tuple, row] = [...conntrack.entries()].find(([, { dnat }]) => dnat.port === port) ?? assert.fail();
+    // As if it had come to this node by another frontend.
+    conntrack.update(tuple, { ...row, flags: 0, dnat: { address: balancer[family], port: port + 1 } });
+    const before = conflicts(serving);
+    pause();
+    first.send('told');
+    assert.equal(accepted?.receive(), undefined);
+    assert.ok(conflicts(serving) > before);
+  });
+
   test(`connections go on as they began when the mode is switched (${family})`, () => {
     const common = { address: balancer[family], protocol: TCP, backend: pod.addresses[family] };
     using server = tcpServer(pod, pod.addresses[family], TARGET_PORT);
@@ -637,10 +710,11 @@ test('nothing was dropped that was not meant to be', () => {
   assert.deepEqual(Object.keys(dropsOf(asked)).toSorted(), [
     'encap_failed',
     'forged_dsr_option',
+    'nat_conflict',
     'no_backend',
     'too_big',
   ]);
   // Whether a pod has to learn what fits back through the tunnel depends on the kernel: 6.12 forgets what 6.18 still knows.
   const atServing = Object.keys(dropsOf(serving)).filter((reason) => reason !== 'too_big');
-  assert.deepEqual(atServing.toSorted(), ['forged_dsr_option', 'ttl_exceeded']);
+  assert.deepEqual(atServing.toSorted(), ['forged_dsr_option', 'nat_conflict', 'ttl_exceeded']);
 });

@@ -307,7 +307,7 @@ test('every drop reason is met by a packet here, or it is known why not', () => 
     [DropReason.ClientNotAllowed, 'needs a client from outside: ways-in.kernel.test.ts'],
     [DropReason.ForgedDsrOption, 'needs the tunnel: dsr.kernel.test.ts'],
     [DropReason.PortOfService, 'needs a bind: bind.kernel.test.ts'],
-    [DropReason.NatConflict, 'needs two connections: service-packets.kernel.test.ts'],
+    [DropReason.NatConflict, 'needs two connections: conflict.kernel.test.ts'],
     [DropReason.NatUnsupported, 'needs a world: routes.kernel.test.ts'],
     [DropReason.NoRoute, 'needs routes: routes.kernel.test.ts'],
     [DropReason.TablesTakenOver, 'needs an upgrade: upgrade.kernel.test.ts'],

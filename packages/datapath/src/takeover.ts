@@ -33,6 +33,7 @@ const markRow: Connection = {
   tcpFlags: [0, 0],
   flags: 0,
   told: 0,
+  clientPort: 0,
 };
 
 /** One that was killed in the midst is gone on with: what was sent then may be sent again by now. */

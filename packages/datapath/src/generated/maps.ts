@@ -125,7 +125,8 @@ export const connectionDraftsMap: MapDescriptor<number, Connection> = {
  106    2 tcp_flags: __u8[2]
  108    4 flags: __u32
  112    4 told: __u32
- 116    4 reserved: __u32`,
+ 116    2 client_port: __be16
+ 118    2 reserved: __u16`,
 };
 
 export const conntrackMap: MapDescriptor<Tuple, Connection> = {
@@ -170,7 +171,8 @@ export const conntrackMap: MapDescriptor<Tuple, Connection> = {
  106    2 tcp_flags: __u8[2]
  108    4 flags: __u32
  112    4 told: __u32
- 116    4 reserved: __u32`,
+ 116    2 client_port: __be16
+ 118    2 reserved: __u16`,
 };
 
 export const conntrackNewMap: MapDescriptor<Tuple, Connection> = {
@@ -215,7 +217,8 @@ export const conntrackNewMap: MapDescriptor<Tuple, Connection> = {
  106    2 tcp_flags: __u8[2]
  108    4 flags: __u32
  112    4 told: __u32
- 116    4 reserved: __u32`,
+ 116    2 client_port: __be16
+ 118    2 reserved: __u16`,
 };
 
 export const countersMap: MapDescriptor<CounterKey, Counter> = {
@@ -718,7 +721,9 @@ export const packetsMap: MapDescriptor<number, Packet> = {
  231    1 tells: __u8
  232    1 has_dsr_option: __u8
  233    1 is_told: __u8
- 234    6 reserved: __u8[6]`,
+ 234    2 given_port: __be16
+ 236    2 client_port: __be16
+ 238    2 reply_port: __be16`,
 };
 
 export const restsMap: MapDescriptor<number, Rests> = {

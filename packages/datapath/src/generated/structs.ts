@@ -70,6 +70,7 @@ export interface Connection {
   readonly tcpFlags: readonly number[];
   readonly flags: number;
   readonly told: number;
+  readonly clientPort: number;
 }
 
 const connectionPacketsCodec = arrayCodec(u64Codec, 2);
@@ -94,7 +95,8 @@ export const connectionCodec: Codec<Connection> = {
     connectionTcpFlagsCodec.encode(value.tcpFlags, view, offset + 106);
     view.setUint32(offset + 108, value.flags, true);
     view.setUint32(offset + 112, value.told, true);
-    zeroBytes(view, offset + 116, 4);
+    view.setUint16(offset + 116, value.clientPort);
+    zeroBytes(view, offset + 118, 2);
   },
   decode(view, offset) {
     return {
@@ -113,6 +115,7 @@ export const connectionCodec: Codec<Connection> = {
       tcpFlags: connectionTcpFlagsCodec.decode(view, offset + 106),
       flags: view.getUint32(offset + 108, true),
       told: view.getUint32(offset + 112, true),
+      clientPort: view.getUint16(offset + 116),
     };
   },
 };
@@ -229,6 +232,9 @@ export interface Packet {
   readonly tells: number;
   readonly hasDsrOption: number;
   readonly isTold: number;
+  readonly givenPort: number;
+  readonly clientPort: number;
+  readonly replyPort: number;
 }
 
 export const packetCodec: Codec<Packet> = {
@@ -274,7 +280,9 @@ export const packetCodec: Codec<Packet> = {
     view.setUint8(offset + 231, value.tells);
     view.setUint8(offset + 232, value.hasDsrOption);
     view.setUint8(offset + 233, value.isTold);
-    zeroBytes(view, offset + 234, 6);
+    view.setUint16(offset + 234, value.givenPort);
+    view.setUint16(offset + 236, value.clientPort);
+    view.setUint16(offset + 238, value.replyPort);
   },
   decode(view, offset) {
     return {
@@ -318,6 +326,9 @@ export const packetCodec: Codec<Packet> = {
       tells: view.getUint8(offset + 231),
       hasDsrOption: view.getUint8(offset + 232),
       isTold: view.getUint8(offset + 233),
+      givenPort: view.getUint16(offset + 234),
+      clientPort: view.getUint16(offset + 236),
+      replyPort: view.getUint16(offset + 238),
     };
   },
 };
