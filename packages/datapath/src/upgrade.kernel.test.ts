@@ -6,7 +6,8 @@ import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BpfMap } from '@sluice/bpf';
-import { parseAddress } from '@sluice/net';
+import { bind, internetAddress } from '@sluice/ffi';
+import { addressToWire, parseAddress } from '@sluice/net';
 import { installationRoot } from '@sluice/runtime';
 import { type OtherVersion, otherLayouts, otherVersion } from '@sluice/testing';
 import { streamDatagrams } from '../test/datagrams.ts';
@@ -222,10 +223,14 @@ test('former programs and new ones give sources no port twice while both do, and
   const pod = node.addPod(10, 1000);
   const { maps } = node.datapath;
   using server = udpServer(world, world.addresses.ipv4, 53);
+  let clientPort = 41_000;
   /** Whether each of some clients was given an odd port. */
   const oddPorts = () =>
     Array.from({ length: 20 }, () => {
       using client = udpSocket(pod, 4);
+      // One that had the same port before would keep what it was given.
+      clientPort += 1;
+      bind(client.fd, internetAddress(addressToWire(pod.addresses.ipv4), clientPort));
       client.connect(world.addresses.ipv4, 53);
       client.send('who am I?');
       const received = server.receiveFrom();
