@@ -159,3 +159,23 @@ test('why the Lease cannot be had is known until it can', async (t) => {
   await until(() => election.isLeader);
   assert.equal(election.problem, undefined);
 });
+
+test('who stops while a renewal is under way gives the lease back all the same', async (t) => {
+  await using api = await FakeApi.start();
+  using client = createKubeClient({ servers: [api.url] });
+  let renewals = 0;
+  const { election } = candidate(t, client, 'a', { leaseMs: 60_000, renewDeadlineMs: 30_000 });
+  election.start();
+  await until(() => election.isLeader);
+  // It reaches the server, which does not come to the answer.
+  api.fault = ({ method }) => {
+    if (method !== 'PUT' || renewals > 0) return false;
+    renewals += 1;
+    const written = api.store.get('leases', 'kube-system/sluice-operator');
+    api.store.put('leases', { ...written, spec: { ...lease(api), renewTime: '2026-11-27T00:00:00.000000Z' } });
+    return true;
+  };
+  await until(() => renewals > 0);
+  await election.stop();
+  assert.equal(lease(api).holderIdentity, '');
+});

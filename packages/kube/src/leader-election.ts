@@ -247,23 +247,33 @@ class Election implements LeaderElection {
   }
 
   async #release(): Promise<void> {
-    const { client, namespace, name, identity } = this.#options;
-    const observed = this.#observed;
-    if (observed?.lease.holder !== identity) return;
     const deadline = new AbortController();
     const timer = this.#clock.setTimeout(() => deadline.abort(), this.#retryMs);
-    const spec = { ...this.#spec(undefined), holderIdentity: '', leaseDurationSeconds: 1 };
-    const released = { ...spec, leaseTransitions: observed.lease.transitions };
     try {
-      const none = Object.fromEntries(Object.keys(this.#annotations()).map((key) => [key, undefined]));
-      const metadata = this.#metadata(observed.object.metadata, none);
-      const object = { ...observed.object, metadata, spec: released };
-      await client.update(resources.leases, object, { namespace, name, signal: deadline.signal });
-      this.#log.info('gave the lease back');
+      if (await this.#giveBack(deadline.signal)) this.#log.info('gave the lease back');
     } catch (error) {
       this.#log.warn({ error }, 'could not give the lease back; it runs out by itself');
     } finally {
       timer.cancel();
+    }
+  }
+
+  /** A renewal that was broken off may have reached the server, or reach it now. False: somebody else has the lease. */
+  async #giveBack(signal: AbortSignal): Promise<boolean> {
+    const { client, namespace, name, identity } = this.#options;
+    const observed = await this.#read(signal);
+    if (observed?.lease.holder !== identity) return false;
+    const none = Object.fromEntries(Object.keys(this.#annotations()).map((key) => [key, undefined]));
+    const metadata = this.#metadata(observed.object.metadata, none);
+    const spec = { ...this.#spec(undefined), holderIdentity: '', leaseDurationSeconds: 1 };
+    const released = { ...spec, leaseTransitions: observed.lease.transitions };
+    const object = { ...observed.object, metadata, spec: released };
+    try {
+      await client.update(resources.leases, object, { namespace, name, signal });
+      return true;
+    } catch (error) {
+      if (isConflict(error)) return this.#giveBack(signal);
+      throw error;
     }
   }
 
