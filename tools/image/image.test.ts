@@ -16,7 +16,7 @@ const options = { skip: missing.length > 0 && `not built: ${missing.join(', ')};
 
 /** docs/install.md states them. */
 const compressedMbMax = 50;
-const unpackedMbMax = 131;
+const unpackedMbMax = 132;
 
 let folder: string;
 let image: BuiltImage;
