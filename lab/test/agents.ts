@@ -41,17 +41,22 @@ async function until<Value>(what: string, look: () => Promise<Value | undefined>
   return assert.fail(`${what}: not after ${readyTimeoutMs} ms`);
 }
 
-function isReady(node: NodeLayout): Promise<boolean> {
-  return new Promise((resolve) => {
-    const asked = request({ socketPath: node.agentSocket, path: '/healthz' }, (response) => {
+async function isReady(node: NodeLayout): Promise<boolean> {
+  return (await askAgent(node, '/healthz').catch(() => '')).includes('"ready":true');
+}
+
+/** What the agent says at its socket, past the command line. */
+export function askAgent({ agentSocket }: NodeLayout, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath: agentSocket, path }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
         text += chunk;
       });
-      response.on('end', () => resolve(text.includes('"ready":true')));
+      response.on('end', () => resolve(text));
     });
-    asked.on('error', () => resolve(false));
+    asked.on('error', reject);
     asked.end();
   });
 }

@@ -77,7 +77,7 @@ for (const family of families) {
 
 test('service list, status and ct list tell the mode', async () => {
   const on = (node: string, ...words: string[]) => lab.must('exec', node, '--', 'sluice', ...words);
-  assert.match(await on(asked.name, 'service', 'list'), /:30080\/TCP +NodePort +default\/web:tcp .* done, dsr, maglev/);
+  assert.match(await on(asked.name, 'service', 'list'), /:30080\/TCP +NodePort +dsr +default\/web:tcp .* done, maglev/);
   assert.match(await on(asked.name, 'status'), /^KubeProxyReplacement: .* dsr$/m);
   assert.match(await on(asked.name, 'ct', 'list'), /203\.0\.113\.10.*, answered by the node of the backend$/m);
   assert.match(await on(serving.name, 'ct', 'list'), /203\.0\.113\.10.*, asked at another node$/m);

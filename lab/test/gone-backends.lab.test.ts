@@ -32,7 +32,7 @@ beforeEach(async () => {
   await lab.must('kubectl', 'label', 'pod', 'second', 'app=web', '--overwrite');
   await until('both pods serve on both nodes', async () => {
     const shown = await Promise.all(['k8s-cp1', 'k8s-cp2'].map((node) => services(node)));
-    return shown.every((text) => text.filter((line) => /\(active.*\(active/.test(line)).length === 4);
+    return shown.every((text) => text.filter((line) => /\/(TCP|UDP), \S+\/(TCP|UDP) {3}/.test(line)).length === 4);
   });
 });
 

@@ -2,6 +2,7 @@
  * Many TCP clients of one server in one process: some that keep their connection and ask over it again and again, and
  * new ones that come all the time. Ended by SIGINT or SIGTERM it says how all of them fared, as before it each failure:
  *   failed kept after 2000.10 ms: answer: Connection timed out
+ *   new begun=81234567890 answered=81234568150 host=web-1 ...     (with --tell; microseconds of CLOCK_MONOTONIC)
  *   kept=1000 asked=5000 failed=0 new=3000 failed=0
  */
 #include <errno.h>
@@ -25,7 +26,8 @@ static const char usage[] = "usage: crowd ADDRESS PORT [OPTION ...]\n"
 			    "  --kept N        connections that stay (default 0)\n"
 			    "  --interval MS   between two questions over one of them (default 1000)\n"
 			    "  --rate N        new connections a second, of one question each (default 0)\n"
-			    "  --timeout MS    for connecting, and for each answer (default 2000)\n";
+			    "  --timeout MS    for connecting, and for each answer (default 2000)\n"
+			    "  --tell          a line for each new connection: when it began, and the answer\n";
 
 enum state { FREE, CONNECTING, WAITING, RESTING };
 
@@ -35,11 +37,13 @@ struct member {
 	int is_kept;
 	/* When it began what it is at; of RESTING when it is over. */
 	uint64_t time_us;
+	uint64_t begun_us;
 };
 
 static struct {
 	address_t target;
 	long kept, interval_ms, rate, timeout_ms;
+	int tell;
 } options = {.interval_ms = 1000, .timeout_ms = 2000};
 
 static struct member members[MEMBERS_MAX];
@@ -88,6 +92,7 @@ static void join(int is_kept)
 	if (member == members + MEMBERS_MAX)
 		fail("more than %d connections at once", MEMBERS_MAX);
 	*member = (struct member){.state = CONNECTING, .is_kept = is_kept, .time_us = now_us()};
+	member->begun_us = member->time_us;
 	begun += !is_kept;
 	member->fd = socket(options.target.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (member->fd < 0)
@@ -129,8 +134,12 @@ static void on_input(struct member *member)
 		return give_up(member, member->state == WAITING ? "answer" : "rest", length ? errno : 0);
 	if (member->state != WAITING || answer[length - 1] != '\n')
 		return;
-	if (!member->is_kept)
+	if (!member->is_kept) {
+		if (options.tell)
+			printf("new begun=%lu answered=%lu %.*s", (unsigned long)member->begun_us,
+			       (unsigned long)now_us(), (int)length, answer);
 		return leave(member);
+	}
 	member->state = RESTING;
 	member->time_us = now_us() + options.interval_ms * 1000;
 }
@@ -170,9 +179,14 @@ static void parse(int argc, char **argv)
 		fputs(usage, stderr);
 		exit(STATUS_USAGE);
 	}
-	for (int i = 3; i < argc; i += 2) {
-		const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+	for (int i = 3; i < argc; i++) {
+		const char *option = argv[i], *value;
 
+		if (!strcmp(option, "--tell")) {
+			options.tell = 1;
+			continue;
+		}
+		value = i + 1 < argc ? argv[++i] : NULL;
 		if (!strcmp(option, "--kept"))
 			options.kept = number_option(option, value, 0, MEMBERS_MAX / 2);
 		else if (!strcmp(option, "--interval"))

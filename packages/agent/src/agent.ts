@@ -35,6 +35,7 @@ import { Connections } from './connections.ts';
 import { datapathConfiguration } from './datapath-configuration.ts';
 import { EndedSockets } from './ended-sockets.ts';
 import { type ForeignPrograms, foreignPrograms, foreignProgramsAt } from './foreign/foreign-programs.ts';
+import { shownFrontends } from './frontend-list.ts';
 import { Healthz } from './healthz.ts';
 import { hookedDevices } from './hooked-devices.ts';
 import { hostPortNode, hostPortSource } from './host-ports.ts';
@@ -335,7 +336,7 @@ export class Agent {
       ...(this.endpoints ? [shownTable(this.endpoints.table)] : []),
       ...(this.loadBalancer
         ? [
-            shownTable(this.loadBalancer.frontends),
+            shownFrontends({ services, loadBalancer: this.loadBalancer }),
             shownTable(this.loadBalancer.conflicts),
             shownTable(this.loadBalancer.healthChecks),
           ]

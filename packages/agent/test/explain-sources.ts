@@ -2,7 +2,7 @@
 import type { DryRun } from '@sluice/datapath';
 import type { Endpoint } from '@sluice/endpoint';
 import type { EndpointSliceObject, ServiceObject } from '@sluice/kube';
-import type { FrontendRow } from '@sluice/loadbalancer';
+import { type FrontendRow, frontendEndpoints } from '@sluice/loadbalancer';
 import { parseAddress, parseMac, parsePrefix } from '@sluice/net';
 import type { NodeRow } from '@sluice/nodes';
 import { Table } from '@sluice/state';
@@ -76,6 +76,7 @@ export function explainTestSources({ frontends, backendsOf, service }: TestSourc
   };
   return {
     ...{ services, endpointSlices, endpoints, frontends, backendsOf, nodeName: 'k8s-cp1', zone: () => 'a' },
+    endpointsOf: (row) => frontendEndpoints(row, { services, endpointSlices, nodeName: 'k8s-cp1' }),
     nodes: {
       nodes,
       ips: () => [],

@@ -171,11 +171,11 @@ test('a table is aligned for people and whole for programs', async () => {
 const manyBackends = {
   ...frontends,
   columns: ['Frontend', 'Backends', 'Status'],
-  cells: [['10.96.0.1:443/TCP', 'a (active), b (active), c (terminating), d (active)', 'done']],
+  cells: [['10.96.0.1:443/TCP', 'a (active), b (terminating), c (active), d (active)', 'done']],
   rows: [
     {
       key: '10.96.0.1:443/TCP',
-      backends: ['a', 'b', 'c', 'd'].map((key) => ({ key, state: key === 'c' ? 'terminating' : 'active' })),
+      backends: ['a', 'b', 'c', 'd'].map((key) => ({ key, state: key === 'b' ? 'terminating' : 'active' })),
     },
   ],
 };
@@ -183,10 +183,10 @@ const manyBackends = {
 test('service list shows two backends and how many more there are, with -o wide all of them', async () => {
   using server = await agent({ '/tables/frontends': tableText(manyBackends) });
   const list = ['service', 'list', '--socket', server.socket];
-  assert.match((await sluice(list)).out, /TCP {3}a \(active\), b \(active\) \+2 more {3}done\n$/);
+  assert.match((await sluice(list)).out, /TCP {3}a, b \(terminating\) \+2 more {3}done\n$/);
   assert.match(
     (await sluice([...list, '-o', 'wide'])).out,
-    /TCP {3}a \(active\), b \(active\), c \(terminating\), d \(active\) {3}done\n$/,
+    /TCP {3}a \(active\), b \(terminating\), c \(active\), d \(active\) {3}done\n$/,
   );
 });
 
@@ -473,11 +473,16 @@ test('with -o wide a table has what the row tells besides', async () => {
   };
   const node = { routerAddresses: ['10.244.1.1'], labels: { zone: 'a', 'role/x': '' } };
   const frontend = {
-    policy: 'Local',
+    internalTrafficPolicy: 'Cluster',
+    externalTrafficPolicy: 'Local',
     affinitySeconds: 60,
     algorithm: 'maglev',
     sourceRanges: ['10.0.0.0/8'],
     backends: [],
+    unusedEndpoints: [
+      { key: '10.244.1.7:8080/TCP', nodeName: 'k8s-cp2', zone: 'b', why: 'on another node' },
+      { key: '10.244.0.9:8080/TCP', nodeName: 'k8s-cp1', why: 'not ready' },
+    ],
   };
   const lines = (name: string, row: object) =>
     jsonLines({ name, revision: 1, initialized: true, columns: ['Name'] }, { cells: ['x'], row });
@@ -502,8 +507,12 @@ test('with -o wide a table has what the row tells besides', async () => {
     '',
   ]);
   const service = await list('service', '-o', 'wide');
-  assert.deepEqual(service.slice(0, 4), ['NAME', 'POLICY', 'AFFINITY', 'ALGORITHM']);
-  assert.deepEqual(service.slice(6), ['x', 'Local', '60 s', 'maglev', '10.0.0.0/8', '']);
+  assert.deepEqual(service, [
+    ...['NAME', 'INTERNAL', 'EXTERNAL', 'AFFINITY', 'ALGORITHM', 'SOURCE RANGES', 'UNUSED ENDPOINTS'],
+    ...['x', 'Cluster', 'Local', '60 s', 'maglev', '10.0.0.0/8'],
+    '10.244.1.7:8080/TCP (on another node, k8s-cp2, b), 10.244.0.9:8080/TCP (not ready, k8s-cp1)',
+    '',
+  ]);
 });
 
 test('a table of 200,000 rows is a table', () => {

@@ -56,7 +56,7 @@ for (const [version, family] of families) {
       using socket = udpSocket(client, version);
       socket.connect(target, port);
       socket.send('who');
-      for (const deadline = performance.now() + 1_000; performance.now() < deadline; ) {
+      for (const deadline = performance.now() + 10_000; performance.now() < deadline; ) {
         if (pod.receiveNow() !== undefined) return 'service';
         if (own.receiveNow() !== undefined) return 'node';
       }

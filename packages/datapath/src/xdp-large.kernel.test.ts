@@ -36,6 +36,7 @@ test('packets of an MTU of 9000, which lie in several buffers, go by XDP', () =>
   prepareCable({ place: world, device: 'wan' }, { place: one, device: world.device });
   prepareCable({ place: one, device: 'lan0' }, { place: other, device: 'lan0' });
   const xdp = accelerate(one, [world.device, 'lan0']);
+  xdp.lookAtNextHops(false);
   writeService(one.datapath.maps, {
     ...{ id: 1, address: parseAddress('0.0.0.0'), port: PORT, protocol: UDP, flags: FrontendFlag.External },
     backends: [{ id: 1, address: there.addresses.ipv4, port: TARGET_PORT }],

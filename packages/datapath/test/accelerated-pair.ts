@@ -44,6 +44,7 @@ export function createAcceleratedPair(): AcceleratedPair {
   prepareCable({ place: world, device: 'wan' }, { place: one, device: world.device });
   prepareCable({ place: one, device: 'lan0' }, { place: other, device: 'lan0' });
   const xdp = accelerate(one, [world.device, 'lan0']);
+  xdp.lookAtNextHops(false);
   const otherIfindex = other.netlink.links.get('lan0')?.ifindex ?? 0;
   let services = 0;
   const owned = stack.move();

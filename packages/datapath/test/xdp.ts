@@ -48,7 +48,12 @@ export interface Acceleration {
   readonly runOn: Runner;
   /** Packets sent so far. */
   count(way: FrameWay): number;
+  /** Whether of each next hop, on each CPU, a packet is left to the stack again, the next one at once; or never from now on. */
+  lookAtNextHops(isDue: boolean): void;
 }
+
+/** Later than any packet of a test. */
+const NEVER_DUE = 2n ** 62n;
 
 export function accelerate(
   node: TestNode,
@@ -83,6 +88,15 @@ export function accelerate(
     set,
     running,
     runOn: (device, frame) => running((run) => run(device, frame)),
+    lookAtNextHops: (isDue) => {
+      const checked = node.datapath.anyMap('next_hops_checked');
+      if (checked === undefined) throw new Error('no map next_hops_checked');
+      for (const [place, perCpu] of [...checked.entries()])
+        checked.update(
+          place,
+          (perCpu as bigint[]).map(() => (isDue ? 0n : NEVER_DUE)),
+        );
+    },
     count: (way) => (maps.frameCounters.lookup(way) ?? []).reduce((sum, { packets }) => sum + Number(packets), 0),
   };
 }

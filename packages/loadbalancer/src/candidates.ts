@@ -35,16 +35,25 @@ function hinted(
 
 /** Every endpoint of the family that offers the port; the same address in several slices counts once, its best state. */
 export function candidates(port: ServicePort, family: 4 | 6, slices: readonly EndpointSliceObject[]): Candidate[] {
-  const offers = slices
+  const offers = offersOf(port, family, slices);
+  // In one slice no address is there twice.
+  const all = offers.length > 1 ? best(offers.flat()) : offers.flat();
+  return all.sort((a, b) => (a.backend.key < b.backend.key ? -1 : 1));
+}
+
+/** Of each slice of the family that has the port its endpoints. */
+export function offersOf(port: ServicePort, family: 4 | 6, slices: readonly EndpointSliceObject[]): Candidate[][] {
+  return slices
     .filter(({ addressType }) => addressType === `IPv${family}`)
     .flatMap(({ endpoints, ports }) =>
       ports
-        .filter(({ name, protocol }) => name === port.name && protocol === port.protocol)
-        .map((offered) => endpoints.map((endpoint) => candidateOf(endpoint, port, offered.port))),
+        .filter((offered) => isSamePort(offered, port))
+        .map((offered) => endpoints.flatMap((endpoint) => candidateOf(endpoint, port, offered.port) ?? [])),
     );
-  // In one slice no address is there twice.
-  const all = offers.flat().filter((candidate) => candidate !== undefined);
-  return (offers.length > 1 ? best(all) : all).sort((a, b) => (a.backend.key < b.backend.key ? -1 : 1));
+}
+
+export function isSamePort(offered: Pick<ServicePort, 'name' | 'protocol'>, port: ServicePort): boolean {
+  return offered.name === port.name && offered.protocol === port.protocol;
 }
 
 function best(all: readonly Candidate[]): Candidate[] {
@@ -71,7 +80,7 @@ function candidateOf(endpoint: SliceEndpoint, { protocol }: ServicePort, port: n
 }
 
 /** KEP-1669: endpoints that terminate but still serve are used only when no other is ready. */
-function usability(endpoint: SliceEndpoint): Candidate['usable'] {
+export function usability(endpoint: SliceEndpoint): Candidate['usable'] {
   if (endpoint.ready) return 'ready';
   return endpoint.serving && endpoint.terminating ? 'fallback' : 'no';
 }

@@ -15,6 +15,7 @@ export {
 export { ExternalIpGuard, type ExternalIpRules, externalIpRules } from './external-ips.ts';
 export type { BackendStateName, DesiredBackend, DesiredFrontend, FrontendType } from './frontend.ts';
 export { anyAddress, isAnyAddress } from './frontend.ts';
+export { type EndpointSources, frontendEndpoints } from './frontend-endpoints.ts';
 export { type BackendPlace, goneBackends, mayEndBackends } from './gone-backends.ts';
 export type { HealthCheckRow } from './health-check-servers.ts';
 export {
@@ -33,5 +34,5 @@ export { type MaglevOptions, maglevTable, type Permutation, permutationOf } from
 export { type MaglevSettings, maglevChunkSlots, maglevRowsForAll } from './maglev-tables.ts';
 export { invalid, serviceTroubles } from './troubles.ts';
 export { type UnservedFrontend, unservedFrontends } from './unserved.ts';
-export { type SeenEndpoint, seenEndpoints, type WhyUnused } from './unused.ts';
+export { reasonsText, type SeenEndpoint, type WhyUnused } from './unused.ts';
 export type { WithdrawnPods } from './withdrawn.ts';

@@ -11,12 +11,14 @@ import {
   type ServiceSources,
 } from './desired-services.ts';
 import type { DesiredFrontend, FrontendType } from './frontend.ts';
+import { frontendEndpoints } from './frontend-endpoints.ts';
 import { type HealthCheckRow, startHealthChecks } from './health-check-servers.ts';
 import { KernelServices, type ServiceMaps } from './kernel-services.ts';
 import { Lag } from './lag.ts';
 import type { MaglevSettings } from './maglev-tables.ts';
 import { sourceRangeTexts } from './source-ranges.ts';
 import { isServedProtocol, unservedFrontends } from './unserved.ts';
+import type { SeenEndpoint } from './unused.ts';
 
 /** One line of `sluice service list`. */
 export interface FrontendRow {
@@ -68,6 +70,8 @@ export interface LoadBalancer extends AsyncDisposable {
   readonly frontends: Table<FrontendRow>;
   readonly conflicts: Table<FrontendConflict>;
   readonly reconciler: Reconciler<DesiredFrontend>;
+  /** As `frontendEndpoints`. */
+  endpointsOf(row: FrontendRow): SeenEndpoint[];
   /** What is answered at healthCheckNodePorts. */
   readonly healthChecks: Table<HealthCheckRow>;
   readonly lag: Lag;
@@ -116,6 +120,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     frontends: rows,
     conflicts: desired.conflicts,
     reconciler: reconcile,
+    endpointsOf: (row) => frontendEndpoints(row, { ...options, nodeName: options.viewpoint.nodeName }),
     healthChecks: healthChecks.checks,
     lag,
     compare: async () => {
@@ -184,8 +189,10 @@ function frontendTable(): Table<FrontendRow> {
       ID: (row) => (row.id === 0 ? 'none' : String(row.id)),
       Frontend: (row) => row.key,
       'Service Type': (row) => row.type,
+      Mode: (row) => row.forwarding ?? '',
       Service: (row) => `${row.service}${row.portName === '' ? '' : `:${row.portName}`}`,
       Backends: (row) => row.backends.map(backendText).join(', '),
+      'Not Used': (row) => row.unused ?? '',
       Status: statusText,
     },
   });
@@ -196,17 +203,15 @@ function backendText({ key, state, nodeName, zone }: FrontendBackend): string {
 }
 
 function statusText(row: FrontendRow): string {
-  const { state, reason, backends, forwarding, policy, affinitySeconds, unused, type } = row;
+  const { state, reason, backends, policy, affinitySeconds, type } = row;
   if (reason !== undefined) return `${state}: ${reason}`;
   return [
     state,
     ...(backends.length === 0 ? ['no backends'] : []),
     ...(policy === 'Local' && type !== 'HostPort' ? ['policy Local'] : []),
     ...(affinitySeconds > 0 ? [`affinity ${affinitySeconds} s`] : []),
-    ...(forwarding === 'dsr' ? ['dsr'] : []),
     ...clientsText(row),
     ...algorithmTexts(row),
-    ...(unused === undefined ? [] : [`not used: ${unused}`]),
   ].join(', ');
 }
 

@@ -6,12 +6,13 @@ import { seenEndpoints } from './unused.ts';
 
 const viewpoint = { nodeName: 'n1', zone: 'a', externalIps: true };
 
-function sliceOf(endpoints: readonly object[]) {
+function sliceOf(endpoints: readonly object[], more: object = {}) {
   return parseEndpointSlice({
     metadata: { namespace: 'shop', name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
     addressType: 'IPv4',
     ports: [{ name: '', protocol: 'TCP', port: 8080 }],
     endpoints,
+    ...more,
   });
 }
 
@@ -76,4 +77,29 @@ test('hints keep endpoints for other zones; a terminating one that nobody replac
     'shop/web-2: kept for others by hints',
   ]);
   assert.deepEqual(unused([endpoint(1, 'n1', leaving)])[0]?.slice(1), [undefined, 'shop/web-1: used']);
+});
+
+test('an endpoint that another slice has as well, offers another port or has no such address is told, too', () => {
+  const ports = [{ name: 'other', protocol: 'TCP', port: 9090 }];
+  const ipv6 = (last: number) => ({ ...endpoint(last, 'n1'), addresses: [`fd00:10:244::${last}`] });
+  const slices = [
+    sliceOf([endpoint(1, 'n1', unready), endpoint(2, 'n1')]),
+    sliceOf([endpoint(1, 'n1')]),
+    sliceOf([endpoint(2, 'n1'), endpoint(3, 'n1')], { ports }),
+    sliceOf([ipv6(1), ipv6(4)], { addressType: 'IPv6' }),
+  ];
+  const [port] = parseService({ metadata: { namespace: 'shop', name: 'web' }, spec: { ports: [{ port: 80 }] } }).ports;
+  assert.ok(port);
+  const backends = [1, 2].map((last) => ({ key: `10.244.0.${last}:8080/TCP` }));
+  const seen = seenEndpoints({ port, family: 4, slices }, { policy: 'Cluster', backends, nodeName: 'n1' });
+  assert.deepEqual(
+    seen.map(({ key, state, why }) => [key, state, why]),
+    [
+      ['10.244.0.1:8080/TCP', 'ready', undefined],
+      ['10.244.0.2:8080/TCP', 'ready', undefined],
+      ['10.244.0.1:8080/TCP', 'not ready', 'also in another slice'],
+      ['10.244.0.3', 'ready', 'without this port'],
+      ['fd00:10:244::4', 'ready', 'without an IPv4 address'],
+    ],
+  );
 });

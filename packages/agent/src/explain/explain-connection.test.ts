@@ -96,6 +96,7 @@ function sourcesOf(told: Told): { sources: ExplainSources; asked: Asked } {
     services,
     endpointSlices,
     nodeName: 'k8s-cp1',
+    endpointsOf: () => [],
     endpoints,
     nodes: {
       nodes,

@@ -1,6 +1,5 @@
 import { objectKey, type ServiceObject } from '@sluice/kube';
-import { type SeenEndpoint, seenEndpoints } from '@sluice/loadbalancer';
-import { familyOf } from '@sluice/net';
+import type { SeenEndpoint } from '@sluice/loadbalancer';
 import type { ServiceEndpointReport, ServiceExplainReport } from '../report.ts';
 import { type ServiceClient, serviceClients } from './service-clients.ts';
 import { type ServicePlace, servicePlaces, whyNoPlace } from './service-places.ts';
@@ -25,7 +24,7 @@ export function explainService(question: ServiceQuestion, sources: ExplainSource
     why: served.length + unserved.length > 0 ? undefined : whyNoPlace(service, sources),
     places: reports,
     unserved: unserved.filter(({ portName }) => isAsked(portName)),
-    endpoints: endpoints(places, { service, sources, clients }),
+    endpoints: endpoints(places, { sources, clients }),
     isServed: reports.some(({ verdict }) => verdict === 'served'),
   };
 }
@@ -70,25 +69,21 @@ function balancerText({ type, loadBalancerIngress, loadBalancerClass }: ServiceO
 }
 
 interface Looked {
-  readonly service: ServiceObject;
   readonly sources: ExplainSources;
   readonly clients: readonly ServiceClient[];
 }
 
 /** Each once, with the places where it is not used. */
-function endpoints(places: readonly ServicePlace[], { service, sources, clients }: Looked): ServiceEndpointReport[] {
-  const slices = sources.endpointSlices.by('service', objectKey(service));
+function endpoints(places: readonly ServicePlace[], { sources, clients }: Looked): ServiceEndpointReport[] {
   const byKey = new Map<
     string,
     { seen: SeenEndpoint; portName: string; unused: { frontend: string; why: string }[] }
   >();
   for (const place of places) {
-    const port = service.ports.find(({ name, protocol }) => name === place.portName && protocol === place.protocol);
-    if (port === undefined) continue;
     for (const row of rowsOf(place, clients)) {
-      const chosen = { ...row, nodeName: sources.nodeName };
-      for (const seen of seenEndpoints({ port, family: familyOf(place.address), slices }, chosen)) {
-        const key = `${place.portName} ${seen.key}`;
+      for (const seen of sources.endpointsOf(row)) {
+        const isRepeated = seen.why === 'also in another slice';
+        const key = `${place.portName} ${seen.key} ${isRepeated}`;
         const known = byKey.get(key) ?? { seen, portName: place.portName, unused: [] };
         if (seen.why !== undefined) known.unused.push({ frontend: row.key, why: seen.why });
         byKey.set(key, known);

@@ -24,6 +24,7 @@ export interface ExplainSources extends NameSources {
   readonly facts: NodeFacts;
   /** Undefined: services are left to another load balancer. */
   readonly frontends: LoadBalancer['frontends'] | undefined;
+  readonly endpointsOf: LoadBalancer['endpointsOf'];
   /** This node's. */
   readonly zone: () => string | undefined;
   /** The slots of a row, as the kernel has them. */
@@ -57,6 +58,7 @@ export function explainSources(agent: Agent): ExplainSources {
     nodes,
     facts: nodes.facts,
     frontends: agent.loadBalancer?.frontends,
+    endpointsOf: (row) => agent.loadBalancer?.endpointsOf(row) ?? [],
     zone: () => kubernetes.nodes.get(agent.options.nodeName)?.zone,
     backendsOf: (row) => backendsOf(datapath.maps, row),
     dryRun: datapath.dryRun(),

@@ -10,11 +10,21 @@ import { serviceExplainCommand } from './service-explain.ts';
 import { wideColumns } from './wide-columns.ts';
 
 /** Commands that print one of the agent's tables: noun, table, sentence. */
-const LISTS: readonly { readonly noun: string; readonly table: string; readonly text: string }[] = [
+const LISTS: readonly {
+  readonly noun: string;
+  readonly table: string;
+  readonly text: string;
+  readonly more?: string;
+}[] = [
   {
     noun: 'service',
     table: 'frontends',
-    text: 'frontends of services with their policies and first backends, or with -o wide all of them',
+    text: 'frontends of services with their mode, their first backends, and how many endpoints are not used and why',
+    more: `
+-o wide has all backends and each unused endpoint with its reason, their nodes and zones, both traffic policies, session
+affinity, algorithm and source ranges; -o json and yaml have all of it. MODE is that of clients outside who are led to other
+nodes (snat, dsr), and empty where there are none.
+`,
   },
   {
     noun: 'endpoint',
@@ -41,7 +51,7 @@ function listCommand(list: (typeof LISTS)[number], context: Context): Command {
       .description(`List ${list.text}`)
       .addHelpText(
         'after',
-        `\nExamples:\n  sluice ${list.noun} list\n  sluice ${list.noun} list -o wide\n  sluice ${list.noun} list -o json`,
+        `${list.more ?? ''}\nExamples:\n  sluice ${list.noun} list\n  sluice ${list.noun} list -o wide\n  sluice ${list.noun} list -o json`,
       )
       .action((_options: unknown, command: Command) => showTable(command, context, list.table)),
   );
@@ -100,7 +110,9 @@ function textTable({ head, lines }: ShownTable, format: OutputFormat): TextTable
 function firstBackends(row: unknown): string {
   const { backends } = row as FrontendRow;
   const more = backends.length - BACKENDS_SHOWN;
-  const shown = backends.slice(0, BACKENDS_SHOWN).map(({ key, state }) => `${key} (${state})`);
+  const shown = backends
+    .slice(0, BACKENDS_SHOWN)
+    .map(({ key, state }) => (state === 'active' ? key : `${key} (${state})`));
   return `${shown.join(', ')}${more > 0 ? ` +${more} more` : ''}`;
 }
 

@@ -10,11 +10,12 @@ export interface WideColumn {
 /** By the name of the table; of its rows as they come, so that one of another version has an empty cell. */
 export const wideColumns: Readonly<Record<string, readonly WideColumn[]>> = {
   frontends: [
-    { name: 'Policy', cell: (row) => plain(row.get('policy')) },
+    { name: 'Internal', cell: (row) => plain(row.get('internalTrafficPolicy')) },
+    { name: 'External', cell: (row) => plain(row.get('externalTrafficPolicy')) },
     { name: 'Affinity', cell: (row) => affinity(row.get('affinitySeconds').value) },
     { name: 'Algorithm', cell: (row) => plain(row.get('algorithm')) },
-    { name: 'Forwarding', cell: (row) => plain(row.get('forwarding')) },
     { name: 'Source ranges', cell: (row) => texts(row.get('sourceRanges')).join(',') },
+    { name: 'Unused endpoints', cell: (row) => row.get('unusedEndpoints').items().map(unusedEndpoint).join(', ') },
   ],
   endpoints: [
     { name: 'Index', cell: (row) => plain(row.get('hostIfindex')) },
@@ -49,4 +50,10 @@ function hostPort(mapping: Field): string {
   const address = plain(mapping.get('hostIp'));
   const ports = `${plain(mapping.get('hostPort'))}->${plain(mapping.get('containerPort'))}`;
   return `${address === '' ? '' : `${address}:`}${ports}/${plain(mapping.get('protocol'))}`;
+}
+
+/** `10.244.1.7:8080/TCP (on another node, k8s-cp2, zone-b)` */
+function unusedEndpoint(endpoint: Field): string {
+  const about = ['why', 'nodeName', 'zone'].map((name) => plain(endpoint.get(name))).filter((text) => text !== '');
+  return `${plain(endpoint.get('key'))} (${about.join(', ')})`;
 }
