@@ -540,7 +540,7 @@ for (const [version, family] of families) {
     // As if it had come to this node by another frontend.
     conntrack.update(tuple, { ...row, flags: 0, dnat: { address: balancer[family], port: port + 1 } });
     const before = conflicts(serving);
-    pause();
+    forgetTold(asked);
     first.send('told');
     assert.equal(accepted?.receive(), undefined);
     assert.ok(conflicts(serving) > before);
