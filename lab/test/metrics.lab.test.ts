@@ -38,6 +38,9 @@ test('under traffic the metrics count what the status counts; the operator has i
   const [web, empty] = [await address('web'), await address('empty')];
   const before = await scrape(lab, 9962);
   await lab.must('exec', 'near', '--', 'client', 'tcp', web, '80');
+  // In both directions, whichever node has the backend that was chosen.
+  for (const pod of await podAddresses(lab)) await lab.must('exec', 'near', '--', 'client', 'tcp', pod, '8080');
+  for (const pod of await podAddresses(lab)) await lab.must('exec', 'far', '--', 'client', 'tcp', pod, '8080');
   const refused = await lab.run('exec', 'near', '--', 'client', 'tcp', empty, '80');
   assert.notEqual(refused.status, 0, 'a service without backends answers');
   assert.match(await sluice(lab, 'monitor', '--last', '1'), /no backend\) default\/near -> service default\/empty/);
@@ -76,6 +79,19 @@ test('under traffic the metrics count what the status counts; the operator has i
   assert.equal(operator.get('sluice_operator_nodes'), 2);
   assert.ok((operator.get('sluice_operator_identities') ?? 0) > 0);
 });
+
+async function podAddresses(lab: TestLab): Promise<string[]> {
+  const addresses = await lab.must(
+    'kubectl',
+    'get',
+    'pods',
+    '-l',
+    'app=web',
+    '-o',
+    'jsonpath={.items[*].status.podIP}',
+  );
+  return addresses.split(' ');
+}
 
 /** By name and labels, as they are written. */
 async function scrape(lab: TestLab, port: number): Promise<ReadonlyMap<string, number>> {
