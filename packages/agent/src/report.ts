@@ -50,6 +50,8 @@ export interface StatusReport {
     };
     /** `10.96.0.10:80/TCP of shop/thief`, with the owner: addresses in spec.externalIPs that somebody else has. */
     readonly refusedExternalIps: readonly { readonly key: string; readonly reason: string }[];
+    /** `10.96.0.10:80/TCP of shop/web`, with the older service that has it. */
+    readonly conflicts: readonly { readonly key: string; readonly reason: string }[];
   };
   readonly cni: {
     readonly state: State;

@@ -43,6 +43,7 @@ export function statusReport(agent: Agent): StatusReport {
       hooks,
       nodePorts: nodePortsReport(agent.values, nodes),
       refusedExternalIps: refusedExternalIps(agent),
+      conflicts: conflicts(agent),
     },
     cni: cniReport(agent),
     ipam: ipamReport(agent),
@@ -91,6 +92,13 @@ function refusedExternalIps({
   return (loadBalancer?.frontends.list() ?? [])
     .filter(({ type, state }) => type === 'ExternalIP' && state === 'off')
     .map(({ key, reason = '' }) => ({ key, reason }));
+}
+
+function conflicts({ loadBalancer }: Agent): StatusReport['kubeProxyReplacement']['conflicts'] {
+  return (loadBalancer?.conflicts.list() ?? []).map(({ frontend, service, owner }) => ({
+    key: `${frontend} of ${service}`,
+    reason: `belongs to the older service ${owner}`,
+  }));
 }
 
 function natPortsReport({ connections }: Agent): StatusReport['natPorts'] {

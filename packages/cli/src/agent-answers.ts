@@ -72,6 +72,7 @@ export const statusAnswer = record<StatusReport>({
     hooks: list(record({ name: text, attached: flag, why: optional(text) })),
     nodePorts: record({ first: number, last: number, addresses: list(text), without: list(text) }),
     refusedExternalIps: list(record({ key: text, reason: text })),
+    conflicts: list(record({ key: text, reason: text })),
   }),
   cni: record({ state, socket: text, configFile: optional(text), why: optional(text) }),
   ipam: list(record({ family: oneOf(4, 6), prefix: text, allocated: number, total: optional(number) })),

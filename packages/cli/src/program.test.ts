@@ -58,6 +58,16 @@ test("status names external addresses that are somebody else's, a few of many", 
   assert.match(out, /and 1 more, see "sluice service list"/);
 });
 
+test('status names services whose place an older one has', async () => {
+  const conflicts = [{ key: '10.96.0.10:80/TCP of shop/copy', reason: 'belongs to the older service shop/web' }];
+  const report = { ...status, kubeProxyReplacement: { ...status.kubeProxyReplacement, conflicts } };
+  using server = await agent({ '/status': report });
+  const { out, exitCode } = await sluice(['status', '--socket', server.socket]);
+  assert.equal(exitCode, 0, 'the node is as it should be');
+  assert.match(out, /^Conflicts: +1 place not served: it is somebody else's$/m);
+  assert.match(out, /10\.96\.0\.10:80\/TCP of shop\/copy: belongs to the older service shop\/web/);
+});
+
 test('status tells how far the clock is from that of the API server, where it is', async () => {
   const statusWith = async (clockAheadMs: number) => {
     using server = await agent({ '/status': { ...status, kubernetes: { ...status.kubernetes, clockAheadMs } } });

@@ -22,6 +22,7 @@ export const statusReport: StatusReport = {
     hooks: [{ name: 'sock_connect4', attached: true, why: undefined }],
     nodePorts: { first: 30_000, last: 32_767, addresses: ['10.10.30.101'], without: ['10.244.0.1'] },
     refusedExternalIps: [],
+    conflicts: [],
   },
   acceleration: { wanted: 'disabled', devices: [] },
   cni: { state: 'ok', socket: '/run/sluice/cni.sock', configFile: undefined, why: undefined },

@@ -98,7 +98,7 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   },
   [DropReason.NotTracked]: {
     text: 'connection not remembered, though it must be translated',
-    hint: 'conntrack is full, "sluice map list" shows how many connections there are; or a packet in the middle of a connection that was forgotten',
+    hint: 'a packet in the middle of a connection that is not known: it began before Sluice was installed, or was forgotten; many of them: conntrack is full, "sluice map list" shows how many connections there are',
   },
   [DropReason.NatConflict]: {
     text: 'connection ambiguous after translation',

@@ -301,9 +301,10 @@ const unmade = {
   ...atRandom,
 } as const;
 
+/** Nothing has failed: whose it is is told on the Service. */
 function conflictRow(key: string, conflict: FrontendConflict): FrontendRow {
   const { service } = conflict;
-  return { ...unmade, key, type: 'ClusterIP', service, state: 'error', reason: conflictText(conflict) };
+  return { ...unmade, key, type: 'ClusterIP', service, state: 'off', reason: conflictText(conflict) };
 }
 
 /** A health check that nobody can ask stands beside the service's frontends. */

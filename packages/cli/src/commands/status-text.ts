@@ -23,7 +23,8 @@ function summary(report: StatusReport, now: number): Pair[] {
     ['Kubernetes APIs', JSON.stringify(report.kubernetes.watches.map((watch) => watch.kind))],
     ['KubeProxyReplacement', proxyReplacement(report)],
     ...(report.kubeProxyReplacement.enabled ? [['NodePorts', nodePorts(report)] as const] : []),
-    ...refusedExternalIps(report),
+    ...othersPlaces('External IPs', report.kubeProxyReplacement.refusedExternalIps),
+    ...othersPlaces('Conflicts', report.kubeProxyReplacement.conflicts),
     ['CNI', withReason(report.cni.state, report.cni.why)],
     [
       'Sluice',
@@ -107,12 +108,13 @@ function nodePorts({ kubeProxyReplacement: { nodePorts } }: StatusReport): strin
 
 const refusedNamedMax = 3;
 
-function refusedExternalIps({ kubeProxyReplacement: { refusedExternalIps: refused } }: StatusReport): Pair[] {
+/** Faults of Services, not of this node. */
+function othersPlaces(label: string, refused: StatusReport['kubeProxyReplacement']['conflicts']): Pair[] {
   if (refused.length === 0) return [];
   const more = refused.length - refusedNamedMax;
   return [
     [
-      'External IPs',
+      label,
       `${counted(refused.length, 'place')} not served: ${refused.length === 1 ? 'it is' : 'they are'} somebody else's`,
     ],
     ...refused.slice(0, refusedNamedMax).map(({ key, reason }): Pair => ['', `${key}: ${reason}`]),
