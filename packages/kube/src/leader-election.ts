@@ -51,6 +51,9 @@ interface Observed {
   readonly object: Readonly<Record<string, unknown>>;
 }
 
+/** At least so long to give it back: whoever retries often is not done sooner. */
+const giveBackMs = 2_000;
+
 class Election implements LeaderElection {
   readonly name: string;
   readonly #options: LeaderElectionOptions;
@@ -248,7 +251,7 @@ class Election implements LeaderElection {
 
   async #release(): Promise<void> {
     const deadline = new AbortController();
-    const timer = this.#clock.setTimeout(() => deadline.abort(), this.#retryMs);
+    const timer = this.#clock.setTimeout(() => deadline.abort(), Math.max(this.#retryMs, giveBackMs));
     try {
       if (await this.#giveBack(deadline.signal)) this.#log.info('gave the lease back');
     } catch (error) {
