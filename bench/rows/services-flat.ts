@@ -7,7 +7,7 @@ import { estimate, median } from '../statistics.ts';
 const counts = [1, 200, 10_000, 30_000];
 /** The rate of many short runs varies less than that of few long ones: other work comes in bursts. */
 const tcpRounds = 61;
-const udpRounds = 15;
+const udpRounds = 31;
 
 export const servicesFlat: Row = {
   name: 'services-flat',
