@@ -44,7 +44,7 @@ export const udpConnect: Row = {
         { what: 'connect', value: nanoseconds(free), unit: 'ns', peer: 'direct path, no hooks' },
       ],
       notes: [
-        'For the way back a fresh socket takes one of the places that are there from the start; one whose place another socket has gets a storage of its own, which takes as long again.',
+        'For the way back a fresh socket takes one of the places that are there from the start; one whose place another socket has gets a storage of its own, which takes longer.',
       ],
     };
   },

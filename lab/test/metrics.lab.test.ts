@@ -39,8 +39,8 @@ test('under traffic the metrics count what the status counts; the operator has i
   const before = await scrape(lab, 9962);
   await lab.must('exec', 'near', '--', 'client', 'tcp', web, '80');
   // In both directions, whichever node has the backend that was chosen.
-  for (const pod of await podAddresses(lab)) await lab.must('exec', 'near', '--', 'client', 'tcp', pod, '8080');
-  for (const pod of await podAddresses(lab)) await lab.must('exec', 'far', '--', 'client', 'tcp', pod, '8080');
+  for (const pod of await podAddresses(lab))
+    for (const from of ['near', 'far']) await lab.must('exec', from, '--', 'client', 'tcp', pod, '8080');
   const refused = await lab.run('exec', 'near', '--', 'client', 'tcp', empty, '80');
   assert.notEqual(refused.status, 0, 'a service without backends answers');
   assert.match(await sluice(lab, 'monitor', '--last', '1'), /no backend\) default\/near -> service default\/empty/);

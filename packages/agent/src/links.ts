@@ -1,17 +1,8 @@
-import type { Datapath, LinkStatus } from '@sluice/datapath';
+import { type Datapath, type LinkStatus, sockHookNames } from '@sluice/datapath';
 import type { Endpoints } from '@sluice/endpoint';
 import type { Device, NodeFacts } from '@sluice/nodes';
 import type { LifecyclePart, Logger } from '@sluice/runtime';
 import type { Controller, Controllers, Table } from '@sluice/state';
-
-/** The pins' names of the socket hooks. */
-export const sockHooks = [
-  'sock_release',
-  ...['connect', 'sendmsg', 'recvmsg', 'getpeername', 'post_bind'].flatMap((name) => [
-    `sock_${name}4`,
-    `sock_${name}6`,
-  ]),
-];
 
 export interface LinksOptions {
   readonly datapath: () => Datapath;
@@ -92,7 +83,7 @@ export class Links implements LifecyclePart {
     return new Map([
       ['overlay', overlayIfindex],
       ['host', netIfindex],
-      ...(sockets ? sockHooks.map((name) => [name, undefined] as const) : []),
+      ...(sockets ? sockHookNames.map((name) => [name, undefined] as const) : []),
       ...pods.map((row) => [`pod_${row.hostName}`, row.hostIfindex] as const),
       ...this.#networkDevices().flatMap(({ name, ifindex }) => [
         [`from_network_${name}`, ifindex] as const,

@@ -1,11 +1,11 @@
 import { release } from 'node:os';
-import { type Counter, DropReason, directionNames, dropReasonText, isDrop } from '@sluice/datapath';
+import { type Counter, DropReason, directionNames, dropReasonText, isDrop, sockHookNames } from '@sluice/datapath';
 import { foreignRules } from '@sluice/doctor/foreign';
+import { conflictText } from '@sluice/loadbalancer';
 import { formatPrefix } from '@sluice/net';
 import type { Agent } from './agent.ts';
 import { cniReport } from './cni-report.ts';
 import { kubernetesReport } from './kubernetes-report.ts';
-import { sockHooks } from './links.ts';
 import { mapUsage } from './map-usage.ts';
 import { moduleReports } from './modules.ts';
 import { destinationText } from './nat-ports.ts';
@@ -18,7 +18,7 @@ export function statusReport(agent: Agent): StatusReport {
   const { options, nodes, datapath, controllers } = agent;
   const links = datapath?.links() ?? [];
   const maps = mapUsage(datapath);
-  const hooks = sockHooks.map((name) => {
+  const hooks = sockHookNames.map((name) => {
     const link = links.find((candidate) => candidate.name === name);
     return { name, attached: link?.attached ?? false, why: link ? link.why : 'no link' };
   });
@@ -95,9 +95,9 @@ function refusedExternalIps({
 }
 
 function conflicts({ loadBalancer }: Agent): StatusReport['kubeProxyReplacement']['conflicts'] {
-  return (loadBalancer?.conflicts.list() ?? []).map(({ frontend, service, owner }) => ({
-    key: `${frontend} of ${service}`,
-    reason: `belongs to the older service ${owner}`,
+  return (loadBalancer?.conflicts.list() ?? []).map((conflict) => ({
+    key: `${conflict.frontend} of ${conflict.service}`,
+    reason: conflictText(conflict),
   }));
 }
 

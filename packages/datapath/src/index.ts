@@ -29,6 +29,7 @@ export type { KernelDrop } from './kernel-drop-event.ts';
 export { type KernelDropCount, type KernelDrops, kernelDropsLink } from './kernel-drops.ts';
 export type { LinkStatus } from './links.ts';
 export { createFakeDatapathMaps, type DatapathMaps } from './maps.ts';
+export { sockHookNames } from './objects.ts';
 export { findOtherPrograms, type HookedDevice, type OtherProgram } from './other-programs.ts';
 export type { StaleSocket, StaleSockets } from './stale-sockets.ts';
 export type { ConnectionEnd, ConnectionTrace } from './trace-event.ts';

@@ -33,9 +33,12 @@ export const sockHooks = [
   ['sock_post_bind6', AttachType.cgroupInet6PostBind],
 ] as const;
 
+/** The pins' names of their links. */
+export const sockHookNames: readonly string[] = sockHooks.map(([name]) => name);
+
 /** The programs of `hookObjects`. */
 export const hookPrograms: readonly string[] = [
-  ...sockHooks.map(([name]) => name),
+  ...sockHookNames,
   'pod_from_pod',
   'overlay_from_overlay',
   'host_from_host',

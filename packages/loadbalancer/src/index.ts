@@ -6,6 +6,7 @@
 
 export { isForAnother, type Viewpoint } from './desired.ts';
 export {
+  conflictText,
   type DesiredServices,
   deriveServices,
   type FrontendConflict,
