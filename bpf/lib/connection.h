@@ -69,7 +69,8 @@ struct connection {
 	__u32 told;
 	/* The port that the client has, where the tuple's is another one (conflict.h); else 0. */
 	__be16 client_port;
-	__u16 reserved;
+	/* The translated one of the connection that had the tuple before, where that is known still; else 0. */
+	__be16 former_port;
 };
 
 struct {

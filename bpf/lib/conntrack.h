@@ -229,6 +229,8 @@ __noinline verdict_t ct_track(struct __sk_buff *skb, struct packet *packet)
 		return takeover_hides(packet) ? drop(packet, DROP_REASON_TABLES_TAKEN_OVER) : VERDICT_CONTINUE;
 	}
 	if (ct_is_over(packet, place.connection, now) || ct_is_mistaken(packet, &place)) {
+		if (place.direction == 0)
+			packet->former_port = place.connection->snat.port;
 		if (!config_dry_run)
 			ct_forget(&place.tuple);
 		return ct_was_given_port(packet) ? drop(packet, DROP_REASON_NAT_CONFLICT) : VERDICT_CONTINUE;
@@ -351,6 +353,7 @@ static __always_inline bool ct_create(struct __sk_buff *skb, const struct packet
 		connection->flags |= CT_FLAG_TOLD;
 	connection->told = ct_told_now(connection->created_ns);
 	connection->client_port = packet->client_port;
+	connection->former_port = packet->former_port;
 	ct_advance(connection, packet, skb->len, 0, connection->created_ns);
 	/* A port that nobody had may be somebody's by now: a SYN that is sent again looks for another one. */
 	if (bpf_map_update_elem(&conntrack_new, &packet->tuple, connection,

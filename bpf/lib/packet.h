@@ -117,6 +117,9 @@ struct packet {
 	__be16 client_port;
 	/* The client's own port, where a reply does not come to it. */
 	__be16 reply_port;
+	/* The translated one of a former connection with the same tuple, which is over. 0: none is known. */
+	__be16 former_port;
+	__u8 reserved[6];
 };
 
 /*

@@ -4,9 +4,9 @@
  * 5.2): another client has another clock. An older one's SYN is answered by an acknowledgement that means nothing to
  * the client; it resets that, and sends the SYN again a second later. The same client's clock goes on.
  *
- * A mark for each hash, so that it costs the same whatever there is. Those that share one keep a port at rest that need
- * not, or end a rest early: neither does harm. When a service ends a thousand connections a second, all ports rest;
- * then whoever needs one gets it all the same.
+ * A mark for each port, in an order that the two addresses decide, so that it costs the same whatever there is. Ports
+ * of other destinations that share one keep each other at rest longer, which does no harm. When a node ends a thousand
+ * connections a second, all ports rest; then whoever needs one gets it all the same.
  */
 #pragma once
 #include <linux/in.h>
@@ -15,8 +15,8 @@
 #include "place.h"
 
 /* A mark: when the connection ended, in units of 2^32 ns (4.3 s) that are counted from 1 to 255, or 0: none has; and a
- * hash of its client. */
-#define REST_UNITS 15
+ * hash of its client. The minute of TIME_WAIT is up to five seconds longer: so coarse is the kernel's timer then. */
+#define REST_UNITS 16
 #define REST_UNITS_MAX 255
 
 struct rests {
@@ -32,11 +32,12 @@ struct {
 	__type(value, struct rests);
 } rests SEC(".maps");
 
+/* No two ports towards one destination share a mark. */
 static __always_inline __u32 rest_index(const struct tuple *reply)
 {
-	__u32 ports = (__u32)reply->source_port << 16 | reply->destination_port;
+	__u32 first = hash_client(&reply->source, reply->source_port, reply->destination.words[3], 0);
 
-	return hash_client(&reply->source, ports, reply->destination.words[3], 0) % RESTS_MAX;
+	return (first + reply->destination_port) % RESTS_MAX;
 }
 
 static __always_inline __u8 rest_client(const struct tuple_end *client)
@@ -80,17 +81,17 @@ __noinline int rest_begin(const struct tuple *tuple, const struct connection *co
 	return 0;
 }
 
-/* 1: another client had the reply's port a short while ago. */
+/* 1: somebody had the reply's port a short while ago, and it was not this client (NULL: whoever it was). */
 __noinline int rest_is_on(const struct tuple *reply, const struct tuple_end *client)
 {
 	struct rests *all;
 	__u32 index, zero = 0;
 
-	if (!reply || !client || reply->protocol != IPPROTO_TCP)
+	if (!reply || reply->protocol != IPPROTO_TCP)
 		return 0;
 	all = bpf_map_lookup_elem(&rests, &zero);
 	if (!all)
 		return 0;
 	index = rest_index(reply);
-	return rest_is_young(all->ended[index]) && all->clients[index] != rest_client(client);
+	return rest_is_young(all->ended[index]) && (!client || all->clients[index] != rest_client(client));
 }

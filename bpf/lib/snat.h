@@ -151,8 +151,8 @@ __noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, cons
 	return bpf_map_update_elem(&conntrack_new, reply, alias, BPF_NOEXIST) == 0;
 }
 
-/* The same, unless the port is at rest. */
-__noinline int snat_claim_rested(struct __sk_buff *skb, const struct tuple *reply, const struct tuple_end *client)
+/* The port that the client has; at rest it may be after a connection of his own. */
+__noinline int snat_claim_own(struct __sk_buff *skb, const struct tuple *reply, const struct tuple_end *client)
 {
 	if (!reply || !client || rest_is_on(reply, client))
 		return 0;
@@ -192,7 +192,9 @@ __noinline int snat_look(struct __sk_buff *skb, struct tuple *reply, const struc
 	reply->destination_port = bpf_htons(port);
 	if (!snat_port_is_ours(port))
 		return 0;
-	return look == SNAT_LOOK_RESTED ? snat_claim_rested(skb, reply, client) : snat_claim(skb, reply, client);
+	if (look == SNAT_LOOK_RESTED && rest_is_on(reply, NULL))
+		return 0;
+	return snat_claim(skb, reply, client);
 }
 
 static __always_inline enum snat_look snat_kind_of(int look, const struct shortage *shortage)
@@ -230,7 +232,26 @@ __noinline int snat_search(struct __sk_buff *skb, struct tuple *reply, const str
 	return 0;
 }
 
-/* The port that it has, if that is free and not at rest, else one of the range. */
+/*
+ * The port of a former connection with the same tuple, and of no other: what the server still knows of it is of this
+ * client, and his clock. So a SYN that is sent again, since the server took it for one of a former client, finds him
+ * gone.
+ */
+__noinline int snat_claim_former(struct __sk_buff *skb, struct tuple *reply, const struct tuple_end *client, __u16 port)
+{
+	__be16 own;
+
+	if (!reply || !client || port == 0)
+		return 0;
+	own = reply->destination_port;
+	reply->destination_port = port;
+	if (snat_claim(skb, reply, client))
+		return 1;
+	reply->destination_port = own;
+	return 0;
+}
+
+/* The port that is asked for (`to`, 0: none is), or that the client has, if that is free, else one of the range. */
 static __always_inline bool snat_allocate(struct __sk_buff *skb, const struct packet *packet, struct tuple_end *to)
 {
 	struct tuple_end client = tuple_source(&packet->tuple);
@@ -238,7 +259,7 @@ static __always_inline bool snat_allocate(struct __sk_buff *skb, const struct pa
 	__u32 looks;
 
 	reply.destination = to->address;
-	if (!snat_claim_rested(skb, &reply, &client)) {
+	if (!snat_claim_former(skb, &reply, &client, to->port) && !snat_claim_own(skb, &reply, &client)) {
 		looks = snat_has_port(packet) ? snat_search(skb, &reply, &client) : 0;
 		if (looks == 0)
 			return false;
@@ -297,6 +318,7 @@ __noinline verdict_t snat_translate(struct __sk_buff *skb, struct packet *packet
 	if (!tuple_end_is_none(&to) && snat_is_ours(&to, address) && (place.is_promoted || snat_keep(skb, packet, &to)))
 		return nat_rewrite(skb, packet, NAT_SOURCE, &to);
 	to.address = *address;
+	to.port = is_tracked ? place.connection->former_port : 0;
 	if (!snat_allocate(skb, packet, &to))
 		return snat_has_port(packet) ? drop(packet, DROP_REASON_NAT_EXHAUSTED)
 					     : drop(packet, DROP_REASON_NAT_UNSUPPORTED);

@@ -36,6 +36,7 @@ function connection(changes: Partial<Connection> = {}): Connection {
     flags: 0,
     told: 0,
     clientPort: 0,
+    formerPort: 0,
     ...changes,
   };
 }

@@ -43,6 +43,7 @@ test('numbers that stand for words are words, addresses text, counters of all CP
     flags: 0,
     told: 0,
     clientPort: 0,
+    formerPort: 0,
   });
   const counters = {
     descriptor: { keySize: 8 },

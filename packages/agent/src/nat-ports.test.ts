@@ -41,6 +41,7 @@ function connection(number: number, asked: Asked = {}): [Tuple, Connection] {
     flags: 0,
     told: 0,
     clientPort: 0,
+    formerPort: 0,
     createdNs: 0n,
   };
   const ids = { sourceIdentity: 1000, destinationIdentity: 2, backendId: 0, generation: 0 };

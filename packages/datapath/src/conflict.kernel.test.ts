@@ -345,7 +345,15 @@ for (const [, family] of families) {
 const nobody = { address: undefined, port: 0 };
 const established: Connection = {
   ...{ state: CtState.Established, kind: CtKind.Connection, createdNs: 1n, expiresNs: 1n << 62n },
-  ...{ packets: [3n, 2n], bytes: [180n, 120n], tcpFlags: [0x12, 0x12], flags: 0, told: 0, clientPort: 0 },
+  ...{
+    packets: [3n, 2n],
+    bytes: [180n, 120n],
+    tcpFlags: [0x12, 0x12],
+    flags: 0,
+    told: 0,
+    clientPort: 0,
+    formerPort: 0,
+  },
   ...{ sourceIdentity: 1000, destinationIdentity: 1001, backendId: 0, generation: 0, dnat: nobody, snat: nobody },
 };
 

@@ -29,6 +29,7 @@ function connection(expiresNs: bigint): Connection {
     flags: 0,
     told: 0,
     clientPort: 0,
+    formerPort: 0,
   };
 }
 

@@ -161,6 +161,7 @@ test('a connection that finds the safe table full goes on, evictable, and its pa
     flags: 0,
     told: 0,
     clientPort: 0,
+    formerPort: 0,
   };
   const rows = Array.from({ length: conntrack.descriptor.maxEntries }, (_, number) => {
     const ports = { sourcePort: number & 0xffff, destinationPort: number >>> 16 };

@@ -20,8 +20,9 @@ after(() => {
 });
 const { conntrack, conntrackNew, rests } = node.datapath.maps;
 /** Of 2^32 ns, as REST_UNITS and REST_UNITS_MAX of bpf/lib/rest.h. */
-const restUnits = 15;
+const restUnits = 16;
 const unitsMax = 255;
+const marks = rests.lookup(0)?.ended.length ?? assert.fail();
 
 const [one, other] = [node.addPod(10, 1000), node.addPod(11, 1001)];
 
@@ -31,8 +32,15 @@ interface Ends {
   readonly port: number;
 }
 
-/** Opened and ended by the server first, which is in TIME_WAIT then; says whom the server has seen. */
-function converse(pod: TestPod, { version, port }: Ends, sourcePort: number, endsFirst: 'server' | 'reset' = 'server') {
+interface End {
+  /** Default: the server, which is in TIME_WAIT then. */
+  readonly first?: 'server' | 'reset';
+  /** The connection stays in the tables for a while, as it does; default: it is gone at once. */
+  readonly isKept?: boolean;
+}
+
+/** Says whom the server has seen. */
+function converse(pod: TestPod, { version, port }: Ends, sourcePort: number, { first = 'server', isKept }: End = {}) {
   const family = version === 4 ? 'ipv4' : 'ipv6';
   using server = tcpServer(world, world.addresses[family], port);
   const client = tcpSocket(pod, version);
@@ -40,15 +48,14 @@ function converse(pod: TestPod, { version, port }: Ends, sourcePort: number, end
   client.connect(world.addresses[family], port);
   const accepted = server.accept();
   const seen = accepted?.peer() ?? '';
-  if (endsFirst === 'reset') client.send('never read');
+  if (first === 'reset') client.send('never read');
   accepted?.[Symbol.dispose]();
-  if (endsFirst === 'server') assert.equal(client.receive(), '');
+  if (first === 'server') assert.equal(client.receive(), '');
   client[Symbol.dispose]();
-  forget();
+  if (!isKept) forget();
   return seen;
 }
 
-/** What has ended stays for some seconds; here it is gone at once. */
 function forget(): void {
   for (const table of [conntrack, conntrackNew]) table.deleteBatch([...table.entries()].map(([tuple]) => tuple));
 }
@@ -84,8 +91,25 @@ for (const [version, family] of families) {
 
   test(`nobody waits for a connection that was reset (${family})`, () => {
     const ends = { version, port: 8_007 };
-    assert.equal(converse(one, ends, 40_007, 'reset'), seenAs(40_007));
+    assert.equal(converse(one, ends, 40_007, { first: 'reset' }), seenAs(40_007));
     assert.equal(converse(other, ends, 40_007), seenAs(40_007));
+  });
+
+  test(`who was given another port keeps it when he begins again (${family})`, () => {
+    const ends = { version, port: 8_008 };
+    assert.equal(converse(one, ends, 40_008), seenAs(40_008));
+    const given = converse(other, ends, 40_008, { first: 'reset', isKept: true });
+    assert.notEqual(given, seenAs(40_008));
+    assert.equal(converse(other, ends, 40_008), given);
+  });
+
+  test(`no two ports towards one destination share a mark (${family})`, () => {
+    const ends = { version, port: 8_009 };
+    rests.update(0, { ended: new Uint8Array(marks), clients: new Uint8Array(marks) });
+    // By chance alone, one time in a hundred none of so many would.
+    const ports = Array.from({ length: 800 }, (_, index) => 41_000 + 13 * index);
+    for (const port of ports) assert.equal(converse(one, ends, port), seenAs(port));
+    assert.equal(rests.lookup(0)?.ended.filter((then) => then !== 0).length, ports.length);
   });
 
   test(`after a minute it is anybody's (${family})`, () => {

@@ -141,7 +141,15 @@ const none = { address: undefined, port: 0 };
 
 function connection(more: Partial<Connection>): Connection {
   const expiresNs = systemClock.monotonicNs() + 60_000_000_000n;
-  const counts = { packets: [1n, 0n], bytes: [64n, 0n], tcpFlags: [0, 0], flags: 0, told: 0, clientPort: 0 };
+  const counts = {
+    packets: [1n, 0n],
+    bytes: [64n, 0n],
+    tcpFlags: [0, 0],
+    flags: 0,
+    told: 0,
+    clientPort: 0,
+    formerPort: 0,
+  };
   const ids = { sourceIdentity: 1000, destinationIdentity: 2, backendId: 0, generation: 0 };
   return {
     expiresNs,

@@ -41,6 +41,7 @@ function connectionRow(dnat: Backend): Connection {
     flags: 0,
     told: 0,
     clientPort: 0,
+    formerPort: 0,
     sourceIdentity: 1000,
     destinationIdentity: 0,
     backendId: 0,

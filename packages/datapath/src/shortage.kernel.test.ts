@@ -49,7 +49,15 @@ function newDestination(family: Family): Destination {
 const nobody = { address: undefined, port: 0 };
 
 function row(more: Partial<Connection>): Connection {
-  const counts = { packets: [1n, 0n], bytes: [64n, 0n], tcpFlags: [0, 0], flags: 0, told: 0, clientPort: 0 };
+  const counts = {
+    packets: [1n, 0n],
+    bytes: [64n, 0n],
+    tcpFlags: [0, 0],
+    flags: 0,
+    told: 0,
+    clientPort: 0,
+    formerPort: 0,
+  };
   const ids = { sourceIdentity: 1000, destinationIdentity: 2, backendId: 0, generation: 0 };
   const ends = { dnat: nobody, snat: nobody };
   const state = { state: CtState.Established, kind: CtKind.Connection };

@@ -34,6 +34,7 @@ const markRow: Connection = {
   flags: 0,
   told: 0,
   clientPort: 0,
+  formerPort: 0,
 };
 
 /** One that was killed in the midst is gone on with: what was sent then may be sent again by now. */

@@ -126,7 +126,7 @@ export const connectionDraftsMap: MapDescriptor<number, Connection> = {
  108    4 flags: __u32
  112    4 told: __u32
  116    2 client_port: __be16
- 118    2 reserved: __u16`,
+ 118    2 former_port: __be16`,
 };
 
 export const conntrackMap: MapDescriptor<Tuple, Connection> = {
@@ -172,7 +172,7 @@ export const conntrackMap: MapDescriptor<Tuple, Connection> = {
  108    4 flags: __u32
  112    4 told: __u32
  116    2 client_port: __be16
- 118    2 reserved: __u16`,
+ 118    2 former_port: __be16`,
 };
 
 export const conntrackNewMap: MapDescriptor<Tuple, Connection> = {
@@ -218,7 +218,7 @@ export const conntrackNewMap: MapDescriptor<Tuple, Connection> = {
  108    4 flags: __u32
  112    4 told: __u32
  116    2 client_port: __be16
- 118    2 reserved: __u16`,
+ 118    2 former_port: __be16`,
 };
 
 export const countersMap: MapDescriptor<CounterKey, Counter> = {
@@ -643,13 +643,13 @@ export const packetsMap: MapDescriptor<number, Packet> = {
   name: 'packets',
   type: 6,
   keySize: 4,
-  valueSize: 240,
+  valueSize: 248,
   maxEntries: 1,
   flags: 0,
   key: u32Codec,
   value: packetCodec,
   keyLayout: '__u32, 4 bytes',
-  valueLayout: `struct packet, 240 bytes
+  valueLayout: `struct packet, 248 bytes
    0   40 tuple: struct tuple
    0   16   source: struct address
    0   16     words: __be32[4]
@@ -723,7 +723,9 @@ export const packetsMap: MapDescriptor<number, Packet> = {
  233    1 is_told: __u8
  234    2 given_port: __be16
  236    2 client_port: __be16
- 238    2 reply_port: __be16`,
+ 238    2 reply_port: __be16
+ 240    2 former_port: __be16
+ 242    6 reserved: __u8[6]`,
 };
 
 export const restsMap: MapDescriptor<number, Rests> = {

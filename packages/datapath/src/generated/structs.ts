@@ -71,6 +71,7 @@ export interface Connection {
   readonly flags: number;
   readonly told: number;
   readonly clientPort: number;
+  readonly formerPort: number;
 }
 
 const connectionPacketsCodec = arrayCodec(u64Codec, 2);
@@ -96,7 +97,7 @@ export const connectionCodec: Codec<Connection> = {
     view.setUint32(offset + 108, value.flags, true);
     view.setUint32(offset + 112, value.told, true);
     view.setUint16(offset + 116, value.clientPort);
-    zeroBytes(view, offset + 118, 2);
+    view.setUint16(offset + 118, value.formerPort);
   },
   decode(view, offset) {
     return {
@@ -116,6 +117,7 @@ export const connectionCodec: Codec<Connection> = {
       flags: view.getUint32(offset + 108, true),
       told: view.getUint32(offset + 112, true),
       clientPort: view.getUint16(offset + 116),
+      formerPort: view.getUint16(offset + 118),
     };
   },
 };
@@ -235,10 +237,11 @@ export interface Packet {
   readonly givenPort: number;
   readonly clientPort: number;
   readonly replyPort: number;
+  readonly formerPort: number;
 }
 
 export const packetCodec: Codec<Packet> = {
-  size: 240,
+  size: 248,
   encode(value, view, offset) {
     tupleCodec.encode(value.tuple, view, offset);
     tupleCodec.encode(value.arrived, view, offset + 40);
@@ -283,6 +286,8 @@ export const packetCodec: Codec<Packet> = {
     view.setUint16(offset + 234, value.givenPort);
     view.setUint16(offset + 236, value.clientPort);
     view.setUint16(offset + 238, value.replyPort);
+    view.setUint16(offset + 240, value.formerPort);
+    zeroBytes(view, offset + 242, 6);
   },
   decode(view, offset) {
     return {
@@ -329,6 +334,7 @@ export const packetCodec: Codec<Packet> = {
       givenPort: view.getUint16(offset + 234),
       clientPort: view.getUint16(offset + 236),
       replyPort: view.getUint16(offset + 238),
+      formerPort: view.getUint16(offset + 240),
     };
   },
 };
