@@ -50,6 +50,15 @@ test('a delay longer than Node can count does not fire at once', () => {
   assert.equal(fired, false);
 });
 
+test('without a delay it fires in this turn of the event loop, unless it is cancelled', async () => {
+  const fired: string[] = [];
+  systemClock.setTimeout(() => fired.push('timer'), 0);
+  systemClock.setTimeout(() => fired.push('never'), 0).cancel();
+  setImmediate(() => fired.push('immediate'));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(fired, ['timer', 'immediate']);
+});
+
 test('backoff grows to its maximum and begins anew', () => {
   const delays = backoff({ minMs: 100, maxMs: 1_000, jitter: 0 });
   assert.deepEqual(

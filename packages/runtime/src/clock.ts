@@ -18,6 +18,7 @@ export interface Clock {
   now(): number;
   /** Nanoseconds of CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns; never goes back. */
   monotonicNs(): bigint;
+  /** Without a delay at the end of this turn of the event loop, where Node's own waits for a millisecond. */
   setTimeout(callback: () => void, delayMs: number): Timer;
 }
 
@@ -28,6 +29,10 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonicNs: () => process.hrtime.bigint(),
   setTimeout(callback, delayMs) {
+    if (delayMs <= 0) {
+      const handle = setImmediate(callback);
+      return timer(() => clearImmediate(handle));
+    }
     const handle = setTimeout(callback, Math.min(delayMs, delayMsMax));
     return timer(() => clearTimeout(handle));
   },
