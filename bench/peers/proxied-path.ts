@@ -47,10 +47,17 @@ export const proxyModes: readonly ProxyMode[] = [
   },
 ];
 
-export interface ProxiedPath {
+const token = 'k';
+/** Of the one server. */
+const serverAddresses = ['10.244.1.2', '10.244.1.3'] as const;
+
+export interface BarePath {
   readonly client: Place;
-  /** By the service, the last in the rules. */
   readonly service: Target;
+}
+
+/** By the service, the last in the rules. */
+export interface ProxiedPath extends BarePath {
   readonly loadMs: number;
   /** Sends what kube-proxy sends when the endpoints of one service change; gives the time. */
   change(): number;
@@ -58,33 +65,50 @@ export interface ProxiedPath {
   tracked(): number;
 }
 
+interface Making {
+  readonly network: BenchNetwork;
+  readonly stack: AsyncDisposableStack;
+}
+
+/** The same without a rule, to the pod's own address. */
+export async function barePath(making: Making): Promise<BarePath> {
+  const { client } = await forwardedPath(making);
+  return { client, service: { address: serverAddresses[0], port: serverPort, token } };
+}
+
 export async function proxiedPath(
-  { network, stack }: { readonly network: BenchNetwork; readonly stack: AsyncDisposableStack },
+  making: Making,
   { mode, services }: { readonly mode: ProxyMode; readonly services: number },
 ): Promise<ProxiedPath> {
+  const { node, client } = await forwardedPath(making);
+  const all = proxyServices(services);
+  const measured = all.at(-1);
+  if (!measured) throw new Error('no service to measure');
+  const loadMs = timedMs(node, mode.load, mode.rules(all));
+  return {
+    client,
+    service: { address: measured.address, port: measured.port, token },
+    loadMs,
+    change: () => timedMs(node, mode.change, mode.changed(all, measured)),
+    tracked: () => trackedConnections(node),
+  };
+}
+
+/** `node`: its namespace. */
+async function forwardedPath({ network, stack }: Making): Promise<{ node: string; client: Place }> {
   const [node, client, server] = [network.namespace(forwarding), network.namespace(), network.namespace()];
   cable(
     { netns: client, device: 'eth0', address: '10.244.0.2/24' },
     { netns: node, device: 'c', address: '10.244.0.1/24' },
   );
   cable(
-    { netns: server, device: 'eth0', address: '10.244.1.2/24' },
+    { netns: server, device: 'eth0', address: `${serverAddresses[0]}/24` },
     { netns: node, device: 's', address: '10.244.1.1/24' },
   );
   ip(client, 'route add default via 10.244.0.1');
-  ip(server, 'route add default via 10.244.1.1', 'address add 10.244.1.3/24 dev eth0');
-  stack.use(await serve({ netns: server }, 'k'));
-  const all = proxyServices(services);
-  const measured = all.at(-1);
-  if (!measured) throw new Error('no service to measure');
-  const loadMs = timedMs(node, mode.load, mode.rules(all));
-  return {
-    client: { netns: client },
-    service: { address: measured.address, port: measured.port, token: 'k' },
-    loadMs,
-    change: () => timedMs(node, mode.change, mode.changed(all, measured)),
-    tracked: () => trackedConnections(node),
-  };
+  ip(server, 'route add default via 10.244.1.1', `address add ${serverAddresses[1]}/24 dev eth0`);
+  stack.use(await serve({ netns: server }, token));
+  return { node, client: { netns: client } };
 }
 
 function timedMs(netns: string, command: readonly string[], rules: string): number {
@@ -93,11 +117,11 @@ function timedMs(netns: string, command: readonly string[], rules: string): numb
   return performance.now() - started;
 }
 
-/** Those of the last are there, and are one server. */
+/** The endpoints of the last are there. */
 function proxyServices(count: number): ProxyService[] {
   const endpoint = (address: string) => ({ address, port: serverPort, isLocal: true });
   return Array.from({ length: count }, (_, index) => {
     const service = fillerService(index);
-    return index < count - 1 ? service : { ...service, endpoints: [endpoint('10.244.1.2'), endpoint('10.244.1.3')] };
+    return index < count - 1 ? service : { ...service, endpoints: serverAddresses.map(endpoint) };
   });
 }
