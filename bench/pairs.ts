@@ -31,3 +31,15 @@ export function ratios<Result>(
     return other === undefined ? Number.NaN : of(result) / of(other);
   });
 }
+
+/** Round by round: what one has more than the other had in the same round. */
+export function differences<Result>(
+  ours: readonly Result[],
+  theirs: readonly Result[],
+  of: (result: Result) => number,
+): number[] {
+  return ours.map((result, round) => {
+    const other = theirs[round];
+    return other === undefined ? Number.NaN : of(result) - of(other);
+  });
+}

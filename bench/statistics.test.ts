@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '@sluice/testing';
-import { inTurn, ratios } from './pairs.ts';
+import { differences, inTurn, ratios } from './pairs.ts';
 import { rowVerdict, verdictOf } from './row.ts';
 import { estimate, median, quantile } from './statistics.ts';
 
@@ -64,5 +64,9 @@ test('contenders take turns there and back, and are compared within their round'
   assert.deepEqual(
     ratios(b, a, (value) => value),
     [20, 7.5],
+  );
+  assert.deepEqual(
+    differences(b, a, (value) => value),
+    [19, 26],
   );
 });

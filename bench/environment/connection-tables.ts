@@ -6,6 +6,7 @@ import { BpfMap, openMap, type TypedMap } from '@sluice/bpf';
 import { type Connection, CtKind, CtState, conntrackMap, conntrackNewMap, type Tuple } from '@sluice/datapath';
 import { isSystemError } from '@sluice/ffi';
 import { parseAddress } from '@sluice/net';
+import { agentMetrics } from './agent-metrics.ts';
 import type { BenchNode } from './cluster.ts';
 
 type Table = TypedMap<Tuple, Connection>;
@@ -73,18 +74,10 @@ function nobodys(number: number): Tuple {
   };
 }
 
-interface MetricsAnswer {
-  readonly values: readonly {
-    readonly name: string;
-    readonly samples: readonly { readonly labels: readonly string[]; readonly value?: unknown }[];
-  }[];
-}
-
 /** What a person would be warned by: the gauge of the map's fill, and the status's module. */
 export async function toldOfConntrack({ agent }: BenchNode): Promise<{ readonly gauge: number; readonly why: string }> {
-  const [metrics, status] = [await agent.get<MetricsAnswer>('/metrics'), await agent.get<StatusReport>('/status')];
-  const pressure = metrics.values.find(({ name }) => name === 'cilium_bpf_map_pressure');
-  const sample = pressure?.samples.find(({ labels }) => labels.includes('conntrack'));
+  const [metrics, status] = [await agentMetrics(agent), await agent.get<StatusReport>('/status')];
+  const sample = metrics('cilium_bpf_map_pressure').find(({ labels }) => labels.includes('conntrack'));
   const module = status.modules.find(({ name }) => name === 'conntrack');
-  return { gauge: Number(sample?.value ?? Number.NaN), why: module?.why ?? '' };
+  return { gauge: sample?.value ?? Number.NaN, why: module?.why ?? '' };
 }

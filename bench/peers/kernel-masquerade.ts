@@ -1,4 +1,7 @@
-/** A node without Sluice: a pod, and the node that forwards and masquerades as kube-proxy, flannel and the reference plugins set up. */
+/**
+ * Nodes without Sluice: a pod, and the node that forwards and masquerades as kube-proxy, flannel and the reference plugins
+ * set up, or forwards and nothing else.
+ */
 import { type BenchNode, benchCluster } from '../environment/cluster.ts';
 import { trackedConnections } from '../environment/conntrack.ts';
 import { ip, type Place, runInsideSync } from '../environment/inside.ts';
@@ -11,7 +14,10 @@ interface MasqueradeMode {
   readonly rules: string;
 }
 
-const podNetwork = '10.245.0.0/24';
+const masqueradedPods = '10.245.0';
+/** To these the server has a route. */
+const barePods = '10.246.0';
+const podNetwork = `${masqueradedPods}.0/24`;
 
 const iptablesRules = `*nat
 -A POSTROUTING -s ${podNetwork} ! -d ${podNetwork} -j MASQUERADE --random-fully
@@ -41,20 +47,29 @@ const masqueradeModes: readonly MasqueradeMode[] = [
   { name: 'nftables masquerade', load: ['nft', '-f', '-'], rules: nftablesRules },
 ];
 
-export interface MasqueradedPath {
-  readonly peer: string;
+/** A pod behind a node of its own. */
+export interface ForwardedPath {
+  /** The node's namespace. */
+  readonly node: string;
   readonly client: Place;
   /** Another address of the client; no two alike, from 3. */
   addAddress(host: number): string;
-  /** Entries of conntrack: none would mean that the rules are not on the way. */
+  /** Entries of the node's conntrack. */
   tracked(): number;
+}
+
+export interface MasqueradedPath extends ForwardedPath {
+  readonly peer: string;
 }
 
 /** A pod of ours with a server outside of the cluster, and the peers' ways to the same server. */
 export interface MasqueradeScene extends AsyncDisposable {
   readonly node: BenchNode;
   readonly target: Target;
+  /** No entry in conntrack would mean that the rules are not on the way. */
   readonly peers: readonly MasqueradedPath[];
+  /** Without any rule: the server sees the pod's address, and has a route back. */
+  readonly bare: ForwardedPath;
 }
 
 export async function masqueradeScene(): Promise<MasqueradeScene> {
@@ -63,48 +78,65 @@ export async function masqueradeScene(): Promise<MasqueradeScene> {
   const [node] = nodes;
   if (!node) throw new Error('the cluster has no node');
   stack.use(await serve({ netns: outside.netns }, 'o'));
-  const peers = masqueradeModes.map((mode, index) => masqueradedPath({ network, mode, outside, index }));
+  const peers = masqueradeModes.map((mode, index) => masqueradedPath(mode, { network, outside, index }));
+  const bare = barePath({ network, outside, index: masqueradeModes.length });
   const owned = stack.move();
   return {
     node,
     target: { address: outside.address, port: serverPort, token: 'o' },
     peers,
+    bare,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
-interface MasqueradedPathOptions {
+interface PathPlace {
   readonly network: BenchNetwork;
-  readonly mode: MasqueradeMode;
   /** The bridge that the node's cable leads to, as our node's does. */
   readonly outside: { readonly netns: string; readonly address: string };
   /** From 0; no two alike. */
   readonly index: number;
 }
 
+function masqueradedPath({ name, load, rules }: MasqueradeMode, place: PathPlace): MasqueradedPath {
+  const path = forwardedPath(masqueradedPods, place);
+  runInsideSync({ netns: path.node }, load, rules);
+  return { peer: name, ...path };
+}
+
+function barePath(place: PathPlace): ForwardedPath {
+  const path = forwardedPath(barePods, place);
+  ip(place.outside.netns, `route add ${barePods}.0/24 via ${nodeAddress(place)}`);
+  return path;
+}
+
 /** Datagrams of the row that takes all ports are not to be forgotten before the last. */
 const patience = { 'net/netfilter/nf_conntrack_udp_timeout': '300' };
 
-function masqueradedPath({ network, mode, outside, index }: MasqueradedPathOptions): MasqueradedPath {
+function forwardedPath(pods: string, place: PathPlace): ForwardedPath {
+  const { network, outside, index } = place;
   const [node, pod] = [network.namespace({ ...forwarding, ...patience }), network.namespace()];
   const port = `peer${index}`;
-  cable({ netns: node, device: 'eno1', address: `10.10.30.${201 + index}/24` }, { netns: outside.netns, device: port });
+  cable({ netns: node, device: 'eno1', address: `${nodeAddress(place)}/24` }, { netns: outside.netns, device: port });
   ip(outside.netns, `link set ${port} master switch`);
   ip(node, `route add default via ${outside.address}`);
   cable(
-    { netns: pod, device: 'eth0', address: '10.245.0.2/24' },
-    { netns: node, device: 'pod', address: '10.245.0.1/24' },
+    { netns: pod, device: 'eth0', address: `${pods}.2/24` },
+    { netns: node, device: 'pod', address: `${pods}.1/24` },
   );
-  ip(pod, 'route add default via 10.245.0.1');
-  runInsideSync({ netns: node }, mode.load, mode.rules);
+  ip(pod, `route add default via ${pods}.1`);
   return {
-    peer: mode.name,
+    node,
     client: { netns: pod },
     addAddress(host) {
-      const address = `10.245.0.${host}`;
+      const address = `${pods}.${host}`;
       ip(pod, `address add ${address}/24 dev eth0`);
       return address;
     },
     tracked: () => trackedConnections(node),
   };
+}
+
+function nodeAddress({ index }: PathPlace): string {
+  return `10.10.30.${201 + index}`;
 }

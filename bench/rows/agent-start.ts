@@ -46,7 +46,7 @@ export const agentStart: Row = {
           goal: { atMost: 0 },
         },
       ],
-      notes: [`Load: ${await home.load()}.`],
+      notes: [`Load: ${await home.load()}.`, 'A start among 10,000 services is in the row full-sync.'],
     };
   },
 };
