@@ -3,7 +3,7 @@ import { benchCluster, measuredService } from '../environment/cluster.ts';
 import { trackedConnections } from '../environment/conntrack.ts';
 import { endpointChanges } from '../environment/endpoint-changes.ts';
 import { type ShortConnections, shortConnections, untilAnswered } from '../environment/load.ts';
-import { inTurn, ratios } from '../pairs.ts';
+import { differences, inTurn, ratios } from '../pairs.ts';
 import { type BarePath, barePath, type ProxiedPath, proxiedPath, proxyModes } from '../peers/proxied-path.ts';
 import { type Figure, type Goal, type Row, type RowContext, ratio } from '../row.ts';
 import { estimate, median, quantile } from '../statistics.ts';
@@ -127,7 +127,7 @@ function peerFigures(services: number, path: Peer, { ours, straight, theirs, for
   const theirChangeMs = quantile(Array.from({ length: changes }, change), 0.5);
   const of = (what: string) => `${services} services: ${what}, of that of ${peer}`;
   const [mine, others] = [added(ours, straight), added(theirs, forwarded)];
-  const shares = mine.map((ns, round) => ns / (others[round] ?? Number.NaN));
+  const shares = ratios(mine, others, (ns) => ns);
   return [
     ratio(of('our rate'), estimate(ratios(ours, theirs, rateOf)), { goal: { atLeast: goals.rate } }),
     ratio(of('our p50 of connect'), estimate(ratios(ours, theirs, connectOf)), { goal: { atMost: 1 } }),
@@ -154,7 +154,7 @@ const connectOf = ({ connectP50Ns }: ShortConnections) => connectP50Ns;
 
 /** Nanoseconds, round by round. */
 function added(by: readonly ShortConnections[], without: readonly ShortConnections[]): number[] {
-  return by.map((one, round) => connectOf(one) - (without[round]?.connectP50Ns ?? Number.NaN));
+  return differences(by, without, connectOf);
 }
 
 function microseconds(nanoseconds: readonly number[]) {
