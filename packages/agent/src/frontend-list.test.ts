@@ -14,7 +14,7 @@ const row: FrontendRow = {
   ...{ state: 'done', reason: undefined },
 };
 
-function listed(rows: readonly FrontendRow[]) {
+function listed(rows: readonly FrontendRow[], query = '') {
   const frontends = new Table<FrontendRow>({
     ...{ name: 'frontends', key: ({ key }) => key },
     columns: { Frontend: ({ key }) => key, 'Not Used': ({ unused }) => unused ?? '', Status: ({ state }) => state },
@@ -36,7 +36,8 @@ function listed(rows: readonly FrontendRow[]) {
     parseEndpointSlice({ ...slice, ports: [{ name: 'http', port: 8080, protocol: 'TCP' }] }),
   );
   const endpointsOf = (each: FrontendRow) => frontendEndpoints(each, { ...sources, nodeName: 'k8s-cp1' });
-  return [...shownFrontends({ services: sources.services, loadBalancer: { frontends, endpointsOf } }).lines()].slice(1);
+  const shown = shownFrontends({ services: sources.services, loadBalancer: { frontends, endpointsOf } });
+  return [...shown.lines(new URLSearchParams(query))].slice(1);
 }
 
 test('a frontend is listed with both policies and each endpoint that it does not use, and why', () => {
@@ -65,4 +66,12 @@ test('what is not served, and what no Service asks for, has no endpoints and no 
     const { unusedEndpoints } = line.row as { unusedEndpoints: unknown[] };
     assert.deepEqual([line.cells[1], unusedEndpoints], ['', []]);
   }
+});
+
+test('frontends are narrowed down to some services, and by nothing else', () => {
+  const rows = [row, { ...row, key: '10.96.4.9:80/TCP', service: 'other/web' }];
+  assert.equal(listed(rows, 'namespace=other').length, 1);
+  assert.equal(listed(rows, 'service=web').length, 2);
+  assert.deepEqual(listed(rows, 'service=shop/db'), []);
+  assert.throws(() => listed(rows, 'pod=web'), /no parameter pod; there are service, namespace/);
 });

@@ -2,7 +2,10 @@
 import type { ServiceObject, TrafficPolicy } from '@sluice/kube';
 import { type FrontendRow, type LoadBalancer, reasonsText, type SeenEndpoint } from '@sluice/loadbalancer';
 import type { Table } from '@sluice/state';
-import { type ShownTable, shownTable } from './table-reports.ts';
+import { knownParameters } from './query.ts';
+import type { TableHead, TableLine } from './report.ts';
+import { type ServiceFilter, serviceFilter, serviceParameters } from './service-filter.ts';
+import { type ShownTable, tableLines } from './table-reports.ts';
 
 /** A frontend as `sluice service list` tells it. */
 export interface FrontendReport extends FrontendRow {
@@ -20,25 +23,31 @@ export interface FrontendSources {
 
 export function shownFrontends({ services, loadBalancer }: FrontendSources): ShownTable {
   const { frontends } = loadBalancer;
-  const shown = shownTable(frontends);
   const place = Object.keys(frontends.columns).indexOf('Not Used');
   return {
-    name: shown.name,
+    name: frontends.name,
     get size() {
-      return shown.size;
+      return frontends.size;
     },
-    *lines() {
-      for (const line of shown.lines()) {
-        if (!('row' in line)) {
-          yield line;
-          continue;
-        }
-        const row = reportOf(line.row as FrontendRow, { services, loadBalancer });
-        const why = reasonsText(row.unusedEndpoints.flatMap((each) => each.why ?? []));
-        yield { cells: line.cells.with(place, why), row };
-      }
+    lines(query) {
+      const isWanted = serviceFilter(knownParameters(query, serviceParameters));
+      return told(isWanted);
     },
   };
+
+  function* told(isWanted: ServiceFilter): Generator<TableHead | TableLine> {
+    for (const line of tableLines(frontends)) {
+      if (!('row' in line)) {
+        yield line;
+        continue;
+      }
+      const frontend = line.row as FrontendRow;
+      if (!isWanted([frontend.service])) continue;
+      const row = reportOf(frontend, { services, loadBalancer });
+      const why = reasonsText(row.unusedEndpoints.flatMap((each) => each.why ?? []));
+      yield { cells: line.cells.with(place, why), row };
+    }
+  }
 }
 
 function reportOf(row: FrontendRow, { services, loadBalancer }: FrontendSources): FrontendReport {
