@@ -139,6 +139,27 @@ test('of two services with one address the older is served and the younger is to
   assert.equal(balancer.conflicts.size, 0);
 });
 
+test('who claims a balancer’s address that another one has is told at which place, port and type', async () => {
+  const world = cluster();
+  await using balancer = startLoadBalancer(world);
+  const claim = (name: string, clusterIp: string, createdAt: string) => {
+    const spec = { type: 'LoadBalancer', clusterIPs: [clusterIp], ports: [{ name: 'http', port: 80 }] };
+    const status = { loadBalancer: { ingress: [{ ip: '192.0.2.9' }] } };
+    return parseService({ metadata: { namespace: 'shop', name, creationTimestamp: createdAt }, spec, status });
+  };
+  const older = claim('older', '10.96.0.5', '2026-01-01T00:00:00Z');
+  const younger = claim('younger', '10.96.0.6', '2026-02-01T00:00:00Z');
+  await fill(world, { services: [older, younger], slices: [] });
+  const key = '192.0.2.9:80/TCP of shop/younger';
+  const { type, portName, reason } = balancer.frontends.get(key) ?? {};
+  assert.deepEqual([type, portName], ['LoadBalancer', 'http']);
+  assert.match(reason ?? '', /^192\.0\.2\.9:80\/TCP belongs to the older service shop\/older$/);
+  world.services.delete('shop/older');
+  await balancer.reconciler.flush();
+  assert.equal(balancer.frontends.get(key), undefined);
+  assert.equal(balancer.frontends.get('192.0.2.9:80/TCP')?.service, 'shop/younger');
+});
+
 test('a frontend that is served without backends says so', async () => {
   const world = cluster();
   await using balancer = startLoadBalancer(world);

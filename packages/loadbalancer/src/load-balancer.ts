@@ -4,6 +4,7 @@ import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtim
 import { type Controllers, type Operations, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
 import type { Viewpoint } from './desired.ts';
 import {
+  conflictKey,
   conflictText,
   deriveServices,
   type FrontendConflict,
@@ -272,9 +273,9 @@ function showUnserved(
   const onServices = services.subscribe((changes) => show(changes.map(({ key }) => key)));
   const onOwners = externalIpGuard?.subscribe(show);
   const onConflicts = conflicts.subscribe((changes) => {
-    for (const { key, after } of changes) {
-      if (after === undefined) rows.delete(key);
-      else rows.upsert(conflictRow(key, after));
+    for (const { before, after } of changes) {
+      if (after !== undefined) rows.upsert(conflictRow(after));
+      else if (before !== undefined) rows.delete(conflictKey(before));
     }
   });
   show(services.keys());
@@ -302,9 +303,10 @@ const unmade = {
 } as const;
 
 /** Nothing has failed: whose it is is told on the Service. */
-function conflictRow(key: string, conflict: FrontendConflict): FrontendRow {
-  const { service } = conflict;
-  return { ...unmade, key, type: 'ClusterIP', service, state: 'off', reason: conflictText(conflict) };
+function conflictRow(conflict: FrontendConflict): FrontendRow {
+  const { service, type, portName } = conflict;
+  const what = { key: conflictKey(conflict), type, portName, service };
+  return { ...unmade, ...what, state: 'off', reason: conflictText(conflict) };
 }
 
 /** A health check that nobody can ask stands beside the service's frontends. */
