@@ -88,7 +88,9 @@ function othersNodePort(asked: ServiceQuestion): ExplainStep[] | undefined {
     .list()
     .find(({ local, addresses }) => !local && addresses.includes(asked.address));
   if (row === undefined || node === undefined) return undefined;
-  const text = `NodePort of service ${nameOf(row)}, asked at another node: ${node.name} chooses the backend`;
+  const isEverywhere = asked.sources.nodes.nodePortAddresses().without.length === 0;
+  const where = isEverywhere ? '' : ', if nodePort.addresses has the address';
+  const text = `NodePort of service ${nameOf(row)}, asked at another node: ${node.name} chooses the backend${where}`;
   return [
     { step: 'service', text, facts: { service: row.service, type: row.type, port: row.portName, node: node.name } },
   ];
