@@ -100,9 +100,11 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     onStatus: (key, status) => {
       lag.note(key, status.state === 'done');
       const frontend = desired.frontends.get(key);
+      if (frontend === undefined) return;
       // A row that only refuses is shown as what is not served.
-      if (frontend !== undefined && (isServedProtocol(frontend) || status.state === 'error'))
+      if (isServedProtocol(frontend) || status.state === 'error')
         rows.upsert(servedRow(frontend, status, kept.told(frontend)));
+      else rows.delete(key);
     },
   });
   const unserved = showUnserved(options, desired.conflicts, rows);
@@ -183,7 +185,7 @@ function keepFrontends(
 function frontendTable(): Table<FrontendRow> {
   return new Table<FrontendRow>({
     name: 'frontends',
-    key: (row) => row.key,
+    key: rowKey,
     indexes: { service: (row) => [row.service] },
     columns: {
       // Letters sort behind numbers: what is served stands first.
@@ -197,6 +199,12 @@ function frontendTable(): Table<FrontendRow> {
       Status: statusText,
     },
   });
+}
+
+/** A place stands there once for the service that has it, and for each one that asks for it in vain. */
+function rowKey({ key, service, state }: Pick<FrontendRow, 'key' | 'service' | 'state'>): string {
+  const inVain = ` of ${service}`;
+  return state !== 'off' || key.endsWith(inVain) ? key : `${key}${inVain}`;
 }
 
 function backendText({ key, state, nodeName, zone }: FrontendBackend): string {
@@ -263,7 +271,7 @@ function showUnserved(
     for (const name of names) {
       const service = services.get(name);
       const wanted = service === undefined ? [] : unservedRows(service, viewpoint);
-      const keys = new Set(wanted.map(({ key }) => key));
+      const keys = new Set(wanted.map(rowKey));
       for (const key of shown.get(name) ?? []) if (!keys.has(key)) rows.delete(key);
       for (const row of wanted) rows.upsert(row);
       if (keys.size > 0) shown.set(name, keys);

@@ -332,6 +332,16 @@ test("an external address that is somebody else's is named with the reason, and 
     reason,
   });
   const { texts } = explain('192.0.2.1:443', { explanation: { way: Way.Device } });
+  const other = {
+    ...clusterIp,
+    key: '192.0.2.2:443/TCP',
+    type: 'ExternalIP',
+    state: 'off',
+    reason: 'no IPv6',
+  } as const;
+  frontends.upsert(other);
+  assert.match(explain('192.0.2.2:443').texts.service ?? '', /^ExternalIP of service shop\/web:http; off: no IPv6/);
+  frontends.delete(other.key);
   assert.match(texts.service ?? '', /^ExternalIP of service shop\/thief; off: 192\.0\.2\.1 belongs to Node k8s-cp2/);
   frontends.delete(key);
 });

@@ -100,10 +100,12 @@ function nameOf({ service, portName }: FrontendRow): string {
   return `${service}${portName === '' ? '' : `:${portName}`}`;
 }
 
-/** A service asks for an address that is another's; nothing serves it there. */
+/** A service asks for the place in vain, as the address is another's or of another family; nothing serves it there. */
 function refused({ address, port, question, sources }: ServiceQuestion): FrontendRow | undefined {
-  const place = `${formatAddressPort(address, port)}/${question.protocol} of `;
-  return sources.frontends?.list().find(({ key, state }) => state === 'off' && key.startsWith(place));
+  const place = `${formatAddressPort(address, port)}/${question.protocol}`;
+  return sources.frontends
+    ?.list()
+    .find(({ key, state }) => state === 'off' && (key === place || key.startsWith(`${place} of `)));
 }
 
 function backendsText({ backends, service, policy, unused }: FrontendRow, { endpointSlices }: ExplainSources): string {
