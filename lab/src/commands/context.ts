@@ -39,7 +39,7 @@ export async function withLock<T>(layout: LabLayout, action: () => Promise<T>): 
   const holder = takeLock(layout.lockFile);
   if (holder) {
     throw new LabError(`another command is working on lab ${layout.name} (process ${holder.pid})`, {
-      hint: 'wait for it to end, or end it',
+      hint: 'wait for it to end, or end it; or take another lab, which shares nothing with it: --name OTHER',
     });
   }
   try {

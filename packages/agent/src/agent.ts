@@ -336,7 +336,10 @@ export class Agent {
       ...(this.endpoints ? [shownTable(this.endpoints.table)] : []),
       ...(this.loadBalancer
         ? [
-            shownFrontends({ services, loadBalancer: this.loadBalancer }),
+            shownFrontends({
+              ...{ services, loadBalancer: this.loadBalancer },
+              nodePortAddresses: () => this.nodes.nodePortAddresses(),
+            }),
             shownTable(this.loadBalancer.conflicts),
             shownTable(this.loadBalancer.healthChecks),
           ]

@@ -1,5 +1,5 @@
 import type { Agent } from './agent.ts';
-import { backendRows } from './backend-list.ts';
+import { backendFilter, backendRows } from './backend-list.ts';
 import { configReport } from './config-report.ts';
 import { listConnections } from './connection-list.ts';
 import { identityRows, ipListRows } from './identity-rows.ts';
@@ -26,7 +26,7 @@ export function agentAnswers(agent: Agent): Readonly<Record<string, Answer>> {
     tables: (url) => tableAnswer(agent, url),
     identities: () => paced(identityRows(agent)),
     ips: () => paced(ipListRows(agent)),
-    backends: () => paced(backendRows(agent)),
+    backends: (url) => paced(backendRows(agent, backendFilter(url.searchParams))),
     maps: (url) => mapsAnswer(agent, url),
     maglev: (url) => maglevAnswer(agent, url),
     connections: (url) => connectionsAnswer(agent, url),
@@ -87,5 +87,5 @@ function tableAnswer(agent: Agent, url: URL): unknown {
   const tables = agent.tables();
   if (name === '') return tables.map((table) => ({ name: table.name, rows: table.size }));
   const found = tables.find((table) => table.name === name);
-  return found && paced(found.lines());
+  return found && paced(found.lines(url.searchParams));
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { BackendState, createFakeDatapathMaps } from '@sluice/datapath';
 import type { FrontendRow } from '@sluice/loadbalancer';
 import { parseAddress } from '@sluice/net';
-import { backendRows } from './backend-list.ts';
+import { backendFilter, backendRows } from './backend-list.ts';
 
 type Sources = Parameters<typeof backendRows>[0];
 
@@ -26,6 +26,12 @@ function frontend(service: string, backends: readonly string[], reason?: string)
   };
 }
 
+/** What the kernel has, and what these want, of the services that are asked for. */
+function listed(query: string, maps: ReturnType<typeof createFakeDatapathMaps>, frontends: readonly FrontendRow[]) {
+  const sources = { datapath: { maps }, loadBalancer: { frontends: { list: () => frontends } } } as unknown as Sources;
+  return [...backendRows(sources, backendFilter(new URLSearchParams(query)))];
+}
+
 test('a backend is shown as the kernel has it, with all that use it; what is missing or in excess says so', () => {
   const maps = createFakeDatapathMaps();
   const address = parseAddress('10.244.1.7');
@@ -36,12 +42,7 @@ test('a backend is shown as the kernel has it, with all that use it; what is mis
     frontend('shop/web', [shared]),
     frontend('shop/api', [shared, '10.244.1.8:80/TCP'], 'map slots, which is full'),
   ];
-  const rows = [
-    ...backendRows({
-      datapath: { maps },
-      loadBalancer: { frontends: { list: () => frontends } },
-    } as unknown as Sources),
-  ];
+  const rows = listed('', maps, frontends);
   assert.deepEqual(
     rows.map(({ id, backend, state, node, zone, services, instances }) => [
       ...[id, backend, state, node, zone, services, instances],
@@ -55,4 +56,8 @@ test('a backend is shown as the kernel has it, with all that use it; what is mis
   assert.equal(rows[0]?.problem, undefined);
   assert.match(rows[1]?.problem ?? '', /no frontend uses it/);
   assert.match(rows[2]?.problem ?? '', /map slots, which is full/);
+  const ofApi = listed('service=shop/api', maps, frontends).map(({ backend }) => backend);
+  assert.deepEqual(ofApi, [shared, '10.244.1.8:80/TCP']);
+  assert.deepEqual(listed('namespace=other', maps, frontends), []);
+  assert.throws(() => listed('pod=web', maps, frontends), /no parameter pod; there are service, namespace/);
 });

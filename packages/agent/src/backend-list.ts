@@ -3,18 +3,25 @@ import type { FrontendRow } from '@sluice/loadbalancer';
 import { protocolName } from '@sluice/model';
 import { formatAddressPort, parseAddress } from '@sluice/net';
 import type { Agent } from './agent.ts';
+import { knownParameters } from './query.ts';
 import type { BackendReport } from './report.ts';
+import { type ServiceFilter, serviceFilter, serviceParameters } from './service-filter.ts';
+
+export function backendFilter(query: URLSearchParams): ServiceFilter {
+  return serviceFilter(knownParameters(query, serviceParameters));
+}
 
 /** Backends as the kernel has them, and those that frontends want and it has not; with who uses them. */
-export function* backendRows({
-  datapath,
-  loadBalancer,
-}: Pick<Agent, 'datapath' | 'loadBalancer'>): Generator<BackendReport> {
+export function* backendRows(
+  { datapath, loadBalancer }: Pick<Agent, 'datapath' | 'loadBalancer'>,
+  isWanted: ServiceFilter,
+): Generator<BackendReport> {
   const wanted = usersOf(loadBalancer?.frontends.list() ?? []);
   for (const [id, { address, port, protocol, state }] of datapath?.maps.backends.entries() ?? []) {
     const backend = `${formatAddressPort(address ?? unspecified, port)}/${protocolName(protocol)}`;
     const use = wanted.get(backend);
     wanted.delete(backend);
+    if (!isWanted(use?.services ?? [])) continue;
     yield {
       id,
       backend,
@@ -24,6 +31,7 @@ export function* backendRows({
     };
   }
   for (const [backend, use] of wanted) {
+    if (!isWanted(use.services)) continue;
     yield {
       id: undefined,
       backend,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseEndpointSlice, parseService } from '@sluice/kube';
 import { type FrontendRow, frontendEndpoints } from '@sluice/loadbalancer';
+import { parseAddress } from '@sluice/net';
 import { Table } from '@sluice/state';
 import { explainTestSources } from '../test/explain-sources.ts';
 import { shownFrontends } from './frontend-list.ts';
@@ -14,7 +15,7 @@ const row: FrontendRow = {
   ...{ state: 'done', reason: undefined },
 };
 
-function listed(rows: readonly FrontendRow[]) {
+function listed(rows: readonly FrontendRow[], query = '') {
   const frontends = new Table<FrontendRow>({
     ...{ name: 'frontends', key: ({ key }) => key },
     columns: { Frontend: ({ key }) => key, 'Not Used': ({ unused }) => unused ?? '', Status: ({ state }) => state },
@@ -36,7 +37,13 @@ function listed(rows: readonly FrontendRow[]) {
     parseEndpointSlice({ ...slice, ports: [{ name: 'http', port: 8080, protocol: 'TCP' }] }),
   );
   const endpointsOf = (each: FrontendRow) => frontendEndpoints(each, { ...sources, nodeName: 'k8s-cp1' });
-  return [...shownFrontends({ services: sources.services, loadBalancer: { frontends, endpointsOf } }).lines()].slice(1);
+  const nodePortAddresses = () => ({ served: [parseAddress('10.10.30.101')] });
+  const shown = shownFrontends({
+    services: sources.services,
+    loadBalancer: { frontends, endpointsOf },
+    nodePortAddresses,
+  });
+  return [...shown.lines(new URLSearchParams(query))].slice(1);
 }
 
 test('a frontend is listed with both policies and each endpoint that it does not use, and why', () => {
@@ -48,6 +55,7 @@ test('a frontend is listed with both policies and each endpoint that it does not
     ...row,
     internalTrafficPolicy: 'Cluster',
     externalTrafficPolicy: 'Local',
+    lacksAddress: false,
     unusedEndpoints: [
       { key: '10.244.0.8:8080/TCP', nodeName: 'k8s-cp1', zone: 'a', state: 'not ready', why: 'not ready', ...seen },
       { key: '10.244.1.7:8080/TCP', nodeName: 'k8s-cp2', zone: 'b', state: 'ready', why: 'on another node', ...seen },
@@ -65,4 +73,23 @@ test('what is not served, and what no Service asks for, has no endpoints and no 
     const { unusedEndpoints } = line.row as { unusedEndpoints: unknown[] };
     assert.deepEqual([line.cells[1], unusedEndpoints], ['', []]);
   }
+});
+
+test('frontends are narrowed down to some services, and by nothing else', () => {
+  const rows = [row, { ...row, key: '10.96.4.9:80/TCP', service: 'other/web' }];
+  assert.equal(listed(rows, 'namespace=other').length, 1);
+  assert.equal(listed(rows, 'service=web').length, 2);
+  assert.deepEqual(listed(rows, 'service=shop/db'), []);
+  assert.throws(() => listed(rows, 'pod=web'), /no parameter pod; there are service, namespace/);
+});
+
+test('a NodePort that no address of the node has says so; one at the loopback, and what is no NodePort, has its own', () => {
+  const status = (more: Partial<FrontendRow>) => {
+    const [line] = listed([{ ...row, ...more }]);
+    return line && 'cells' in line ? line.cells[2] : undefined;
+  };
+  assert.equal(status({ key: '0.0.0.0:30080/TCP' }), 'done');
+  assert.equal(status({ key: '[::]:30080/TCP' }), 'done, at no address of this node (nodePort.addresses)');
+  assert.equal(status({ key: '[::1]:30080/TCP' }), 'done');
+  assert.equal(status({ key: '[fd00:10:96::7]:80/TCP', type: 'ClusterIP' }), 'done');
 });

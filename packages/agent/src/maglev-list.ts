@@ -4,6 +4,7 @@ import { protocolName } from '@sluice/model';
 import { type Address, formatAddressPort, parseAddress, prefixContains } from '@sluice/net';
 import { knownParameters, prefixOf } from './query.ts';
 import type { MaglevReport } from './report.ts';
+import { serviceFilter, serviceParameters } from './service-filter.ts';
 
 export type MaglevMaps = Pick<DatapathMaps, 'frontends' | 'slots' | 'backends' | 'maglev'>;
 
@@ -20,20 +21,14 @@ export interface MaglevFilter {
 
 /** `service`: the beginning of its name, with or without its namespace; `backend`: an address or a prefix. */
 export function maglevFilter(parameters: URLSearchParams): MaglevFilter {
-  const query = knownParameters(parameters, ['service', 'namespace', 'backend']);
-  const [services, namespaces] = [query.getAll('service'), query.getAll('namespace')];
+  const query = knownParameters(parameters, [...serviceParameters, 'backend']);
+  const isOf = serviceFilter(query);
   const prefixes = query.getAll('backend').map((text) => prefixOf('backend', text));
-  const anyOf = <T>(all: readonly T[], matches: (each: T) => boolean) => all.length === 0 || all.some(matches);
   return {
-    isWanted: (row) =>
-      anyOf(services, (service) => row !== undefined && isService(row, service)) &&
-      anyOf(namespaces, (namespace) => row?.service.startsWith(`${namespace}/`) ?? false),
-    isBackendWanted: (address) => anyOf(prefixes, (prefix) => address !== undefined && prefixContains(prefix, address)),
+    isWanted: (row) => isOf(row === undefined ? [] : [row.service]),
+    isBackendWanted: (address) =>
+      prefixes.length === 0 || (address !== undefined && prefixes.some((prefix) => prefixContains(prefix, address))),
   };
-}
-
-function isService({ service }: FrontendRow, wanted: string): boolean {
-  return (wanted.includes('/') ? service : service.slice(service.indexOf('/') + 1)).startsWith(wanted);
 }
 
 /** Every table that the kernel has, a row for each of its backends. */

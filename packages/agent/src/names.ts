@@ -1,3 +1,4 @@
+import { objectKey, type ServiceObject } from '@sluice/kube';
 import type { Address } from '@sluice/net';
 import type { Agent } from './agent.ts';
 
@@ -13,6 +14,7 @@ export function nameAddresses(agent: Pick<Agent, 'endpoints' | 'nodes' | 'kubern
         remotePodName(agent, address) ??
         nodeName(agent, address) ??
         sliceName(agent, address) ??
+        serviceName(agent, address) ??
         '');
 }
 
@@ -46,6 +48,18 @@ function sliceName({ kubernetes }: Pick<Agent, 'kubernetes'>, address: Address):
     const pod = slice.endpoints.find((endpoint) => endpoint.addresses.includes(address))?.pod;
     if (pod) return `${pod.namespace}/${pod.name}`;
   }
-  const service = kubernetes.services.list().find((row) => row.clusterIps.includes(address));
-  return service && `service ${service.namespace}/${service.name}`;
+  return undefined;
+}
+
+/** A balancer's address has a name where one service alone has it. */
+function serviceName({ kubernetes }: Pick<Agent, 'kubernetes'>, address: Address): string | undefined {
+  const services = kubernetes.services.list();
+  const own = services.find(({ clusterIps }) => clusterIps.includes(address));
+  const shared = own === undefined ? services.filter((service) => hasBalancer(service, address)) : [];
+  const service = own ?? (shared.length === 1 ? shared[0] : undefined);
+  return service && `service ${objectKey(service)}`;
+}
+
+function hasBalancer({ loadBalancerIngress }: ServiceObject, address: Address): boolean {
+  return loadBalancerIngress.some((ingress) => ingress.address === address && ingress.ipMode === 'VIP');
 }

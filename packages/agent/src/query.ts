@@ -8,7 +8,8 @@ export class QueryError extends Error {
 /** Throws QueryError for a parameter that nobody knows: it would narrow nothing down, silently. */
 export function knownParameters(query: URLSearchParams, known: readonly string[]): URLSearchParams {
   for (const name of query.keys()) {
-    if (!known.includes(name)) throw new QueryError(`no parameter ${name}; there are ${known.join(', ')}`);
+    if (!known.includes(name))
+      throw new QueryError(`no parameter ${name}; there ${known.length === 0 ? 'is none' : `are ${known.join(', ')}`}`);
   }
   return query;
 }

@@ -1,7 +1,6 @@
 import { release } from 'node:os';
 import { type Counter, DropReason, directionNames, dropReasonText, isDrop, sockHookNames } from '@sluice/datapath';
 import { foreignRules } from '@sluice/doctor/foreign';
-import { conflictText } from '@sluice/loadbalancer';
 import { formatPrefix } from '@sluice/net';
 import type { Agent } from './agent.ts';
 import { cniReport } from './cni-report.ts';
@@ -11,6 +10,7 @@ import { moduleReports } from './modules.ts';
 import { destinationText } from './nat-ports.ts';
 import { networkReport } from './network-report.ts';
 import { nodePortsReport } from './node-ports.ts';
+import { conflictingPlaces, refusedExternalIps } from './others-places.ts';
 import type { StatusReport } from './report.ts';
 
 /** Everything is looked at now: the kernel, the tables, the sockets. What is not there yet says so. */
@@ -42,8 +42,8 @@ export function statusReport(agent: Agent): StatusReport {
       forwarding: agent.values.loadBalancer.mode,
       hooks,
       nodePorts: nodePortsReport(agent.values, nodes),
-      refusedExternalIps: refusedExternalIps(agent),
-      conflicts: conflicts(agent),
+      refusedExternalIps: agent.loadBalancer === undefined ? [] : refusedExternalIps(agent.loadBalancer),
+      conflicts: agent.loadBalancer === undefined ? [] : conflictingPlaces(agent.loadBalancer),
     },
     cni: cniReport(agent),
     ipam: ipamReport(agent),
@@ -82,23 +82,6 @@ function whyNotProxied(
   if (!datapath) return nodes.problem ?? 'starting';
   const missing = hooks.filter((hook) => !hook.attached).map((hook) => `${hook.name}: ${hook.why ?? 'not attached'}`);
   return missing.join('; ');
-}
-
-function refusedExternalIps({
-  loadBalancer,
-  values,
-}: Agent): StatusReport['kubeProxyReplacement']['refusedExternalIps'] {
-  if (!values.externalIPs.enabled) return [];
-  return (loadBalancer?.frontends.list() ?? [])
-    .filter(({ type, state }) => type === 'ExternalIP' && state === 'off')
-    .map(({ key, reason = '' }) => ({ key, reason }));
-}
-
-function conflicts({ loadBalancer }: Agent): StatusReport['kubeProxyReplacement']['conflicts'] {
-  return (loadBalancer?.conflicts.list() ?? []).map((conflict) => ({
-    key: `${conflict.frontend} of ${conflict.service}`,
-    reason: conflictText(conflict),
-  }));
 }
 
 function natPortsReport({ connections }: Agent): StatusReport['natPorts'] {

@@ -1,11 +1,13 @@
 import type { Table } from '@sluice/state';
+import { knownParameters } from './query.ts';
 import type { TableHead, TableLine } from './report.ts';
 
 /** A table of any rows: reports only show them. */
 export interface ShownTable {
   readonly name: string;
   readonly size: number;
-  lines(): Generator<TableHead | TableLine>;
+  /** Throws QueryError for what nothing narrows this table down by. */
+  lines(query: URLSearchParams): Generator<TableHead | TableLine>;
 }
 
 export function shownTable<Row extends object>(table: Table<Row>): ShownTable {
@@ -14,7 +16,10 @@ export function shownTable<Row extends object>(table: Table<Row>): ShownTable {
     get size() {
       return table.size;
     },
-    lines: () => tableLines(table),
+    lines(query) {
+      knownParameters(query, []);
+      return tableLines(table);
+    },
   };
 }
 

@@ -200,6 +200,18 @@ test('service list shows two backends and how many more there are, with -o wide 
   );
 });
 
+test('service and backend list ask the agent for what they are narrowed down to', async () => {
+  const asked: string[] = [];
+  using server = await agent((url: string) => {
+    asked.push(url);
+    return url.startsWith('/backends') ? '' : tableText(frontends);
+  });
+  for (const noun of ['service', 'backend'])
+    await sluice([noun, 'list', '--service', 'shop/web', '-n', 'shop', '--socket', server.socket]);
+  const query = '?service=shop%2Fweb&namespace=shop';
+  assert.deepEqual(asked, [`/tables/frontends${query}`, `/backends${query}`]);
+});
+
 test('prefixes in data are text', async () => {
   const podCidrs = [
     { address: '10.244.0.0', length: 24 },

@@ -14,8 +14,16 @@ import { servicesAt, type WithdrawnPods, withoutWithdrawn } from './withdrawn.ts
 /** A claim that lost: the frontend belongs to an older service. */
 export interface FrontendConflict {
   readonly frontend: string;
+  /** As which it is claimed. */
+  readonly type: DesiredFrontend['type'];
+  readonly portName: string;
   readonly service: string;
   readonly owner: string;
+}
+
+/** The place as the claimant asks for it, beside that of its owner. */
+export function conflictKey({ frontend, service }: Pick<FrontendConflict, 'frontend' | 'service'>): string {
+  return `${frontend} of ${service}`;
 }
 
 export function conflictText({ frontend, owner }: FrontendConflict): string {
@@ -165,12 +173,9 @@ function settle(
     else tables.frontends.upsert(owner.frontend);
     const stale = new Set(tables.conflicts.by('frontend', key).map((row) => row.service));
     for (const loser of losers) {
-      stale.delete(loser.frontend.service);
-      tables.conflicts.upsert({
-        frontend: key,
-        service: loser.frontend.service,
-        owner: owner?.frontend.service ?? '',
-      });
+      const { service, type, portName } = loser.frontend;
+      stale.delete(service);
+      tables.conflicts.upsert({ frontend: key, type, portName, service, owner: owner?.frontend.service ?? '' });
     }
     for (const service of stale) tables.conflicts.delete(`${key} ${service}`);
   }

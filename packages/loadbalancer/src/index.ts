@@ -6,6 +6,7 @@
 
 export { isForAnother, type Viewpoint } from './desired.ts';
 export {
+  conflictKey,
   conflictText,
   type DesiredServices,
   deriveServices,

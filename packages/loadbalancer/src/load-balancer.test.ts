@@ -139,6 +139,54 @@ test('of two services with one address the older is served and the younger is to
   assert.equal(balancer.conflicts.size, 0);
 });
 
+test('who claims a balancer’s address that another one has is told at which place, port and type', async () => {
+  const world = cluster();
+  await using balancer = startLoadBalancer(world);
+  const claim = (name: string, clusterIp: string, createdAt: string) => {
+    const spec = { type: 'LoadBalancer', clusterIPs: [clusterIp], ports: [{ name: 'http', port: 80 }] };
+    const status = { loadBalancer: { ingress: [{ ip: '192.0.2.9' }] } };
+    return parseService({ metadata: { namespace: 'shop', name, creationTimestamp: createdAt }, spec, status });
+  };
+  const older = claim('older', '10.96.0.5', '2026-01-01T00:00:00Z');
+  const younger = claim('younger', '10.96.0.6', '2026-02-01T00:00:00Z');
+  await fill(world, { services: [older, younger], slices: [] });
+  const key = '192.0.2.9:80/TCP of shop/younger';
+  const { type, portName, reason } = balancer.frontends.get(key) ?? {};
+  assert.deepEqual([type, portName], ['LoadBalancer', 'http']);
+  assert.match(reason ?? '', /^192\.0\.2\.9:80\/TCP belongs to the older service shop\/older$/);
+  world.services.delete('shop/older');
+  await balancer.reconciler.flush();
+  assert.equal(balancer.frontends.get(key), undefined);
+  assert.equal(balancer.frontends.get('192.0.2.9:80/TCP')?.service, 'shop/younger');
+});
+
+test('who asks for a place in vain has a row beside that of who has it, and neither takes the other’s away', async () => {
+  const world = cluster();
+  await using balancer = startLoadBalancer(world);
+  const claim = (name: string, clusterIp: string, ingress: object[]) => {
+    const spec = { type: 'LoadBalancer', clusterIPs: [clusterIp], ports: [{ name: 'http', port: 80 }] };
+    return parseService({ metadata: { namespace: 'shop', name }, spec, status: { loadBalancer: { ingress } } });
+  };
+  const vain = claim('vain', '10.96.0.5', [{ ip: '192.0.2.9', ipMode: 'Proxy' }]);
+  const served = claim('served', '10.96.0.6', [{ ip: '192.0.2.9' }]);
+  await fill(world, { services: [vain, served], slices: [] });
+  await balancer.reconciler.flush();
+  const at = () =>
+    balancer.frontends
+      .list()
+      .filter(({ key }) => key === '192.0.2.9:80/TCP')
+      .map(({ service, state }) => `${service} ${state}`)
+      .sort();
+  assert.deepEqual(at(), ['shop/served done', 'shop/vain off']);
+  world.services.upsert(claim('served', '10.96.0.6', []));
+  await balancer.reconciler.flush();
+  assert.deepEqual(at(), ['shop/vain off']);
+  world.services.upsert(served);
+  world.services.upsert(claim('vain', '10.96.0.5', []));
+  await balancer.reconciler.flush();
+  assert.deepEqual(at(), ['shop/served done']);
+});
+
 test('a frontend that is served without backends says so', async () => {
   const world = cluster();
   await using balancer = startLoadBalancer(world);

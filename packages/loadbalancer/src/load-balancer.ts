@@ -4,6 +4,7 @@ import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtim
 import { type Controllers, type Operations, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
 import type { Viewpoint } from './desired.ts';
 import {
+  conflictKey,
   conflictText,
   deriveServices,
   type FrontendConflict,
@@ -99,9 +100,11 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     onStatus: (key, status) => {
       lag.note(key, status.state === 'done');
       const frontend = desired.frontends.get(key);
+      if (frontend === undefined) return;
       // A row that only refuses is shown as what is not served.
-      if (frontend !== undefined && (isServedProtocol(frontend) || status.state === 'error'))
+      if (isServedProtocol(frontend) || status.state === 'error')
         rows.upsert(servedRow(frontend, status, kept.told(frontend)));
+      else rows.delete(key);
     },
   });
   const unserved = showUnserved(options, desired.conflicts, rows);
@@ -182,7 +185,7 @@ function keepFrontends(
 function frontendTable(): Table<FrontendRow> {
   return new Table<FrontendRow>({
     name: 'frontends',
-    key: (row) => row.key,
+    key: rowKey,
     indexes: { service: (row) => [row.service] },
     columns: {
       // Letters sort behind numbers: what is served stands first.
@@ -196,6 +199,12 @@ function frontendTable(): Table<FrontendRow> {
       Status: statusText,
     },
   });
+}
+
+/** A place stands there once for the service that has it, and for each one that asks for it in vain. */
+function rowKey({ key, service, state }: Pick<FrontendRow, 'key' | 'service' | 'state'>): string {
+  const inVain = ` of ${service}`;
+  return state !== 'off' || key.endsWith(inVain) ? key : `${key}${inVain}`;
 }
 
 function backendText({ key, state, nodeName, zone }: FrontendBackend): string {
@@ -262,7 +271,7 @@ function showUnserved(
     for (const name of names) {
       const service = services.get(name);
       const wanted = service === undefined ? [] : unservedRows(service, viewpoint);
-      const keys = new Set(wanted.map(({ key }) => key));
+      const keys = new Set(wanted.map(rowKey));
       for (const key of shown.get(name) ?? []) if (!keys.has(key)) rows.delete(key);
       for (const row of wanted) rows.upsert(row);
       if (keys.size > 0) shown.set(name, keys);
@@ -272,9 +281,9 @@ function showUnserved(
   const onServices = services.subscribe((changes) => show(changes.map(({ key }) => key)));
   const onOwners = externalIpGuard?.subscribe(show);
   const onConflicts = conflicts.subscribe((changes) => {
-    for (const { key, after } of changes) {
-      if (after === undefined) rows.delete(key);
-      else rows.upsert(conflictRow(key, after));
+    for (const { before, after } of changes) {
+      if (after !== undefined) rows.upsert(conflictRow(after));
+      else if (before !== undefined) rows.delete(conflictKey(before));
     }
   });
   show(services.keys());
@@ -302,9 +311,10 @@ const unmade = {
 } as const;
 
 /** Nothing has failed: whose it is is told on the Service. */
-function conflictRow(key: string, conflict: FrontendConflict): FrontendRow {
-  const { service } = conflict;
-  return { ...unmade, key, type: 'ClusterIP', service, state: 'off', reason: conflictText(conflict) };
+function conflictRow(conflict: FrontendConflict): FrontendRow {
+  const { service, type, portName } = conflict;
+  const what = { key: conflictKey(conflict), type, portName, service };
+  return { ...unmade, ...what, state: 'off', reason: conflictText(conflict) };
 }
 
 /** A health check that nobody can ask stands beside the service's frontends. */

@@ -1,7 +1,7 @@
 import type { ServiceObject, Trouble } from '@sluice/kube';
 import type { Viewpoint } from './desired.ts';
 import { conflictText, type FrontendConflict } from './desired-services.ts';
-import { unservedFrontends } from './unserved.ts';
+import { balancerAnswers, unservedFrontends } from './unserved.ts';
 
 /** What whoever describes a Service should know of it. Pure; the same on every node, so that one process tells it. */
 export function serviceTroubles(
@@ -26,7 +26,7 @@ export function serviceTroubles(
 function notServed(service: ServiceObject, viewpoint: Viewpoint): string[] {
   const places = new Map<string, string[]>();
   for (const { key, reason } of unservedFrontends(service, viewpoint))
-    places.set(reason, [...(places.get(reason) ?? []), key]);
+    if (reason !== balancerAnswers) places.set(reason, [...(places.get(reason) ?? []), key]);
   return [...places].map(([reason, keys]) => `${reason}: ${keys.join(', ')}`);
 }
 

@@ -11,6 +11,9 @@ export interface UnservedFrontend {
   readonly reason: string;
 }
 
+/** As the balancer's controller wants it (KEP-1860). */
+export const balancerAnswers = 'ipMode is Proxy: the balancer answers there';
+
 /** Pure: what of a Service is accepted and not served, and why. */
 export function unservedFrontends(service: ServiceObject, viewpoint: Viewpoint): UnservedFrontend[] {
   if (service.type === 'ExternalName' || isForAnother(service)) return [];
@@ -79,7 +82,7 @@ function ingressPlaces(service: ServiceObject, { port }: ServicePort): [string, 
   return service.loadBalancerIngress.map(({ address }) => [
     formatAddressPort(address, port),
     'LoadBalancer',
-    served.has(address) ? ofOtherFamily(address, service) : 'ipMode is Proxy: the balancer answers there',
+    served.has(address) ? ofOtherFamily(address, service) : balancerAnswers,
   ]);
 }
 

@@ -43,10 +43,14 @@ function tableOf<Row extends { readonly namespace: string; readonly name: string
   return table;
 }
 
-function find(to: string, options: { asker?: Asker; protocol?: string; family?: string } = {}) {
+function destination(to: string, options: { asker?: Asker; protocol?: string; family?: string } = {}) {
   const { asker = both, protocol = 'tcp', family } = options;
   const query = new URLSearchParams({ from: 'shop/client', to, protocol, ...(family && { family }) });
-  const { address, port } = findDestination(explainQuestion(query), asker, { services, endpointSlices });
+  return findDestination(explainQuestion(query), asker, { services, endpointSlices });
+}
+
+function find(to: string, options?: Parameters<typeof destination>[1]) {
+  const { address, port } = destination(to, options);
   return `${address} ${port}`;
 }
 
@@ -89,11 +93,16 @@ test('a port may be named, and belongs to a protocol', () => {
 test('a headless service leads to an endpoint that is ready, and to its own port', () => {
   assert.equal(find('db:sql'), '10.244.1.4 15432');
   assert.equal(find('db:5432'), '10.244.1.4 5432');
+  assert.match(
+    destination('db:5432').resolved ?? '',
+    /one of them 10\.244\.1\.4; no port is translated: 5432 is asked as it is, and they have 15432\/TCP$/,
+  );
+  for (const to of ['db:sql', 'db:15432']) assert.match(destination(to).resolved ?? '', /one of them 10\.244\.1\.4$/);
   assert.throws(() => find('empty:5432'), /headless and has no ready endpoint/);
 });
 
 test('what cannot be known here says what to give instead', () => {
-  assert.throws(() => find('elsewhere:80'), /ExternalName: DNS answers with another name/);
+  assert.throws(() => find('elsewhere:80'), /ExternalName: DNS answers with example\.org, give that/);
   assert.throws(() => find('example.org:80'), /give the address/);
   assert.throws(() => find('2001:db8::1:80'), QueryError);
   assert.throws(() => find('10.0.0.1'), /HOST:PORT/);

@@ -34,7 +34,8 @@ export function findDestination(question: Question, asker: Asker, sources: NameS
     );
   }
   if (service.type === 'ExternalName') {
-    throw new QueryError(`service ${objectKey(service)} is an ExternalName: DNS answers with another name, give that`);
+    const name = service.externalName ?? 'another name';
+    throw new QueryError(`service ${objectKey(service)} is an ExternalName: DNS answers with ${name}, give that`);
   }
   return service.headless
     ? headlessDestination(service, question, asker, sources.endpointSlices)
@@ -91,12 +92,17 @@ function headlessDestination(
     throw new QueryError(`service ${key} is headless and has no ready endpoint: its name has no address`);
   }
   const address = choose(addresses, question, asker, `service ${key}`);
-  const named = own.flatMap(({ ports }) => ports).find(({ name }) => name === question.port);
-  return {
-    address,
-    port: named?.port ?? numericPort(question),
-    resolved: `service ${key} is headless: its name has ${addresses.length} addresses, one of them ${address}`,
-  };
+  const ports = own.flatMap((slice) => slice.ports);
+  const named = ports.find(({ name }) => name === question.port);
+  const resolved = `service ${key} is headless: its name has ${addresses.length} addresses, one of them ${address}`;
+  if (named !== undefined) return { address, port: named.port, resolved };
+  const port = numericPort(question);
+  const known = new Set(ports.map((each) => `${each.port}/${each.protocol}`));
+  const isOther = known.size > 0 && !known.has(`${port}/${question.protocol}`);
+  const note = isOther
+    ? `; no port is translated: ${port} is asked as it is, and they have ${[...known].join(', ')}`
+    : '';
+  return { address, port, resolved: `${resolved}${note}` };
 }
 
 function choose(addresses: readonly Address[], question: Question, asker: Asker, whose: string): Address {

@@ -282,16 +282,39 @@ test('a drop is told with its reason, its hint and what the sender hears', () =>
   assert.match(told.texts.service ?? '', /which has no port 81\/TCP, only 80\/TCP/);
 });
 
-test('a node port is named on the addresses of this node and nowhere else', () => {
+test('a node port is named on the addresses of this node, and of another one, which chooses', () => {
   const [clusterIp] = frontends.list();
   assert.ok(clusterIp);
   frontends.upsert({ ...clusterIp, key: '0.0.0.0:30080/TCP', type: 'NodePort', backends: [] });
   const { texts } = explain('10.10.30.101:30080', { explanation: { way: Way.Host } });
   assert.match(texts.service ?? '', /^NodePort of service shop\/web:http; no backend/);
-  for (const elsewhere of ['10.10.30.102', '10.10.31.101', '192.0.2.1']) {
+  assert.match(
+    explain('10.10.30.102:30080').texts.service ?? '',
+    /^NodePort of service shop\/web:http, asked at another node: k8s-cp2 chooses the backend, if nodePort\.addresses has the address$/,
+  );
+  for (const elsewhere of ['10.10.31.101', '192.0.2.1']) {
     assert.equal(explain(`${elsewhere}:30080`, { explanation: { way: Way.Host } }).texts.service, undefined);
   }
   frontends.delete('0.0.0.0:30080/TCP');
+});
+
+test('whose a balancer’s address is stands there for a port that nobody serves there, too', () => {
+  const [clusterIp] = frontends.list();
+  assert.ok(clusterIp);
+  const rows = [
+    { key: '192.0.2.9:443/TCP', service: 'shop/web' },
+    { key: '192.0.2.9:443/TCP/external', service: 'shop/web' },
+    { key: '192.0.2.9:53/UDP', service: 'shop/dns' },
+    { key: '192.0.2.9:443/TCP of shop/late', service: 'shop/late', id: 0 },
+  ];
+  for (const each of rows) frontends.upsert({ ...clusterIp, type: 'LoadBalancer', ...each });
+  const told = (to: string) => explain(to).texts.service;
+  assert.equal(
+    told('192.0.2.9:80'),
+    '192.0.2.9 is of services shop/web, shop/dns, which have no port 80/TCP there, only 443/TCP, 53/UDP',
+  );
+  assert.equal(told('192.0.2.99:80'), undefined);
+  for (const { key } of rows) frontends.delete(key);
 });
 
 test("an external address that is somebody else's is named with the reason, and nothing is translated", () => {
@@ -309,6 +332,16 @@ test("an external address that is somebody else's is named with the reason, and 
     reason,
   });
   const { texts } = explain('192.0.2.1:443', { explanation: { way: Way.Device } });
+  const other = {
+    ...clusterIp,
+    key: '192.0.2.2:443/TCP',
+    type: 'ExternalIP',
+    state: 'off',
+    reason: 'no IPv6',
+  } as const;
+  frontends.upsert(other);
+  assert.match(explain('192.0.2.2:443').texts.service ?? '', /^ExternalIP of service shop\/web:http; off: no IPv6/);
+  frontends.delete(other.key);
   assert.match(texts.service ?? '', /^ExternalIP of service shop\/thief; off: 192\.0\.2\.1 belongs to Node k8s-cp2/);
   frontends.delete(key);
 });

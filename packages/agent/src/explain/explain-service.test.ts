@@ -156,6 +156,9 @@ test('anybody outside is one of those that are let in, where only some are; who 
   const answer = () => ({ flags: FrontendFlag.SourceRanges, result: 'not allowed' }) as const;
   const anybody = explain({ from: 'outside' }, { rows: [ranged], answer });
   assert.equal(anybody.calls[0]?.client, '198.51.100.0');
+  assert.equal(anybody.report.places[0]?.client, 'anybody outside, of the source ranges');
+  const nobody = explain({ from: 'outside' }, { rows: [{ ...ranged, sourceRanges: ['2001:db8::/32'] }], answer });
+  assert.equal(nobody.report.places[0]?.client, 'anybody outside');
   const named = explain({ from: 'outside:203.0.113.9' }, { rows: [ranged], answer });
   assert.equal(named.calls[0]?.client, '203.0.113.9');
   const [place] = named.report.places;
@@ -225,6 +228,20 @@ test('a balancer’s Service says which address it has, or that nobody has given
     explain({}).report.about.find(({ step }) => step === 'balancer'),
     undefined,
   );
+});
+
+test('a balancer’s Service says whom it lets in, and where its health is asked', () => {
+  const spec = {
+    ...{ type: 'LoadBalancer', healthCheckNodePort: 30_010 },
+    loadBalancerSourceRanges: ['198.51.100.0/24', '2001:db8::/32'],
+  };
+  const about = ({ report }: ReturnType<typeof explain>) =>
+    Object.fromEntries(report.about.map(({ step, text }) => [step, text]));
+  const { ranges, health } = about(explain({}, { spec }));
+  assert.match(ranges ?? '', /^loadBalancerSourceRanges 198\.51\.100\.0\/24, 2001:db8::\/32: nobody else comes in/);
+  assert.match(health ?? '', /^healthCheckNodePort 30010: /);
+  const plain = about(explain({}));
+  assert.deepEqual([plain.ranges, plain.health], [undefined, undefined]);
 });
 
 test('what the object says and nobody understands stands there, too', () => {

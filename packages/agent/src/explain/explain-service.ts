@@ -1,5 +1,6 @@
 import { objectKey, type ServiceObject } from '@sluice/kube';
 import type { SeenEndpoint } from '@sluice/loadbalancer';
+import { formatPrefix } from '@sluice/net';
 import type { ServiceEndpointReport, ServiceExplainReport } from '../report.ts';
 import { type ServiceClient, serviceClients } from './service-clients.ts';
 import { type ServicePlace, servicePlaces, whyNoPlace } from './service-places.ts';
@@ -51,6 +52,8 @@ function about(service: ServiceObject): ServiceExplainReport['about'] {
         : `externalTrafficPolicy ${externalTrafficPolicy}`,
     ],
     ['balancer', balancerText(service)],
+    ['ranges', rangesText(service)],
+    ['health', healthText(service)],
     ['affinity', affinityTimeoutSeconds === undefined ? 'none' : `ClientIP, ${affinityTimeoutSeconds} s`],
     ['distribution', service.trafficDistribution],
     ['algorithm', service.algorithm && `${service.algorithm} (annotation)`],
@@ -66,6 +69,16 @@ function balancerText({ type, loadBalancerIngress, loadBalancerClass }: ServiceO
   if (loadBalancerIngress.length > 0) return loadBalancerIngress.map(({ address }) => address).join(', ');
   const whose = loadBalancerClass === undefined ? '' : ` (its class is ${loadBalancerClass})`;
   return `has no address: no controller has given it one in status.loadBalancer${whose}`;
+}
+
+function rangesText({ type, loadBalancerSourceRanges }: ServiceObject): string | undefined {
+  if (type !== 'LoadBalancer' || loadBalancerSourceRanges === undefined) return undefined;
+  return `loadBalancerSourceRanges ${loadBalancerSourceRanges.map(formatPrefix).join(', ')}: nobody else comes in at the balancer's addresses`;
+}
+
+function healthText({ healthCheckNodePort }: ServiceObject): string | undefined {
+  if (healthCheckNodePort === undefined) return undefined;
+  return `healthCheckNodePort ${healthCheckNodePort}: "sluice table health-checks" shows what it answers`;
 }
 
 interface Looked {

@@ -54,9 +54,8 @@ function serviceStep(asked: ServiceQuestion): ExplainStep[] {
     sources.frontends?.get(`${formatAddressPort(address, port)}/${question.protocol}`) ??
     nodePort(asked) ??
     refused(asked);
-  if (row === undefined) return ownerStep({ address, port, question, sources });
+  if (row === undefined) return othersNodePort(asked) ?? ownerStep(asked) ?? sharedStep(asked) ?? [];
   const object = sources.services.get(row.service);
-  const name = `${row.service}${row.portName === '' ? '' : `:${row.portName}`}`;
   const affinity = object?.affinityTimeoutSeconds;
   const states = [...new Set(row.backends.map(({ state }) => state))].filter((state) => state !== 'active');
   const backends = [
@@ -64,7 +63,7 @@ function serviceStep(asked: ServiceQuestion): ExplainStep[] {
     affinity === undefined ? 'no affinity' : `a client keeps its backend for ${affinity} s`,
   ];
   const text = [
-    `${row.type} of service ${name}`,
+    `${row.type} of service ${nameOf(row)}`,
     ...(row.state === 'off' ? [] : backends),
     ...(row.reason === undefined ? [] : [`${row.state}: ${row.reason}`]),
   ];
@@ -72,17 +71,41 @@ function serviceStep(asked: ServiceQuestion): ExplainStep[] {
   return [{ step: 'service', text: text.join('; '), facts: { ...facts, state: row.state } }];
 }
 
-/** On whatever address of this node it is asked; another node's is asked by a packet, which that one translates. */
-function nodePort({ address, port, question, sources }: ServiceQuestion): FrontendRow | undefined {
-  if (!sources.nodes.nodePortAddresses().served.includes(address)) return undefined;
+/** On whatever address of this node it is asked. */
+function nodePort(asked: ServiceQuestion): FrontendRow | undefined {
+  return asked.sources.nodes.nodePortAddresses().served.includes(asked.address) ? nodePortRow(asked) : undefined;
+}
+
+function nodePortRow({ address, port, question, sources }: ServiceQuestion): FrontendRow | undefined {
   const any = formatAddressPort(anyAddress(familyOf(address)), port);
   return sources.frontends?.get(`${any}/${question.protocol}`);
 }
 
-/** A service asks for an address that is another's; nothing serves it there. */
+/** Another node's is asked by a packet, which that one translates. */
+function othersNodePort(asked: ServiceQuestion): ExplainStep[] | undefined {
+  const row = nodePortRow(asked);
+  const node = asked.sources.nodes.nodes
+    .list()
+    .find(({ local, addresses }) => !local && addresses.includes(asked.address));
+  if (row === undefined || node === undefined) return undefined;
+  const isEverywhere = asked.sources.nodes.nodePortAddresses().without.length === 0;
+  const where = isEverywhere ? '' : ', if nodePort.addresses has the address';
+  const text = `NodePort of service ${nameOf(row)}, asked at another node: ${node.name} chooses the backend${where}`;
+  return [
+    { step: 'service', text, facts: { service: row.service, type: row.type, port: row.portName, node: node.name } },
+  ];
+}
+
+function nameOf({ service, portName }: FrontendRow): string {
+  return `${service}${portName === '' ? '' : `:${portName}`}`;
+}
+
+/** A service asks for the place in vain, as the address is another's or of another family; nothing serves it there. */
 function refused({ address, port, question, sources }: ServiceQuestion): FrontendRow | undefined {
-  const place = `${formatAddressPort(address, port)}/${question.protocol} of `;
-  return sources.frontends?.list().find(({ key, state }) => state === 'off' && key.startsWith(place));
+  const place = `${formatAddressPort(address, port)}/${question.protocol}`;
+  return sources.frontends
+    ?.list()
+    .find(({ key, state }) => state === 'off' && (key === place || key.startsWith(`${place} of `)));
 }
 
 function backendsText({ backends, service, policy, unused }: FrontendRow, { endpointSlices }: ExplainSources): string {
@@ -98,15 +121,33 @@ function backendsText({ backends, service, policy, unused }: FrontendRow, { endp
 }
 
 /** The address of a service, asked for a port that it does not have. */
-function ownerStep({ address, port, question, sources }: Omit<ServiceQuestion, 'client'>): ExplainStep[] {
+function ownerStep({ address, port, question, sources }: ServiceQuestion): ExplainStep[] | undefined {
   const owner = sources.services.list().find(({ clusterIps }) => clusterIps.includes(address));
-  if (owner === undefined) return [];
+  if (owner === undefined) return undefined;
   const service = objectKey(owner);
   const has = owner.ports.map((each) => `${each.port}/${each.protocol}`).join(', ');
   const why = sources.frontends
     ? `has no port ${port}/${question.protocol}, only ${has}`
     : 'is served by another load balancer';
   return [{ step: 'service', text: `${address} is service ${service}, which ${why}`, facts: { service } }];
+}
+
+/** A balancer's or an external address, which several services may have; where it is a node's, the port is the node's own. */
+function sharedStep({ address, port, question, sources }: ServiceQuestion): ExplainStep[] | undefined {
+  if (sources.nodes.nodes.list().some(({ addresses }) => addresses.includes(address))) return undefined;
+  const prefix = formatAddressPort(address, 0).slice(0, -1);
+  const rows = sources.frontends
+    ?.list()
+    .filter(
+      ({ key, id, type }) => id !== 0 && (type === 'LoadBalancer' || type === 'ExternalIP') && key.startsWith(prefix),
+    );
+  if (!rows?.length) return undefined;
+  const services = [...new Set(rows.map(({ service }) => service))];
+  const whose =
+    services.length === 1 ? `service ${services[0]}, which has` : `services ${services.join(', ')}, which have`;
+  const has = new Set(rows.map(({ key }) => key.match(/(\d+\/[A-Z]+)/)?.[1]));
+  const text = `${address} is of ${whose} no port ${port}/${question.protocol} there, only ${[...has].join(', ')}`;
+  return [{ step: 'service', text, facts: { services: services.join(' ') } }];
 }
 
 function socketStep(answer: SocketAnswer, { client, question, sources }: ServiceQuestion): ExplainStep {

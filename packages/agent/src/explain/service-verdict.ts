@@ -22,7 +22,7 @@ type Ended = Pick<ServicePlaceReport, 'verdict' | 'summary'>;
 export function placeReport(asked: AskedPlace): ServicePlaceReport {
   const { place, client, sources } = asked;
   const { key, type, portName } = place;
-  const common = { frontend: key, type, portName, client: client.name };
+  const common = { frontend: key, type, portName, client: clientName(asked) };
   const address = askedAddress(place, sources);
   const own = clientAddress(asked);
   const unasked = whyUnasked(asked, { hasAddress: address !== undefined, hasOwn: own !== undefined });
@@ -40,14 +40,24 @@ export function placeReport(asked: AskedPlace): ServicePlaceReport {
 }
 
 /** Anybody outside is one of those that are let in, where only some are. */
-function clientAddress({ place, client }: AskedPlace) {
-  const family = familyOf(place.address);
-  const ranges = place.rows[place.rows.external ? 'external' : 'internal']?.sourceRanges;
-  if (!client.isAnybody || ranges === undefined) return client.address(family);
-  return strangerOf(family, ranges.map((range) => parsePrefix(range)).filter(isOf(family)));
+function clientAddress(asked: AskedPlace) {
+  const family = familyOf(asked.place.address);
+  const ranges = rangesOf(asked);
+  return ranges === undefined ? asked.client.address(family) : strangerOf(family, ranges);
 }
 
-const isOf = (family: 4 | 6) => (range: Prefix) => familyOf(range.address) === family;
+function clientName(asked: AskedPlace): string {
+  const { name } = asked.client;
+  return rangesOf(asked)?.length ? `${name}, of the source ranges` : name;
+}
+
+/** Of the place's family, where anybody outside asks and only some are let in. */
+function rangesOf({ place, client }: AskedPlace): Prefix[] | undefined {
+  const ranges = place.rows[place.rows.external ? 'external' : 'internal']?.sourceRanges;
+  if (!client.isAnybody || ranges === undefined) return undefined;
+  const family = familyOf(place.address);
+  return ranges.map((range) => parsePrefix(range)).filter(({ address }) => familyOf(address) === family);
+}
 
 /** Undefined: the programs of this node know. */
 function whyUnasked(

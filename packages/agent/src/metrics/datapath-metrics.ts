@@ -194,7 +194,7 @@ export const conntrackMetrics = [
   ),
   gauge<Source>(
     'cilium_nat_endpoint_max_connection',
-    "Share of an address's ports that connections to one destination (address, port, protocol) have, of the fullest one, from 0 to 1; at 1 new ones there are dropped. What sockets of the node have is not among them.",
+    "Share of an address's ports that connections to one destination (address, port, protocol) have, of the fullest one, from 0 to 1; at 1 new ones there are dropped. As the last collection found them; what sockets of the node have is not among them, and `sluice nat top` counts at once.",
     ['family'],
     ({ agent: { connections, values } }) => {
       const taken = connections.takenPorts;

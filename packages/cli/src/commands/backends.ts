@@ -3,15 +3,21 @@ import { Command } from 'commander';
 import { backendLine } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { alignTable, show } from '../output.ts';
+import { addServiceOptions, type ServiceOptions, serviceQuery } from '../service-options.ts';
+import { pathWithQuery } from '../traffic-options.ts';
 
 export function backendCommand(context: Context): Command {
   return new Command('backend').description('Show what is behind services').addCommand(
-    new Command('list')
+    addServiceOptions(new Command('list'))
       .alias('ls')
       .description('List backends as the kernel has them, with the services that use each, with -o wide all of them')
-      .addHelpText('after', '\nExamples:\n  sluice backend list\n  sluice backend list -o json')
-      .action(async (_options: unknown, command: Command) => {
-        const rows = await agentOf(command, context).rows('/backends', backendLine);
+      .addHelpText(
+        'after',
+        '\nExamples:\n  sluice backend list\n  sluice backend list --service shop/web\n  sluice backend list -o json',
+      )
+      .action(async (options: ServiceOptions, command: Command) => {
+        const path = pathWithQuery('/backends', serviceQuery(options));
+        const rows = await agentOf(command, context).rows(path, backendLine);
         rows.sort((left, right) => collator.compare(left.backend, right.backend));
         const { output } = globalOptions(command, context);
         show(context, output, { data: rows, text: () => backendText(rows, output) });

@@ -3,11 +3,10 @@ import { Command } from 'commander';
 import { maglevLine } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions } from '../context.ts';
 import { alignTable, show } from '../output.ts';
+import { addServiceOptions, type ServiceOptions, serviceQuery } from '../service-options.ts';
 import { collect, pathWithQuery } from '../traffic-options.ts';
 
-interface Options {
-  readonly service?: readonly string[];
-  readonly namespace?: readonly string[];
+interface Options extends ServiceOptions {
   readonly backend?: readonly string[];
 }
 
@@ -15,21 +14,18 @@ export function maglevCommand(context: Context): Command {
   return new Command('maglev')
     .description('Show the Maglev tables, by which clients from outside are given backends')
     .addCommand(
-      new Command('list')
+      addServiceOptions(new Command('list'))
         .alias('ls')
         .description("List each backend's share of its frontend's Maglev table, as the kernel has it")
-        .option('--service <[namespace/]name>', 'of services whose name begins so; any of several', collect)
-        .option('-n, --namespace <name>', 'of services of this namespace', collect)
         .option('--backend <address|prefix>', 'of backends at this address, or one of this prefix', collect)
         .addHelpText(
           'after',
           '\nExamples:\n  sluice maglev list\n  sluice maglev list --service shop/web\n  sluice maglev list --backend 10.244.1.0/24 -o json',
         )
         .action(async (options: Options, command: Command) => {
-          const { service = [], namespace = [], backend = [] } = options;
+          const { backend = [] } = options;
           const path = pathWithQuery('/maglev', [
-            ...service.map((name) => ['service', name] as const),
-            ...namespace.map((name) => ['namespace', name] as const),
+            ...serviceQuery(options),
             ...backend.map((prefix) => ['backend', prefix] as const),
           ]);
           const rows = await agentOf(command, context).rows(path, maglevLine);

@@ -88,6 +88,15 @@ test('where nobody is served the exit status is 1, and the reason stands there',
   const { err, exitCode } = await sluice(['service', 'explain', 'shop/web', '--socket', asked.socket]);
   assert.equal(exitCode, 1);
   assert.match(err, /nobody is served: no backend: a reset/);
+  const unasked = { ...refused, verdict: 'not asked', summary: 'he has no IPv4 address' };
+  const others = { ...refused, verdict: 'not served', summary: 'for clients inside' };
+  using third = await agent(() => ({ ...nobody, places: [unasked, others, refused] }));
+  const worst = await sluice(['service', 'explain', 'shop/web', '--socket', third.socket]);
+  assert.match(worst.err, /nobody is served: no backend: a reset/);
+  using sctp = await agent(() => ({ ...nobody, places: [], endpoints: [] }));
+  const unserved = await sluice(['service', 'explain', 'shop/web', '--socket', sctp.socket]);
+  assert.doesNotMatch(unserved.out, /^endpoints: none/m);
+  assert.match(unserved.err, /nobody is served: SCTP is not served/);
   using headless = await agent(() => ({ ...nobody, places: [], endpoints: [], why: 'it is headless' }));
   const told = await sluice(['service', 'explain', 'shop/web', '--socket', headless.socket]);
   assert.match(told.out, /^not served: it is headless$/m);

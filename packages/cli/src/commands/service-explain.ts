@@ -51,8 +51,10 @@ export function serviceExplainCommand(context: Context): Command {
     });
 }
 
+/** What stands in the way where somebody would be served, before what is for others, before what he cannot ask. */
 function whyNobody({ why, places, unserved, service }: ServiceExplainReport): string {
-  const [first] = places;
+  const verdicts: ServicePlaceReport['verdict'][] = ['dropped', 'refused', 'not served', 'not asked'];
+  const [first] = verdicts.flatMap((verdict) => places.find((place) => place.verdict === verdict) ?? []);
   return why ?? first?.summary ?? unserved[0]?.reason ?? `${service} has no frontend (yet)`;
 }
 
@@ -65,8 +67,8 @@ export function serviceText(report: ServiceExplainReport, format: OutputFormat):
     ...(why === undefined ? [] : [`not served: ${why}`]),
     ...(from === undefined ? placesText(places, format) : places.map(placeText)),
     ...unservedText(unserved),
-    // Of a service that is not served, a headless one as well, nobody has looked for endpoints.
-    ...(why === undefined ? endpointsText(endpoints, format) : []),
+    // Where nothing is served, of a headless service as well, nobody has looked for endpoints.
+    ...(places.length > 0 ? endpointsText(endpoints, format) : []),
   ]
     .map((part) => part.trimEnd())
     .join('\n\n')}\n`;

@@ -5,6 +5,8 @@ import { Command } from 'commander';
 import { type FrontendRow, frontendLine, tableLine, tablesAnswer } from '../agent-answers.ts';
 import { agentOf, type Context, globalOptions, type OutputFormat } from '../context.ts';
 import { alignTable, show, type TextTable, tell } from '../output.ts';
+import { addServiceOptions, type ServiceOptions, serviceQuery } from '../service-options.ts';
+import { pathWithQuery } from '../traffic-options.ts';
 import { wrongName } from '../wrong-name.ts';
 import { serviceExplainCommand } from './service-explain.ts';
 import { wideColumns } from './wide-columns.ts';
@@ -15,6 +17,8 @@ const LISTS: readonly {
   readonly table: string;
   readonly text: string;
   readonly more?: string;
+  /** What narrows it down, and an example of it. */
+  readonly narrowed?: { readonly addOptions: (command: Command) => Command; readonly example: string };
 }[] = [
   {
     noun: 'service',
@@ -25,6 +29,7 @@ const LISTS: readonly {
 affinity, algorithm and source ranges; -o json and yaml have all of it. MODE is that of clients outside who are led to other
 nodes (snat, dsr), and empty where there are none.
 `,
+    narrowed: { addOptions: addServiceOptions, example: 'sluice service list -n shop --service web' },
   },
   {
     noun: 'endpoint',
@@ -44,17 +49,15 @@ export function tableCommands(context: Context): Command[] {
   return [...commands, anyTable(context)];
 }
 
-function listCommand(list: (typeof LISTS)[number], context: Context): Command {
-  return new Command(list.noun).description(`Show ${list.text}`).addCommand(
-    new Command('list')
-      .alias('ls')
-      .description(`List ${list.text}`)
-      .addHelpText(
-        'after',
-        `${list.more ?? ''}\nExamples:\n  sluice ${list.noun} list\n  sluice ${list.noun} list -o wide\n  sluice ${list.noun} list -o json`,
-      )
-      .action((_options: unknown, command: Command) => showTable(command, context, list.table)),
-  );
+function listCommand({ noun, table, text, more, narrowed }: (typeof LISTS)[number], context: Context): Command {
+  const list = new Command('list').alias('ls').description(`List ${text}`);
+  narrowed?.addOptions(list);
+  const narrow = narrowed === undefined ? '' : `\n  ${narrowed.example}`;
+  const examples = `\nExamples:\n  sluice ${noun} list${narrow}\n  sluice ${noun} list -o wide\n  sluice ${noun} list -o json`;
+  list
+    .addHelpText('after', `${more ?? ''}${examples}`)
+    .action((options: ServiceOptions, command: Command) => showTable(command, context, table, serviceQuery(options)));
+  return new Command(noun).description(`Show ${text}`).addCommand(list);
 }
 
 function anyTable(context: Context): Command {
@@ -73,9 +76,15 @@ async function showNamedTable(command: Command, context: Context, name: string):
   await showTable(command, context, name);
 }
 
-async function showTable(command: Command, context: Context, name: string): Promise<void> {
+async function showTable(
+  command: Command,
+  context: Context,
+  name: string,
+  query: ReturnType<typeof serviceQuery> = [],
+): Promise<void> {
   const shape = name === 'frontends' ? frontendLine : tableLine;
-  const lines = await agentOf(command, context).rows(`/tables/${encodeURIComponent(name)}`, shape);
+  const path = pathWithQuery(`/tables/${encodeURIComponent(name)}`, query);
+  const lines = await agentOf(command, context).rows(path, shape);
   const table = { head: lines.find(isHead), lines: lines.filter(isLine) };
   const { output } = globalOptions(command, context);
   const data = table.lines.map(({ row }) => withPrefixesAsText(row));
