@@ -214,9 +214,24 @@ static __always_inline verdict_t netdev_route(struct __sk_buff *skb, struct pack
 	return route_world(skb, packet);
 }
 
+/*
+ * Of what cannot be parsed. At an address of services alone the stack would send it on by its routes, and the router
+ * back, whose route leads to this node: until its hops are used up.
+ */
+static __always_inline verdict_t netdev_refuse_malformed(const struct packet *packet, verdict_t reason)
+{
+	const struct address *destination = &packet->tuple.destination;
+
+	return service_owns_address(destination, true) && !dnat_is_node(destination) ? reason : TC_ACT_OK;
+}
+
 static __always_inline verdict_t netdev_from_network_steps(struct __sk_buff *skb, struct packet *packet)
 {
-	if (packet_parse(skb, packet) != VERDICT_CONTINUE || packet_is_arp(packet))
+	verdict_t parsed = packet_parse(skb, packet);
+
+	if (parsed != VERDICT_CONTINUE)
+		return netdev_refuse_malformed(packet, parsed);
+	if (packet_is_arp(packet))
 		return TC_ACT_OK;
 	STEP(packet_refuse_loopback(packet));
 	STEP(netdev_translate(skb, packet));
