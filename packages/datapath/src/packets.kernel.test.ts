@@ -243,6 +243,15 @@ const dropCases: readonly DropCase[] = [
       },
     ];
   }),
+  ...['0.0.0.0', '255.255.255.255', '224.0.0.5', '::', 'ff02::1'].map((source) => {
+    const family = source.includes(':') ? 'ipv6' : 'ipv4';
+    return {
+      reason: DropReason.InvalidSourceAddress,
+      what: `to a service from ${source}, where nobody can be answered`,
+      program: 'netdev_from_network',
+      packet: ip(family, { source, destination: balancer[family] }).tcp({ destinationPort: 443 }).payload(),
+    };
+  }),
   ...families.map((family) => ({
     reason: DropReason.ServiceNotTranslated,
     what: `from the world, which the node's stack forwards to a service (${family})`,
