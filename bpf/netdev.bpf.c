@@ -65,12 +65,14 @@ static __always_inline bool netdev_is_tunneled_by_node(struct __sk_buff *skb)
 /*
  * A pod's address in a packet from the network is forged, and so is our own: pods of the cluster come by the tunnel.
  * Nodes speak to nodes without it, the tunnel's own packets among them: the stack's business, unless it is a service
- * that they speak to.
+ * that they speak to. Whom a service would have to answer at an address of nobody or of many has forged it as well.
  */
 static __always_inline verdict_t netdev_check_source(struct packet *packet, bool is_for_node)
 {
 	struct ipcache_entry *entry = ipcache_lookup(&packet->tuple.source);
 
+	if (packet->is_external && address_is_nobodys(&packet->tuple.source))
+		return drop(packet, DROP_REASON_INVALID_SOURCE_ADDRESS);
 	if (entry && (entry->flags & IPCACHE_FLAG_NODE) && is_for_node) {
 		packet->source_identity = entry->identity;
 		return packet->is_external ? VERDICT_CONTINUE : TC_ACT_OK;
@@ -214,9 +216,24 @@ static __always_inline verdict_t netdev_route(struct __sk_buff *skb, struct pack
 	return route_world(skb, packet);
 }
 
+/*
+ * Of what cannot be parsed. At an address of services alone the stack would send it on by its routes, and the router
+ * back, whose route leads to this node: until its hops are used up.
+ */
+static __always_inline verdict_t netdev_refuse_malformed(const struct packet *packet, verdict_t reason)
+{
+	const struct address *destination = &packet->tuple.destination;
+
+	return service_owns_address(destination, true) && !dnat_is_node(destination) ? reason : TC_ACT_OK;
+}
+
 static __always_inline verdict_t netdev_from_network_steps(struct __sk_buff *skb, struct packet *packet)
 {
-	if (packet_parse(skb, packet) != VERDICT_CONTINUE || packet_is_arp(packet))
+	verdict_t parsed = packet_parse(skb, packet);
+
+	if (parsed != VERDICT_CONTINUE)
+		return netdev_refuse_malformed(packet, parsed);
+	if (packet_is_arp(packet))
 		return TC_ACT_OK;
 	STEP(packet_refuse_loopback(packet));
 	STEP(netdev_translate(skb, packet));

@@ -59,6 +59,14 @@ static __always_inline bool address_is_multicast(const struct address *address)
 	return (address->words[3] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) || address->words[3] == 0xffffffff;
 }
 
+/* No single host has it: the stack takes no packet from there (RFC 1122 3.2.1.3, RFC 4291 2.5.2 and 2.7). */
+static __always_inline bool address_is_nobodys(const struct address *address)
+{
+	if (address_is_multicast(address))
+		return true;
+	return address_is_ipv4(address) ? address->words[3] == 0 : address_is_zero(address);
+}
+
 static __always_inline bool mac_equal(const struct mac *a, const struct mac *b)
 {
 	return a->bytes[0] == b->bytes[0] && a->bytes[1] == b->bytes[1] && a->bytes[2] == b->bytes[2] &&

@@ -81,5 +81,5 @@ enum snat_port {
 /* Ended at once; the others follow. */
 #define STALE_SOCKETS_MAX 1024
 #define IPV6_EXTENSIONS_MAX 6
-/* Past this many slots a backend is taken to belong to its service as long as it exists. */
-#define SLOT_SEARCH_MAX 256
+/* Beyond so many slots a backend is not looked for: who had one there gets another when the service has changed. */
+#define SLOT_SEARCH_MAX 8192

@@ -267,21 +267,34 @@ static __always_inline bool service_allows(const struct frontend *frontend, cons
 		       : bpf_map_lookup_elem(&source_ranges, &key) != NULL;
 }
 
+struct slot_search {
+	struct slot_key key;
+	__u32 backend_id;
+	bool is_found;
+};
+
+static long slot_search_step(__u64 index, void *context)
+{
+	struct slot_search *search = context;
+	struct slot *slot;
+
+	search->key.slot = index;
+	slot = bpf_map_lookup_elem(&slots, &search->key);
+	search->is_found = slot && slot->backend_id == search->backend_id;
+	return search->is_found;
+}
+
+/* That it exists says nothing: the number of one that is gone is given to the next, of whichever service. */
 static __always_inline bool service_has_backend(const struct frontend *frontend, __u32 backend_id)
 {
-	struct slot_key key = {.service_id = frontend->service_id, .generation = frontend->generation};
+	struct slot_search search = {
+	    .key = {.service_id = frontend->service_id, .generation = frontend->generation},
+	    .backend_id = backend_id,
+	};
 
-	if (frontend->backend_count > SLOT_SEARCH_MAX)
-		return true;
-	for (__u32 i = 0; i < SLOT_SEARCH_MAX && i < frontend->backend_count; i++) {
-		struct slot *slot;
-
-		key.slot = i;
-		slot = bpf_map_lookup_elem(&slots, &key);
-		if (slot && slot->backend_id == backend_id)
-			return true;
-	}
-	return false;
+	bpf_loop(frontend->backend_count < SLOT_SEARCH_MAX ? frontend->backend_count : SLOT_SEARCH_MAX,
+		 slot_search_step, &search, 0);
+	return search.is_found;
 }
 
 /*

@@ -23,11 +23,15 @@ export async function claimRunDirectory(runDir: string): Promise<Disposable> {
   const pidFile = join(runDir, 'agent.pid');
   const directory = stack.adopt(openFd(runDir), close);
   if (!lock(directory)) {
-    throw new Error(`another agent has ${runDir}${processIn(pidFile)}: one agent a node, or give another --run-dir`);
+    throw new Error(
+      `another agent has ${runDir}${processIn(pidFile)}: one agent a node, or give another --run-dir, --state-dir and --bpffs`,
+    );
   }
   for (const path of [cniSocketIn(runDir), apiSocketIn(runDir)]) {
     if (existsSync(path) && (await someoneListens(path))) {
-      throw new Error(`another agent answers at ${path}: one agent a node, or give another --run-dir`);
+      throw new Error(
+        `another agent answers at ${path}: one agent a node, or give another --run-dir, --state-dir and --bpffs`,
+      );
     }
   }
   writeFileSync(pidFile, `${process.pid}\n`);

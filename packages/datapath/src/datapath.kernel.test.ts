@@ -272,10 +272,17 @@ test('a drop is an event for who listens', async () => {
 test('usage tells what the kernel has', () => {
   using node = createTestNode(1);
   const pod = node.addPod(10, 1000);
+  for (const generation of [1, 2, 3])
+    node.datapath.maps.sourceRanges.update(
+      { prefixLength: 64, serviceId: 1, generation, address: parseAddress('::') },
+      1,
+    );
   const maps = new Map(node.datapath.mapUsage().map((usage) => [usage.name, usage]));
   // Router and node addresses of both families, and the pod's two.
   assert.equal(maps.get('endpoints')?.entries, 6);
   assert.equal(maps.get('endpoints')?.maxEntries, endpointsMap.maxEntries);
+  assert.equal(maps.get('ipcache_prefix')?.entries, node.datapath.maps.ipcachePrefix.count());
+  assert.equal(maps.get('source_ranges')?.entries, 3);
   const bytes = node.datapath.mapUsage().reduce((sum, usage) => sum + usage.bytes, 0);
   assert.ok(bytes < 24 << 20, `empty maps take ${bytes} bytes`);
   assert.ok((maps.get('slots')?.bytes ?? 0) > 0);

@@ -29,7 +29,7 @@ export const dropReasonText: Readonly<Record<DropReason, DropReasonText>> = {
   },
   [DropReason.InvalidSourceAddress]: {
     text: 'invalid source address',
-    hint: 'a pod sent from an address that is not its own ("sluice endpoint list" shows which it has), or somebody on the network claims one of the cluster',
+    hint: 'a pod sent from an address that is not its own ("sluice endpoint list" shows which it has), or somebody on the network claims one of the cluster, or asks a service from one that no host has',
   },
   [DropReason.InvalidSourceMac]: {
     text: 'invalid source MAC',

@@ -31,7 +31,7 @@ export interface Inspection extends Disposable {
 export function openInspection(
   programs: Programs,
   pinned: ReadonlyMap<string, BpfMap>,
-  maps: Pick<DatapathMaps, 'ipcachePrefix'>,
+  maps: Pick<DatapathMaps, 'ipcachePrefix' | 'sourceRanges'>,
 ): Inspection {
   using stack = new DisposableStack();
   stack.use(programs);
@@ -40,6 +40,11 @@ export function openInspection(
     if (map === undefined) throw new TypeError(`map ${name} is not open`);
     return stack.use(attachIterator({ program: programs.get(socketMaps[name]), map }));
   };
+  /** The kernel counts no trie's entries. */
+  const tries = new Map<string, Pick<DatapathMaps['sourceRanges'], 'count'>>([
+    ['ipcache_prefix', maps.ipcachePrefix],
+    ['source_ranges', maps.sourceRanges],
+  ]);
   const readers = new Map(socketMapNames.map((name) => [name, readerOf(name)]));
   const usage = stack.use(attachIterator({ program: programs.get('inspect_map_usage') }));
   const owned = stack.move();
@@ -53,8 +58,7 @@ export function openInspection(
       const counts = new Map(readRecords(usage, inspectedMapCodec).map(({ id, entries }) => [id, Number(entries)]));
       const count = (name: string, map: BpfMap) => {
         if (isSocketMap(name)) return translations(name).length;
-        // The kernel counts no trie's entries.
-        if (map.info.type === MapType.lpmTrie) return maps.ipcachePrefix.count();
+        if (map.info.type === MapType.lpmTrie) return tries.get(name)?.count();
         if (map.info.type === MapType.array || map.info.type === MapType.percpuArray) return map.info.maxEntries;
         return map.info.type === MapType.ringbuf ? undefined : counts.get(map.info.id);
       };

@@ -228,6 +228,30 @@ const dropCases: readonly DropCase[] = [
     program: 'netdev_from_network',
     packet: sctp(family, balancer[family], world[family]),
   })),
+  ...families.flatMap((family) => {
+    const fromWorld = ip(family, { source: world[family], destination: balancer[family] });
+    const where = `from the world to a service, which the node's stack would send back to its router (${family})`;
+    const program = 'netdev_from_network';
+    return [
+      {
+        ...{ reason: DropReason.InvalidTcpFlags, what: `SYN and FIN ${where}`, program },
+        packet: fromWorld.tcp({ destinationPort: 443, flags: 'SF' }).payload(),
+      },
+      {
+        ...{ reason: DropReason.InvalidPacket, what: `a datagram's length beyond the packet ${where}`, program },
+        packet: fromWorld.udp({ destinationPort: 443, length: 100 }).payload(),
+      },
+    ];
+  }),
+  ...['0.0.0.0', '255.255.255.255', '224.0.0.5', '::', 'ff02::1'].map((source) => {
+    const family = source.includes(':') ? 'ipv6' : 'ipv4';
+    return {
+      reason: DropReason.InvalidSourceAddress,
+      what: `to a service from ${source}, where nobody can be answered`,
+      program: 'netdev_from_network',
+      packet: ip(family, { source, destination: balancer[family] }).tcp({ destinationPort: 443 }).payload(),
+    };
+  }),
   ...families.map((family) => ({
     reason: DropReason.ServiceNotTranslated,
     what: `from the world, which the node's stack forwards to a service (${family})`,
@@ -410,6 +434,14 @@ for (const [what, bytes] of [
   test(`${what} of a pod goes to the host's stack and is no drop`, () => {
     const { action, drops } = bench.run('pod_from_pod', bytes.payload());
     assert.deepEqual([action, drops], ['ok', []]);
+  });
+}
+
+for (const family of families) {
+  test(`what the node's own stack may make of a damaged packet is its business (${family})`, () => {
+    const toGateway = ip(family, { source: world[family], destination: gateway[family] });
+    const { action, drops } = bench.run('netdev_from_network', toGateway.tcp({ flags: 'SF' }).payload());
+    assert.deepEqual([action, drops], [TC_ACT_UNSPEC, []]);
   });
 }
 

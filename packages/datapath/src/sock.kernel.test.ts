@@ -7,13 +7,22 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { type Address, formatAddressPort, parseAddress } from '@sluice/net';
 import { connectNodes, createTestNode, netnsCookie, type TestNode, type TestPod } from '../test/node.ts';
-import { TCP, UDP, writeService } from '../test/services.ts';
+import { TCP, type TestService, UDP, writeService } from '../test/services.ts';
 import { type Place, type TestSocket, tcpServer, tcpSocket, udpServer, udpSocket } from '../test/sockets.ts';
-import { Direction, DropReason, type InspectedTranslation, type PacketDrop, TracePoint } from './index.ts';
+import {
+  BackendState,
+  Direction,
+  DropReason,
+  type InspectedTranslation,
+  type PacketDrop,
+  TracePoint,
+} from './index.ts';
 
 const PORT = 80;
 const TARGET_PORT = 8080;
 const IPPROTO_MPTCP = 262;
+/** Backends of one service. */
+const MANY = 1000;
 const services = { ipv4: parseAddress('10.96.0.20'), ipv6: parseAddress('fd00:10:96::20') } as const;
 
 interface Scene extends Disposable {
@@ -368,6 +377,29 @@ test('affinity follows the service: a backend that stays keeps its clients, one 
   assert.equal(sockets.map(count)[another], 20);
 });
 
+test('a client is not led to another service by the number that its backend had, however many backends there are', () => {
+  using it = scene();
+  const [stranger, stays] = [it.node.addPod(12, 1002), it.node.addPod(13, 1003)];
+  using first = udpServer(it.server, it.server.addresses.ipv4, TARGET_PORT);
+  using foreign = udpServer(stranger, stranger.addresses.ipv4, TARGET_PORT);
+  using kept = udpServer(stays, stays.addresses.ipv4, TARGET_PORT);
+  const backend = (id: number, { addresses }: TestPod) => ({ id, address: addresses.ipv4, port: TARGET_PORT });
+  const many = Array.from({ length: MANY }, (_, index) => ({ ...backend(1000 + index, stays), port: 20_000 + index }));
+  writeSticky(it.node, 1, [backend(100, it.server)]);
+  sendFromNewSockets(it.client, 1);
+  assert.equal(count(first), 1);
+  writeSticky(it.node, 2, many);
+  const { address, port } = backend(100, stranger);
+  it.node.datapath.maps.backends.update(100, { address, port, protocol: UDP, state: BackendState.Active });
+  sendFromNewSockets(it.client, 20);
+  assert.equal(count(foreign), 0);
+  writeSticky(it.node, 3, [backend(101, stays)]);
+  sendFromNewSockets(it.client, 1);
+  writeSticky(it.node, 4, [...many, backend(101, stays)]);
+  sendFromNewSockets(it.client, 20);
+  assert.equal(count(kept), 21);
+});
+
 function serveSticky(
   node: TestNode,
   generation: number,
@@ -379,14 +411,17 @@ function serveSticky(
     address: addresses.ipv4,
     port: TARGET_PORT,
   }));
-  writeService(node.datapath.maps, {
-    id: 7,
+  writeSticky(
+    node,
     generation,
-    address: services.ipv4,
-    port: PORT,
-    protocol: UDP,
-    affinitySeconds: 60,
-    backends: backends.filter((_, index) => isBackend(index)),
+    backends.filter((_, index) => isBackend(index)),
+  );
+}
+
+function writeSticky(node: TestNode, generation: number, backends: TestService['backends']): void {
+  writeService(node.datapath.maps, {
+    ...{ id: 7, generation, address: services.ipv4, port: PORT, protocol: UDP, affinitySeconds: 60 },
+    backends,
   });
 }
 

@@ -214,6 +214,27 @@ test('an address whose balancer ends connections itself is not ours', () => {
   assert.deepEqual(addresses(loadBalanced({}, ingress)), ['203.0.113.6:80/TCP']);
 });
 
+test('a status that names any address is no NodePort of a service with that port', () => {
+  const ports = [{ name: 'http', port: 30080 }];
+  const clusterIPs = ['10.96.0.5', 'fd00:10:96::5'];
+  const own = parseService({
+    metadata: { namespace: 'shop', name: 'web' },
+    spec: { type: 'LoadBalancer', clusterIPs, ports },
+    status: { loadBalancer: { ingress: [{ ip: '0.0.0.0' }, { ip: '::' }, { ip: '203.0.113.7' }] } },
+  });
+  assert.deepEqual(
+    desiredFrontends(own, [], viewpoint).map(({ key }) => key),
+    ['10.96.0.5:30080/TCP', '[fd00:10:96::5]:30080/TCP', '203.0.113.7:30080/TCP'],
+  );
+  assert.deepEqual(
+    unservedFrontends(own, viewpoint).map(({ key, reason }) => [key, reason]),
+    [
+      ['0.0.0.0:30080/TCP of shop/web', "0.0.0.0 is nobody's address"],
+      ['[::]:30080/TCP of shop/web', ":: is nobody's address"],
+    ],
+  );
+});
+
 test('source ranges hold at addresses of load balancers, for every client; each family has its own', () => {
   const allowed = (more: object) =>
     desiredFrontends(loadBalanced({ ...dual, ...more }, [{ ip: '203.0.113.5' }, { ip: '2001:db8::5' }]), [], viewpoint)

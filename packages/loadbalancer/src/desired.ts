@@ -12,7 +12,14 @@ import type {
 } from '@sluice/kube';
 import { type Address, familyOf, isLoopback, prefixContains } from '@sluice/net';
 import { candidates, chosen, near } from './candidates.ts';
-import { anyAddress, type DesiredBackend, type DesiredFrontend, type FrontendType, keyOf } from './frontend.ts';
+import {
+  anyAddress,
+  type DesiredBackend,
+  type DesiredFrontend,
+  type FrontendType,
+  isAnyAddress,
+  keyOf,
+} from './frontend.ts';
 import { isServedProtocol } from './unserved.ts';
 import { unusedText } from './unused.ts';
 
@@ -102,9 +109,14 @@ export function isOfService(address: Address, { clusterIps }: Pick<ServiceObject
   return clusterIps.some((own) => familyOf(own) === familyOf(address));
 }
 
-/** Addresses in the status that nodes answer for: not those of a balancer that ends connections itself (KEP-1860). */
+/**
+ * Addresses in the status that nodes answer for: not those of a balancer that ends connections itself (KEP-1860), nor "any
+ * address", which some write until they have one: here it would be every node's NodePort.
+ */
 export function servedIngress(service: ServiceObject): Address[] {
-  return service.loadBalancerIngress.filter(({ ipMode }) => ipMode === 'VIP').map(({ address }) => address);
+  return service.loadBalancerIngress
+    .filter(({ address, ipMode }) => ipMode === 'VIP' && !isAnyAddress(address))
+    .map(({ address }) => address);
 }
 
 interface Looked {

@@ -1,7 +1,7 @@
 import type { ServiceObject, ServicePort } from '@sluice/kube';
 import { type Address, familyOf, formatAddressPort } from '@sluice/net';
 import { isForAnother, isInRange, isOfService, servedIngress, type Viewpoint } from './desired.ts';
-import type { FrontendType } from './frontend.ts';
+import { type FrontendType, isAnyAddress } from './frontend.ts';
 
 /** A place that a Service asks for and where nothing serves it. */
 export interface UnservedFrontend {
@@ -32,19 +32,31 @@ export function unservedFrontends(service: ServiceObject, viewpoint: Viewpoint):
         return reason === undefined ? [] : [{ key: `${place}/${port.protocol}`, type, portName: port.name, reason }];
       }),
       ...refusedPlaces(service, port, viewpoint),
+      ...nobodysPlaces(service, port),
     ];
   });
 }
 
-/** At its owner's address the same port may be served: this is one that the service asks for besides. */
 function refusedPlaces(service: ServiceObject, port: ServicePort, { externalIps, refusedExternalIp }: Viewpoint) {
   if (!externalIps) return [];
   return service.externalIps.flatMap((address): UnservedFrontend[] => {
     const reason = refusedExternalIp?.(address, service);
-    const place = `${formatAddressPort(address, port.port)}/${port.protocol}`;
-    const key = `${place} of ${service.namespace}/${service.name}`;
+    const key = keyBesides(address, service, port);
     return reason === undefined ? [] : [{ key, type: 'ExternalIP', portName: port.name, reason }];
   });
+}
+
+function nobodysPlaces(service: ServiceObject, port: ServicePort): UnservedFrontend[] {
+  const addresses = service.loadBalancerIngress.map(({ address }) => address).filter(isAnyAddress);
+  return addresses.map((address) => ({
+    ...{ key: keyBesides(address, service, port), type: 'LoadBalancer', portName: port.name },
+    reason: `${address} is nobody's address`,
+  }));
+}
+
+/** Its owner may be served at the same place, or NodePorts: this is one that the service asks for besides. */
+function keyBesides(address: Address, { namespace, name }: ServiceObject, { port, protocol }: ServicePort): string {
+  return `${formatAddressPort(address, port)}/${protocol} of ${namespace}/${name}`;
 }
 
 /** Neither the sockets nor the packets' programs translate anything but TCP and UDP. */
@@ -79,7 +91,8 @@ function externalPlaces(
 
 function ingressPlaces(service: ServiceObject, { port }: ServicePort): [string, FrontendType, string | undefined][] {
   const served = new Set(servedIngress(service));
-  return service.loadBalancerIngress.map(({ address }) => [
+  const addresses = service.loadBalancerIngress.map(({ address }) => address).filter((each) => !isAnyAddress(each));
+  return addresses.map((address) => [
     formatAddressPort(address, port),
     'LoadBalancer',
     served.has(address) ? ofOtherFamily(address, service) : balancerAnswers,
