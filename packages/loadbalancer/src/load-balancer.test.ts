@@ -208,36 +208,12 @@ test('what is asked for and not served stands in the table with the reason', asy
   const rows = balancer.frontends.by('service', 'shop/web').map((row) => [row.key, row.state, row.reason]);
   assert.deepEqual(rows.sort(), [
     ['0.0.0.0:30080/TCP', 'done', undefined],
-    ['10.10.30.50:80/TCP of shop/web', 'off', 'externalIPs.enabled is off'],
+    ['10.10.30.50:80/TCP', 'off', 'externalIPs.enabled is off'],
     ['10.96.0.5:80/TCP', 'done', undefined],
   ]);
   world.services.delete('shop/web');
   await balancer.reconciler.flush();
   assert.equal(balancer.frontends.size, 0);
-});
-
-test('of two services at one address of a balancer that ends connections for one of them, each has its own row', async () => {
-  const world = cluster();
-  await using balancer = startLoadBalancer(world);
-  const at = (name: string, clusterIP: string, ipMode: string) =>
-    parseService({
-      metadata: { namespace: 'shop', name },
-      spec: { type: 'LoadBalancer', clusterIPs: [clusterIP], ports: [{ port: 80 }] },
-      status: { loadBalancer: { ingress: [{ ip: '203.0.113.7', ipMode }] } },
-    });
-  const [whole, ended] = [at('web', '10.96.0.5', 'VIP'), at('ended', '10.96.0.6', 'Proxy')];
-  const rows = () =>
-    balancer.frontends
-      .list()
-      .filter(({ type }) => type === 'LoadBalancer')
-      .map(({ key, service: owner, state }) => `${key} ${owner} ${state}`)
-      .sort();
-  await fill(world, { services: [whole, ended], slices: [] });
-  await balancer.reconciler.flush();
-  assert.deepEqual(rows(), ['203.0.113.7:80/TCP of shop/ended shop/ended off', '203.0.113.7:80/TCP shop/web done']);
-  world.services.delete('shop/ended');
-  await balancer.reconciler.flush();
-  assert.deepEqual(rows(), ['203.0.113.7:80/TCP shop/web done']);
 });
 
 test("an external address of another Service's stays its owner's, and the thief's row says so as long as that is so", async () => {

@@ -18,7 +18,7 @@ import { KernelServices, type ServiceMaps } from './kernel-services.ts';
 import { Lag } from './lag.ts';
 import type { MaglevSettings } from './maglev-tables.ts';
 import { sourceRangeTexts } from './source-ranges.ts';
-import { isServedProtocol, type UnservedFrontend, unservedFrontends } from './unserved.ts';
+import { isServedProtocol, unservedFrontends } from './unserved.ts';
 import type { SeenEndpoint } from './unused.ts';
 
 /** One line of `sluice service list`. */
@@ -335,17 +335,9 @@ function unservedRows(service: ServiceObject, viewpoint: Viewpoint): FrontendRow
   return unservedFrontends(service, viewpoint).map((frontend) => ({
     ...unmade,
     ...frontend,
-    key: unservedKey(frontend, name),
     service: name,
     state: 'off',
   }));
-}
-
-/** Addresses of balancers and external ones may be several services': what one of them has there is its own row. */
-function unservedKey({ key, type }: UnservedFrontend, service: string): string {
-  const isShared = type === 'LoadBalancer' || type === 'ExternalIP';
-  const suffix = ` of ${service}`;
-  return isShared && !key.endsWith(suffix) ? `${key}${suffix}` : key;
 }
 
 interface GraceTimer extends Disposable {
