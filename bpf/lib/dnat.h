@@ -128,12 +128,33 @@ static __always_inline bool dnat_is_node(const struct address *address)
 }
 
 /*
- * 1: for a service. An address that is services' alone is theirs with all its ports; at that of a node, which some
- * balancers give to services, somebody must have asked for exactly this one.
+ * Does the packet's destination, at which frontends stand, belong to somebody else as well, whose its other ports are?
+ * To a node, to which some balancers give services; or, for clients inside, to whom a Service has named as an external
+ * address. Fragments may belong to what was translated.
  */
-__noinline int dnat_is_for_service(const struct packet *packet)
+static __always_inline bool dnat_is_shared(const struct packet *packet, const struct frontend *mark)
+{
+	if (!packet->is_external && (mark->flags & FRONTEND_FLAG_SHARED) && !packet->lacks_ports)
+		return true;
+	return dnat_is_node(&packet->tuple.destination);
+}
+
+enum dnat_whose {
+	DNAT_NOBODYS,
+	DNAT_SERVICES,
+	/* No port of a service, at an address where a service has others. */
+	DNAT_OTHERS,
+};
+
+/*
+ * Gives an enum dnat_whose. An address that is services' alone is theirs with all its ports; at one that is shared
+ * somebody must have asked for exactly this one.
+ */
+__noinline int dnat_whose(const struct packet *packet)
 {
 	struct frontend_key key = {};
+	struct frontend *mark = NULL;
+	bool is_found;
 
 	if (!packet)
 		return 0;
@@ -142,12 +163,21 @@ __noinline int dnat_is_for_service(const struct packet *packet)
 		key.port = packet->tuple.destination_port;
 	key.protocol = packet->tuple.protocol;
 	if (!frontend_resolve(&key)) {
-		if (!service_owns_address(&key.address, packet->is_external))
-			return 0;
-		if (!dnat_is_node(&key.address))
-			return 1;
+		mark = service_mark(&key.address, packet->is_external);
+		if (!mark)
+			return DNAT_NOBODYS;
+		if (!dnat_is_shared(packet, mark))
+			return DNAT_SERVICES;
 	}
-	return packet->is_external ? frontend_resolve_external(&key) : frontend_lookup(&key) != NULL;
+	is_found = packet->is_external ? frontend_resolve_external(&key) : frontend_lookup(&key) != NULL;
+	if (is_found)
+		return DNAT_SERVICES;
+	return mark ? DNAT_OTHERS : DNAT_NOBODYS;
+}
+
+static __always_inline bool dnat_is_for_service(const struct packet *packet)
+{
+	return dnat_whose(packet) == DNAT_SERVICES;
 }
 
 static __always_inline struct service_request dnat_request(const struct packet *packet)
@@ -190,11 +220,13 @@ __noinline verdict_t dnat_to_backend(struct __sk_buff *skb, struct packet *packe
 	return packet->given_port != 0 ? conflict_give_port(skb, packet) : VERDICT_CONTINUE;
 }
 
-/* To a node: an answer to a client that came to itself by a NodePort, a host port or a balancer's address of the
- * node's. */
-static __always_inline verdict_t dnat_reverse_hairpin(struct __sk_buff *skb, struct packet *packet)
+/*
+ * To a node, or to an address that it shares with a service: an answer to a client that came to itself by a NodePort, a
+ * host port, a balancer's address of the node's or an external one.
+ */
+static __always_inline verdict_t dnat_reverse_hairpin(struct __sk_buff *skb, struct packet *packet, bool is_shared)
 {
-	if (packet_is_syn(packet) || !dnat_is_node(&packet->tuple.destination))
+	if (packet_is_syn(packet) || !(is_shared || dnat_is_node(&packet->tuple.destination)))
 		return VERDICT_CONTINUE;
 	return snat_reverse(skb, packet);
 }
@@ -202,10 +234,11 @@ static __always_inline verdict_t dnat_reverse_hairpin(struct __sk_buff *skb, str
 static __always_inline verdict_t dnat_translate(struct __sk_buff *skb, struct packet *packet)
 {
 	struct address destination = packet->tuple.destination;
+	int whose = dnat_whose(packet);
 
-	if (!dnat_is_for_service(packet))
+	if (whose != DNAT_SERVICES)
 		return dnat_is_error_of_client(skb, packet) ? dnat_translate_error(skb, packet)
-							    : dnat_reverse_hairpin(skb, packet);
+							    : dnat_reverse_hairpin(skb, packet, whose == DNAT_OTHERS);
 	/* What a hairpinned client is answered. */
 	STEP(snat_reverse(skb, packet));
 	if (!address_equal(&destination, &packet->tuple.destination))

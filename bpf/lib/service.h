@@ -45,6 +45,9 @@ enum frontend_flag {
 	FRONTEND_FLAG_NODE_ALLOWED = 64,
 	/* A backend of another node answers clients outside itself (dsr.h). */
 	FRONTEND_FLAG_DSR = 128,
+	/* At an address that somebody else may have as well (spec.externalIPs, which anybody may write). Of the mark of
+	 * an address: all of its frontends are such. */
+	FRONTEND_FLAG_SHARED = 256,
 };
 
 struct frontend {
@@ -242,13 +245,21 @@ static __always_inline struct frontend *frontend_find_for(struct frontend_key *k
 	return frontend_lookup(key);
 }
 
-/* Any frontend at all at this address, for clients from outside if it is they who ask? */
-static __always_inline bool service_owns_address(const struct address *address, bool is_external)
+/* NULL: no frontend stands at this address, or none for clients from outside, if it is they who ask. */
+static __always_inline struct frontend *service_mark(const struct address *address, bool is_external)
 {
 	struct frontend_key key = {.address = *address};
 	struct frontend *mark = frontend_lookup(&key);
 
-	return mark && (!is_external || (mark->flags & FRONTEND_FLAG_EXTERNAL));
+	return mark && is_external && !(mark->flags & FRONTEND_FLAG_EXTERNAL) ? NULL : mark;
+}
+
+/* Are all ports of this address services', for whoever asks? */
+static __always_inline bool service_owns_address(const struct address *address, bool is_external)
+{
+	struct frontend *mark = service_mark(address, is_external);
+
+	return mark && (is_external || !(mark->flags & FRONTEND_FLAG_SHARED));
 }
 
 /* As kube-proxy has it (allowFromNode), a process of the node is the node, whatever source its packets get. */

@@ -278,10 +278,12 @@ for (const [version, family] of families) {
     ['a NodePort', one.addresses[family], unspecified[family], 30_900],
     ['a host port', world.nodeAddresses[family], world.nodeAddresses[family], 8090],
     ['an address of a load balancer', balancer[family], balancer[family], 8090],
+    ['an external address', world.addresses[family], world.addresses[family], 8090],
   ] as const) {
     test(`past the socket hooks a pod that is the backend of ${what} meets itself as the one it asked (${family})`, () => {
       const fromTarget = new RegExp(`^\\[?${target}\\]?:`);
-      const serving = { address: row, port, backends: [here.addresses[family]] };
+      const flags = FrontendFlag.External | (target === world.addresses[family] ? FrontendFlag.Shared : 0);
+      const serving = { address: row, port, flags, backends: [here.addresses[family]] };
       serve({ ...serving, protocol: UDP });
       serve({ ...serving, protocol: TCP });
       using server = udpServer(here, here.addresses[family], TARGET_PORT);
@@ -318,6 +320,23 @@ for (const [version, family] of families) {
         using accepted = listening.accept();
         assert.ok(accepted);
       }
+    }
+  });
+
+  test(`who has an address that a Service names as an external one keeps its other ports (${family})`, () => {
+    const address = world.addresses[family];
+    const serving = { address, port: 5380, flags: FrontendFlag.External | FrontendFlag.Shared };
+    for (const protocol of [UDP, TCP]) serve({ ...serving, protocol, backends: [here.addresses[family]] });
+    using served = udpServer(here, here.addresses[family], TARGET_PORT);
+    using datagrams = udpServer(world, address, 9999);
+    using listening = tcpServer(world, address, 9999);
+    for (const client of [here, past(here), one]) {
+      ask(client, version, address, 5380, served);
+      ask(client, version, address, 9999, datagrams);
+      using socket = tcpSocket(client, version);
+      socket.connect(address, 9999);
+      using accepted = listening.accept();
+      assert.ok(accepted);
     }
   });
 

@@ -1,21 +1,29 @@
 /**
  * Rows of `frontends` with port and protocol 0: "this address belongs to services". A packet to a port that no service
  * has there is refused by the programs instead of being sent into the world. The row tells clients from outside, too, if
- * any of the address' frontends is for them.
+ * any of the address' frontends is for them, and those inside unless all of them are at an address that others may have.
  */
 import type { TypedMap } from '@sluice/bpf';
 import { type Frontend, FrontendFlag, type FrontendKey, FrontendScope } from '@sluice/datapath';
 import { type Address, isLoopback } from '@sluice/net';
 import { isAnyAddress } from './frontend.ts';
 
+/** Of one address. */
+interface Held {
+  readonly frontends: number;
+  /** Those for clients from outside. */
+  readonly external: number;
+  /** Those that do not make the address theirs. */
+  readonly shared: number;
+}
+
+const nothing: Held = { frontends: 0, external: 0, shared: 0 };
+
 export class AddressTable {
   readonly #map: TypedMap<FrontendKey, Frontend>;
-  /** How many frontends stand at the address. */
-  readonly #users = new Map<Address, number>();
+  readonly #held = new Map<Address, Held>();
   /** What the kernel has: the flags of the row. */
   readonly #marked = new Map<Address, number>();
-  /** Where a frontend for clients from outside is, or has been. */
-  readonly #external = new Set<Address>();
 
   constructor(map: TypedMap<FrontendKey, Frontend>) {
     this.#map = map;
@@ -27,51 +35,56 @@ export class AddressTable {
 
   /** Forgets everything: `found` and `hold` then tell what the kernel has. */
   clear(): void {
-    for (const table of [this.#users, this.#marked, this.#external]) table.clear();
+    for (const table of [this.#held, this.#marked]) table.clear();
   }
 
   found({ address }: FrontendKey, { flags }: Frontend): void {
     if (address !== undefined) this.#marked.set(address, flags);
   }
 
-  hold(key: FrontendKey, flags = 0): void {
+  hold(key: FrontendKey, flags: number): void {
     const address = ownAddress(key);
-    if (address === undefined) return;
-    this.#users.set(address, (this.#users.get(address) ?? 0) + 1);
-    if (isForOutside(key, flags)) this.#external.add(address);
+    if (address !== undefined) this.#held.set(address, this.#after(address, key, { flags, by: 1 }));
   }
 
-  acquire(key: FrontendKey, flags = 0): void {
+  /** A frontend has these flags now, and had those; undefined: there is none, or was none. */
+  change(key: FrontendKey, before: number | undefined, after: number | undefined): void {
     const address = ownAddress(key);
-    if (address === undefined) return;
-    if (isForOutside(key, flags)) this.#external.add(address);
-    this.#mark(address);
-    this.#users.set(address, (this.#users.get(address) ?? 0) + 1);
-  }
-
-  release(key: FrontendKey): void {
-    const address = ownAddress(key);
-    if (address === undefined) return;
-    const users = (this.#users.get(address) ?? 0) - 1;
-    if (users > 0) {
-      this.#users.set(address, users);
-      return;
+    if (address === undefined || before === after) return;
+    const was = this.#held.get(address);
+    if (before !== undefined) this.#held.set(address, this.#after(address, key, { flags: before, by: -1 }));
+    if (after !== undefined) this.#held.set(address, this.#after(address, key, { flags: after, by: 1 }));
+    try {
+      if ((this.#held.get(address)?.frontends ?? 0) > 0) this.#mark(address);
+      else this.#unmark(address);
+    } catch (error) {
+      if (was === undefined) this.#held.delete(address);
+      else this.#held.set(address, was);
+      throw error;
     }
-    this.#users.delete(address);
-    this.#unmark(address);
   }
 
   /** Marks what is missing and unmarks what has no frontend; how many rows that were. */
   repair(): number {
-    const wrong = [...this.#users.keys()].filter((address) => this.#marked.get(address) !== this.#flags(address));
-    const stray = [...this.#marked.keys()].filter((address) => !this.#users.has(address));
+    const wrong = [...this.#held.keys()].filter((address) => this.#marked.get(address) !== this.#flags(address));
+    const stray = [...this.#marked.keys()].filter((address) => !this.#held.has(address));
     for (const address of wrong) this.#mark(address);
     for (const address of stray) this.#unmark(address);
     return wrong.length + stray.length;
   }
 
+  #after(address: Address, key: FrontendKey, { flags, by }: { readonly flags: number; readonly by: 1 | -1 }): Held {
+    const { frontends, external, shared } = this.#held.get(address) ?? nothing;
+    return {
+      frontends: frontends + by,
+      external: external + (isForOutside(key, flags) ? by : 0),
+      shared: shared + ((flags & FrontendFlag.Shared) === 0 ? 0 : by),
+    };
+  }
+
   #flags(address: Address): number {
-    return this.#external.has(address) ? FrontendFlag.External : 0;
+    const { frontends, external, shared } = this.#held.get(address) ?? nothing;
+    return (external > 0 ? FrontendFlag.External : 0) | (shared === frontends ? FrontendFlag.Shared : 0);
   }
 
   #mark(address: Address): void {
@@ -84,7 +97,7 @@ export class AddressTable {
   #unmark(address: Address): void {
     this.#map.delete(markKey(address));
     this.#marked.delete(address);
-    this.#external.delete(address);
+    this.#held.delete(address);
   }
 }
 

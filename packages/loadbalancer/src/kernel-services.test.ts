@@ -126,6 +126,24 @@ test('an address is known to belong to services as long as a frontend stands the
   assert.equal(maps.frontends.count(), 0);
 });
 
+test('the mark of an address says whether clients outside are served there, and whether somebody else may have it', () => {
+  const { maps, services } = kernel();
+  const flags = () =>
+    maps.frontends.lookup({ address: parseAddress('10.96.0.5'), port: 0, protocol: 0, scope: 0 })?.flags;
+  const [first, second] = [{}, { key: '10.96.0.5:81/TCP', port: 81 }];
+  services.update(frontend(5, [], { ...first, type: 'ExternalIP', isExternal: true }));
+  assert.equal(flags(), FrontendFlag.External | FrontendFlag.Shared);
+  services.update(frontend(5, [], { ...second, type: 'LoadBalancer' }));
+  assert.equal(flags(), FrontendFlag.External);
+  services.update(frontend(5, [], { ...first, type: 'ExternalIP', isExternal: false }));
+  assert.equal(flags(), 0);
+  services.delete('10.96.0.5:81/TCP');
+  assert.equal(flags(), FrontendFlag.Shared);
+  assert.equal(services.compare().count, 0);
+  services.delete('10.96.0.5:80/TCP');
+  assert.equal(flags(), undefined);
+});
+
 test('a frontend without backends is there and has none', () => {
   const { maps, services } = kernel();
   services.update(frontend(5, []));

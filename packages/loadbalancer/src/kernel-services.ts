@@ -148,8 +148,8 @@ export class KernelServices {
     if (actual === undefined) return;
     this.#maps.frontends.delete(actual.key);
     this.#frontends.delete(key);
-    this.#addresses.release(actual.key);
     this.#retire({ generations: [generationOf(actual)], backendIds: actual.backendIds, id: actual.id });
+    this.#addresses.change(actual.key, actual.flags, undefined);
   }
 
   /** Deletes what retired long enough ago. When that fails it throws, and `compare` removes what has stayed. */
@@ -202,16 +202,16 @@ export class KernelServices {
       flags: flagsOf(desired),
       sourceRanges: sourceRangeTexts(desired.sourceRanges),
     };
-    let [next, marked] = [written, false];
+    let [next, isMarked] = [written, false];
     try {
       this.#write(written);
       next = { ...written, maglevSize: this.#maglev.write(generationOf(written), desired) };
       // Before the frontend: when there is no room for the mark, no frontend stays behind whose slots are gone.
-      if (actual === undefined) this.#addresses.acquire(key, next.flags);
-      marked = actual === undefined;
+      this.#addresses.change(key, actual?.flags, next.flags);
+      isMarked = true;
       this.#maps.frontends.update(key, frontendValue(next));
     } catch (error) {
-      if (marked) this.#addresses.release(key);
+      if (isMarked) this.#addresses.change(key, next.flags, actual?.flags);
       this.#bury({ generations: [generationOf(written)], backendIds, id: actual ? 0 : id });
       throw error;
     }
@@ -357,14 +357,15 @@ function rowKey(key: FrontendKey): string {
 }
 
 function flagsOf(frontend: DesiredFrontend): number {
-  const { address, affinitySeconds, isExternal, isElsewhere, sourceRanges, isNodeAllowed, forwarding } = frontend;
+  const { address, type, affinitySeconds, isExternal, isElsewhere, sourceRanges, isNodeAllowed, forwarding } = frontend;
   return (
     (affinitySeconds > 0 ? FrontendFlag.Affinity : 0) |
     (isExternal ? FrontendFlag.External : 0) |
     (isElsewhere ? FrontendFlag.Elsewhere : 0) |
     (isLoopback(address) ? FrontendFlag.Loopback : 0) |
     (sourceRanges === undefined ? 0 : FrontendFlag.SourceRanges | (isNodeAllowed ? FrontendFlag.NodeAllowed : 0)) |
-    (forwarding === 'dsr' ? FrontendFlag.Dsr : 0)
+    (forwarding === 'dsr' ? FrontendFlag.Dsr : 0) |
+    (type === 'ExternalIP' ? FrontendFlag.Shared : 0)
   );
 }
 

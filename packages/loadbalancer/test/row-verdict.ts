@@ -37,10 +37,10 @@ function rowFor(
   return rows.find((row) => row.key === `${key}/external`) ?? (internal?.isExternal ? internal : undefined);
 }
 
-/** service_owns_address */
+/** dnat_is_shared */
 function isOwned(rows: readonly DesiredFrontend[], { address }: Asked, isOutside: boolean): boolean {
   const own = rows.filter((row) => row.address === parseAddress(address));
-  return isOutside ? own.some(({ isExternal }) => isExternal) : own.length > 0;
+  return own.some(({ isExternal, type }) => (isOutside ? isExternal : type !== 'ExternalIP'));
 }
 
 /** service_allows */

@@ -97,9 +97,17 @@ export function modelVerdict(world: World, asked: Asked, client: ModelClient): V
   return endpoints.some(isUsable) ? { verdict: 'dropped', why: 'nobody here' } : { verdict: 'rejected' };
 }
 
-/** An address that is a service's alone refuses its other ports. CHOICE: kube-proxy does so for some of its modes only. */
+/**
+ * An address that is a service's alone refuses its other ports. CHOICE: kube-proxy does so for some of its modes only.
+ * Whoever may write a Service may name any external address: a client inside who names another port there means whoever
+ * has it. One from outside has been sent here.
+ */
 function withoutPlace(own: readonly Place[], client: ModelClient): Verdict {
-  const isOwned = own.some(({ kind }) => kind !== 'NodePort' && (kind !== 'ClusterIP' || client.kind !== 'outside'));
+  const isOwned = own.some(({ kind }) =>
+    client.kind === 'outside'
+      ? kind === 'LoadBalancer' || kind === 'ExternalIP'
+      : kind === 'ClusterIP' || kind === 'LoadBalancer',
+  );
   return { verdict: isOwned ? 'rejected' : 'untouched' };
 }
 

@@ -241,6 +241,7 @@ export const FrontendFlag = {
   SourceRanges: 16,
   NodeAllowed: 64,
   Dsr: 128,
+  Shared: 256,
 } as const;
 export type FrontendFlag = (typeof FrontendFlag)[keyof typeof FrontendFlag];
 
@@ -252,6 +253,7 @@ export const frontendFlagNames: Readonly<Record<FrontendFlag, string>> = {
   16: 'source_ranges',
   64: 'node_allowed',
   128: 'dsr',
+  256: 'shared',
 };
 
 /** enum frontend_scope */
