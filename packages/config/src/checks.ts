@@ -1,4 +1,5 @@
 import { formatPrefix, type Prefix, prefixesOverlap } from '@sluice/net';
+import type { PortRange } from './option-types.ts';
 import type { OptionPath, ValueOf } from './options.ts';
 
 type Given = ReadonlyMap<OptionPath, { readonly line: number }>;
@@ -11,11 +12,25 @@ export function checkTogether(given: Given, read: (path: OptionPath) => unknown,
   if (!value('ipv4.enabled') && !value('ipv6.enabled')) {
     problem('ipv4.enabled', 'one of ipv4.enabled and ipv6.enabled must be true');
   }
+  const left = portsBeside(value('nodePort.range'));
+  if (left < portsLeftMin) {
+    const message = `leaves ${left} ports from 1024 up for the sources of translated connections, which need ${portsLeftMin} at least`;
+    problem('nodePort.range', message);
+  }
   for (const family of ['IPv4', 'IPv6'] as const) {
     const list = `ipam.operator.clusterPool${family}PodCIDRList` as const;
     const size = `ipam.operator.clusterPool${family}MaskSize` as const;
     for (const message of poolProblems(value(list), value(size))) problem(given.has(list) ? list : size, message);
   }
+}
+
+/** Below that a single busy client would have them all (`sluice nat top`). */
+const portsLeftMin = 1024;
+
+/** Of 1024 to 65535, as SNAT_PORT_FIRST and SNAT_PORT_LAST of bpf/lib/limits.h. */
+function portsBeside({ first, last }: PortRange): number {
+  const [lowest, highest] = [1024, 65_535];
+  return highest - lowest + 1 - Math.max(0, Math.min(last, highest) - Math.max(first, lowest) + 1);
 }
 
 function poolProblems(prefixes: readonly Prefix[], maskSize: number): string[] {

@@ -225,3 +225,14 @@ test('Maglev is set up as the incumbent has it: the sizes that it allows, twelve
   ] as const)
     assert.equal(problemsOf(wrong)[0]?.path, path, wrong);
 });
+
+test('a range of NodePorts leaves ports for translated connections, or is refused', () => {
+  assert.deepEqual(parseValues('nodePort:\n  range: 80,32767').values.nodePort.range, { first: 80, last: 32_767 });
+  for (const [range, left] of [
+    ['1,65535', 0],
+    ['1025,65000', 536],
+  ])
+    assert.throws(() => parseValues(`nodePort:\n  range: ${range}`), {
+      message: `values:2: nodePort.range: leaves ${left} ports from 1024 up for the sources of translated connections, which need 1024 at least`,
+    });
+});
