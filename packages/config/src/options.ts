@@ -229,7 +229,7 @@ export const options = {
   'externalIPs.allowed': option(
     anyPrefixes,
     [],
-    'Networks whose addresses any Service may name in spec.externalIPs, whoever owns them: its clients get what is meant for the owner.',
+    "Networks whose addresses any Service may name in spec.externalIPs, whoever owns them: its clients get what is meant for the owner. The API server's own as a balancer's address needs it, too.",
     rare,
   ),
   devices: option(devices, [], 'Devices that face the network; empty: those with a default route or a node address.'),

@@ -127,7 +127,8 @@ export function deriveServices(sources: ServiceSources): DesiredServices {
 }
 
 export function guardedViewpoint(viewpoint: Viewpoint, guard: ExternalIpGuard | undefined): Viewpoint {
-  return guard ? { ...viewpoint, refusedExternalIp: guard.refusal } : viewpoint;
+  if (guard === undefined) return viewpoint;
+  return { ...viewpoint, refusedExternalIp: guard.refusal, refusedBalancer: guard.balancerRefusal };
 }
 
 /** What of our own Node object services depend on. */

@@ -37,6 +37,8 @@ export interface Viewpoint {
   readonly externalIps: boolean;
   /** Why an address in the service's spec.externalIPs is not served; undefined: it is. Without: all are. */
   readonly refusedExternalIp?: (address: Address, service: ServiceObject) => string | undefined;
+  /** The same of an address in its status. */
+  readonly refusedBalancer?: (address: Address) => string | undefined;
   /** Where the node's own processes find NodePorts besides the node's addresses: 127.0.0.1, ::1, both or nowhere. */
   readonly nodePortLoopback?: readonly Address[];
   /** `nodePort.range`: at others the programs look for no NodePort. Without: all are served. */
@@ -92,7 +94,7 @@ function placesOf(service: ServiceObject, { port, nodePort }: ServicePort, viewp
       : [...families.map(anyAddress), ...nodePortLoopback].map(
           (address): Place => ({ type: 'NodePort', address, port: nodePort }),
         )),
-    ...servedIngress(service).map((address) => at('LoadBalancer', address)),
+    ...servedIngress(service, viewpoint).map((address) => at('LoadBalancer', address)),
     ...(externalIps ? service.externalIps : [])
       .filter((address) => refusedExternalIp?.(address, service) === undefined)
       .map((address) => at('ExternalIP', address)),
@@ -111,12 +113,13 @@ export function isOfService(address: Address, { clusterIps }: Pick<ServiceObject
 
 /**
  * Addresses in the status that nodes answer for: not those of a balancer that ends connections itself (KEP-1860), nor "any
- * address", which some write until they have one: here it would be every node's NodePort.
+ * address", which some write until they have one: here it would be every node's NodePort; nor one that is refused.
  */
-export function servedIngress(service: ServiceObject): Address[] {
-  return service.loadBalancerIngress
+function servedIngress({ loadBalancerIngress }: ServiceObject, { refusedBalancer }: Viewpoint): Address[] {
+  return loadBalancerIngress
     .filter(({ address, ipMode }) => ipMode === 'VIP' && !isAnyAddress(address))
-    .map(({ address }) => address);
+    .map(({ address }) => address)
+    .filter((address) => refusedBalancer?.(address) === undefined);
 }
 
 interface Looked {

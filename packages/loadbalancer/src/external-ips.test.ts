@@ -113,6 +113,31 @@ test('one of a node, of its pods, of another Service or of the API server is ref
   ]);
 });
 
+test('a balancer’s address is served unless it is the API server’s and no node’s, and those who have one are told', () => {
+  const { services, nodes, endpointSlices, guard } = guarded({
+    allowed: ['10.10.30.12/32'],
+    servers: ['https://10.10.30.10:6443', 'https://10.10.30.12:6443', 'https://10.10.30.101:6443'],
+  });
+  nodes.upsert(node('k8s-cp1', '10.10.30.101', '10.244.0.0/24'));
+  services.upsert(service('web', { clusterIPs: ['10.96.0.5'], ingress: ['10.10.30.11'] }));
+  const refused = (text: string) => guard.balancerRefusal(parseAddress(text));
+  const refusal = (text: string) => `${text} belongs to the API server, and externalIPs.allowed does not name it`;
+  assert.equal(refused('10.10.30.10'), refusal('10.10.30.10'));
+  for (const served of ['10.10.30.11', '10.10.30.12', '10.10.30.101']) assert.equal(refused(served), undefined);
+  const told: string[] = [];
+  using _ = guard.subscribe((names) => told.push(...names));
+  endpointSlices.upsert(
+    parseEndpointSlice({
+      metadata: { namespace: 'default', name: 'kubernetes', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+      addressType: 'IPv4',
+      ports: [{ port: 6443 }],
+      endpoints: [{ addresses: ['10.10.30.11'] }],
+    }),
+  );
+  assert.equal(refused('10.10.30.11'), refusal('10.10.30.11'));
+  assert.deepEqual(told, ['shop/web']);
+});
+
 test('what the operator allows is served whoever owns it, and all of it without the mitigation', () => {
   const { services, nodes, refused } = guarded({ allowed: ['10.10.30.0/24'] });
   nodes.upsert(node('k8s-cp1', '10.10.30.101', '10.244.0.0/24'));

@@ -1,6 +1,8 @@
 /**
  * Addresses that Services name in spec.externalIPs. Whoever may make a Service may name any, so that another's traffic
  * would come to him (CVE-2020-8554): one that somebody owns is served only where the operator of the cluster allows it.
+ * A balancer's address comes from a controller; but that of the API server would lock out all who must hear that it is
+ * wrong, ourselves among them.
  */
 import type { EndpointSliceObject, NodeObject, ServiceObject } from '@sluice/kube';
 import {
@@ -98,7 +100,15 @@ export class ExternalIpGuard implements Disposable {
     if (this.#sources.rules.allowed.some((prefix) => prefixContains(prefix, address))) return undefined;
     const owner = this.#ownerOf(address);
     if (owner === undefined || owner.services?.every((service) => service === `${namespace}/${name}`)) return undefined;
-    return `${address} belongs to ${owner.text}, and externalIPs.allowed does not name it`;
+    return refusalText(address, owner);
+  };
+
+  /** The same of an address in the service's status. A node's is served: some balancers give those. */
+  readonly balancerRefusal = (address: Address): string | undefined => {
+    const { rules, nodes } = this.#sources;
+    const isAllowed = rules.allowed.some((prefix) => prefixContains(prefix, address));
+    const isServed = isAllowed || !isApiServer(address, this.#sources) || ownerAmongNodes(address, nodes?.list() ?? []);
+    return isServed ? undefined : refusalText(address, apiServer);
   };
 
   /** Counts up with each change of what `refusal` may say. */
@@ -132,7 +142,11 @@ export class ExternalIpGuard implements Disposable {
 
   #forgetAll(): void {
     this.#owners.clear();
-    this.#tell(new Set([...this.#claims.values()].flatMap((services) => [...services])));
+    const withBalancer = this.#sources.services
+      .list()
+      .filter(({ loadBalancerIngress }) => loadBalancerIngress.length > 0);
+    const claiming = [...this.#claims.values()].flatMap((services) => [...services]);
+    this.#tell(new Set([...claiming, ...withBalancer.map(nameOf)]));
   }
 
   #tell(services: ReadonlySet<string>): void {
@@ -170,16 +184,30 @@ interface OwnedBy {
   readonly services?: readonly string[];
 }
 
-function findOwner(address: Address, { rules, services, nodes, networks, endpointSlices }: ExternalIpSources) {
+const apiServer: OwnedBy = { text: 'the API server' };
+
+function refusalText(address: Address, { text }: OwnedBy): string {
+  return `${address} belongs to ${text}, and externalIPs.allowed does not name it`;
+}
+
+/** By which we reach it, or where its own Service says that it is. */
+function isApiServer(
+  address: Address,
+  { rules, endpointSlices }: Pick<ExternalIpSources, 'rules' | 'endpointSlices'>,
+): boolean {
+  const ofApi = (endpointSlices?.by('service', apiService) ?? []).flatMap(({ endpoints }) => endpoints);
+  return rules.apiServers.includes(address) || ofApi.some(({ addresses }) => addresses.includes(address));
+}
+
+function findOwner(address: Address, sources: ExternalIpSources): OwnedBy | undefined {
+  const { services, nodes, networks } = sources;
   const owner = ownerAmongNodes(address, nodes?.list() ?? []);
   if (owner !== undefined) return { text: owner };
   if (forMany.some((prefix) => prefixContains(prefix, address))) return { text: 'everybody who listens there' };
   const network = networks?.list().find((own) => isEverybody(address, own));
   if (network !== undefined)
     return { text: `everybody in ${formatPrefix(prefixOf(network.address, network.length))}, a network of this node` };
-  const ofApi = (endpointSlices?.by('service', apiService) ?? []).flatMap(({ endpoints }) => endpoints);
-  if (rules.apiServers.includes(address) || ofApi.some(({ addresses }) => addresses.includes(address)))
-    return { text: 'the API server' };
+  if (isApiServer(address, sources)) return apiServer;
   const owning = services.list().filter((service) => ownedBy(service).includes(address));
   if (owning.length === 0) return undefined;
   const names = owning.map(nameOf).sort();

@@ -12,6 +12,7 @@ import {
   parseService,
   type ServiceObject,
 } from '@sluice/kube';
+import { parseAddress } from '@sluice/net';
 import { fakeClock, recordingLogger, silentLogger } from '@sluice/runtime';
 import { printTable, Table } from '@sluice/state';
 import { ExternalIpGuard } from './external-ips.ts';
@@ -247,6 +248,36 @@ test("an external address of another Service's stays its owner's, and the thief'
   services.upsert(service('web', '10.96.0.5'));
   await balancer.reconciler.flush();
   assert.match(rows().join(), /10\.96\.0\.5:80\/TCP ClusterIP shop\/web done/);
+});
+
+test("a balancer's address that is the API server's is off, with the reason", async () => {
+  const world = cluster();
+  const { services } = world;
+  const rules = { allowed: [], apiServers: [parseAddress('10.10.30.10')] };
+  using externalIpGuard = new ExternalIpGuard({ rules, services, nodes: undefined });
+  await using balancer = startLoadBalancer({ ...world, externalIpGuard });
+  const balanced = parseService({
+    metadata: { namespace: 'shop', name: 'web' },
+    spec: { type: 'LoadBalancer', clusterIPs: ['10.96.0.5'], ports: [{ port: 6443 }] },
+    status: { loadBalancer: { ingress: [{ ip: '10.10.30.10' }, { ip: '10.10.30.11' }] } },
+  });
+  await fill(world, { services: [balanced], slices: [] });
+  await balancer.reconciler.flush();
+  assert.deepEqual(
+    balancer.frontends
+      .list()
+      .map(({ key, state, reason }) => [key, state, reason])
+      .sort(),
+    [
+      [
+        '10.10.30.10:6443/TCP',
+        'off',
+        '10.10.30.10 belongs to the API server, and externalIPs.allowed does not name it',
+      ],
+      ['10.10.30.11:6443/TCP', 'done', undefined],
+      ['10.96.0.5:6443/TCP', 'done', undefined],
+    ],
+  );
 });
 
 test('a full map is an error on the row of the service that found it full', async () => {

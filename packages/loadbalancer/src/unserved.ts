@@ -1,6 +1,6 @@
 import type { ServiceObject, ServicePort } from '@sluice/kube';
 import { type Address, familyOf, formatAddressPort } from '@sluice/net';
-import { isForAnother, isInRange, isOfService, servedIngress, type Viewpoint } from './desired.ts';
+import { isForAnother, isInRange, isOfService, type Viewpoint } from './desired.ts';
 import { type FrontendType, isAnyAddress } from './frontend.ts';
 
 /** A place that a Service asks for and where nothing serves it. */
@@ -23,7 +23,7 @@ export function unservedFrontends(service: ServiceObject, viewpoint: Viewpoint):
     const places = [
       ...clusterPlaces(service, port),
       ...nodePlaces(port, viewpoint),
-      ...ingressPlaces(service, port),
+      ...ingressPlaces(service, port, viewpoint),
       ...externalPlaces(service, port, viewpoint),
     ];
     return [
@@ -89,13 +89,16 @@ function externalPlaces(
   ]);
 }
 
-function ingressPlaces(service: ServiceObject, { port }: ServicePort): [string, FrontendType, string | undefined][] {
-  const served = new Set(servedIngress(service));
-  const addresses = service.loadBalancerIngress.map(({ address }) => address).filter((each) => !isAnyAddress(each));
-  return addresses.map((address) => [
+function ingressPlaces(
+  service: ServiceObject,
+  { port }: ServicePort,
+  { refusedBalancer }: Viewpoint,
+): [string, FrontendType, string | undefined][] {
+  const places = service.loadBalancerIngress.filter(({ address }) => !isAnyAddress(address));
+  return places.map(({ address, ipMode }) => [
     formatAddressPort(address, port),
     'LoadBalancer',
-    served.has(address) ? ofOtherFamily(address, service) : balancerAnswers,
+    ipMode === 'VIP' ? (ofOtherFamily(address, service) ?? refusedBalancer?.(address)) : balancerAnswers,
   ]);
 }
 
