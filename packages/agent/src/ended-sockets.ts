@@ -5,8 +5,9 @@
 import { statSync } from 'node:fs';
 import type { Datapath, InspectedTranslation, StaleSocket } from '@sluice/datapath';
 import type { Endpoint, Endpoints } from '@sluice/endpoint';
-import { type BackendPlace, goneBackends, mayEndBackends } from '@sluice/loadbalancer';
+import { type BackendPlace, goneBackends, leftAddresses } from '@sluice/loadbalancer';
 import { protocolNumbers } from '@sluice/model';
+import type { Address } from '@sluice/net';
 import type { Clock, LifecyclePart, Logger, Timer } from '@sluice/runtime';
 import type { Controller, Controllers } from '@sluice/state';
 import type { Kubernetes } from './kubernetes.ts';
@@ -29,7 +30,9 @@ export interface EndedSocketsOptions {
 
 /** What is missed is found then. */
 const intervalMs = 60_000;
-/** Many endpoints go at once; and the kernel's row of a backend outlives its service by a second. */
+/** By then nobody is led there any more, who asks anew least of all. */
+const firstMs = 50;
+/** Many endpoints go one after the other; and the kernel's row of a backend outlives its service by a second. */
 const settleMs = 1_200;
 
 export class EndedSockets implements LifecyclePart {
@@ -37,7 +40,9 @@ export class EndedSockets implements LifecyclePart {
   readonly #options: EndedSocketsOptions;
   readonly #subscriptions = new DisposableStack();
   #controller: Controller | undefined;
-  #timer: Timer | undefined;
+  #timers: readonly Timer[] = [];
+  /** Of backends that have left a slice since sockets were looked at. */
+  #left = new Set<Address>();
   /** Namespaces whose sockets could not be ended, each told once. */
   readonly #failed = new Set<bigint>();
 
@@ -50,35 +55,43 @@ export class EndedSockets implements LifecyclePart {
     if (!enabled) return;
     this.#controller = controllers.start({ name: 'ended-sockets', intervalMs, run: () => this.#run() });
     const onSlices = kubernetes.endpointSlices.subscribe((changes) => {
-      if (changes.some(mayEndBackends)) this.#soon();
+      const left = changes.flatMap(leftAddresses);
+      for (const address of left) this.#left.add(address);
+      if (left.length > 0) this.#soon();
     });
     this.#subscriptions.use(onSlices);
   }
 
   async stop(): Promise<void> {
-    this.#timer?.cancel();
+    for (const timer of this.#timers) timer.cancel();
     this.#subscriptions.dispose();
     await this.#controller?.stop();
   }
 
   #soon(): void {
-    this.#timer ??= this.#options.clock.setTimeout(() => {
-      this.#timer = undefined;
-      this.#controller?.trigger();
-    }, settleMs);
+    if (this.#timers.length > 0) return;
+    const { clock } = this.#options;
+    const look = () => this.#controller?.trigger();
+    const settled = () => {
+      this.#timers = [];
+      look();
+    };
+    this.#timers = [clock.setTimeout(look, firstMs), clock.setTimeout(settled, settleMs)];
   }
 
   #run(): void {
     const { kubernetes, log } = this.#options;
     // What the API has not told of yet is not gone.
     if (!kubernetes.endpointSlices.initialized) return;
-    for (const [netnsCookie, led] of Map.groupBy(this.#gone(), (each) => each.netnsCookie)) {
+    const left = this.#left;
+    this.#left = new Set();
+    for (const [netnsCookie, led] of Map.groupBy(this.#gone(left), (each) => each.netnsCookie)) {
       const ended = this.#endIn(netnsCookie, led);
       if (ended > 0) log.info({ sockets: ended, ...this.#ownerOf(netnsCookie) }, 'ended sockets whose backend is gone');
     }
   }
 
-  #gone(): Led[] {
+  #gone(left: ReadonlySet<Address>): Led[] {
     const { ofPods, ofTcp, datapath, kubernetes } = this.#options;
     const { maps } = datapath();
     const own = ownNetnsCookie();
@@ -88,13 +101,14 @@ export class EndedSockets implements LifecyclePart {
       .translations()
       .map(ledBy)
       .filter((each) => (ofTcp || each.protocol === 'UDP') && (ofPods || each.netnsCookie === own));
-    // What the kernel still leads to needs no search.
-    const unknown = led.filter((place) => {
+    // What the kernel still leads to needs no search, unless it has just left.
+    const isKnown = (place: Led) => {
       const backend = maps.backends.lookup(place.id);
-      const isKnown = backend?.address === place.address && backend.port === place.port;
-      return !(isKnown && backend.protocol === protocolNumbers[place.protocol]) && !this.#isHostPort(place);
-    });
-    return unknown.length === 0 ? [] : goneBackends(unknown, kubernetes.endpointSlices.list());
+      const isThere = backend?.address === place.address && backend.port === place.port;
+      return isThere && backend.protocol === protocolNumbers[place.protocol];
+    };
+    const doubtful = led.filter((place) => (left.has(place.address) || !isKnown(place)) && !this.#isHostPort(place));
+    return doubtful.length === 0 ? [] : goneBackends(doubtful, kubernetes.endpointSlices.list());
   }
 
   /** They are in no slice; a backend may have got another number. */

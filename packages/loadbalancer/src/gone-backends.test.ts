@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EndpointSliceObject } from '@sluice/kube';
 import { parseAddress } from '@sluice/net';
-import { goneBackends, mayEndBackends } from './gone-backends.ts';
+import { goneBackends, leftAddresses } from './gone-backends.ts';
 
 const address = parseAddress('10.244.1.5');
 const udp = { address, port: 53, protocol: 'UDP' } as const;
@@ -41,12 +41,12 @@ test('one that another slice has serving is not gone, and another port of it is'
   assert.deepEqual(goneBackends([udp, { ...udp, port: 54 }], [unready, ready]), [{ ...udp, port: 54 }]);
 });
 
-test('a slice that loses who serves may end backends, one that only gains may not', () => {
+test('who serves no longer, or is in a slice no longer, has left it', () => {
   const change = (before: EndpointSliceObject | undefined, after: EndpointSliceObject | undefined) =>
-    mayEndBackends({ key: 'a/b', before, after });
-  assert.equal(change(undefined, ready), false);
-  assert.equal(change(unready, ready), false);
-  assert.equal(change(ready, terminating), false);
-  assert.equal(change(ready, unready), true);
-  assert.equal(change(terminating, undefined), true);
+    leftAddresses({ key: 'a/b', before, after });
+  assert.deepEqual(change(undefined, ready), []);
+  assert.deepEqual(change(unready, ready), []);
+  assert.deepEqual(change(ready, terminating), []);
+  assert.deepEqual(change(ready, unready), [udp.address]);
+  assert.deepEqual(change(terminating, undefined), [udp.address]);
 });

@@ -37,11 +37,12 @@ export function goneBackends<Place extends BackendPlace>(
   );
 }
 
-/** Whether something may be gone after it: an endpoint is no longer there, or serves no longer. */
-export function mayEndBackends({ before, after }: Change<EndpointSliceObject>): boolean {
-  if (before === undefined) return false;
-  const left = new Set((after?.endpoints ?? []).filter(serves).map(({ addresses: [address] }) => address));
-  return before.endpoints.some((endpoint) => serves(endpoint) && !left.has(endpoint.addresses[0]));
+/** Where backends may be gone after it: of endpoints that are no longer there, or serve no longer. */
+export function leftAddresses({ before, after }: Change<EndpointSliceObject>): Address[] {
+  const served = (slice: EndpointSliceObject | undefined) =>
+    (slice?.endpoints ?? []).filter(serves).flatMap(({ addresses: [address] }) => address ?? []);
+  const stay = new Set(served(after));
+  return served(before).filter((address) => !stay.has(address));
 }
 
 function serves({ ready, serving }: SliceEndpoint): boolean {

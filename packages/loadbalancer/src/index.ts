@@ -18,7 +18,7 @@ export { ExternalIpGuard, type ExternalIpRules, externalIpRules } from './extern
 export type { BackendStateName, DesiredBackend, DesiredFrontend, FrontendType } from './frontend.ts';
 export { anyAddress, isAnyAddress } from './frontend.ts';
 export { type EndpointSources, frontendEndpoints } from './frontend-endpoints.ts';
-export { type BackendPlace, goneBackends, mayEndBackends } from './gone-backends.ts';
+export { type BackendPlace, goneBackends, leftAddresses } from './gone-backends.ts';
 export type { HealthCheckRow } from './health-check-servers.ts';
 export {
   type HostPort,
