@@ -16,10 +16,13 @@ static __always_inline bool give_way_was_given(const struct packet *packet)
 	return connection && connection->kind == CT_KIND_CONNECTION && !tuple_end_is_none(&connection->snat);
 }
 
-static __always_inline bool give_way_is_due(const struct packet *packet)
+__noinline int give_way_is_due(const struct packet *packet)
 {
-	struct tuple reply = tuple_reverse(&packet->tuple);
 	struct tuple_end client;
+	struct tuple reply;
 
+	if (!packet)
+		return 0;
+	reply = tuple_reverse(&packet->tuple);
 	return snat_client(&reply, &client);
 }

@@ -116,6 +116,14 @@ __noinline int snat_leaves_port(const struct tuple *reply)
 	return bpf_map_lookup_elem(&conntrack, draft) ? is_odd : !is_odd;
 }
 
+/* The node itself has a connection from there. */
+static __always_inline bool snat_is_of_node(const struct tuple *reply)
+{
+	struct tuple own = tuple_reverse(reply);
+
+	return ct_is_alive(&own);
+}
+
 /*
  * 1: the alias is ours now; in a dry run, it would be. One that this client had for a former connection is claimed like
  * that of any other which is over: the node may have taken the port since.
@@ -124,7 +132,6 @@ __noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, cons
 {
 	struct connection *present, *alias;
 	__u64 created_ns = 0;
-	struct tuple own;
 
 	if (!reply || !client)
 		return 0;
@@ -136,8 +143,7 @@ __noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, cons
 		if (snat_alias_is_alive(reply, present))
 			return tuple_end_equal(&present->snat, client);
 	}
-	own = tuple_reverse(reply);
-	if (snat_leaves_port(reply) || ct_is_alive(&own) || snat_frontend_exists(reply) ||
+	if (snat_leaves_port(reply) || snat_is_of_node(reply) || snat_frontend_exists(reply) ||
 	    snat_socket_exists(skb, reply))
 		return 0;
 	if (config_dry_run)
@@ -152,11 +158,10 @@ __noinline int snat_claim(struct __sk_buff *skb, const struct tuple *reply, cons
 }
 
 /* The port that the client has; at rest it may be after a connection of his own. */
-__noinline int snat_claim_own(struct __sk_buff *skb, const struct tuple *reply, const struct tuple_end *client)
+static __always_inline int snat_claim_own(struct __sk_buff *skb, const struct tuple *reply,
+					  const struct tuple_end *client)
 {
-	if (!reply || !client || rest_is_on(reply, client))
-		return 0;
-	return snat_claim(skb, reply, client);
+	return rest_is_on(reply, client) ? 0 : snat_claim(skb, reply, client);
 }
 
 /* A number that may be another one outside: other kinds of ICMP than echo have none, other protocols none that we read.
@@ -208,13 +213,11 @@ static __always_inline enum snat_look snat_kind_of(int look, const struct shorta
  * Leaves the port that was found in the reply's tuple, and says by how many looks. 0: none was. At random; in a
  * shortage in turn.
  */
-__noinline int snat_search(struct __sk_buff *skb, struct tuple *reply, const struct tuple_end *client)
+static __always_inline int snat_search(struct __sk_buff *skb, struct tuple *reply, const struct tuple_end *client)
 {
 	struct shortage *shortage;
 	__u32 first = 0;
 
-	if (!reply || !client)
-		return 0;
 	reply->destination_port = 0;
 	shortage = bpf_map_lookup_elem(&shortages, reply);
 	if (shortage) {
@@ -237,13 +240,13 @@ __noinline int snat_search(struct __sk_buff *skb, struct tuple *reply, const str
  * client, and his clock. So a SYN that is sent again, since the server took it for one of a former client, finds him
  * gone.
  */
-__noinline int snat_claim_former(struct __sk_buff *skb, struct tuple *reply, const struct tuple_end *client, __u16 port)
+static __always_inline int snat_claim_former(struct __sk_buff *skb, struct tuple *reply, const struct tuple_end *client,
+					     __u16 port)
 {
-	__be16 own;
+	__be16 own = reply->destination_port;
 
-	if (!reply || !client || port == 0)
+	if (port == 0)
 		return 0;
-	own = reply->destination_port;
 	reply->destination_port = port;
 	if (snat_claim(skb, reply, client))
 		return 1;

@@ -188,6 +188,29 @@ test('who asks for a place in vain has a row beside that of who has it, and neit
   assert.deepEqual(at(), ['shop/served done']);
 });
 
+test('who asked for a place in vain, and is refused for another reason now, keeps a row', async () => {
+  const world = cluster();
+  await using balancer = startLoadBalancer(world);
+  const claim = (name: string, clusterIp: string, ipMode: string) =>
+    parseService({
+      metadata: { namespace: 'shop', name, creationTimestamp: name === 'older' ? '2026-01-01' : '2026-01-02' },
+      spec: { type: 'LoadBalancer', clusterIPs: [clusterIp], ports: [{ name: 'http', port: 80 }] },
+      status: { loadBalancer: { ingress: [{ ip: '192.0.2.9', ipMode }] } },
+    });
+  const services = [claim('older', '10.96.0.6', 'VIP'), claim('younger', '10.96.0.5', 'Proxy')];
+  await fill(world, { services, slices: [] });
+  const reason = () => balancer.frontends.get('192.0.2.9:80/TCP of shop/younger')?.reason;
+  for (const [ipMode, expected] of [
+    ['Proxy', /ipMode is Proxy/],
+    ['VIP', /belongs to the older service/],
+    ['Proxy', /ipMode is Proxy/],
+  ] as const) {
+    world.services.upsert(claim('younger', '10.96.0.5', ipMode));
+    await balancer.reconciler.flush();
+    assert.match(reason() ?? 'no row', expected);
+  }
+});
+
 test('a frontend that is served without backends says so', async () => {
   const world = cluster();
   await using balancer = startLoadBalancer(world);

@@ -1,7 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ServiceAlgorithm, ServiceForwardingMode, ServiceObject, TrafficPolicy } from '@sluice/kube';
 import { type Clock, type Logger, systemClock, type Timer } from '@sluice/runtime';
-import { type Controllers, type Operations, type Reconciler, type RowStatus, reconciler, Table } from '@sluice/state';
+import {
+  type Change,
+  type Controllers,
+  type Operations,
+  type Reconciler,
+  type RowStatus,
+  reconciler,
+  Table,
+} from '@sluice/state';
 import type { Viewpoint } from './desired.ts';
 import {
   conflictKey,
@@ -270,7 +278,10 @@ function showUnserved(
   const show = (names: Iterable<string>): void => {
     for (const name of names) {
       const service = services.get(name);
-      const wanted = service === undefined ? [] : unservedRows(service, viewpoint);
+      const wanted = [
+        ...(service === undefined ? [] : unservedRows(service, viewpoint)),
+        ...conflicts.by('service', name).map(conflictRow),
+      ];
       const keys = new Set(wanted.map(rowKey));
       for (const key of shown.get(name) ?? []) if (!keys.has(key)) rows.delete(key);
       for (const row of wanted) rows.upsert(row);
@@ -280,12 +291,7 @@ function showUnserved(
   };
   const onServices = services.subscribe((changes) => show(changes.map(({ key }) => key)));
   const onOwners = externalIpGuard?.subscribe(show);
-  const onConflicts = conflicts.subscribe((changes) => {
-    for (const { before, after } of changes) {
-      if (after !== undefined) rows.upsert(conflictRow(after));
-      else if (before !== undefined) rows.delete(conflictKey(before));
-    }
-  });
+  const onConflicts = conflicts.subscribe((changes) => show(new Set(changes.flatMap(claimants))));
   show(services.keys());
   return {
     [Symbol.dispose]: () => {
@@ -294,6 +300,10 @@ function showUnserved(
       onConflicts[Symbol.dispose]();
     },
   };
+}
+
+function claimants({ before, after }: Change<FrontendConflict>): string[] {
+  return [before, after].flatMap((conflict) => conflict?.service ?? []);
 }
 
 const atRandom = { algorithm: 'random', whyRandom: undefined } as const;
