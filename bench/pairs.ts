@@ -26,10 +26,7 @@ export function ratios<Result>(
   theirs: readonly Result[],
   of: (result: Result) => number,
 ): number[] {
-  return ours.map((result, round) => {
-    const other = theirs[round];
-    return other === undefined ? Number.NaN : of(result) / of(other);
-  });
+  return byRound(ours.map(of), theirs.map(of), (mine, other) => mine / other);
 }
 
 /** Round by round: what one has more than the other had in the same round. */
@@ -38,8 +35,14 @@ export function differences<Result>(
   theirs: readonly Result[],
   of: (result: Result) => number,
 ): number[] {
-  return ours.map((result, round) => {
-    const other = theirs[round];
-    return other === undefined ? Number.NaN : of(result) - of(other);
-  });
+  return byRound(ours.map(of), theirs.map(of), (mine, other) => mine - other);
+}
+
+/** Not a number where the other has no such round. */
+function byRound(
+  ours: readonly number[],
+  theirs: readonly number[],
+  compare: (mine: number, other: number) => number,
+): number[] {
+  return ours.map((mine, round) => compare(mine, theirs[round] ?? Number.NaN));
 }

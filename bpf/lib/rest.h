@@ -15,7 +15,8 @@
 #include "place.h"
 
 /* A mark: when the connection ended, in units of 2^32 ns (4.3 s) that are counted from 1 to 255, or 0: none has; and a
- * hash of its client. The minute of TIME_WAIT is up to five seconds longer: so coarse is the kernel's timer then. */
+ * hash of its client. The minute of TIME_WAIT is up to four seconds longer (HZ=1000): so coarse is the kernel's timer
+ * then. */
 #define REST_UNITS 16
 #define REST_UNITS_MAX 255
 

@@ -241,7 +241,7 @@ static __always_inline int snat_search(struct __sk_buff *skb, struct tuple *repl
  * gone.
  */
 static __always_inline int snat_claim_former(struct __sk_buff *skb, struct tuple *reply, const struct tuple_end *client,
-					     __u16 port)
+					     __be16 port)
 {
 	__be16 own = reply->destination_port;
 

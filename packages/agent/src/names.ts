@@ -53,11 +53,13 @@ function sliceName({ kubernetes }: Pick<Agent, 'kubernetes'>, address: Address):
 
 /** A balancer's address has a name where one service alone has it. */
 function serviceName({ kubernetes }: Pick<Agent, 'kubernetes'>, address: Address): string | undefined {
-  const services = kubernetes.services.list();
-  const own = services.find(({ clusterIps }) => clusterIps.includes(address));
-  const shared = own === undefined ? services.filter((service) => hasBalancer(service, address)) : [];
-  const service = own ?? (shared.length === 1 ? shared[0] : undefined);
-  return service && `service ${objectKey(service)}`;
+  const balanced: ServiceObject[] = [];
+  for (const service of kubernetes.services.list()) {
+    if (service.clusterIps.includes(address)) return `service ${objectKey(service)}`;
+    if (hasBalancer(service, address)) balanced.push(service);
+  }
+  const [only, ...others] = balanced;
+  return only && others.length === 0 ? `service ${objectKey(only)}` : undefined;
 }
 
 function hasBalancer({ loadBalancerIngress }: ServiceObject, address: Address): boolean {
